@@ -1,16 +1,27 @@
 //! Values, types, paths and schemas of the Terraform plugin protocol, and the derive that makes a Rust
 //! struct all of them at once. Knows no gRPC and nothing asynchronous: a runtime may read the same structs.
 
+mod attribute;
 mod diagnostic;
 mod error;
+pub mod field;
 mod number;
 mod path;
 mod refinement;
 mod types;
+pub mod validate;
 mod value;
 
+pub use attribute::{
+    Attribute, AttributeChange, AttributeKind, BlockNesting, ChangesWith, NestedBlock, Nesting, ObjectSchema,
+    PlanModifier, Presence, Replace, Role, Shape,
+};
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use error::ValueError;
+pub use field::{
+    Cidr, Computed, Duration, Field, Json, Maybe, Member, NotKnown, Operation, Plain, PlainMember, Scalar,
+    Schema, Secret, SecretRef, Size, Timeouts, Timestamp, TypedPath,
+};
 pub use number::{MAX_EXPONENT, Number, NumberError};
 pub use path::{Path, Step};
 pub use refinement::{Bound, Refinement};
