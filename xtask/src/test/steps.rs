@@ -1,0 +1,198 @@
+//! The steps themselves: one function each, most of them one cargo command with its reason.
+
+use std::time::Duration;
+
+use super::{End, setup};
+use crate::failure::{Failure, Outcome};
+use crate::process::Run;
+use crate::tools::{self, Ready};
+use crate::workspace::Workspace;
+use crate::{docs, tidy as rules};
+
+/// A cold build on two cores takes a third of this.
+const BUILD_LIMIT: Duration = Duration::from_secs(30 * 60);
+/// Everything with the real command lines.
+const TEST_LIMIT: Duration = Duration::from_secs(45 * 60);
+
+/// Crates whose tests or build need the real command lines.
+const ACCEPTANCE: &[&str] = &["acceptance-tests", "terraform-provider-corner"];
+
+/// What earlier steps leave for later ones.
+pub(super) struct Session<'a> {
+    workspace: &'a Workspace,
+    tools: Ready,
+}
+
+impl<'a> Session<'a> {
+    pub(super) fn new(workspace: &'a Workspace) -> Self {
+        Self { workspace, tools: Ready::default() }
+    }
+
+    fn cargo(&self, words: &[&str]) -> Run {
+        self.workspace
+            .cargo(&format!("cargo {}", words.join(" ")))
+            .args(words.iter().copied())
+            .limit(BUILD_LIMIT)
+    }
+
+    /// `cargo test …` with the tools in its environment; counts what libtest says.
+    fn cargo_test(&self, words: &[&str]) -> Outcome<End> {
+        let mut run = self.cargo(words).limit(TEST_LIMIT).env("RUST_BACKTRACE", "1");
+        for (variable, path) in self.tools.environment() {
+            run = run.env(variable, path);
+        }
+        let mut count = TestCount::default();
+        let outcome = run.show(|line| count.see(line));
+        outcome
+            .map(|()| End::Done(count.to_string()))
+            .map_err(|failure| Failure::new(format!("{count}; {failure}")))
+    }
+}
+
+pub(super) fn set_up(_: &mut Session<'_>) -> Outcome<End> {
+    setup::ensure().map(End::Done)
+}
+
+pub(super) fn tidy(session: &mut Session<'_>) -> Outcome<End> {
+    rules::run(session.workspace).map(End::Done)
+}
+
+pub(super) fn fmt(session: &mut Session<'_>) -> Outcome<End> {
+    done(session.cargo(&["fmt", "--all", "--check"]).show(|_| {}))
+}
+
+pub(super) fn clippy(session: &mut Session<'_>) -> Outcome<End> {
+    done(session.cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]).show(|_| {}))
+}
+
+pub(super) fn clippy_crates(session: &mut Session<'_>) -> Outcome<End> {
+    let words = without_acceptance(&["clippy", "--workspace", "--all-targets"]);
+    done(session.cargo(&[&words[..], &["--", "-D", "warnings"]].concat()).show(|_| {}))
+}
+
+pub(super) fn unit_tests(session: &mut Session<'_>) -> Outcome<End> {
+    session.cargo_test(&without_acceptance(&["test", "--no-fail-fast", "--workspace", "--lib", "--bins"]))
+}
+
+pub(super) fn tools(session: &mut Session<'_>) -> Outcome<End> {
+    session.tools = tools::prepare(session.workspace)?;
+    for (variable, path) in session.tools.environment() {
+        println!("  {variable}={}", path.display());
+    }
+    let missing: Vec<String> = session.tools.missing().iter().map(ToString::to_string).collect();
+    if missing.is_empty() {
+        return Ok(End::Done(format!("{} ready", session.tools.environment().count())));
+    }
+    Ok(End::Skipped(missing.join("\n")))
+}
+
+pub(super) fn tests(session: &mut Session<'_>) -> Outcome<End> {
+    session.cargo_test(&["test", "--no-fail-fast", "--workspace", "--lib", "--bins", "--tests", "--examples"])
+}
+
+pub(super) fn doc_tests(session: &mut Session<'_>) -> Outcome<End> {
+    session.cargo_test(&["test", "--no-fail-fast", "--workspace", "--doc"])
+}
+
+pub(super) fn rustdoc(session: &mut Session<'_>) -> Outcome<End> {
+    done(session.cargo(&["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-Dwarnings").show(|_| {}))
+}
+
+pub(super) fn docs(session: &mut Session<'_>) -> Outcome<End> {
+    docs::run(session.workspace, docs::Mode::Check).map(End::Done)
+}
+
+/// Packs every crate that is for publishing and builds it from the package alone.
+pub(super) fn publish(session: &mut Session<'_>) -> Outcome<End> {
+    let mut words = vec!["publish", "--workspace", "--dry-run"];
+    if !session.workspace.ci() {
+        words.push("--allow-dirty"); // a developer runs this before the commit
+    }
+    done(session.cargo(&words).show(|_| {}))
+}
+
+/// Licences, bans and sources. Advisories need the advisory database: the GitHub workflow asks it.
+pub(super) fn deny(session: &mut Session<'_>) -> Outcome<End> {
+    let program = tools::cargo_deny(session.workspace)?;
+    let run = Run::new("cargo-deny", program).dir(session.workspace.root());
+    done(run.args(["check", "bans", "licenses", "sources"]).limit(BUILD_LIMIT).show(|_| {}))
+}
+
+fn done(outcome: Outcome) -> Outcome<End> {
+    outcome.map(|()| End::Done(String::new()))
+}
+
+fn without_acceptance<'w>(words: &[&'w str]) -> Vec<&'w str> {
+    let mut words = words.to_vec();
+    for package in ACCEPTANCE {
+        words.extend(["--exclude", package]);
+    }
+    words
+}
+
+/// What libtest said, added up over all test programs.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct TestCount {
+    programs: usize,
+    passed: usize,
+    failed: usize,
+    ignored: usize,
+    skipped: usize,
+}
+
+impl TestCount {
+    fn see(&mut self, line: &str) {
+        // Our tests write this themselves when a command line tool is not there.
+        if line.trim_start().starts_with("SKIPPED: ") {
+            self.skipped += 1;
+        }
+        let Some((_, counts)) = line.strip_prefix("test result: ").and_then(|rest| rest.split_once(". "))
+        else {
+            return;
+        };
+        self.programs += 1;
+        for part in counts.split("; ") {
+            let mut words = part.split_whitespace();
+            let (Some(Ok(count)), Some(what)) = (words.next().map(str::parse::<usize>), words.next()) else {
+                continue;
+            };
+            match what {
+                "passed" => self.passed += count,
+                "failed" => self.failed += count,
+                "ignored" => self.ignored += count,
+                _ => {}
+            }
+        }
+    }
+}
+
+impl std::fmt::Display for TestCount {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { programs, passed, failed, ignored, skipped } = self;
+        write!(f, "{passed} passed, {failed} failed, {ignored} ignored in {programs} programs")?;
+        if *skipped > 0 {
+            write!(f, ", {skipped} SKIPPED")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod counting {
+    use super::*;
+
+    #[test]
+    fn results_of_several_programs_are_added_up() {
+        let mut count = TestCount::default();
+        for line in [
+            "running 3 tests",
+            "test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s",
+            "SKIPPED: terraform 1.5 is not here",
+            "test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 measured; 4 filtered out; finished in 1.20s",
+        ] {
+            count.see(line);
+        }
+        assert_eq!(count, TestCount { programs: 2, passed: 4, failed: 2, ignored: 1, skipped: 1 });
+        assert_eq!(count.to_string(), "4 passed, 2 failed, 1 ignored in 2 programs, 1 SKIPPED");
+    }
+}

@@ -1,0 +1,166 @@
+//! Who may depend on whom, and which crates alone may name a cloud's SDK.
+
+use super::{Finding, Tree};
+use crate::workspace::Member;
+
+/// A crate of ours, what it may depend on, what its tests may use besides, and why.
+struct Arrow {
+    from: &'static str,
+    to: &'static [&'static str],
+    tests: &'static [&'static str],
+    reason: &'static str,
+}
+
+const ARROWS: &[Arrow] = &[
+    Arrow {
+        from: "tfplugin-schema",
+        to: &["tfplugin-derive"],
+        tests: &[],
+        reason: "a runtime that knows nothing of Terraform uses it: no gRPC, no async",
+    },
+    Arrow {
+        from: "tfplugin-derive",
+        to: &[],
+        tests: &["tfplugin-schema", "tfplugin-framework"],
+        reason: "a proc macro emits paths; a dependency would be a cycle",
+    },
+    Arrow {
+        from: "tfplugin-framework",
+        to: &["tfplugin-schema", "tfplugin-derive"],
+        tests: &["tfplugin-testing"],
+        reason: "the protocol, and nothing about who tests or documents it",
+    },
+    Arrow {
+        from: "tfplugin-testing",
+        to: &["tfplugin-framework", "tfplugin-schema"],
+        tests: &["tfplugin-derive"],
+        reason: "it drives any provider, also one not written with our derive",
+    },
+    Arrow {
+        from: "tfplugin-docs",
+        to: &["tfplugin-framework", "tfplugin-schema"],
+        tests: &["tfplugin-derive"],
+        reason: "pages come from schemas alone",
+    },
+    Arrow {
+        from: "terraform-provider-corner",
+        to: &["tfplugin-framework", "tfplugin-schema", "tfplugin-docs"],
+        tests: &["tfplugin-testing"],
+        reason: "a provider as anyone would write it: no test code inside",
+    },
+    Arrow {
+        from: "acceptance-tests",
+        to: &["tfplugin-testing", "tfplugin-framework", "tfplugin-schema", "tfplugin-docs"],
+        tests: &["terraform-provider-corner"],
+        reason: "it uses the crates as a provider's author does",
+    },
+    Arrow { from: "xtask", to: &[], tests: &[], reason: "it must compile in seconds" },
+];
+
+/// Beginnings of the names of cloud SDKs.
+const SDKS: &[&str] = &["aws-sdk-", "aws-config", "aws-smithy-", "google-cloud-", "gcp-", "azure_", "azure-"];
+/// The folder whose crates may use them, one crate per cloud.
+const LEAVES: &str = "provider/compute/";
+
+pub(super) fn only_the_listed_ones(_: &Tree, members: &[Member]) -> Vec<Finding> {
+    members.iter().flat_map(|member| check(member, members)).collect()
+}
+
+fn check(member: &Member, members: &[Member]) -> Vec<Finding> {
+    let place = format!("{}/Cargo.toml", member.folder);
+    let Some(arrow) = ARROWS.iter().find(|arrow| arrow.from == member.name) else {
+        return vec![Finding::new(
+            place,
+            format!(
+                "`{}` has no row in xtask/src/tidy/arrows.rs: say what it may depend on, and why",
+                member.name
+            ),
+        )];
+    };
+    let ours = member.dependencies.iter().filter(|one| members.iter().any(|member| member.name == one.name));
+    ours.filter(|one| {
+        !(arrow.to.contains(&one.name.as_str()) || one.dev && arrow.tests.contains(&one.name.as_str()))
+    })
+    .map(|one| {
+        let kind = if one.dev { " in its tests" } else { "" };
+        Finding::new(
+            &place,
+            format!("`{}` must not depend on `{}`{kind}: {}", member.name, one.name, arrow.reason),
+        )
+    })
+    .collect()
+}
+
+pub(super) fn cloud_sdks_in_leaf_crates(_: &Tree, members: &[Member]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for member in members.iter().filter(|member| !member.folder.starts_with(LEAVES)) {
+        for one in member.dependencies.iter().filter(|one| SDKS.iter().any(|sdk| one.name.starts_with(sdk))) {
+            let text =
+                format!("`{}` is a cloud's SDK: only a leaf crate under {LEAVES} may use it", one.name);
+            findings.push(Finding::new(format!("{}/Cargo.toml", member.folder), text));
+        }
+    }
+    findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::workspace::Dependency;
+
+    fn member(name: &str, folder: &str, dependencies: &[(&str, bool)]) -> Member {
+        let dependencies = dependencies
+            .iter()
+            .map(|(name, dev)| Dependency { name: (*name).to_owned(), dev: *dev })
+            .collect();
+        Member { name: name.to_owned(), folder: folder.to_owned(), dependencies }
+    }
+
+    fn house(schema_needs: &[(&str, bool)]) -> Vec<Finding> {
+        let members = [
+            member("tfplugin-schema", "provider/schema", schema_needs),
+            member("tfplugin-derive", "provider/derive", &[("tfplugin-schema", true), ("syn", false)]),
+            member("tfplugin-framework", "provider/framework", &[("tfplugin-schema", false)]),
+        ];
+        only_the_listed_ones(&Tree::default(), &members)
+    }
+
+    #[test]
+    fn an_arrow_that_points_back_is_refused_with_its_reason() {
+        assert_eq!(house(&[("serde", false), ("tfplugin-derive", false)]), []);
+        let findings = house(&[("tfplugin-framework", false)]);
+        assert_eq!(findings.len(), 1);
+        assert_eq!(findings[0].place, "provider/schema/Cargo.toml");
+        assert!(
+            findings[0].text.contains("must not depend on `tfplugin-framework`: a runtime"),
+            "{findings:?}"
+        );
+    }
+
+    #[test]
+    fn what_tests_may_use_is_still_refused_outside_tests() {
+        let members = [
+            member("tfplugin-derive", "provider/derive", &[("tfplugin-schema", false)]),
+            member("tfplugin-schema", "provider/schema", &[]),
+        ];
+        assert_eq!(only_the_listed_ones(&Tree::default(), &members).len(), 1);
+    }
+
+    #[test]
+    fn a_new_crate_needs_a_row() {
+        let findings =
+            only_the_listed_ones(&Tree::default(), &[member("streamverse-new", "provider/new", &[])]);
+        assert!(findings[0].text.contains("has no row"), "{findings:?}");
+    }
+
+    #[test]
+    fn a_cloud_sdk_outside_its_leaf_is_refused() {
+        let needs = [("aws-sdk-ec2", false), ("aws-lc-rs", false)];
+        let outside =
+            cloud_sdks_in_leaf_crates(&Tree::default(), &[member("x", "provider/framework", &needs)]);
+        assert_eq!(outside.len(), 1, "{outside:?}");
+        let inside =
+            cloud_sdks_in_leaf_crates(&Tree::default(), &[member("x", "provider/compute/aws", &needs)]);
+        assert_eq!(inside, []);
+    }
+}
