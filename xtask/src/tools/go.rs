@@ -28,7 +28,10 @@ impl Go {
     pub(super) fn command(&mut self, tools: &Path, label: &str) -> Outcome<Run> {
         let program = match &self.program {
             Some(program) => program.clone(),
-            None => self.program.insert(find(tools)?).clone(),
+            None => {
+                let found = find(tools).map_err(|failure| Failure::new(format!("{label}: {failure}")))?;
+                self.program.insert(found).clone()
+            }
         };
         Ok(Run::polite(label, program)
             .env("GOTOOLCHAIN", "local") // no silent download of another Go

@@ -32,8 +32,7 @@ fn build(source: &Path, tools: &Path, go: &mut Go) -> Outcome<PathBuf> {
             .dir(source)
             .limit(BUILD_LIMIT)
             .log_to(&folder.join("build.log"))
-    })
-    .map_err(|failure| Failure::new(format!("{BINARY}: {failure}")))?;
+    })?;
     Ok(place.join(file))
 }
 

@@ -97,10 +97,8 @@ impl Recipe {
     /// The program's path, after building it if need be.
     pub(super) fn ensure(&self, tools: &Path, go: &mut Go) -> Outcome<PathBuf> {
         let name = format!("{}-{}", self.name, self.version);
-        let place = cache::ensure(tools, &name, &self.fingerprint(), BUILD_LIMIT, |folder| {
-            self.build(&name, tools, folder, go)
-        })
-        .map_err(|failure| Failure::new(format!("{name}: {failure}")))?;
+        let build = |folder: &Path| self.build(&name, tools, folder, go);
+        let place = cache::ensure(tools, &name, &self.fingerprint(), BUILD_LIMIT, build)?;
         Ok(place.join(self.file()))
     }
 
