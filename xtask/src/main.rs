@@ -21,6 +21,7 @@ use workspace::Workspace;
 
 const HELP: &str = "\
 cargo xtask test [--fast]          every check, in order; --fast: what needs no command line tool
+cargo xtask test STEP…             these steps of it, such as `clippy` or `tests`
 cargo xtask tidy                   the rules that neither rustc nor clippy knows
 cargo xtask tools                  build (once) the Terraform and OpenTofu versions that tests run
 cargo xtask bench NAME [--json F]  measure; NAME: framework
@@ -44,6 +45,7 @@ fn dispatch(words: &[&str]) -> Outcome {
     match words {
         ["test"] => test::run(&workspace, test::Scope::Everything),
         ["test", "--fast"] => test::run(&workspace, test::Scope::Fast),
+        ["test", steps @ ..] => test::run(&workspace, test::Scope::Only(steps)),
         ["tidy"] => tidy::run(&workspace).map(|summary| println!("tidy: {summary}")),
         ["tools"] => {
             let ready = tools::prepare(&workspace)?;

@@ -13,12 +13,14 @@ use crate::failure::{Failure, Outcome};
 use crate::workspace::Workspace;
 
 /// How much is run.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Scope {
+#[derive(Clone, Copy)]
+pub(crate) enum Scope<'a> {
     /// What CI runs.
     Everything,
     /// What needs no command line tool: the inner loop.
     Fast,
+    /// The named steps, in the order given: to repeat what failed.
+    Only(&'a [&'a str]),
 }
 
 /// How a step that did not fail ended.
@@ -37,7 +39,7 @@ const FAST: &[Step] = &[
     ("tidy", steps::tidy),
     ("fmt", steps::fmt),
     ("clippy", steps::clippy_crates),
-    ("unit tests", steps::unit_tests),
+    ("unit", steps::unit_tests),
 ];
 
 // Cheap and telling first. What compiles comes before the tools: a broken build needs no OpenTofu.
@@ -48,16 +50,29 @@ const EVERYTHING: &[Step] = &[
     ("clippy", steps::clippy),
     ("tools", steps::tools),
     ("tests", steps::tests),
-    ("doc tests", steps::doc_tests),
+    ("doctests", steps::doc_tests),
     ("rustdoc", steps::rustdoc),
     ("docs", steps::docs),
     ("publish", steps::publish),
     ("deny", steps::deny),
 ];
 
+fn named(name: &str) -> Outcome<Step> {
+    let mut all = EVERYTHING.iter().chain(FAST);
+    all.find(|(step, _)| *step == name).copied().ok_or_else(|| {
+        let names: Vec<&str> = EVERYTHING.iter().map(|(name, _)| *name).collect();
+        Failure::new(format!("no step is called `{name}`"))
+            .next(format!("the steps are {}", names.join(", ")))
+    })
+}
+
 /// Runs the steps and fails if one did.
-pub(crate) fn run(workspace: &Workspace, scope: Scope) -> Outcome {
-    let steps = if scope == Scope::Fast { FAST } else { EVERYTHING };
+pub(crate) fn run(workspace: &Workspace, scope: Scope<'_>) -> Outcome {
+    let steps = match scope {
+        Scope::Everything => EVERYTHING.to_vec(),
+        Scope::Fast => FAST.to_vec(),
+        Scope::Only(names) => names.iter().map(|name| named(name)).collect::<Outcome<_>>()?,
+    };
     let mut session = steps::Session::new(workspace);
     let mut report = Report::default();
     for (name, step) in steps {
@@ -70,14 +85,15 @@ pub(crate) fn run(workspace: &Workspace, scope: Scope) -> Outcome {
             end = Err(Failure::new(format!("skipped, which CI does not allow: {why}")));
         }
         if let Err(failure) = &end {
-            eprintln!("FAILED {name}: {failure}");
+            println!("FAILED {name}: {failure}");
         }
         report.add(name, started.elapsed(), end);
     }
-    print!("{report}");
+    print!("{report}"); // its last line is for scripts: nothing follows it on stdout
     if report.failed() == 0 {
         Ok(())
     } else {
-        Err(Failure::new("not everything passed; see the steps marked FAILED above"))
+        Err(Failure::new("not everything passed; see the steps marked FAILED above")
+            .next("`cargo xtask test STEP` repeats one"))
     }
 }

@@ -20,12 +20,13 @@ const ACCEPTANCE: &[&str] = &["acceptance-tests", "terraform-provider-corner"];
 /// What earlier steps leave for later ones.
 pub(super) struct Session<'a> {
     workspace: &'a Workspace,
-    tools: Ready,
+    /// Nothing until a step needs them.
+    tools: Option<Ready>,
 }
 
 impl<'a> Session<'a> {
     pub(super) fn new(workspace: &'a Workspace) -> Self {
-        Self { workspace, tools: Ready::default() }
+        Self { workspace, tools: None }
     }
 
     fn cargo(&self, words: &[&str]) -> Run {
@@ -35,18 +36,30 @@ impl<'a> Session<'a> {
             .limit(BUILD_LIMIT)
     }
 
-    /// `cargo test …` with the tools in its environment; counts what libtest says.
-    fn cargo_test(&self, words: &[&str]) -> Outcome<End> {
-        let mut run = self.cargo(words).limit(TEST_LIMIT).env("RUST_BACKTRACE", "1");
-        for (variable, path) in self.tools.environment() {
+    fn tools(&mut self) -> Outcome<&Ready> {
+        match &mut self.tools {
+            Some(ready) => Ok(ready),
+            none => Ok(none.insert(tools::prepare(self.workspace)?)),
+        }
+    }
+
+    /// `cargo test …` with the tools in its environment.
+    fn cargo_test_with_tools(&mut self, words: &[&str]) -> Outcome<End> {
+        let mut run = self.cargo(words);
+        for (variable, path) in self.tools()?.environment() {
             run = run.env(variable, path);
         }
-        let mut count = TestCount::default();
-        let outcome = run.show(|line| count.see(line));
-        outcome
-            .map(|()| End::Done(count.to_string()))
-            .map_err(|failure| Failure::new(format!("{count}; {failure}")))
+        cargo_test(run)
     }
+}
+
+/// Runs `cargo test …` and counts what libtest says.
+fn cargo_test(run: Run) -> Outcome<End> {
+    let mut count = TestCount::default();
+    let outcome = run.limit(TEST_LIMIT).env("RUST_BACKTRACE", "1").show(|line| count.see(line));
+    outcome
+        .map(|()| End::Done(count.to_string()))
+        .map_err(|failure| Failure::new(format!("{count}; {failure}")))
 }
 
 pub(super) fn set_up(_: &mut Session<'_>) -> Outcome<End> {
@@ -71,27 +84,36 @@ pub(super) fn clippy_crates(session: &mut Session<'_>) -> Outcome<End> {
 }
 
 pub(super) fn unit_tests(session: &mut Session<'_>) -> Outcome<End> {
-    session.cargo_test(&without_acceptance(&["test", "--no-fail-fast", "--workspace", "--lib", "--bins"]))
+    let words = without_acceptance(&["test", "--no-fail-fast", "--workspace", "--lib", "--bins"]);
+    cargo_test(session.cargo(&words))
 }
 
 pub(super) fn tools(session: &mut Session<'_>) -> Outcome<End> {
-    session.tools = tools::prepare(session.workspace)?;
-    for (variable, path) in session.tools.environment() {
+    let tools = session.tools()?;
+    for (variable, path) in tools.environment() {
         println!("  {variable}={}", path.display());
     }
-    let missing: Vec<String> = session.tools.missing().iter().map(ToString::to_string).collect();
+    let missing: Vec<String> = tools.missing().iter().map(ToString::to_string).collect();
     if missing.is_empty() {
-        return Ok(End::Done(format!("{} ready", session.tools.environment().count())));
+        return Ok(End::Done(format!("{} ready", tools.environment().count())));
     }
     Ok(End::Skipped(missing.join("\n")))
 }
 
 pub(super) fn tests(session: &mut Session<'_>) -> Outcome<End> {
-    session.cargo_test(&["test", "--no-fail-fast", "--workspace", "--lib", "--bins", "--tests", "--examples"])
+    session.cargo_test_with_tools(&[
+        "test",
+        "--no-fail-fast",
+        "--workspace",
+        "--lib",
+        "--bins",
+        "--tests",
+        "--examples",
+    ])
 }
 
 pub(super) fn doc_tests(session: &mut Session<'_>) -> Outcome<End> {
-    session.cargo_test(&["test", "--no-fail-fast", "--workspace", "--doc"])
+    cargo_test(session.cargo(&["test", "--no-fail-fast", "--workspace", "--doc"]))
 }
 
 pub(super) fn rustdoc(session: &mut Session<'_>) -> Outcome<End> {
