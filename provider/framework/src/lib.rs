@@ -1,3 +1,5 @@
 //! Placeholder.
 
+pub mod log;
 pub mod proto;
+pub mod transport;
