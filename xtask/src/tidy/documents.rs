@@ -89,7 +89,7 @@ pub(super) fn decisions(tree: &Tree, _: &[Member]) -> Vec<Finding> {
         } else if !numbers.insert(path.get(..19)) {
             findings.push(Finding::new(path, "has the number of another decision"));
         }
-        for heading in ["## Context", "## Options", "## Decision", "## Consequences"] {
+        for heading in ["## Context", "## Options", "## Questions", "## Decision", "## Consequences"] {
             if !text.lines().any(|line| line == heading) {
                 findings.push(Finding::new(path, format!("lacks `{heading}`")));
             }
@@ -199,11 +199,11 @@ mod tests {
 
     #[test]
     fn a_decision_has_a_number_of_its_own_and_its_headings() {
-        let whole = "# T\n## Context\n## Options\n## Decision\n## Consequences\n";
+        let whole = "# T\n## Context\n## Options\n## Questions\n## Decision\n## Consequences\n";
         let tree = Tree::of([
             ("docs/decisions/0001-a.md", whole),
             ("docs/decisions/0001-b.md", whole),
-            ("docs/decisions/0002-c.md", "# T\n## Context\n## Options\n## Decision\n"),
+            ("docs/decisions/0002-c.md", "# T\n## Context\n## Options\n## Questions\n## Decision\n"),
             ("docs/decisions/third.md", whole),
         ]);
         assert_eq!(
