@@ -31,6 +31,7 @@ type Rule = fn(&Tree, &[Member]) -> Vec<Finding>;
 
 const RULES: &[Rule] = &[
     arrows::only_the_listed_ones,
+    arrows::test_arrows_are_by_path_alone,
     arrows::cloud_sdks_in_leaf_crates,
     sources::first_line_says_what_it_is_for,
     sources::length,

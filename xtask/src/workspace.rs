@@ -20,6 +20,8 @@ pub(crate) struct Member {
     /// Its folder relative to the root, with `/` between the parts.
     pub(crate) folder: String,
     pub(crate) dependencies: Vec<Dependency>,
+    /// Without `publish = false`.
+    pub(crate) published: bool,
 }
 
 /// One line under a `[dependencies]` heading.
@@ -28,6 +30,8 @@ pub(crate) struct Dependency {
     pub(crate) name: String,
     /// From `[dev-dependencies]`: seen by tests alone.
     pub(crate) dev: bool,
+    /// By path *and* version, so that it stays in the published manifest.
+    pub(crate) versioned: bool,
 }
 
 impl Workspace {
@@ -80,8 +84,13 @@ impl Workspace {
             folder,
             dependencies: dependencies
                 .iter()
-                .map(|one| Dependency { name: text(&one["name"]), dev: one["kind"] == "dev" })
+                .map(|one| Dependency {
+                    name: text(&one["name"]),
+                    dev: one["kind"] == "dev",
+                    versioned: one["req"] != "*",
+                })
                 .collect(),
+            published: package["publish"].is_null(),
         }
     }
 }

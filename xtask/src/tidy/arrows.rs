@@ -57,6 +57,23 @@ const ARROWS: &[Arrow] = &[
     Arrow { from: "xtask", to: &[], tests: &[], reason: "it must compile in seconds" },
 ];
 
+/// What tests alone need of ours must not stay in a published manifest: crates that test each other could not be
+/// published in any order.
+pub(super) fn test_arrows_are_by_path_alone(_: &Tree, members: &[Member]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for member in members.iter().filter(|member| member.published) {
+        for one in member.dependencies.iter().filter(|one| one.dev && one.versioned) {
+            let Some(target) = members.iter().find(|member| member.name == one.name) else { continue };
+            let text = format!(
+                "`{}` in [dev-dependencies] has a version: write `{} = {{ path = \"…/{}\" }}`, or publishing goes in a circle",
+                one.name, one.name, target.folder
+            );
+            findings.push(Finding::new(format!("{}/Cargo.toml", member.folder), text));
+        }
+    }
+    findings
+}
+
 /// Beginnings of the names of cloud SDKs.
 const SDKS: &[&str] = &["aws-sdk-", "aws-config", "aws-smithy-", "google-cloud-", "gcp-", "azure_", "azure-"];
 /// The folder whose crates may use them, one crate per cloud.
@@ -111,9 +128,9 @@ mod tests {
     fn member(name: &str, folder: &str, dependencies: &[(&str, bool)]) -> Member {
         let dependencies = dependencies
             .iter()
-            .map(|(name, dev)| Dependency { name: (*name).to_owned(), dev: *dev })
+            .map(|(name, dev)| Dependency { name: (*name).to_owned(), dev: *dev, versioned: !dev })
             .collect();
-        Member { name: name.to_owned(), folder: folder.to_owned(), dependencies }
+        Member { name: name.to_owned(), folder: folder.to_owned(), dependencies, published: true }
     }
 
     fn house(schema_needs: &[(&str, bool)]) -> Vec<Finding> {
@@ -144,6 +161,19 @@ mod tests {
             member("tfplugin-schema", "provider/schema", &[]),
         ];
         assert_eq!(only_the_listed_ones(&Tree::default(), &members).len(), 1);
+    }
+
+    #[test]
+    fn a_test_dependency_with_a_version_is_refused_in_a_crate_that_is_published() {
+        let mut members = [
+            member("tfplugin-schema", "provider/schema", &[]),
+            member("tfplugin-derive", "provider/derive", &[("tfplugin-schema", true)]),
+        ];
+        assert_eq!(test_arrows_are_by_path_alone(&Tree::default(), &members), []);
+        members[1].dependencies[0].versioned = true;
+        assert_eq!(test_arrows_are_by_path_alone(&Tree::default(), &members).len(), 1);
+        members[1].published = false;
+        assert_eq!(test_arrows_are_by_path_alone(&Tree::default(), &members), []);
     }
 
     #[test]

@@ -170,8 +170,12 @@ mod tests {
     #[test]
     fn a_crate_that_the_architecture_does_not_name_is_found() {
         let tree = Tree::of([(ARCHITECTURE, "`provider/schema/` holds values.")]);
-        let member =
-            |folder: &str| Member { name: "x".to_owned(), folder: folder.to_owned(), dependencies: vec![] };
+        let member = |folder: &str| Member {
+            name: "x".to_owned(),
+            folder: folder.to_owned(),
+            dependencies: vec![],
+            published: true,
+        };
         let found =
             every_crate_is_in_the_architecture(&tree, &[member("provider/schema"), member("provider/docs")]);
         assert_eq!(texts(&found), ["ARCHITECTURE.md: says nothing about `provider/docs` (x)"]);
