@@ -2,6 +2,7 @@
 //!
 //! Each rule is a pure function from the tree to findings, and its tests show a small tree that breaks it.
 
+mod absent;
 mod arrows;
 mod documents;
 mod pages;
@@ -33,6 +34,7 @@ const RULES: &[Rule] = &[
     arrows::only_the_listed_ones,
     arrows::test_arrows_are_by_path_alone,
     arrows::cloud_sdks_in_leaf_crates,
+    absent::what_a_crate_promises_not_to_contain,
     sources::first_line_says_what_it_is_for,
     sources::length,
     sources::ignored_tests_have_a_reason,
