@@ -2,12 +2,18 @@
 //! struct all of them at once. Knows no gRPC and nothing asynchronous: a runtime may read the same structs.
 
 mod attribute;
+mod codec;
 mod diagnostic;
 mod error;
 pub mod field;
+pub mod json;
+pub mod msgpack;
 mod number;
 mod path;
 mod refinement;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+mod type_json;
 mod types;
 pub mod validate;
 mod value;
@@ -22,7 +28,7 @@ pub use field::{
     Cidr, Computed, Duration, Field, Json, Maybe, Member, NotKnown, Operation, Plain, PlainMember, Scalar,
     Schema, Secret, SecretRef, Size, Timeouts, Timestamp, TypedPath,
 };
-pub use number::{MAX_EXPONENT, Number, NumberError};
+pub use number::{MAX_DIGITS, MAX_EXPONENT, Number, NumberError};
 pub use path::{Path, Step};
 pub use refinement::{Bound, Refinement};
 pub use types::{ObjectType, Type};

@@ -11,6 +11,9 @@ use num_bigint::BigInt;
 /// become gigabytes of digits; cty's own numbers have 512 bits of precision.
 pub const MAX_EXPONENT: i64 = 100_000;
 
+/// The most significant digits that are accepted. The longest `f64` has 767; cty itself keeps about 154.
+pub const MAX_DIGITS: usize = 10_000;
+
 /// A number of any size and precision. Equal numbers are equal however they were written (`1.50 == 1.5`).
 ///
 /// An `f64` becomes the shortest decimal that reads back as the same `f64` (so a provider that stores
@@ -18,12 +21,34 @@ pub const MAX_EXPONENT: i64 = 100_000;
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Number(Repr);
 
-// Canonical: whatever fits an i64 is `Int`, all else is a normalised `Big`. So derived Eq and Hash hold;
-// `Ord` on the enum alone would be wrong, hence the manual impl below.
-#[derive(Clone, PartialEq, Eq, Hash)]
+// Canonical: whatever fits an i64 is `Int`, all else is a normalised `Big` (no trailing zeros among its
+// digits). So equal numbers have equal parts. The impls of `BigDecimal` itself would do too, but its hash
+// writes out every zero of 1e100000.
+#[derive(Clone)]
 enum Repr {
     Int(i64),
     Big(Box<BigDecimal>),
+}
+
+impl PartialEq for Repr {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Repr::Int(a), Repr::Int(b)) => a == b,
+            (Repr::Big(a), Repr::Big(b)) => a.as_bigint_and_scale() == b.as_bigint_and_scale(),
+            _ => false,
+        }
+    }
+}
+
+impl Eq for Repr {}
+
+impl std::hash::Hash for Repr {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        match self {
+            Repr::Int(int) => int.hash(state),
+            Repr::Big(big) => big.as_bigint_and_scale().hash(state),
+        }
+    }
 }
 
 impl PartialOrd for Repr {
@@ -75,8 +100,16 @@ impl Number {
     }
 
     /// The number as a decimal of the `bigdecimal` crate.
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "symmetric with `to_decimal`, and callers have a fresh one"
+    )]
     pub fn from_decimal(decimal: BigDecimal) -> Number {
-        let normal = decimal.normalized();
+        Number::from_normal(decimal.normalized())
+    }
+
+    // `normal` has no trailing zeros among its digits.
+    fn from_normal(normal: BigDecimal) -> Number {
         if normal.fractional_digit_count() <= 0
             && let Some(int) = small_integer(&normal)
         {
@@ -105,7 +138,8 @@ impl Number {
     pub fn to_u64(&self) -> Option<u64> {
         match &self.0 {
             Repr::Int(int) => u64::try_from(*int).ok(),
-            Repr::Big(big) if self.is_integer() && big.digits() <= 20 => big.to_u64(),
+            // The magnitude is looked at first: 1e100000 must not be written out to find that it is too large.
+            Repr::Big(big) if self.is_integer() && order(big) <= 20 => big.to_u64(),
             Repr::Big(_) => None,
         }
     }
@@ -130,6 +164,18 @@ impl Number {
 
     /// The `f64` that is exactly this number, if there is one: what may go on the wire as a float.
     pub fn to_f64_exact(&self) -> Option<f64> {
+        if let Repr::Big(big) = &self.0 {
+            // A binary fraction written in decimal ends in 5, and has at most 1074 digits behind the point. That
+            // rules out 3.1 without arithmetic on long numbers.
+            let (digits, scale) = big.as_bigint_and_scale();
+            if scale > 0 && (scale > 1_074 || digits.magnitude() % 10_u32 != num_bigint::BigUint::from(5_u32))
+            {
+                return None;
+            }
+            if scale < -400 {
+                return None;
+            }
+        }
         let float = self.to_f64();
         (float.is_finite() && Number::from_f64_exact(float).is_ok_and(|back| back == *self)).then_some(float)
     }
@@ -145,9 +191,9 @@ impl Number {
     /// The number rounded to `digits` significant digits, half to even.
     pub fn round_to_significant(&self, digits: u64) -> Number {
         match std::num::NonZeroU64::new(digits) {
-            Some(digits) => Number::from_decimal(
-                self.to_decimal().with_precision_round(digits, RoundingMode::HalfEven),
-            ),
+            Some(digits) => {
+                Number::from_decimal(self.to_decimal().with_precision_round(digits, RoundingMode::HalfEven))
+            }
             None => self.clone(),
         }
     }
@@ -168,21 +214,73 @@ fn small_integer(normal: &BigDecimal) -> Option<i64> {
 impl FromStr for Number {
     type Err = NumberError;
 
-    /// Reads `12`, `-0.5`, `1e9`. The exponent is bounded by [`MAX_EXPONENT`].
+    /// Reads `12`, `-0.5`, `1e9`. The exponent is bounded by [`MAX_EXPONENT`], the digits by [`MAX_DIGITS`]
+    /// (zeros at either end do not count, so a long but round number is read).
     fn from_str(text: &str) -> Result<Number, NumberError> {
         if let Ok(int) = text.parse::<i64>() {
             return Ok(Number(Repr::Int(int)));
         }
-        let refuse = || NumberError(format!("{:?} is not a number", text.chars().take(40).collect::<String>()));
-        let plausible = text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E'));
-        if !plausible || text.len() > MAX_EXPONENT as usize {
-            return Err(refuse());
+        let parts = Parts::of(text).ok_or_else(|| {
+            NumberError(format!("{:?} is not a number", text.chars().take(40).collect::<String>()))
+        })?;
+        // All digits as one integer, without the zeros at either end; what they are worth is the exponent.
+        let mut digits: Vec<u8> = Vec::with_capacity(parts.whole.len() + parts.fraction.len());
+        digits.extend_from_slice(parts.whole.as_bytes());
+        digits.extend_from_slice(parts.fraction.as_bytes());
+        let trailing = digits.iter().rev().take_while(|digit| **digit == b'0').count();
+        digits.truncate(digits.len() - trailing);
+        let leading = digits.iter().take_while(|digit| **digit == b'0').count();
+        let digits = &digits[leading..];
+        if digits.is_empty() {
+            return Ok(Number(Repr::Int(0)));
         }
-        let decimal = BigDecimal::from_str(text).map_err(|_| refuse())?;
-        if decimal.fractional_digit_count().abs() > MAX_EXPONENT {
-            return Err(NumberError(format!("the exponent of {text:?} is larger than {MAX_EXPONENT}")));
+        if digits.len() > MAX_DIGITS {
+            return Err(NumberError(format!("the number has more than {MAX_DIGITS} digits")));
         }
-        Ok(Number::from_decimal(decimal))
+        let scale = (parts.fraction.len() as i64 - trailing as i64).saturating_sub(parts.exponent);
+        if scale.saturating_abs() > MAX_EXPONENT {
+            return Err(NumberError(format!("the exponent of the number is larger than {MAX_EXPONENT}")));
+        }
+        let magnitude =
+            BigInt::parse_bytes(digits, 10).ok_or_else(|| NumberError("not a number".to_owned()))?;
+        let signed = if parts.negative { -magnitude } else { magnitude };
+        Ok(Number::from_normal(BigDecimal::new(signed, scale)))
+    }
+}
+
+// A decimal number taken apart: sign, digits before and after the point, exponent.
+struct Parts<'a> {
+    negative: bool,
+    whole: &'a str,
+    fraction: &'a str,
+    exponent: i64,
+}
+
+impl<'a> Parts<'a> {
+    fn of(text: &'a str) -> Option<Parts<'a>> {
+        let (negative, rest) = match text.as_bytes().first()? {
+            b'-' => (true, &text[1..]),
+            b'+' => (false, &text[1..]),
+            _ => (false, text),
+        };
+        let (mantissa, exponent) = match rest.split_once(['e', 'E']) {
+            Some((mantissa, exponent)) => (mantissa, Parts::exponent(exponent)?),
+            None => (rest, 0),
+        };
+        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+        let digits = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
+        let complete = digits(whole) && digits(fraction) && !(whole.is_empty() && fraction.is_empty());
+        complete.then_some(Parts { negative, whole, fraction, exponent })
+    }
+
+    // Saturates: what is too large for an i64 is too large anyway.
+    fn exponent(text: &str) -> Option<i64> {
+        let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+        if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+            return None;
+        }
+        let size = digits.parse::<i64>().unwrap_or(i64::MAX);
+        Some(if text.starts_with('-') { -size } else { size })
     }
 }
 
@@ -256,3 +354,6 @@ impl<'de> serde::Deserialize<'de> for Number {
         number.to_string().parse().map_err(serde::de::Error::custom)
     }
 }
+
+#[cfg(test)]
+mod tests;
