@@ -1,7 +1,6 @@
 //! A case: a command line, providers, steps, and the proof that nothing is left at the end.
 
 use std::{
-    collections::BTreeMap,
     env,
     ffi::OsString,
     panic::Location,
@@ -276,13 +275,12 @@ impl<'a> Case<'a> {
     /// Destroys what is left with the last configuration that could be planned, then lets the test look.
     fn destroy(&mut self, dir: &WorkingDir<'_>) -> Result<(), Failure> {
         let check = self.destroyed.take();
-        let none = BTreeMap::new();
-        let how = How { env: &none, timeout: self.timeout, interrupt: None };
+        let good = dir.restore_good_configuration()?;
+        let how = How { env: &good.env, timeout: self.timeout, interrupt: None };
         let mut before = StateJson(serde_json::Value::Null);
         if dir.has_state() {
             before = dir.show_state(how)?;
             if !before.is_empty() {
-                dir.restore_good_configuration()?;
                 if dir.uses_modules() {
                     dir.must(["get", "-no-color"], how)?;
                 }

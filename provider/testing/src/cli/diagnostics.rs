@@ -69,9 +69,10 @@ pub fn parse(text: &str) -> Vec<Diagnostic> {
     found.into_iter().map(|(severity, text)| Diagnostic { severity, text: one_line(&text) }).collect()
 }
 
-/// All white space as single blanks.
+/// All white space as single blanks, without the lines drawn around values in a snippet.
 pub(crate) fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    let drawn = |word: &&str| !word.chars().all(|c| "│├─╷╵".contains(c));
+    text.split_whitespace().filter(drawn).collect::<Vec<_>>().join(" ")
 }
 
 /// `text` without the escape sequences of a terminal.
@@ -113,6 +114,8 @@ mod tests {
             \u{1b}[31m│\u{1b}[0m \u{1b}[0m\n\
             \u{1b}[31m│\u{1b}[0m \u{1b}[0m  on main.tf line 7, in resource \"terraform_data\" \"b\":\n\
             \u{1b}[31m│\u{1b}[0m \u{1b}[0m   7:  condition = \u{1b}[4mfalse\u{1b}[0m\u{1b}[0m\n\
+            \u{1b}[31m│\u{1b}[0m \u{1b}[0m    \u{1b}[90m├────────────────\u{1b}[0m\n\
+            \u{1b}[31m│\u{1b}[0m \u{1b}[0m\u{1b}[0m    \u{1b}[90m│\u{1b}[0m \u{1b}[1mx\u{1b}[0m is 9\n\
             \u{1b}[31m│\u{1b}[0m \u{1b}[0m\n\
             \u{1b}[31m│\u{1b}[0m \u{1b}[0mMust refer to at least one object from elsewhere\n\
             \u{1b}[31m│\u{1b}[0m \u{1b}[0min the configuration.\n\
@@ -121,7 +124,7 @@ mod tests {
         assert_eq!(
             parse(printed),
             [error(
-                "Invalid expression on main.tf line 7, in resource \"terraform_data\" \"b\": 7: condition = false \
+                "Invalid expression on main.tf line 7, in resource \"terraform_data\" \"b\": 7: condition = false x is 9 \
                  Must refer to at least one object from elsewhere in the configuration. Error: quoted in the detail"
             )]
         );

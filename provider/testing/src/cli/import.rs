@@ -120,7 +120,7 @@ pub(crate) fn run(
         runner.second_plan(dir, step)?;
     }
     if import.keep {
-        dir.configuration_is_good();
+        dir.configuration_is_good(how.env);
     }
     Ok(Some(imported))
 }

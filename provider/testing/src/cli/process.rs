@@ -6,7 +6,7 @@ use std::{
     fs::{self, File},
     io::Read,
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -151,31 +151,26 @@ pub(crate) fn run(spec: &Spec<'_>) -> Result<Output, Failure> {
 
     let started = Instant::now();
     let mut child = command.spawn().map_err(|error| Failure::io("start", spec.program, &error))?;
-    let ended = watch(&mut child, spec, started, &stdout);
-    if ended.is_err() {
-        // Whatever went wrong here, nothing is left running. (A child that has been waited for has lost its id.)
-        if matches!(child.try_wait(), Ok(None)) {
-            signal(&mut child, Signal::Kill, false);
-        }
-        let _ = child.wait();
-    }
-    let output = |status: Option<ExitStatus>| -> Result<Output, Failure> {
-        Ok(Output {
-            line: command_line(spec),
-            code: status.and_then(|status| status.code()),
-            took: started.elapsed(),
-            stdout: read_plain(&stdout)?,
-            stderr: read_plain(&stderr)?,
-        })
+    let watched = watch(&mut child, spec, started, &stdout);
+    // Whatever has happened, none of its children is left running. The child has not been waited for yet, so
+    // its id cannot have been given to another.
+    signal(&mut child, Signal::Kill, false);
+    let status = child.wait().map_err(|error| Failure::io("wait for", spec.program, &error))?;
+    let output = Output {
+        line: command_line(spec),
+        code: status.code(),
+        took: started.elapsed(),
+        stdout: read_plain(&stdout)?,
+        stderr: read_plain(&stderr)?,
     };
-    match ended {
-        Ok(status) => output(Some(status)),
-        Err(failure) => Err(failure.command(&output(None)?)),
+    match watched {
+        Ok(()) => Ok(output),
+        Err(failure) => Err(failure.command(&output)),
     }
 }
 
 /// Waits for the end; presses Ctrl-C when it is time; ends the wait at the deadline.
-fn watch(child: &mut Child, spec: &Spec<'_>, started: Instant, stdout: &Path) -> Result<ExitStatus, Failure> {
+fn watch(child: &mut Child, spec: &Spec<'_>, started: Instant, stdout: &Path) -> Result<(), Failure> {
     let printed = match spec.interrupt.map(|interrupt| &interrupt.when) {
         Some(When::Printed(expression)) => Some(compile(expression)?),
         _ => None,
@@ -183,19 +178,19 @@ fn watch(child: &mut Child, spec: &Spec<'_>, started: Instant, stdout: &Path) ->
     let mut interrupted = None;
     let mut past_deadline: Option<Instant> = None;
     loop {
-        let status = child.try_wait().map_err(|error| Failure::io("wait for", spec.program, &error))?;
+        let over = has_ended(child).map_err(|error| Failure::io("wait for", spec.program, &error))?;
         if let Some(at) = past_deadline {
-            if status.is_some() || at.elapsed() > GRACE {
+            if over || at.elapsed() > GRACE {
                 let limit = spec.timeout.as_secs_f64();
                 return Err(Failure::new(format!("the command did not end within {limit:.1} s")));
             }
-        } else if let Some(status) = status {
+        } else if over {
             return match (spec.interrupt, interrupted) {
                 (Some(interrupt), None) => Err(Failure::new(format!(
                     "the command ended before it could be interrupted ({:?})",
                     interrupt.when
                 ))),
-                _ => Ok(status),
+                _ => Ok(()),
             };
         } else if started.elapsed() > spec.timeout {
             past_deadline = Some(Instant::now());
@@ -243,7 +238,21 @@ enum Signal {
     Kill,
 }
 
-/// Whether it could be sent. The child has not been waited for yet, so its id is still its own.
+/// Whether the child has ended; it keeps its id until it is waited for.
+#[cfg(unix)]
+fn has_ended(child: &mut Child) -> std::io::Result<bool> {
+    use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+    let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) else { return Ok(true) };
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    Ok(waitid(WaitId::Pid(pid), options)?.is_some())
+}
+
+#[cfg(not(unix))]
+fn has_ended(child: &mut Child) -> std::io::Result<bool> {
+    Ok(child.try_wait()?.is_some())
+}
+
+/// Whether it could be sent.
 #[cfg(unix)]
 fn signal(child: &mut Child, signal: Signal, only_child: bool) -> bool {
     use rustix::process::{self, Pid};

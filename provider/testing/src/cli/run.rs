@@ -124,7 +124,7 @@ impl<'r> Runner<'r, '_> {
         if !self.plan(dir, step, plan_args(step))? {
             return Ok(());
         }
-        dir.configuration_is_good();
+        dir.configuration_is_good(self.env);
         if !step.plan.is_empty() {
             let plan = dir.show_plan(self.how())?;
             self.check_plan(step, plan)?;

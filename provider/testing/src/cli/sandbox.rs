@@ -166,12 +166,19 @@ impl Sandbox {
     }
 }
 
+/// A configuration that Terraform could plan, and the environment that it was planned with.
+#[derive(Clone, Default)]
+pub(crate) struct Good {
+    files: BTreeMap<String, String>,
+    pub(crate) env: BTreeMap<OsString, OsString>,
+}
+
 /// One directory in which commands run.
 pub(crate) struct WorkingDir<'s> {
     pub(crate) sandbox: &'s Sandbox,
     pub(crate) path: PathBuf,
     files: RefCell<BTreeMap<String, String>>,
-    good: RefCell<BTreeMap<String, String>>,
+    good: RefCell<Good>,
 }
 
 impl WorkingDir<'_> {
@@ -206,14 +213,17 @@ impl WorkingDir<'_> {
     }
 
     /// Notes that Terraform could plan this configuration, so that the last destroy can use it.
-    pub(crate) fn configuration_is_good(&self) {
-        *self.good.borrow_mut() = self.configuration();
+    pub(crate) fn configuration_is_good(&self, env: &BTreeMap<OsString, OsString>) {
+        *self.good.borrow_mut() = Good { files: self.configuration(), env: env.clone() };
     }
 
     /// Goes back to the last configuration that Terraform could plan.
-    pub(crate) fn restore_good_configuration(&self) -> Result<(), Failure> {
+    pub(crate) fn restore_good_configuration(&self) -> Result<Good, Failure> {
         let good = self.good.borrow().clone();
-        if good == *self.files.borrow() { Ok(()) } else { self.configure(good) }
+        if good.files != *self.files.borrow() {
+            self.configure(good.files.clone())?;
+        }
+        Ok(good)
     }
 
     /// Takes a file that a command wrote into the configuration.
