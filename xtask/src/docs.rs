@@ -90,6 +90,8 @@ fn generate(workspace: &Workspace, generator: &Generator, mode: Mode) -> Outcome
         .args(["run", "--quiet", "--package", generator.package, "--bin", generator.binary, "--"])
         .args(generator.args.iter().copied());
     let run = if mode == Mode::Check { run.args(["--check"]) } else { run };
+    // The table of behaviours is made from what the last test run proved.
+    let run = run.env("TFPLUGIN_COVERAGE_DIR", workspace.coverage_dir());
     run.limit(LIMIT).show(|_| {})
 }
 

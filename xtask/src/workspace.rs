@@ -54,6 +54,11 @@ impl Workspace {
         self.ci
     }
 
+    /// Where tests note what they prove, and the table of behaviours is made from.
+    pub(crate) fn coverage_dir(&self) -> PathBuf {
+        self.root.join("target").join("coverage")
+    }
+
     /// The cargo that runs us, started at the root.
     pub(crate) fn cargo(&self, label: &str) -> Run {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
