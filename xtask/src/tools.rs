@@ -17,6 +17,9 @@ use crate::failure::{Failure, Outcome};
 use crate::process::on_path;
 use crate::workspace::Workspace;
 
+/// The Terraform that the whole suite runs on.
+const TERRAFORM: &str = "TFPLUGIN_TERRAFORM";
+
 /// What was found or built, and what could not be had.
 #[derive(Default)]
 pub(crate) struct Ready {
@@ -41,6 +44,10 @@ impl Ready {
         if texts.is_empty() { Ok(()) } else { Err(Failure::new(texts.join("\n"))) }
     }
 
+    fn path(&self, variable: &str) -> Option<PathBuf> {
+        self.found.iter().find(|(name, _)| *name == variable).map(|(_, path)| path.clone())
+    }
+
     fn take(&mut self, variable: &'static str, tool: Outcome<PathBuf>) {
         match tool {
             Ok(path) => self.found.push((variable, path)),
@@ -55,10 +62,6 @@ impl Ready {
 pub(crate) fn prepare(workspace: &Workspace) -> Outcome<Ready> {
     let tools = cache::tools_dir()?;
     let mut ready = Ready::default();
-    // Any version will do here; where none is installed, OpenTofu and the built versions stand alone.
-    if let Some(path) = chosen("TFPLUGIN_TERRAFORM").or_else(|| on_path("terraform")) {
-        ready.take("TFPLUGIN_TERRAFORM", Ok(path));
-    }
     let mut go = go::Go::default();
     for recipe in recipe::ALL {
         let tool = match chosen(recipe.variable) {
@@ -66,6 +69,11 @@ pub(crate) fn prepare(workspace: &Workspace) -> Outcome<Ready> {
             None => recipe.ensure(&tools, &mut go),
         };
         ready.take(recipe.variable, tool);
+    }
+    // Any version will do here, the installed one first; where none is, the newest that we built stands in.
+    let installed = chosen(TERRAFORM).or_else(|| on_path("terraform"));
+    if let Some(path) = installed.or_else(|| ready.path("TFPLUGIN_TERRAFORM_1_15")) {
+        ready.take(TERRAFORM, Ok(path));
     }
     if let Some(path) = chosen(oracle::VARIABLE) {
         ready.take(oracle::VARIABLE, Ok(path));

@@ -24,9 +24,7 @@ const APT_LIMIT: Duration = Duration::from_secs(10 * 60);
 
 /// Installs what is missing where apt and root (or sudo without a password) are there; says it otherwise.
 pub(super) fn ensure() -> Outcome<String> {
-    let go_is_missing = on_path("go").is_none().then_some(&WITHOUT_GO);
-    let missing: Vec<&Need> =
-        NEEDS.iter().chain(go_is_missing).filter(|need| on_path(need.program).is_none()).collect();
+    let missing = missing(|program| on_path(program).is_some());
     if missing.is_empty() {
         return Ok("nothing to install".to_owned());
     }
@@ -40,6 +38,11 @@ pub(super) fn ensure() -> Outcome<String> {
     apt_get(&apt, &["update"])?;
     apt_get(&apt, &[&["install", "--yes", "--no-install-recommends"], packages.as_slice()].concat())?;
     Ok(format!("installed {}", packages.join(", ")))
+}
+
+fn missing(is_there: impl Fn(&str) -> bool) -> Vec<&'static Need> {
+    let without_go = (!is_there("go")).then_some(&WITHOUT_GO);
+    NEEDS.iter().chain(without_go).filter(|need| !is_there(need.program)).collect()
 }
 
 /// The words before `update`: nothing else where we are root.
@@ -63,4 +66,20 @@ fn apt_get(apt: &[&str], args: &[&str]) -> Outcome {
         .limit(APT_LIMIT)
         .output()
         .map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn python_is_needed_only_where_go_is_not() {
+        let programs = |there: &'static [&str]| -> Vec<&str> {
+            missing(|program| there.contains(&program)).iter().map(|need| need.program).collect()
+        };
+        assert_eq!(programs(&["cc", "git", "go"]), [""; 0]);
+        assert_eq!(programs(&["git", "go"]), ["cc"]);
+        assert_eq!(programs(&["cc", "git"]), ["python3"]);
+        assert_eq!(programs(&[]), ["cc", "git", "python3"]);
+    }
 }

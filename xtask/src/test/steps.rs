@@ -138,7 +138,11 @@ pub(super) fn publish(session: &mut Session<'_>) -> Outcome<End> {
 pub(super) fn deny(session: &mut Session<'_>) -> Outcome<End> {
     let program = tools::cargo_deny(session.workspace)?;
     let run = Run::new("cargo-deny", program).dir(session.workspace.root());
-    done(run.args(["check", "bans", "licenses", "sources"]).limit(BUILD_LIMIT).show(|_| {}))
+    done(
+        run.args(["check", "--hide-inclusion-graph", "bans", "licenses", "sources"])
+            .limit(BUILD_LIMIT)
+            .show(|_| {}),
+    )
 }
 
 fn done(outcome: Outcome) -> Outcome<End> {
