@@ -11,6 +11,7 @@ mod recipe;
 use std::path::{Path, PathBuf};
 
 pub(crate) use deny::cargo_deny;
+pub(crate) use go::has_go;
 
 use crate::cache;
 use crate::failure::{Failure, Outcome};

