@@ -2,9 +2,11 @@
 //! API needs none of this; it shows, and lets tests use, the transport alone.
 
 use std::process::ExitCode;
+use std::time::Duration;
+use tfplugin_framework::log;
 use tfplugin_framework::proto::tfplugin6 as proto;
 use tfplugin_framework::proto::tfplugin6::provider_server::Provider;
-use tfplugin_framework::transport::{ServeOptions, debug_blocking, serve_blocking};
+use tfplugin_framework::transport::{Network, ServeOptions, debug_blocking, serve_blocking};
 use tonic::{Request, Response, Status};
 
 struct Hello;
@@ -23,15 +25,16 @@ impl Provider for Hello {
         }))
     }
 
-    /// Hands the state back, whatever its size: for tests of the transport.
+    /// Hands the state back, whatever its size; some type names misbehave. For tests of the transport.
     async fn read_resource(
         &self,
         request: Request<proto::read_resource::Request>,
     ) -> Result<Response<proto::read_resource::Response>, Status> {
         let request = request.into_inner();
         match request.type_name.as_str() {
-            "hello_panic" => std::panic::panic_any("asked to panic"),
-            "hello_sleep" => tokio::time::sleep(std::time::Duration::from_secs(60)).await,
+            "hello_panic" => panics(),
+            "hello_sleep" => tokio::time::sleep(Duration::from_secs(60)).await,
+            "hello_print" => tracing::info!({ log::keys::RESOURCE_TYPE } = "hello_print", "Hello."),
             _ => {}
         }
         Ok(Response::new(proto::read_resource::Response {
@@ -41,10 +44,17 @@ impl Provider for Hello {
     }
 }
 
+#[allow(clippy::panic, reason = "to see what becomes of it")]
+fn panics() {
+    panic!("asked to panic")
+}
+
 fn main() -> ExitCode {
+    log::init("hello");
     let options = ServeOptions::new("registry.terraform.io/streamverse/hello");
     let served = match std::env::args().nth(1).as_deref() {
         Some("--debug") => debug_blocking(|| Hello, options),
+        Some("--tcp") => serve_blocking(|| Hello, options.network(Network::Tcp)),
         _ => serve_blocking(|| Hello, options),
     };
     match served {

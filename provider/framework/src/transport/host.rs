@@ -17,8 +17,8 @@ pub(super) const PROTOCOL: u32 = 6;
 /// The environment that a host gives to a plugin.
 #[derive(Debug, Default)]
 pub(super) struct Host {
-    cookie: Option<String>,
-    versions: Option<String>,
+    pub(super) cookie: Option<String>,
+    pub(super) versions: Option<String>,
     /// The host's certificate, PEM; absent where TLS is switched off.
     pub(super) client_certificate: Option<String>,
     pub(super) ports: [Option<String>; 2],

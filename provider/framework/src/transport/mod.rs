@@ -36,6 +36,7 @@ pub struct ServeOptions {
     address: String,
     network: Network,
     grace: Duration,
+    workers: usize,
     stop: CancellationToken,
 }
 
@@ -47,6 +48,7 @@ impl ServeOptions {
             network: Network::Auto,
             // The host kills a plugin two seconds after it asked for shutdown.
             grace: Duration::from_secs(1),
+            workers: 2,
             stop: CancellationToken::new(),
         }
     }
@@ -62,6 +64,14 @@ impl ServeOptions {
     #[must_use]
     pub fn grace(mut self, grace: Duration) -> ServeOptions {
         self.grace = grace;
+        self
+    }
+
+    /// How many threads [`serve_blocking`] and [`debug_blocking`] run requests on. Default: 2, so that a request that
+    /// blocks its thread does not block the shutdown. With 0 everything runs on the thread of `main`.
+    #[must_use]
+    pub fn workers(mut self, workers: usize) -> ServeOptions {
+        self.workers = workers;
         self
     }
 
@@ -114,15 +124,23 @@ pub fn serve_blocking<P: Provider>(
 ) -> Result<(), ServeError> {
     // A person at the keyboard gets the answer before anything is set up.
     check(&Host::from_environment(), &options.address)?;
-    let runtime = runtime()?;
+    let runtime = runtime(options.workers)?;
     let result = runtime.block_on(async { serve(provider(), options).await });
     // A blocking call that a request left behind must not hold the process.
     runtime.shutdown_background();
     result
 }
 
-fn runtime() -> Result<tokio::runtime::Runtime, ServeError> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(ServeError::Runtime)
+fn runtime(workers: usize) -> Result<tokio::runtime::Runtime, ServeError> {
+    use tokio::runtime::Builder;
+    let mut builder = match workers {
+        0 => Builder::new_current_thread(),
+        _ => Builder::new_multi_thread(),
+    };
+    if workers > 0 {
+        builder.worker_threads(workers);
+    }
+    builder.enable_all().build().map_err(ServeError::Runtime)
 }
 
 fn check(host: &Host, address: &str) -> Result<(), ServeError> {

@@ -101,7 +101,7 @@ pub fn debug_blocking<P: Provider>(
     provider: impl FnOnce() -> P,
     options: ServeOptions,
 ) -> Result<(), ServeError> {
-    let runtime = runtime()?;
+    let runtime = runtime(options.workers)?;
     let result = runtime.block_on(async {
         let mut served = serve_reattach(provider(), options).await?;
         let json = served.json();
