@@ -1,1 +1,56 @@
-//! Placeholder.
+//! Derive macros.
+
+mod attribute;
+mod blocks;
+mod checks;
+mod docs;
+mod errors;
+mod keys;
+mod model;
+mod names;
+mod options;
+mod paths;
+mod rules;
+mod structs;
+mod types;
+
+use proc_macro::TokenStream;
+use syn::{Data, DeriveInput, Path, parse_macro_input, parse_quote};
+
+use crate::errors::Errors;
+use crate::model::Struct;
+
+/// Makes a struct or enum a schema; for users of `tfplugin-schema`.
+#[proc_macro_derive(Schema, attributes(schema, attribute))]
+pub fn schema(input: TokenStream) -> TokenStream {
+    derive_schema(&parse_macro_input!(input as DeriveInput), parse_quote!(::tfplugin_schema))
+}
+
+/// The same for users of `tfplugin-framework`, which re-exports it as `Schema`.
+#[proc_macro_derive(SchemaViaFramework, attributes(schema, attribute))]
+pub fn schema_via_framework(input: TokenStream) -> TokenStream {
+    derive_schema(&parse_macro_input!(input as DeriveInput), parse_quote!(::tfplugin_framework::schema))
+}
+
+fn derive_schema(input: &DeriveInput, schema: Path) -> TokenStream {
+    let mut errors = Errors::default();
+    if !input.generics.params.is_empty() {
+        let hint = "a schema is one fixed set of attributes, so its type has no parameters: write one struct \
+                    for each type that it is used with";
+        errors.at(&input.generics, hint);
+        return errors.or(proc_macro2::TokenStream::new()).into();
+    }
+    let code = match &input.data {
+        Data::Struct(data) => {
+            let named = (&input.ident, &input.vis);
+            Struct::of(schema, named, &input.attrs, &data.fields, &mut errors)
+                .map(|item| item.expand(&mut errors))
+        }
+        Data::Enum(_) => None,
+        Data::Union(data) => {
+            errors.at(data.union_token, "a Rust `union` cannot be a schema; an `enum` can");
+            None
+        }
+    };
+    errors.or(code.unwrap_or_default()).into()
+}

@@ -3,6 +3,8 @@
 
 mod attribute;
 mod codec;
+#[doc(hidden)]
+pub mod derived;
 mod diagnostic;
 mod error;
 pub mod field;
@@ -33,3 +35,6 @@ pub use path::{Path, Step};
 pub use refinement::{Bound, Refinement};
 pub use types::{ObjectType, Type};
 pub use value::{Dynamic, Members, SetValue, Value};
+
+#[cfg(feature = "derive")]
+pub use tfplugin_derive::Schema;
