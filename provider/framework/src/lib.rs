@@ -1,5 +1,46 @@
-//! Placeholder.
+//! Terraform and OpenTofu providers in Rust. The struct is the schema, the state, the documentation and the
+//! plan rules; what may be unknown has a type that says so.
+//!
+//! Begin with [`Provider`] and [`Resource`]; the guide `docs/framework/first-provider.md` builds one in forty
+//! lines. Values, types and the derive are in [`schema`] (the crate `tfplugin-schema`).
 
+// So that the macros' paths work inside this crate too.
+//WIP extern crate self as tfplugin_framework;
+
+mod context;
+mod data_source;
+mod ephemeral;
+mod error;
+mod findings;
+mod function;
 pub mod log;
+pub mod plan;
+mod private;
 pub mod proto;
+mod provider;
+mod request;
+mod resource;
+mod retry;
+mod secret;
+//WIP mod serve;
+//WIP pub mod service;
 pub mod transport;
+
+pub use context::Context;
+pub use data_source::{DataSource, DataSourceHandler, SourceInfo};
+pub use ephemeral::{Ephemeral, EphemeralHandler, Opened};
+pub use error::{Class, Error, ErrorExt, Result};
+pub use findings::Findings;
+pub use function::{Arguments, Function, FunctionBuilder, FunctionError, Parameter};
+pub use private::Private;
+pub use provider::{Parts, Provider, ProviderTable};
+pub use request::{ClientCapabilities, Request};
+pub use resource::{
+    DEFAULT_TIMEOUTS, Draft, Imported, MoveSource, Moves, Partial, Plan, PlanValues, RawState, Read,
+    ReadValue, Resource, ResourceHandler, ResourceInfo, State, Stored, Upgrades,
+};
+pub use retry::{Backoff, Progress};
+pub use secret::Exposed;
+//WIP pub use serve::serve;
+//WIP pub use service::Service;
+pub use tfplugin_schema as schema;

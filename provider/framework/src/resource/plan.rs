@@ -1,0 +1,242 @@
+//! What the handlers of a resource are given, and what they answer.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::Deref;
+
+use crate::error::{Error, ErrorExt, Result};
+use crate::schema::field::members_of;
+use crate::schema::{Field, Members, Path, Schema, TypedPath, Value};
+
+/// What was planned. Dereferences to the struct, in which only computed values may be unknown.
+#[derive(Clone)]
+pub struct Plan<R> {
+    object: R,
+    planned: Value,
+    prior: Value,
+}
+
+/// What is stored. Dereferences to the struct; a computed value is missing only if a create that saved its
+/// progress did not finish.
+#[derive(Clone)]
+pub struct Stored<R> {
+    object: R,
+    value: Value,
+}
+
+/// What reading found.
+pub enum Read<R: Schema> {
+    /// The object, as it is.
+    Found(R::State),
+    /// The object, as it was stored.
+    Unchanged,
+    /// Nothing: the object is gone and will be planned anew.
+    Gone,
+}
+
+/// What importing found.
+pub enum Imported<R: Schema> {
+    /// The whole object.
+    Found(R::State),
+    /// Enough to read it by.
+    Stub(Partial<R>),
+}
+
+/// Part of a state: what is not set is null.
+#[derive(Clone)]
+pub struct Partial<R> {
+    value: Value,
+    of: PhantomData<fn() -> R>,
+}
+
+pub(crate) fn decode<R: Schema>(value: &Value, what: &str) -> Result<R> {
+    let read = members_of(value).and_then(R::read_members);
+    read.map_err(|error| {
+        Error::permanent(format!("the {what} cannot be read: {}", error.message())).at(error.path()).next(
+            "If the attribute is newer than the state, raise the resource's schema version and write an upgrade.",
+        )
+    })
+}
+
+impl<R: Schema> Plan<R> {
+    pub(crate) fn decode(config: &Value, planned: Value, prior: Value) -> Result<Plan<R>> {
+        // Write-only values are null in the plan and only in the configuration: join the two for the handler.
+        let mut joined = planned.clone();
+        join_write_only(&R::object(), config, &mut joined);
+        Ok(Plan { object: decode(&joined, "plan")?, planned, prior })
+    }
+
+    /// Whether the value at the path differs from what is stored (or is unknown). In a create everything does.
+    pub fn changed(&self, path: impl Into<Path>) -> bool {
+        let path = path.into();
+        self.planned.at(&path) != self.prior.at(&path)
+    }
+
+    /// The planned values as Terraform knows them.
+    pub fn value(&self) -> &Value {
+        &self.planned
+    }
+
+    /// The struct itself.
+    pub fn into_inner(self) -> R {
+        self.object
+    }
+
+    /// What is known of the object so far, to be saved: everything planned, with what is unknown left out.
+    pub fn partial(&self) -> Partial<R> {
+        let mut value = self.planned.clone();
+        forget_unknown(&mut value);
+        Partial { value, of: PhantomData }
+    }
+}
+
+impl<R> Deref for Plan<R> {
+    type Target = R;
+
+    fn deref(&self) -> &R {
+        &self.object
+    }
+}
+
+impl<R: Schema> Stored<R> {
+    pub(crate) fn decode(value: Value) -> Result<Stored<R>> {
+        Ok(Stored { object: decode(&value, "stored state")?, value })
+    }
+
+    /// The stored values as Terraform knows them.
+    pub fn value(&self) -> &Value {
+        &self.value
+    }
+
+    /// The struct itself.
+    pub fn into_inner(self) -> R {
+        self.object
+    }
+
+    /// What is stored, to be saved with changes.
+    pub fn partial(&self) -> Partial<R> {
+        Partial { value: self.value.clone(), of: PhantomData }
+    }
+}
+
+impl<R> Deref for Stored<R> {
+    type Target = R;
+
+    fn deref(&self) -> &R {
+        &self.object
+    }
+}
+
+impl<R: Schema> Partial<R> {
+    /// Nothing set.
+    pub fn empty() -> Partial<R> {
+        let members = R::object().ty();
+        let value = match members {
+            crate::schema::Type::Object(object) => {
+                let nulls = object.attributes.keys().map(|name| (name.clone(), Value::Null));
+                Value::Map(nulls.collect::<Members>())
+            }
+            _ => Value::Null,
+        };
+        Partial { value, of: PhantomData }
+    }
+
+    /// Sets one value.
+    #[must_use]
+    pub fn set<P: TypedPath>(mut self, path: P, value: &<P::Target as Field>::State) -> Partial<R> {
+        let path: Path = path.into();
+        if let Some(place) = self.value.at_mut(&path) {
+            *place = <P::Target as Field>::write(value);
+        }
+        self
+    }
+
+    /// The values as Terraform knows them.
+    pub fn value(&self) -> &Value {
+        &self.value
+    }
+}
+
+impl<R> fmt::Debug for Plan<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Plan(…)")
+    }
+}
+
+impl<R> fmt::Debug for Stored<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Stored(…)")
+    }
+}
+
+/// Puts the configuration's write-only values where the plan has null.
+pub(crate) fn join_write_only(object: &crate::schema::ObjectSchema, config: &Value, planned: &mut Value) {
+    use crate::schema::{AttributeKind, BlockNesting, Nesting};
+    let (Value::Map(config), Value::Map(planned)) = (config, planned) else { return };
+    for attribute in &object.attributes {
+        let (Some(from), Some(to)) = (config.get(&attribute.name), planned.get_mut(&attribute.name)) else {
+            continue;
+        };
+        if attribute.write_only {
+            to.clone_from(from);
+        } else if let AttributeKind::Nested(nesting, inner) = &attribute.kind {
+            match nesting {
+                Nesting::Single => join_write_only(inner, from, to),
+                Nesting::List | Nesting::Map => join_each(inner, from, to),
+                // Sets cannot hold write-only attributes (core's rule).
+                Nesting::Set => {}
+            }
+        }
+    }
+    for block in &object.blocks {
+        let (Some(from), Some(to)) = (config.get(&block.name), planned.get_mut(&block.name)) else {
+            continue;
+        };
+        match block.nesting {
+            BlockNesting::Single | BlockNesting::Group => join_write_only(&block.object, from, to),
+            BlockNesting::List | BlockNesting::Map => join_each(&block.object, from, to),
+            BlockNesting::Set => {}
+        }
+    }
+}
+
+fn join_each(object: &crate::schema::ObjectSchema, from: &Value, to: &mut Value) {
+    match (from, to) {
+        (Value::List(from), Value::List(to)) => {
+            from.iter().zip(to).for_each(|(from, to)| join_write_only(object, from, to));
+        }
+        (Value::Map(from), Value::Map(to)) => {
+            for (key, to) in to {
+                if let Some(from) = from.get(key) {
+                    join_write_only(object, from, to);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Null in the place of everything unknown.
+pub(crate) fn forget_unknown(value: &mut Value) {
+    match value {
+        Value::Unknown(_) => *value = Value::Null,
+        Value::List(elements) => elements.iter_mut().for_each(forget_unknown),
+        Value::Map(members) => members.values_mut().for_each(forget_unknown),
+        Value::Set(set) => {
+            if !set.iter().all(Value::is_wholly_known) {
+                let mut elements = std::mem::take(set).into_vec();
+                elements.iter_mut().for_each(forget_unknown);
+                *value = Value::set(elements);
+            }
+        }
+        Value::Dynamic(dynamic) => forget_unknown(&mut dynamic.value),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// Looks an error up the way a handler does: kept here so that the message is the same everywhere.
+pub(crate) fn view<R: Schema>(value: &Value, what: &str) -> Result<R::View> {
+    let view = members_of(value).and_then(R::view_members);
+    view.map_err(|error| Error::invalid(format!("the value {}", error.message())).at(error.path()))
+        .context(what)
+}
