@@ -16,6 +16,8 @@ pub enum Feature {
     RemovedBlock,
     /// `provider::name::function(…)`.
     Functions,
+    /// Whole numbers beyond 64 bits. Older ones round them to 53 bits in what they send and save.
+    BigIntegers,
     /// A `moved` block between resources of different types.
     MoveBetweenTypes,
     /// `ephemeral` blocks, variables and outputs.
@@ -37,6 +39,7 @@ impl Feature {
             Self::ImportBlock | Self::GeneratedConfig => ((1, 5), Some((1, 6))),
             Self::RemovedBlock => ((1, 7), Some((1, 7))),
             Self::Functions => ((1, 8), Some((1, 7))),
+            Self::BigIntegers => ((1, 9), Some((1, 9))),
             Self::MoveBetweenTypes => ((1, 8), Some((1, 10))),
             Self::Ephemeral => ((1, 10), Some((1, 11))),
             Self::WriteOnly => ((1, 11), Some((1, 11))),
@@ -67,6 +70,7 @@ impl fmt::Display for Feature {
             Self::GeneratedConfig => "generated configuration",
             Self::RemovedBlock => "removed blocks",
             Self::Functions => "provider functions",
+            Self::BigIntegers => "whole numbers beyond 64 bits",
             Self::MoveBetweenTypes => "moves between resource types",
             Self::Ephemeral => "ephemeral resources",
             Self::WriteOnly => "write-only attributes",
