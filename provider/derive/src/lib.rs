@@ -3,6 +3,7 @@
 mod attribute;
 mod blocks;
 mod checks;
+mod choices;
 mod docs;
 mod errors;
 mod keys;
@@ -13,9 +14,10 @@ mod paths;
 mod rules;
 mod structs;
 mod types;
+mod unions;
 
 use proc_macro::TokenStream;
-use syn::{Data, DeriveInput, Path, parse_macro_input, parse_quote};
+use syn::{Data, DeriveInput, Fields, Path, parse_macro_input, parse_quote};
 
 use crate::errors::Errors;
 use crate::model::Struct;
@@ -46,7 +48,14 @@ fn derive_schema(input: &DeriveInput, schema: Path) -> TokenStream {
             Struct::of(schema, named, &input.attrs, &data.fields, &mut errors)
                 .map(|item| item.expand(&mut errors))
         }
-        Data::Enum(_) => None,
+        Data::Enum(data) if data.variants.is_empty() => {
+            errors.at(&input.ident, "an enum without variants has no values: write one");
+            None
+        }
+        Data::Enum(data) if data.variants.iter().all(|variant| matches!(variant.fields, Fields::Unit)) => {
+            Some(choices::expand(input, &data.variants, &schema, &mut errors))
+        }
+        Data::Enum(data) => Some(unions::expand(input, &data.variants, &schema, &mut errors)),
         Data::Union(data) => {
             errors.at(data.union_token, "a Rust `union` cannot be a schema; an `enum` can");
             None

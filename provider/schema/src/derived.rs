@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use crate::field::unexpected;
 use crate::validate::{Validator, nearest};
-use crate::{Member, Plain, PlainMember, Refinement, Schema, Shape, Type, Value, ValueError};
+use crate::{Field, Member, Members, Plain, PlainMember, Refinement, Schema, Shape, Type, Value, ValueError};
 
 /// The state of a field that is its plan.
 pub fn plain<T: PlainMember>(value: T) -> <T as Member>::State {
@@ -12,6 +13,11 @@ pub fn plain<T: PlainMember>(value: T) -> <T as Member>::State {
 
 /// The state of a field that is its plan.
 pub fn plain_ref<T: PlainMember>(value: &T) -> &<T as Member>::State {
+    value
+}
+
+/// The payload of a union's variant.
+pub fn plain_field_ref<T: Plain>(value: &T) -> &<T as Field>::State {
     value
 }
 
@@ -31,12 +37,56 @@ pub fn choice_shape(choices: &'static [Choice]) -> Shape {
 }
 
 /// Which of the names a known string is.
-pub fn choice_index(choices: &'static [Choice], value: &Value) -> Result<usize, ValueError> {
-    let Some(text) = value.as_str() else { return Err(crate::field::unexpected("a string", value)) };
-    choices
-        .iter()
-        .position(|choice| choice.name == text)
-        .ok_or_else(|| ValueError::new(Choices(choices).refusal(Some(text))))
+pub fn choice_index(names: &[&str], value: &Value) -> Result<usize, ValueError> {
+    let Some(text) = value.as_str() else { return Err(unexpected("a string", value)) };
+    let found = names.iter().position(|name| *name == text);
+    found.ok_or_else(|| ValueError::new(refusal(names.iter().copied(), Some(text))))
+}
+
+/// Which variant of a union is set.
+pub enum Variant<'a> {
+    /// This one, and no other.
+    One(&'a str, &'a Value),
+    /// None, or several, or it is not known.
+    Other {
+        /// Whether something is unknown.
+        unknown: bool,
+        /// The names of those that are set.
+        set: Vec<&'a str>,
+        /// The names of all.
+        all: &'a [&'a str],
+    },
+}
+
+/// Which variant of a union is set.
+pub fn set_variant<'a>(members: &'a Members, all: &'a [&'a str]) -> Variant<'a> {
+    let value = |name: &&'a str| members.get(*name).map(|value| (*name, value));
+    let present: Vec<(&str, &Value)> =
+        all.iter().filter_map(value).filter(|(_, value)| !value.is_null()).collect();
+    match present[..] {
+        [(name, value)] if !value.is_unknown() => Variant::One(name, value),
+        _ => {
+            let unknown = present.iter().any(|(_, value)| value.is_unknown());
+            Variant::Other { unknown, set: present.iter().map(|(name, _)| *name).collect(), all }
+        }
+    }
+}
+
+impl Variant<'_> {
+    /// Why it cannot be read.
+    pub fn error(&self) -> ValueError {
+        let quoted = |names: &[&str]| names.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ");
+        ValueError::new(match self {
+            Variant::Other { unknown: true, set, .. } => {
+                format!("which variant it is must be known, but {} is unknown", quoted(set))
+            }
+            Variant::Other { set, all, .. } if set.is_empty() => {
+                format!("one of {} must be set", quoted(all))
+            }
+            Variant::Other { set, .. } => format!("only one may be set, not {}", quoted(set)),
+            Variant::One(name, _) => format!("`{name}` is no variant of it"),
+        })
+    }
 }
 
 /// One variant of an enum without data.
@@ -52,18 +102,22 @@ pub struct Choice {
 #[derive(Debug)]
 struct Choices(&'static [Choice]);
 
+fn refusal<'a>(names: impl Iterator<Item = &'a str> + Clone, found: Option<&str>) -> String {
+    let quoted: Vec<String> = names.clone().map(|name| format!("\"{name}\"")).collect();
+    let quoted = match quoted.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, others)) => format!("{} or {last}", others.join(", ")),
+        None => return "has no allowed value".to_owned(),
+    };
+    match found.and_then(|text| nearest(text, names)) {
+        Some(near) => format!("must be {quoted} (did you mean \"{near}\"?)"),
+        None => format!("must be {quoted}"),
+    }
+}
+
 impl Choices {
     fn refusal(&self, found: Option<&str>) -> String {
-        let names: Vec<String> = self.0.iter().map(|choice| format!("\"{}\"", choice.name)).collect();
-        let names = match names.split_last() {
-            Some((last, [])) => last.clone(),
-            Some((last, others)) => format!("{} or {last}", others.join(", ")),
-            None => return "has no allowed value".to_owned(),
-        };
-        match found.and_then(|text| nearest(text, self.0.iter().map(|choice| choice.name))) {
-            Some(near) => format!("must be {names} (did you mean \"{near}\"?)"),
-            None => format!("must be {names}"),
-        }
+        refusal(self.0.iter().map(|choice| choice.name), found)
     }
 }
 
