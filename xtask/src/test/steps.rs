@@ -71,7 +71,9 @@ pub(super) fn tidy(session: &mut Session<'_>) -> Outcome<End> {
 }
 
 pub(super) fn fmt(session: &mut Session<'_>) -> Outcome<End> {
-    done(session.cargo(&["fmt", "--all", "--check"]).show(|_| {}))
+    // rustfmt colours even a pipe; a log is read without.
+    let colour = if std::io::IsTerminal::is_terminal(&std::io::stdout()) { "always" } else { "never" };
+    done(session.cargo(&["fmt", "--all", "--", "--check", "--color", colour]).show(|_| {}))
 }
 
 pub(super) fn clippy(session: &mut Session<'_>) -> Outcome<End> {
