@@ -18,6 +18,7 @@ mod failure;
 mod feature;
 mod import;
 mod plan;
+mod planfile;
 mod process;
 mod run;
 mod sandbox;

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{
     Cli, Context, Failure, Output, PlanJson, StateJson,
     diagnostics::{self, Diagnostic, Severity},
-    import, plan,
+    import, plan, planfile,
     process::compile,
     sandbox::{How, PLAN_FILE, WorkingDir, json_of},
     step::{ErrorAt, Kind, Phase, Step},
@@ -180,10 +180,20 @@ impl<'r> Runner<'r, '_> {
 
     /// The same configuration again must plan nothing, and reading again must find nothing new.
     pub(crate) fn second_plan(&mut self, dir: &WorkingDir<'_>, step: &Step<'_>) -> Result<(), Failure> {
-        let args = ["plan".to_owned(), "-input=false".to_owned(), format!("-out={PLAN_FILE}")];
+        let args = [
+            "plan".to_owned(),
+            "-input=false".to_owned(),
+            "-detailed-exitcode".to_owned(),
+            format!("-out={PLAN_FILE}"),
+        ];
         let output = dir.run(args, self.how())?;
-        if !output.success() {
-            return Err(Failure::new("the second plan failed").command(&output));
+        // 0: nothing to do, 2: something to do. If nothing has drifted either, there is nothing to look at.
+        match output.code() {
+            Some(0) if step.non_empty.is_none() && planfile::is_free_of_drift(dir.plan_file()?) => {
+                return Ok(());
+            }
+            Some(0 | 2) => {}
+            _ => return Err(Failure::new("the second plan failed").command(&output)),
         }
         let second = dir.show_plan(self.how())?;
         let blame =

@@ -288,6 +288,12 @@ impl WorkingDir<'_> {
         Ok(PlanJson(json_of(&self.must([SHOW, "-json", PLAN_FILE], how)?)?))
     }
 
+    /// The bytes of the plan that was saved last.
+    pub(crate) fn plan_file(&self) -> Result<Vec<u8>, Failure> {
+        let path = self.path.join(PLAN_FILE);
+        fs::read(&path).map_err(|error| Failure::io("read", &path, &error))
+    }
+
     pub(crate) fn show_state(&self, how: How<'_>) -> Result<StateJson, Failure> {
         let how = How { interrupt: None, ..how };
         Ok(StateJson(json_of(&self.must([SHOW, "-json"], how)?)?))

@@ -3,22 +3,15 @@
 //! Each secret is searched for as it is, as a JSON string, and in base64 at each of the three alignments, as
 //! private state is kept. The configuration is left out, in a saved plan too: there the test itself wrote it.
 
-use std::{
-    fs,
-    io::{Cursor, Read},
-    path::Path,
-};
+use std::{fs, path::Path};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::Value;
 
 use super::{
-    Failure,
+    Failure, planfile,
     sandbox::{PLAN_FILE, SHOW, Sandbox},
 };
-
-/// The most that one entry of a saved plan may inflate to.
-const INFLATE_LIMIT: u64 = 1 << 30;
 
 /// One secret in one spelling.
 struct Needle {
@@ -63,7 +56,7 @@ fn search_dir(folder: &Path, visit: &mut impl FnMut(&Path, Vec<u8>)) -> Result<(
 
 fn search_file(name: &str, bytes: Vec<u8>, needles: &[Needle], found: &mut Vec<String>) {
     if name.ends_with(PLAN_FILE) {
-        match inflate(bytes) {
+        match planfile::entries(bytes, |entry| !entry.starts_with("tfconfig/")) {
             Ok(entries) => entries.iter().for_each(|(entry, bytes)| {
                 search(&format!("{name} ({entry})"), bytes, needles, found);
             }),
@@ -75,23 +68,6 @@ fn search_file(name: &str, bytes: Vec<u8>, needles: &[Needle], found: &mut Vec<S
     } else {
         search(name, &bytes, needles, found);
     }
-}
-
-/// The entries of a saved plan, without the copy of the configuration.
-fn inflate(bytes: Vec<u8>) -> Result<Vec<(String, Vec<u8>)>, String> {
-    let mut archive = zip::ZipArchive::new(Cursor::new(bytes)).map_err(|error| error.to_string())?;
-    let mut entries = Vec::new();
-    for index in 0..archive.len() {
-        let file = archive.by_index(index).map_err(|error| error.to_string())?;
-        let name = file.name().map_err(|error| error.to_string())?.into_owned();
-        if name.starts_with("tfconfig/") {
-            continue;
-        }
-        let mut bytes = Vec::new();
-        file.take(INFLATE_LIMIT).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
-        entries.push((name, bytes));
-    }
-    Ok(entries)
 }
 
 /// A plan in JSON repeats constants of the configuration in a section of its own.

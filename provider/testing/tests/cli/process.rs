@@ -1,6 +1,12 @@
 //! Commands as processes: interrupts, deadlines, environment, what is missing.
 
-use std::{cell::Cell, fs, path::Path, time::Duration, time::Instant};
+use std::{
+    cell::Cell,
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+    time::Instant,
+};
 
 use tfplugin_testing::cli::{Case, Cli, Failure, Feature, Interrupt, Outcome, Product, Step, When, tainted};
 
@@ -163,4 +169,62 @@ fn a_command_line_that_is_missing_is_skipped_aloud() -> Result<(), Failure> {
     let report = Case::new(&cli).step(Step::apply(ONE)).run()?;
     assert!(matches!(report.outcome, Outcome::Skipped(reason) if reason.contains("TFPLUGIN_NO_SUCH")));
     Ok(())
+}
+
+/// A program that prints what no provider prints, so that it is seen to be the one that was started.
+#[cfg(unix)]
+fn impostor(folder: &Path) -> PathBuf {
+    use std::os::unix::fs::PermissionsExt;
+    let path = folder.join("impostor");
+    fs::write(&path, "#!/bin/sh\necho impostor\n").unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    path
+}
+
+#[cfg(unix)]
+#[test]
+fn a_provider_is_used_under_its_address_without_init_or_required_providers() -> Result<(), Failure> {
+    let folder = tempfile::tempdir().unwrap();
+    let binary = impostor(folder.path());
+    each(|cli| {
+        Case::new(cli)
+            .provider("registry.terraform.io/acme/corner", &binary)
+            .provider("registry.terraform.io/acme/other", &binary)
+            .step(
+                Step::plan_only("resource \"corner_thing\" \"a\" {}")
+                    .expect_error("acme/corner.*(Unrecognized remote plugin message|handshak)"),
+            )
+            .step(
+                Step::plan_only(
+                    "terraform {\n  required_providers {\n    x = { source = \"registry.terraform.io/acme/other\" }\n  }\n}\n\
+                     resource \"x_thing\" \"a\" {}",
+                )
+                .expect_error("acme/other.*(Unrecognized remote plugin message|handshak)"),
+            )
+            .run()
+    })?;
+    each_fails(
+        |cli| Case::new(cli).provider("acme/x", folder.path().join("absent")).step(Step::replan()).run(),
+        &["cannot find the provider", "absent"],
+    )
+}
+
+#[test]
+fn a_provider_that_runs_already_is_reached_through_reattach() -> Result<(), Failure> {
+    // Nobody listens there: that the command line says so shows that it was told.
+    let server = r#"{"registry.terraform.io/acme/corner": {"Protocol": "grpc", "ProtocolVersion": 6,
+        "Pid": 1, "Test": true, "Addr": {"Network": "unix", "String": "/nowhere/tfplugin.sock"}}}"#;
+    each(|cli| {
+        Case::new(cli)
+            .reattach(server)
+            .step(
+                Step::plan_only("resource \"corner_thing\" \"a\" {}")
+                    .expect_error("acme/corner.*(?i:reattachment process not found)"),
+            )
+            .run()
+    })?;
+    each_fails(
+        |cli| Case::new(cli).reattach("{").step(Step::replan()).run(),
+        &["the reattach text is no JSON"],
+    )
 }
