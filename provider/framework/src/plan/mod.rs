@@ -5,9 +5,14 @@
 //! The rules are those of Terraform core's `objchange` package (`ProposedNew`, `AssertPlanValid`,
 //! `AssertObjectCompatible`), written anew; every walk is near-linear in the size of the values.
 
+mod applied;
 mod at;
+mod blame;
+mod conform;
 mod correlate;
+mod defaults;
 mod modify;
+mod planned;
 mod protect;
 mod react;
 mod replace;
@@ -22,7 +27,13 @@ mod tests;
 
 use tfplugin_schema::{Diagnostics, ObjectSchema, Path, Value};
 
+pub use applied::{check_applied, check_final_plan, check_wholly_known};
+pub use blame::Blame;
+pub use conform::check_type;
+pub use defaults::with_defaults;
+pub use planned::{check_configured_kept, check_planned};
 pub use protect::{check_protection, check_replacement_protection};
+pub use replace::merge_replace;
 pub use spelling::keep_spelling;
 pub use validate::{Capabilities, validate};
 

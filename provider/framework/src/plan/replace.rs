@@ -1,7 +1,7 @@
 //! Which changes need another object, and which are refused.
 
 use tfplugin_schema::{
-    Attribute, AttributeKind, BlockNesting, Diagnostics, Nesting, ObjectSchema, Path, Replace, Value,
+    Attribute, AttributeKind, BlockNesting, Diagnostics, Nesting, ObjectSchema, Path, Replace, Step, Value,
 };
 
 use super::at::At;
@@ -11,10 +11,18 @@ use super::tree::{Body, NULL, Node, ObjectNode};
 pub(super) fn replacements(root: &ObjectNode<'_>, diagnostics: &mut Diagnostics) -> Vec<Path> {
     let mut walk = Walk { found: Vec::new(), diagnostics };
     walk.object(root, true, &At::ROOT);
-    let mut found = walk.found;
-    found.sort();
-    found.dedup();
-    found
+    merge_replace(walk.found, [])
+}
+
+/// Adds paths that force another object to others: sorted, each once, none inside an element of a set.
+pub fn merge_replace(mut paths: Vec<Path>, more: impl IntoIterator<Item = Path>) -> Vec<Path> {
+    for path in more {
+        let before_sets = path.steps().iter().take_while(|step| !matches!(step, Step::Element(_)));
+        paths.push(before_sets.cloned().fold(Path::root(), Path::step));
+    }
+    paths.sort();
+    paths.dedup();
+    paths
 }
 
 struct Walk<'d> {
