@@ -122,7 +122,8 @@ impl Check<'_> {
         {
             return;
         }
-        let outside = std::mem::replace(&mut self.hidden, self.hidden || attribute.sensitive);
+        let outside = self.hidden;
+        self.hidden |= attribute.sensitive;
         match &attribute.kind {
             AttributeKind::Nested(nesting, object) if !config.is_null() && !planned.is_null() => {
                 self.nested(*nesting, object, [prior, config, planned], at);
