@@ -2,7 +2,7 @@
 //!
 //! - [`cli`]: drives the real `terraform` and `tofu` through steps of configuration, and checks their
 //!   plans, states, errors and what is left at the end.
-//! - [`coverage`]: notes which test proves which behaviour of which RPC, and builds the table.
+//! - [`mod@coverage`]: notes which test proves which behaviour of which RPC, and builds the table.
 //! - [`json`]: paths into JSON documents and expectations about what is found there.
 
 pub mod cli;

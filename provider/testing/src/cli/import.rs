@@ -133,8 +133,8 @@ fn configure(
     import: &Import,
     id: &str,
 ) -> Result<(), Failure> {
-    let mut files = match (&step.config, import.how) {
-        (Some(config), _) => BTreeMap::from([("main.tf".to_owned(), config.clone())]),
+    let mut files = match (step.configuration()?, import.how) {
+        (Some(files), _) => files,
         (None, How::Generated) => BTreeMap::new(),
         (None, _) => main.configuration(),
     };

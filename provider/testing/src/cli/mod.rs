@@ -5,7 +5,7 @@
 //! second plan must be empty, and each case ends with a destroy.
 //!
 //! - Checks of a plan: [`action`], [`known`], [`unknown`], [`null`], [`sensitive`], [`replaced_because_of`] …
-//! - Checks of a state: [`value`], [`same`], [`tainted`] … and [`Step::output`].
+//! - Checks of a state: [`value`], [`same`], [`tainted`] … and [`Step::output`]; from step to step: [`Tracked`].
 //! - What a value may be: anything that becomes an [`Expect`](crate::json::Expect), such as
 //!   `json!(…)`, [`matches`](crate::json::matches), [`any_order`](crate::json::any_order).
 //! - Which command line can do what: [`Feature`].
@@ -25,6 +25,7 @@ mod sandbox;
 mod secrets;
 mod state;
 mod step;
+mod tracked;
 
 pub use binary::{Cli, Product, Version};
 pub use case::{Case, Outcome, Report, StepReport, with_each};
@@ -42,6 +43,7 @@ pub use state::{
     StateCheck, StateJson, absent, differ, exists, kept_sensitive, not_tainted, same, tainted, value,
 };
 pub use step::Step;
+pub use tracked::Tracked;
 
 /// What a check returns. Any error will do, a text too: `Err("no such object".into())`.
 pub type Checked<E = Box<dyn std::error::Error + Send + Sync>> = Result<(), E>;

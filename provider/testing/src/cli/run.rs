@@ -57,9 +57,12 @@ impl<'r> Runner<'r, '_> {
     fn all(&mut self, step: &mut Step<'_>) -> Result<(), Failure> {
         let dir = self.dir;
         let importing = matches!(step.kind, Kind::Import(_));
-        if let Some(config) = step.config.as_ref().filter(|_| !importing) {
-            let mut files = step.files.clone();
-            files.insert("main.tf".to_owned(), config.clone());
+        for (address, binary) in &step.providers {
+            dir.sandbox.replace_provider(address, binary)?;
+        }
+        let files = if importing { None } else { step.configuration()? };
+        let configured = files.is_some();
+        if let Some(files) = files {
             dir.configure(files)?;
         }
         let how = self.how();
@@ -67,7 +70,7 @@ impl<'r> Runner<'r, '_> {
             hook(&self.context(how))
                 .map_err(|error| Failure::new(format!("the hook before failed: {error}")))?;
         }
-        if step.config.is_some() && !importing && dir.uses_modules() {
+        if configured && dir.uses_modules() {
             dir.must(["get", "-no-color"], how)?;
         }
         // Of an import step, the state checks see what was imported.

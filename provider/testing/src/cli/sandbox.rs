@@ -58,6 +58,8 @@ pub(crate) struct Sandbox {
     /// `required_providers`, written beside a configuration that has none.
     providers_tf: String,
     commands: Cell<u32>,
+    /// Addresses in the order of their folders.
+    overridden: Vec<String>,
 }
 
 /// How one command differs from the next.
@@ -123,12 +125,26 @@ impl Sandbox {
             log_level: setup.log_level,
             providers_tf: required_providers(&addresses),
             commands: Cell::new(0),
+            overridden: setup.providers.into_iter().map(|(address, _)| address).collect(),
             base,
         })
     }
 
     pub(crate) fn root(&self) -> &Path {
         self.base.path()
+    }
+
+    /// Puts another binary in the place of a provider's.
+    pub(crate) fn replace_provider(&self, address: &str, binary: &Path) -> Result<(), Failure> {
+        let Some(number) = self.overridden.iter().position(|known| known == address) else {
+            let known = self.overridden.join(", ");
+            return Err(Failure::new(format!(
+                "the case has no provider {address} to replace, only [{known}]"
+            )));
+        };
+        let folder = self.root().join("providers").join(number.to_string());
+        fs::remove_dir_all(&folder).map_err(|error| Failure::io("empty", &folder, &error))?;
+        install(address, binary, &folder)
     }
 
     /// The number of the next command: logs before it belong to earlier steps.
@@ -317,6 +333,36 @@ fn install(address: &str, binary: &Path, folder: &Path) -> Result<(), Failure> {
     #[cfg(not(unix))]
     let done = fs::hard_link(&binary, &target).or_else(|_| fs::copy(&binary, &target).map(|_| ()));
     done.map_err(|error| Failure::io("link", &target, &error))
+}
+
+/// The text files of a directory and those below it, by relative path.
+pub(crate) fn files_of(folder: &Path) -> Result<BTreeMap<String, String>, Failure> {
+    let mut files = BTreeMap::new();
+    collect(folder, "", &mut files)?;
+    if files.is_empty() {
+        return Err(Failure::new(format!("{} has no configuration", folder.display())));
+    }
+    Ok(files)
+}
+
+fn collect(folder: &Path, prefix: &str, files: &mut BTreeMap<String, String>) -> Result<(), Failure> {
+    let entries = fs::read_dir(folder).map_err(|error| Failure::io("list", folder, &error))?;
+    for entry in entries {
+        let entry = entry.map_err(|error| Failure::io("list", folder, &error))?;
+        let (name, path) = (entry.file_name().to_string_lossy().into_owned(), entry.path());
+        let written_by_terraform = name.contains(".tfstate") || name == PLAN_FILE;
+        if name.starts_with('.') || written_by_terraform {
+            continue;
+        }
+        let inner = format!("{prefix}{name}");
+        if path.is_dir() {
+            collect(&path, &format!("{inner}/"), files)?;
+        } else {
+            let text = fs::read_to_string(&path).map_err(|error| Failure::io("read", &path, &error))?;
+            files.insert(inner, text);
+        }
+    }
+    Ok(())
 }
 
 fn required_providers(addresses: &[String]) -> String {

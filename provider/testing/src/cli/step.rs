@@ -5,8 +5,9 @@ use std::{collections::BTreeMap, ffi::OsString, path::PathBuf, time::Duration};
 use serde_json::Value;
 
 use super::{
-    Checked, Context, Feature, Interrupt, PlanCheck, PlanJson, StateCheck, StateJson, When,
+    Checked, Context, Failure, Feature, Interrupt, PlanCheck, PlanJson, StateCheck, StateJson, When,
     import::{Id, Import},
+    sandbox,
 };
 use crate::json::Expect;
 
@@ -45,6 +46,8 @@ pub struct Step<'a> {
     pub(crate) name: Option<String>,
     pub(crate) config: Option<String>,
     pub(crate) files: BTreeMap<String, String>,
+    pub(crate) folder: Option<PathBuf>,
+    pub(crate) providers: Vec<(String, PathBuf)>,
     pub(crate) args: Vec<OsString>,
     pub(crate) env: BTreeMap<OsString, OsString>,
     pub(crate) timeout: Option<Duration>,
@@ -73,6 +76,8 @@ impl<'a> Step<'a> {
             name: None,
             config,
             files: BTreeMap::new(),
+            folder: None,
+            providers: Vec::new(),
             args: Vec::new(),
             env: BTreeMap::new(),
             timeout: None,
@@ -98,6 +103,12 @@ impl<'a> Step<'a> {
     /// Plans and applies this configuration. A second plan must then be empty and free of drift.
     pub fn apply(hcl: impl Into<String>) -> Self {
         Self::new(Kind::Apply, Some(hcl.into()))
+    }
+
+    /// [`Step::apply`] with the files of a directory, such as an example of the documentation. Hidden files,
+    /// states and plans in it are left out.
+    pub fn apply_folder(path: impl Into<PathBuf>) -> Self {
+        Self { folder: Some(path.into()), ..Self::new(Kind::Apply, None) }
     }
 
     /// Plans and applies the configuration that is there, for example after a drift.
@@ -177,6 +188,13 @@ impl<'a> Step<'a> {
     #[must_use]
     pub fn file(mut self, path: &str, text: impl Into<String>) -> Self {
         self.files.insert(path.to_owned(), text.into());
+        self
+    }
+
+    /// From this step on, another binary for a provider of the case: the next release after the last one.
+    #[must_use]
+    pub fn provider(mut self, address: &str, binary: impl Into<PathBuf>) -> Self {
+        self.providers.push((address.to_owned(), binary.into()));
         self
     }
 
@@ -402,6 +420,17 @@ impl<'a> Step<'a> {
             change(import);
         }
         self
+    }
+
+    /// Its configuration, if it brings one.
+    pub(crate) fn configuration(&self) -> Result<Option<BTreeMap<String, String>>, Failure> {
+        let mut files = match &self.folder {
+            Some(folder) => sandbox::files_of(folder)?,
+            None => BTreeMap::new(),
+        };
+        files.extend(self.files.clone());
+        files.extend(self.config.iter().map(|config| ("main.tf".to_owned(), config.clone())));
+        Ok(if self.config.is_none() && self.folder.is_none() { None } else { Some(files) })
     }
 
     /// How messages call it.

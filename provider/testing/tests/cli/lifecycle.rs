@@ -5,8 +5,9 @@ use std::{cell::Cell, fs};
 use serde_json::json;
 use tfplugin_testing::{
     cli::{
-        Action, Case, Cli, Context, Failure, Feature, Step, absent, action, differ, drift, empty, known,
-        moved, not_tainted, null, planned_output, reason, replaced_because_of, same, tainted, unknown, value,
+        Action, Case, Cli, Context, Failure, Feature, Step, Tracked, absent, action, differ, drift, empty,
+        known, moved, not_tainted, null, planned_output, reason, replaced_because_of, same, tainted, unknown,
+        value,
     },
     json::{contains, matches},
 };
@@ -19,6 +20,7 @@ fn a_resource_is_created_updated_replaced_and_destroyed() -> Result<(), Failure>
         let updated = ONE.replace("size = 3", "size = 4");
         let replaced = updated.replace("\"one\"", "\"two\"");
         let gone = Cell::new(false);
+        let id = Tracked::new("terraform_data.a", "id");
         let report = Case::new(cli)
             .step(
                 Step::apply(ONE)
@@ -33,6 +35,7 @@ fn a_resource_is_created_updated_replaced_and_destroyed() -> Result<(), Failure>
                     .state(value("terraform_data.a", "id", matches("^[0-9a-f-]{36}$")))
                     .state(same("terraform_data.a", "id", "terraform_data.b", "output"))
                     .state(differ("terraform_data.a", "id", "terraform_data.b", "id"))
+                    .state(id.noted())
                     .output("size", 3)
                     .printed(|text| match text.contains("Apply complete! Resources: 2 added") {
                         true => Ok(()),
@@ -45,12 +48,14 @@ fn a_resource_is_created_updated_replaced_and_destroyed() -> Result<(), Failure>
                     .plan(action("terraform_data.a", Action::Update))
                     .plan(action("terraform_data.b", Action::NoOp))
                     .plan(known("terraform_data.a", "id", matches("^[0-9a-f-]{36}$")))
-                    .plan(planned_output("size", 4)),
+                    .plan(planned_output("size", 4))
+                    .state(id.unchanged()),
             )
             .step(
                 Step::apply(replaced)
                     .plan(action("terraform_data.a", Action::DeleteThenCreate))
-                    .plan(replaced_because_of("terraform_data.a", "triggers_replace")),
+                    .plan(replaced_because_of("terraform_data.a", "triggers_replace"))
+                    .state(id.changed()),
             )
             .check_destroyed(|before| {
                 gone.set(true);
@@ -270,5 +275,33 @@ fn a_number_beyond_64_bits_is_compared_without_rounding() -> Result<(), Failure>
                 .run()
         },
         &["terraform_data.a `input`: expected \"1208925819614629200000000\", got 1208925819614629"],
+    )
+}
+
+#[test]
+fn the_files_of_a_folder_are_applied_as_they_are() -> Result<(), Failure> {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    };
+    write("resource.tf", "module \"m\" {\n  source = \"./inner\"\n}");
+    write("inner/main.tf", "resource \"terraform_data\" \"a\" { input = file(\"${path.module}/text\") }");
+    write("inner/text", "from a file");
+    write("terraform.tfstate", "an old state that must not be taken over");
+    write(".terraform/junk", "\0");
+    each(|cli| {
+        Case::new(cli)
+            .step(Step::apply_folder(folder.path()).state(value(
+                "module.m.terraform_data.a",
+                "input",
+                "from a file",
+            )))
+            .run()
+    })?;
+    each_fails(
+        |cli| Case::new(cli).step(Step::apply_folder(folder.path().join(".terraform/none"))).run(),
+        &["cannot list", ".terraform/none"],
     )
 }

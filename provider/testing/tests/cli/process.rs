@@ -201,11 +201,20 @@ fn a_provider_is_used_under_its_address_without_init_or_required_providers() -> 
                 )
                 .expect_error("acme/other.*(Unrecognized remote plugin message|handshak)"),
             )
+            .step(
+                Step::plan_only("resource \"corner_thing\" \"a\" {}")
+                    .provider("registry.terraform.io/acme/corner", "/bin/false")
+                    .expect_error("acme/corner.*(exited before|exit status 1|handshak)"),
+            )
             .run()
     })?;
     each_fails(
         |cli| Case::new(cli).provider("acme/x", folder.path().join("absent")).step(Step::replan()).run(),
         &["cannot find the provider", "absent"],
+    )?;
+    each_fails(
+        |cli| Case::new(cli).step(Step::replan().provider("acme/x", &binary)).run(),
+        &["the case has no provider acme/x to replace, only []"],
     )
 }
 
