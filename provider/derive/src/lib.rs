@@ -6,18 +6,21 @@ mod checks;
 mod choices;
 mod docs;
 mod errors;
+mod function;
+mod handlers;
 mod keys;
 mod model;
 mod names;
 mod options;
 mod paths;
 mod rules;
+mod spans_of_time;
 mod structs;
 mod types;
 mod unions;
 
 use proc_macro::TokenStream;
-use syn::{Data, DeriveInput, Fields, Path, parse_macro_input, parse_quote};
+use syn::{Data, DeriveInput, Fields, ItemFn, ItemImpl, Path, parse_macro_input, parse_quote};
 
 use crate::errors::Errors;
 use crate::model::Struct;
@@ -32,6 +35,36 @@ pub fn schema(input: TokenStream) -> TokenStream {
 #[proc_macro_derive(SchemaViaFramework, attributes(schema, attribute))]
 pub fn schema_via_framework(input: TokenStream) -> TokenStream {
     derive_schema(&parse_macro_input!(input as DeriveInput), parse_quote!(::tfplugin_framework::schema))
+}
+
+/// On `impl Resource for …`.
+#[proc_macro_attribute]
+pub fn resource(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    handlers::RESOURCE.expand(arguments.into(), parse_macro_input!(item as ItemImpl)).into()
+}
+
+/// On `impl DataSource for …`.
+#[proc_macro_attribute]
+pub fn data_source(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    handlers::DATA_SOURCE.expand(arguments.into(), parse_macro_input!(item as ItemImpl)).into()
+}
+
+/// On `impl Ephemeral for …`.
+#[proc_macro_attribute]
+pub fn ephemeral(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    handlers::EPHEMERAL.expand(arguments.into(), parse_macro_input!(item as ItemImpl)).into()
+}
+
+/// On `impl Provider for …`.
+#[proc_macro_attribute]
+pub fn provider(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    handlers::PROVIDER.expand(arguments.into(), parse_macro_input!(item as ItemImpl)).into()
+}
+
+/// On a function.
+#[proc_macro_attribute]
+pub fn function(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    function::expand(arguments.into(), parse_macro_input!(item as ItemFn)).into()
 }
 
 fn derive_schema(input: &DeriveInput, schema: Path) -> TokenStream {

@@ -81,7 +81,7 @@ impl Struct {
             if field.is_computed() {
                 quote!(#name: computed.#name)
             } else {
-                let plain = plain_value(schema, field, &quote!(self.#name), "");
+                let plain = plain_value(schema, field, &quote!(this.#name), "");
                 quote!(#name: #plain)
             }
         });
@@ -91,7 +91,9 @@ impl Struct {
             #allow
             impl #ident {
                 /// The state of this plan, given what was not known before. Leaving a value out does not compile.
-                #vis fn complete(self, computed: #computed_ident) -> #state_ident {
+                #vis fn complete(&self, computed: #computed_ident) -> #state_ident {
+                    // A plan and a stored state only lend the struct.
+                    let this = ::core::clone::Clone::clone(self);
                     #state_ident { #(#fields,)* }
                 }
             }
