@@ -204,7 +204,7 @@ fn a_provider_is_used_under_its_address_without_init_or_required_providers() -> 
             .step(
                 Step::plan_only("resource \"corner_thing\" \"a\" {}")
                     .provider("registry.terraform.io/acme/corner", "/bin/false")
-                    .expect_error("acme/corner.*(exited before|exit status 1|plugin message: This usually)"),
+                    .expect_error("acme/corner.*(exited before|handshak|plugin message: This usually)"),
             )
             .run()
     })?;
