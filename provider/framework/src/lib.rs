@@ -4,9 +4,6 @@
 //! Begin with [`Provider`] and [`Resource`]; the guide `docs/framework/first-provider.md` builds one in forty
 //! lines. Values, types and the derive are in [`schema`] (the crate `tfplugin-schema`).
 
-// So that the macros' paths work inside this crate too.
-//WIP extern crate self as tfplugin_framework;
-
 mod context;
 mod data_source;
 mod ephemeral;
@@ -22,8 +19,8 @@ mod request;
 mod resource;
 mod retry;
 mod secret;
-//WIP mod serve;
-//WIP pub mod service;
+mod serve;
+pub mod service;
 pub mod transport;
 
 pub use context::Context;
@@ -41,6 +38,11 @@ pub use resource::{
 };
 pub use retry::{Backoff, Progress};
 pub use secret::Exposed;
-//WIP pub use serve::serve;
-//WIP pub use service::Service;
+pub use serve::serve;
+pub use service::Service;
+pub use tfplugin_derive::{
+    SchemaViaFramework as Schema, data_source, ephemeral, function, provider, resource,
+};
 pub use tfplugin_schema as schema;
+pub use tfplugin_schema::Maybe;
+pub use tfplugin_schema::field::Schema;

@@ -149,7 +149,12 @@ fn as_warning(request: &Request, error: &Error, what: &str) -> Diagnostic {
 }
 
 /// What is wrong with a state that a handler returned: other types than the schema's, or unknowns.
-pub(super) fn state_problems(service: &Service, info: &ResourceInfo, state: &Value, subject: &str) -> Diagnostics {
+pub(super) fn state_problems(
+    service: &Service,
+    info: &ResourceInfo,
+    state: &Value,
+    subject: &str,
+) -> Diagnostics {
     let blame = service.blame();
     let mut out = Diagnostics::new();
     if state.is_null() {

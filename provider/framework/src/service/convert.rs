@@ -25,8 +25,10 @@ fn unreadable(error: &ValueError, what: &str) -> Error {
 
 /// Writes a value. One that does not fit its schema is the provider's fault.
 pub(super) fn encode(value: &Value, ty: &Type) -> Result<pb::DynamicValue> {
-    let bytes = msgpack::encode(value, ty)
-        .map_err(|error| Error::bug(format!("the provider made a value that its schema does not allow: {}", error.message())).at(error.path()))?;
+    let bytes = msgpack::encode(value, ty).map_err(|error| {
+        Error::bug(format!("the provider made a value that its schema does not allow: {}", error.message()))
+            .at(error.path())
+    })?;
     Ok(pb::DynamicValue { msgpack: bytes.into(), json: bytes::Bytes::new() })
 }
 

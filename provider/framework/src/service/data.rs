@@ -71,7 +71,9 @@ impl Service {
         timed(self.span("ValidateDataResourceConfig", &rpc.type_name), async {
             let Some(entry) = found(self.table.data_source(&rpc.type_name), &mut out) else { return };
             let (info, ty) = entry.info();
-            let Some(config) = told(decode(rpc.config.as_ref(), ty, "configuration"), &mut out) else { return };
+            let Some(config) = told(decode(rpc.config.as_ref(), ty, "configuration"), &mut out) else {
+                return;
+            };
             guarded_now(&rpc.type_name, &mut out, |out| {
                 out.extend(plan::validate(&info.schema, &config, &allowed(ClientCapabilities::default())));
                 if !out.has_errors() {
@@ -84,7 +86,10 @@ impl Service {
         pb::validate_data_resource_config::Response { diagnostics: diagnostics(out) }
     }
 
-    pub(super) async fn read_data(&self, rpc: pb::read_data_source::Request) -> pb::read_data_source::Response {
+    pub(super) async fn read_data(
+        &self,
+        rpc: pb::read_data_source::Request,
+    ) -> pb::read_data_source::Response {
         let mut out = Diagnostics::new();
         let span = self.span("ReadDataSource", &rpc.type_name);
         let state = timed(span, self.read_data_inner(&rpc, &mut out)).await;

@@ -23,7 +23,9 @@ impl Service {
         timed(self.span("ValidateEphemeralResourceConfig", &rpc.type_name), async {
             let Some(entry) = found(self.table.ephemeral(&rpc.type_name), &mut out) else { return };
             let (info, ty) = entry.info();
-            let Some(config) = told(decode(rpc.config.as_ref(), ty, "configuration"), &mut out) else { return };
+            let Some(config) = told(decode(rpc.config.as_ref(), ty, "configuration"), &mut out) else {
+                return;
+            };
             guarded_now(&rpc.type_name, &mut out, |out| {
                 out.extend(plan::validate(&info.schema, &config, &allowed(ClientCapabilities::default())));
                 if !out.has_errors() {

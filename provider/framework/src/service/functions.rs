@@ -38,7 +38,11 @@ impl Service {
         let arguments = arguments(function, &rpc.arguments)?;
         let result = (function.handler)(Arguments(arguments))?;
         let bytes = msgpack::encode(&result, &function.returns).map_err(|error| {
-            FunctionError::new(self.table.bug(&format!("The result of {} {}", function.name, error.message())))
+            FunctionError::new(self.table.bug(&format!(
+                "The result of {} {}",
+                function.name,
+                error.message()
+            )))
         })?;
         Ok(pb::DynamicValue { msgpack: bytes.into(), json: bytes::Bytes::new() })
     }
@@ -47,11 +51,16 @@ impl Service {
 fn arguments(function: &Function, given: &[pb::DynamicValue]) -> Result<Vec<Value>, FunctionError> {
     let fixed = function.parameters.len();
     if given.len() < fixed || (given.len() > fixed && function.variadic.is_none()) {
-        return Err(FunctionError::new(format!("{} takes {fixed} arguments, not {}.", function.name, given.len())));
+        return Err(FunctionError::new(format!(
+            "{} takes {fixed} arguments, not {}.",
+            function.name,
+            given.len()
+        )));
     }
     let parameters = function.parameters.iter().chain(function.variadic.iter().cycle());
     let read = |(index, (value, parameter)): (usize, (&pb::DynamicValue, &crate::function::Parameter))| {
-        decode(Some(value), &parameter.ty, "argument").map_err(|error| FunctionError::at(index, error.to_string()))
+        decode(Some(value), &parameter.ty, "argument")
+            .map_err(|error| FunctionError::at(index, error.to_string()))
     };
     given.iter().zip(parameters).enumerate().map(read).collect()
 }

@@ -45,7 +45,10 @@ impl Service {
 
 /// Runs a handler: a panic becomes an error that names the subject, and an interrupt or deadline ends it, at
 /// once if it stops by itself, after a grace period if it does not.
-pub(super) async fn guarded<T>(request: &Arc<Request>, handler: impl Future<Output = Result<T>>) -> Result<T> {
+pub(super) async fn guarded<T>(
+    request: &Arc<Request>,
+    handler: impl Future<Output = Result<T>>,
+) -> Result<T> {
     let interrupted = async {
         request.cancelled().await;
         tokio::time::sleep(GRACE).await;
@@ -61,7 +64,11 @@ pub(super) async fn guarded<T>(request: &Arc<Request>, handler: impl Future<Outp
 }
 
 /// The same for code that answers at once.
-pub(super) async fn guarded_now(subject: &str, diagnostics: &mut Diagnostics, work: impl FnOnce(&mut Diagnostics)) {
+pub(super) async fn guarded_now(
+    subject: &str,
+    diagnostics: &mut Diagnostics,
+    work: impl FnOnce(&mut Diagnostics),
+) {
     if let Err(panic) = catch_panic(async { work(diagnostics) }).await {
         diagnostics.push(panicked(subject, &panic.message).diagnostic());
     }

@@ -22,7 +22,9 @@ impl Service {
         timed(span, async {
             let Some(entry) = found(self.table.resource(&rpc.type_name), &mut out) else { return };
             let (info, ty) = entry.info();
-            let Some(config) = told(decode(rpc.config.as_ref(), ty, "configuration"), &mut out) else { return };
+            let Some(config) = told(decode(rpc.config.as_ref(), ty, "configuration"), &mut out) else {
+                return;
+            };
             let capabilities = ClientCapabilities::from(rpc.client_capabilities);
             guarded_now(&rpc.type_name, &mut out, |out| {
                 out.extend(plan::validate(&info.schema, &config, &allowed(capabilities)));
@@ -61,7 +63,7 @@ impl Service {
     pub(super) async fn read(&self, rpc: pb::read_resource::Request) -> pb::read_resource::Response {
         let span = self.span("ReadResource", &rpc.type_name);
         let mut out = Diagnostics::new();
-        let mut response = timed(span, self.read_inner(&rpc, &mut out)).await.unwrap_or(Value::Null);
+        let mut response = timed(span, self.read_inner(&rpc, &mut out)).await.unwrap_or_default();
         if out.has_errors() {
             // What was known stays known, so that an error loses nothing.
             response.new_state = rpc.current_state;
@@ -116,13 +118,16 @@ impl Service {
     }
 }
 
-
 pub(super) fn allowed(capabilities: ClientCapabilities) -> plan::Capabilities {
     plan::Capabilities { write_only_allowed: capabilities.write_only_attributes }
 }
 
 /// The operation's deadline: the configuration's, else the resource's.
-pub(super) fn limit(info: &ResourceInfo, object: &Value, operation: Operation) -> Option<std::time::Duration> {
+pub(super) fn limit(
+    info: &ResourceInfo,
+    object: &Value,
+    operation: Operation,
+) -> Option<std::time::Duration> {
     use crate::schema::{Field, Role, Timeouts};
     let attribute = info.schema.attributes.iter().find(|attribute| attribute.role == Role::Timeouts);
     let configured = attribute
@@ -150,14 +155,18 @@ fn upgrade(
         ))
         .next("Use the version of the provider that wrote the state, or a later one."));
     }
-    let decode_json =
-        |json: &[u8]| crate::schema::json::decode_state(json, ty).map_err(|e| Error::permanent(e.message().to_owned()).at(e.path()));
+    let decode_json = |json: &[u8]| {
+        crate::schema::json::decode_state(json, ty)
+            .map_err(|e| Error::permanent(e.message().to_owned()).at(e.path()))
+    };
     if version == info.version {
         return decode_json(&raw.json);
     }
     let mut state = RawState::from_json(&raw.json)?;
     while version < info.version {
-        let step = handler.upgrade(version, &state).context(format!("upgrading the state from version {version}"))?;
+        let step = handler
+            .upgrade(version, &state)
+            .context(format!("upgrading the state from version {version}"))?;
         let Some((next, upgraded)) = step else {
             return Err(Error::bug(format!(
                 "there is no upgrade from version {version} of the state to version {}",

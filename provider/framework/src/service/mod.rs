@@ -122,7 +122,10 @@ impl ProtocolProvider for Service {
         reply(self.upgrade(rpc.into_inner()).await)
     }
 
-    async fn read_resource(&self, rpc: Rpc<pb::read_resource::Request>) -> Reply<pb::read_resource::Response> {
+    async fn read_resource(
+        &self,
+        rpc: Rpc<pb::read_resource::Request>,
+    ) -> Reply<pb::read_resource::Response> {
         reply(self.read(rpc.into_inner()).await)
     }
 
@@ -200,7 +203,10 @@ impl ProtocolProvider for Service {
         reply(self.table.functions())
     }
 
-    async fn call_function(&self, rpc: Rpc<pb::call_function::Request>) -> Reply<pb::call_function::Response> {
+    async fn call_function(
+        &self,
+        rpc: Rpc<pb::call_function::Request>,
+    ) -> Reply<pb::call_function::Response> {
         reply(self.call(rpc.into_inner()).await)
     }
 }

@@ -13,7 +13,10 @@ use crate::resource::PlanValues;
 use crate::schema::{Diagnostic, Diagnostics, Path, Value};
 
 impl Service {
-    pub(super) async fn plan(&self, rpc: pb::plan_resource_change::Request) -> pb::plan_resource_change::Response {
+    pub(super) async fn plan(
+        &self,
+        rpc: pb::plan_resource_change::Request,
+    ) -> pb::plan_resource_change::Response {
         let span = self.span("PlanResourceChange", &rpc.type_name);
         let mut out = Diagnostics::new();
         let mut response = timed(span, self.plan_inner(&rpc, &mut out)).await.unwrap_or_default();
@@ -64,7 +67,8 @@ impl Service {
         }
 
         let planned = if entry.handler.modifies_plan() {
-            let values = PlanValues { config: config.clone(), prior: prior.clone(), planned: planned.clone() };
+            let values =
+                PlanValues { config: config.clone(), prior: prior.clone(), planned: planned.clone() };
             let outcome = guarded(&request, entry.handler.modify_plan(&request, values)).await;
             out.extend(request.take_diagnostics());
             let (modified, more) = told(outcome.context(format!("Cannot plan {}", rpc.type_name)), out)?;
@@ -77,7 +81,10 @@ impl Service {
         };
         if proposed_null {
             if !planned.is_null() {
-                out.error("A destroy plan must stay a destroy plan", self.table.bug("The provider planned a value."));
+                out.error(
+                    "A destroy plan must stay a destroy plan",
+                    self.table.bug("The provider planned a value."),
+                );
                 return None;
             }
         } else {

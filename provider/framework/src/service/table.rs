@@ -86,15 +86,24 @@ impl Table {
         }
     }
 
-    pub(super) fn resource(&self, name: &str) -> Result<&Entry<dyn ResourceHandler, ResourceInfo>, Diagnostic> {
+    pub(super) fn resource(
+        &self,
+        name: &str,
+    ) -> Result<&Entry<dyn ResourceHandler, ResourceInfo>, Diagnostic> {
         find(&self.resources, name, "resource")
     }
 
-    pub(super) fn data_source(&self, name: &str) -> Result<&Entry<dyn DataSourceHandler, SourceInfo>, Diagnostic> {
+    pub(super) fn data_source(
+        &self,
+        name: &str,
+    ) -> Result<&Entry<dyn DataSourceHandler, SourceInfo>, Diagnostic> {
         find(&self.data_sources, name, "data source")
     }
 
-    pub(super) fn ephemeral(&self, name: &str) -> Result<&Entry<dyn EphemeralHandler, SourceInfo>, Diagnostic> {
+    pub(super) fn ephemeral(
+        &self,
+        name: &str,
+    ) -> Result<&Entry<dyn EphemeralHandler, SourceInfo>, Diagnostic> {
         find(&self.ephemerals, name, "ephemeral resource")
     }
 
@@ -117,8 +126,18 @@ impl Table {
         let functions = self.provider.functions.iter();
         pb::get_metadata::Response {
             server_capabilities: Some(self.capabilities()),
-            resources: self.resources.keys().cloned().map(|type_name| ResourceMetadata { type_name }).collect(),
-            data_sources: self.data_sources.keys().cloned().map(|type_name| DataSourceMetadata { type_name }).collect(),
+            resources: self
+                .resources
+                .keys()
+                .cloned()
+                .map(|type_name| ResourceMetadata { type_name })
+                .collect(),
+            data_sources: self
+                .data_sources
+                .keys()
+                .cloned()
+                .map(|type_name| DataSourceMetadata { type_name })
+                .collect(),
             ephemeral_resources: self
                 .ephemerals
                 .keys()
@@ -219,6 +238,9 @@ fn find<'a, T>(table: &'a BTreeMap<String, T>, name: &str, what: &str) -> Result
     table.get(name).ok_or_else(|| {
         let near = validate::nearest(name, table.keys().map(String::as_str));
         let hint = near.map(|near| format!(" Did you mean {near}?")).unwrap_or_default();
-        Diagnostic::error(format!("There is no {what} {name}"), format!("This version of the provider does not have it.{hint}"))
+        Diagnostic::error(
+            format!("There is no {what} {name}"),
+            format!("This version of the provider does not have it.{hint}"),
+        )
     })
 }
