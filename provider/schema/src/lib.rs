@@ -2,6 +2,7 @@
 //! struct all of them at once. Knows no gRPC and nothing asynchronous: a runtime may read the same structs.
 
 mod attribute;
+mod check;
 mod codec;
 #[doc(hidden)]
 pub mod derived;
@@ -24,6 +25,7 @@ pub use attribute::{
     Attribute, AttributeChange, AttributeKind, BlockNesting, ChangesWith, NestedBlock, Nesting, ObjectSchema,
     PlanModifier, Presence, Replace, Role, Shape,
 };
+pub use check::{CheckKind, SchemaFinding, check_schema};
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use error::ValueError;
 pub use field::{
