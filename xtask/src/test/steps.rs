@@ -77,11 +77,15 @@ pub(super) fn fmt(session: &mut Session<'_>) -> Outcome<End> {
 }
 
 pub(super) fn clippy(session: &mut Session<'_>) -> Outcome<End> {
-    done(session.cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]).show(|_| {}))
+    done(
+        session
+            .cargo(&["clippy", "--keep-going", "--workspace", "--all-targets", "--", "-D", "warnings"])
+            .show(|_| {}),
+    )
 }
 
 pub(super) fn clippy_crates(session: &mut Session<'_>) -> Outcome<End> {
-    let words = without_acceptance(&["clippy", "--workspace", "--all-targets"]);
+    let words = without_acceptance(&["clippy", "--keep-going", "--workspace", "--all-targets"]);
     done(session.cargo(&[&words[..], &["--", "-D", "warnings"]].concat()).show(|_| {}))
 }
 
@@ -119,7 +123,12 @@ pub(super) fn doc_tests(session: &mut Session<'_>) -> Outcome<End> {
 }
 
 pub(super) fn rustdoc(session: &mut Session<'_>) -> Outcome<End> {
-    done(session.cargo(&["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-Dwarnings").show(|_| {}))
+    done(
+        session
+            .cargo(&["doc", "--keep-going", "--workspace", "--no-deps"])
+            .env("RUSTDOCFLAGS", "-Dwarnings")
+            .show(|_| {}),
+    )
 }
 
 pub(super) fn docs(session: &mut Session<'_>) -> Outcome<End> {
