@@ -1,3 +1,5 @@
+//! What the JSON codec promises, by example.
+
 use serde_json::json;
 
 use super::{decode, decode_state, decode_value, encode, infer};

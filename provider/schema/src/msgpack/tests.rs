@@ -1,3 +1,5 @@
+//! What the MessagePack codec promises, by example.
+
 use super::{decode, encode};
 use crate::{Bound, Number, Refinement, Type, Value};
 
@@ -64,6 +66,23 @@ fn every_width_of_integer_and_float_is_read() {
 fn a_fraction_is_a_double_only_where_that_is_exact() {
     round_trip(&Type::Number, &Value::Number(number("0.5")), &[0xcb, 0x3f, 0xe0, 0, 0, 0, 0, 0, 0]);
     round_trip(&Type::Number, &Value::Number(number("3.1")), &[0xa3, b'3', b'.', b'1']);
+}
+
+#[test]
+fn a_double_stands_for_its_shortest_decimal() {
+    let tenth = [0xcb, 0x3f, 0xb9, 0x99, 0x99, 0x99, 0x99, 0x99, 0x9a];
+    assert_eq!(decode(&tenth, &Type::Number).unwrap(), Value::Number(number("0.1")));
+    // Its binary value is another number, and stays one.
+    let exact = Value::Number(Number::from_f64_exact(0.1).unwrap());
+    let wire = encode(&exact, &Type::Number).unwrap();
+    assert_eq!(wire, b"\xd9\x390.1000000000000000055511151231257827021181583404541015625");
+    assert_eq!(decode(&wire, &Type::Number).unwrap(), exact);
+    // Of a whole number each digit counts: Terraform 1.5 sends 2^80 as a double.
+    let two_to_80 = [0xcb, 0x44, 0xf0, 0, 0, 0, 0, 0, 0];
+    assert_eq!(
+        decode(&two_to_80, &Type::Number).unwrap(),
+        Value::Number(number("1208925819614629174706176"))
+    );
 }
 
 #[test]

@@ -1,3 +1,5 @@
+//! Numbers of any precision: reading, writing, comparing, hashing.
+
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 use std::time::{Duration, Instant};
@@ -145,6 +147,23 @@ fn the_binary_value_of_a_double_has_every_digit() {
     assert_eq!(Number::from_f64_exact(9_223_372_036_854_775_808.0).unwrap(), number("9223372036854775808"));
     for none in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
         assert!(Number::from_f64_exact(none).is_err() && Number::from_f64(none).is_err());
+    }
+}
+
+#[test]
+fn between_two_shortest_decimals_the_even_one_is_taken() {
+    // As Go and JavaScript do; the binary values end in …23.25, …42.5 and so on.
+    for (float, text) in [
+        (-1_416_253_708_453_023.25, "-1416253708453023.2"),
+        (221_162_346_990.515_625, "221162346990.51562"),
+        (949_142_132_175_570.25, "949142132175570.2"),
+        (
+            5e-324,
+            "0.000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000005",
+        ),
+        (0.1, "0.1"),
+    ] {
+        assert_eq!(Number::from_f64(float).unwrap(), number(text));
     }
 }
 
