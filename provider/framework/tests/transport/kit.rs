@@ -16,14 +16,14 @@ use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 use tokio::time::timeout;
 use tonic::transport::{Channel, Endpoint};
 
-pub const COOKIE: (&str, &str) =
+pub(crate) const COOKIE: (&str, &str) =
     ("TF_PLUGIN_MAGIC_COOKIE", "d602bf8f470bc67ca7faa0386276bbdd4330efaf76d1a219cb4d6991ca9872b2");
 
 /// Longer than anything here takes on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The example provider. A `cargo test` of one target alone does not build examples, so an old one is built anew.
-pub fn hello() -> &'static PathBuf {
+pub(crate) fn hello() -> &'static PathBuf {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
     PATH.get_or_init(|| {
         let test = std::env::current_exe().unwrap();
@@ -44,18 +44,18 @@ pub fn hello() -> &'static PathBuf {
 }
 
 /// A plugin process after its handshake.
-pub struct Plugin {
-    pub child: Child,
-    pub line: String,
-    pub stdout: BufReader<ChildStdout>,
-    pub stderr: ChildStderr,
+pub(crate) struct Plugin {
+    pub(crate) child: Child,
+    pub(crate) line: String,
+    pub(crate) stdout: BufReader<ChildStdout>,
+    pub(crate) stderr: ChildStderr,
     /// Holds the sockets of this process only, so that a test sees whether they are removed.
-    pub sockets: tempfile::TempDir,
+    pub(crate) sockets: tempfile::TempDir,
 }
 
 impl Plugin {
     /// Starts the example as Terraform does, with these variables besides.
-    pub async fn start(args: &[&str], variables: &[(&str, &str)]) -> Plugin {
+    pub(crate) async fn start(args: &[&str], variables: &[(&str, &str)]) -> Plugin {
         let sockets = tempfile::tempdir().unwrap();
         let mut child = Command::new(hello())
             .args(args)
@@ -79,12 +79,12 @@ impl Plugin {
         Plugin { child, line, stdout, stderr, sockets }
     }
 
-    pub async fn start_for(host: &HostIdentity) -> Plugin {
+    pub(crate) async fn start_for(host: &HostIdentity) -> Plugin {
         Plugin::start(&[], &[("PLUGIN_CLIENT_CERT", &host.pem)]).await
     }
 
     /// Network, address, certificate.
-    pub fn parts(&self) -> (&str, &str, Vec<u8>) {
+    pub(crate) fn parts(&self) -> (&str, &str, Vec<u8>) {
         use base64::Engine as _;
         let parts: Vec<_> = self.line.trim_end_matches('\n').split('|').collect();
         let [_, _, network, address, "grpc", certificate] = parts[..] else { panic!("{}", self.line) };
@@ -92,7 +92,7 @@ impl Plugin {
     }
 
     /// Exit code, what else came on stdout, all of stderr.
-    pub async fn wait(mut self) -> (Option<i32>, String, String) {
+    pub(crate) async fn wait(mut self) -> (Option<i32>, String, String) {
         let (mut out, mut err) = (String::new(), String::new());
         let wait = async {
             self.stdout.read_to_string(&mut out).await.unwrap();
@@ -103,23 +103,29 @@ impl Plugin {
         (code, out, err)
     }
 
-    pub fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let pid = self.child.id().unwrap().to_string();
         let sent = std::process::Command::new("kill").args(["-s", name, &pid]).status().unwrap();
         assert!(sent.success());
     }
 
-    pub async fn connect(&self, host: Option<&HostIdentity>) -> Result<Channel, tonic::transport::Error> {
+    pub(crate) async fn connect(
+        &self,
+        host: Option<&HostIdentity>,
+    ) -> Result<Channel, tonic::transport::Error> {
         self.connect_with(host.map(|host| host.config(&self.parts().2))).await
     }
 
-    pub async fn connect_with(&self, tls: Option<ClientConfig>) -> Result<Channel, tonic::transport::Error> {
+    pub(crate) async fn connect_with(
+        &self,
+        tls: Option<ClientConfig>,
+    ) -> Result<Channel, tonic::transport::Error> {
         let (network, address, _) = self.parts();
         channel(network, address, tls).await
     }
 }
 
-pub async fn channel(
+pub(crate) async fn channel(
     network: &str,
     address: &str,
     tls: Option<ClientConfig>,
@@ -148,14 +154,14 @@ trait Stream: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin {}
 impl<T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin> Stream for T {}
 
 /// A host's certificate as go-plugin makes it: a P-521 CA, signed by itself, for localhost.
-pub struct HostIdentity {
-    pub pem: String,
+pub(crate) struct HostIdentity {
+    pub(crate) pem: String,
     certificate: CertificateDer<'static>,
     key: PrivateKeyDer<'static>,
 }
 
 impl HostIdentity {
-    pub fn new() -> HostIdentity {
+    pub(crate) fn new() -> HostIdentity {
         let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P521_SHA512).unwrap();
         let mut params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
         params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
@@ -167,16 +173,16 @@ impl HostIdentity {
         }
     }
 
-    pub fn config(&self, server: &[u8]) -> ClientConfig {
+    pub(crate) fn config(&self, server: &[u8]) -> ClientConfig {
         self.config_of(server, &[&version::TLS13, &version::TLS12], &self.key)
     }
 
-    pub fn config_for_tls12(&self, server: &[u8]) -> ClientConfig {
+    pub(crate) fn config_for_tls12(&self, server: &[u8]) -> ClientConfig {
         self.config_of(server, &[&version::TLS12], &self.key)
     }
 
     /// Our certificate, shown by someone who has another key.
-    pub fn stolen(&self, server: &[u8], thief: &HostIdentity) -> ClientConfig {
+    pub(crate) fn stolen(&self, server: &[u8], thief: &HostIdentity) -> ClientConfig {
         self.config_of(server, &[&version::TLS13], &thief.key)
     }
 
@@ -201,7 +207,7 @@ impl HostIdentity {
 }
 
 /// A host that shows no certificate.
-pub fn anonymous(server: &[u8]) -> ClientConfig {
+pub(crate) fn anonymous(server: &[u8]) -> ClientConfig {
     let mut config = ClientConfig::builder_with_provider(crypto())
         .with_protocol_versions(&[&version::TLS13])
         .unwrap()

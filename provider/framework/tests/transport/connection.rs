@@ -1,14 +1,6 @@
-//! The transport on real sockets, against a client that plays go-plugin's host.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test may stop at the first wrong thing"
-)]
-#![cfg(unix)]
+//! A plugin process and its host: the handshake, who is let in, what is served, how it ends.
 
-mod transport_kit;
-
+use crate::kit::{COOKIE, HostIdentity, PATIENCE, Plugin, anonymous, hello};
 use std::time::{Duration, Instant};
 use tfplugin_framework::proto::go_plugin::Empty;
 use tfplugin_framework::proto::go_plugin::grpc_broker_client::GrpcBrokerClient;
@@ -21,7 +13,6 @@ use tfplugin_framework::proto::tfplugin6::provider_client::ProviderClient;
 use tokio::time::timeout;
 use tonic::transport::Channel;
 use tonic::{Code, Status};
-use transport_kit::{COOKIE, HostIdentity, PATIENCE, Plugin, anonymous, hello};
 
 async fn schema(channel: Channel) -> Result<usize, Status> {
     let mut client = ProviderClient::new(channel);
