@@ -105,6 +105,8 @@ impl Struct {
         quote! {
             #[automatically_derived]
             impl #schema::Plain for #ident {}
+            #[automatically_derived]
+            impl #schema::PlainSchema for #ident {}
         }
     }
 
@@ -124,6 +126,7 @@ impl Struct {
         let views = read("view_member", "view_members");
         let reads = read("read_member", "read_members");
         let writes = self.fields.iter().map(|field| self.write_field(field));
+        let names = self.fields.iter().map(|field| &field.ident);
         quote! {
             #[automatically_derived]
             #allow
@@ -147,7 +150,10 @@ impl Struct {
 
                 fn read_members(members: &#schema::Members) -> ::core::result::Result<Self, #schema::ValueError> {
                     let _ = members;
-                    ::core::result::Result::Ok(#ident { #(#reads,)* })
+                    let read = #ident { #(#reads,)* };
+                    // A value that only Terraform reads is read all the same: no warning about a dead field.
+                    #(let _ = &read.#names;)*
+                    ::core::result::Result::Ok(read)
                 }
 
                 fn write_members(state: &#state, members: &mut #schema::Members) {
