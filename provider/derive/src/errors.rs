@@ -31,6 +31,11 @@ impl Errors {
         other.0.into_iter().for_each(|error| self.push(error));
     }
 
+    /// Whether there was none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
     /// The generated code if there was no error, else the errors.
     pub(crate) fn or(self, code: TokenStream) -> TokenStream {
         match self.0 {

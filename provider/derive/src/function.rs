@@ -38,7 +38,7 @@ pub(crate) fn expand(arguments: TokenStream, mut item: ItemFn) -> TokenStream {
     let mut name: Option<LitStr> = None;
     let mut deprecated: Option<Expr> = None;
     let keys = &["name", "deprecated"];
-    keys::each_key(arguments, "key of `#[function]`", keys, &mut errors, |key, input| {
+    keys::each_key(arguments, "key", keys, &mut errors, |key, input| {
         match key.to_string().as_str() {
             "name" => name = Some(keys::value(key, input)?),
             _ => deprecated = Some(keys::value(key, input)?),

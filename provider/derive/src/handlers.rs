@@ -45,6 +45,10 @@ impl Handler {
     pub(crate) fn expand(&self, arguments: TokenStream, mut item: ItemImpl) -> TokenStream {
         let mut errors = Errors::default();
         self.check_trait(&item, &mut errors);
+        if !errors.is_empty() {
+            let errors = errors.or(TokenStream::new());
+            return quote!(#errors #item);
+        }
         let constants = self.constants(arguments, &item, &mut errors);
         let handles = item.items.iter().filter_map(|item| match item {
             ImplItem::Fn(method) => Some(names::plain(&method.sig.ident)),
@@ -72,43 +76,37 @@ impl Handler {
         let mut constants = Vec::new();
         let mut name: Option<LitStr> = None;
         let mut inner = Errors::default();
-        keys::each_key(
-            arguments,
-            &format!("key of `#[{}]`", self.attribute),
-            self.keys,
-            errors,
-            |key, input| {
-                match key.to_string().as_str() {
-                    "name" => name = Some(keys::value(key, input)?),
-                    "version" => {
-                        let version: LitInt = keys::value(key, input)?;
-                        version.base10_parse::<i64>()?;
-                        constants.push(quote!(const VERSION: i64 = #version;));
-                    }
-                    "resumable" => constants.push(quote!(
-                        const RESUMABLE: bool = true;
-                    )),
-                    "timeouts" => constants.push(timeouts(keys::list(key, input)?, &mut inner)),
-                    "timeout" => {
-                        let duration = spans_of_time::tokens(&keys::value(key, input)?)?;
-                        let ty = quote!(::tfplugin_framework::schema::Duration);
-                        constants.push(quote!(const TIMEOUT: #ty = #duration;));
-                    }
-                    "issues" => {
-                        let url: Expr = keys::value(key, input)?;
-                        constants.push(quote!(const ISSUES: &'static str = #url;));
-                    }
-                    _ => {
-                        let message: Expr = keys::value(key, input)?;
-                        let some = quote!(::core::option::Option::Some(#message));
-                        constants.push(quote! {
-                            const DEPRECATED: ::core::option::Option<&'static str> = #some;
-                        });
-                    }
+        keys::each_key(arguments, "key", self.keys, errors, |key, input| {
+            match key.to_string().as_str() {
+                "name" => name = Some(keys::value(key, input)?),
+                "version" => {
+                    let version: LitInt = keys::value(key, input)?;
+                    version.base10_parse::<i64>()?;
+                    constants.push(quote!(const VERSION: i64 = #version;));
                 }
-                Ok(())
-            },
-        );
+                "resumable" => constants.push(quote!(
+                    const RESUMABLE: bool = true;
+                )),
+                "timeouts" => constants.push(timeouts(keys::list(key, input)?, &mut inner)),
+                "timeout" => {
+                    let duration = spans_of_time::tokens(&keys::value(key, input)?)?;
+                    let ty = quote!(::tfplugin_framework::schema::Duration);
+                    constants.push(quote!(const TIMEOUT: #ty = #duration;));
+                }
+                "issues" => {
+                    let url: Expr = keys::value(key, input)?;
+                    constants.push(quote!(const ISSUES: &'static str = #url;));
+                }
+                _ => {
+                    let message: Expr = keys::value(key, input)?;
+                    let some = quote!(::core::option::Option::Some(#message));
+                    constants.push(quote! {
+                        const DEPRECATED: ::core::option::Option<&'static str> = #some;
+                    });
+                }
+            }
+            Ok(())
+        });
         errors.merge(inner);
         let name = self.name(name, item, errors);
         constants.insert(0, quote!(const NAME: &'static str = #name;));

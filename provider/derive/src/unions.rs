@@ -67,6 +67,8 @@ pub(crate) fn expand(
         #path
         #[automatically_derived]
         impl #schema::Plain for #ident {}
+        #[automatically_derived]
+        impl #schema::PlainSchema for #ident {}
     }
 }
 
@@ -308,7 +310,7 @@ impl Union<'_> {
             },
             Kind::Newtype(ty) => {
                 // Only what is plain: an error stands at the type.
-                let plain = quote_spanned!(span=> #schema::derived::plain_field_ref::<#ty>);
+                let plain = quote_spanned!(span=> #schema::derived::payload_ref::<#ty>);
                 let write = quote_spanned!(span=> <#ty as #schema::Field>::write);
                 quote!(Self::#ident(payload) => (#name, #write(#plain(payload))))
             }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::field::unexpected;
 use crate::validate::{Validator, nearest};
-use crate::{Field, Member, Members, Plain, PlainMember, Refinement, Schema, Shape, Type, Value, ValueError};
+use crate::{Field, Member, Members, Plain, PlainMember, PlainSchema, Refinement, Schema, Shape, Type, Value, ValueError};
 
 /// The state of a field that is its plan.
 pub fn plain<T: PlainMember>(value: T) -> <T as Member>::State {
@@ -16,18 +16,28 @@ pub fn plain_ref<T: PlainMember>(value: &T) -> &<T as Member>::State {
     value
 }
 
-/// The payload of a union's variant.
-pub fn plain_field_ref<T: Plain>(value: &T) -> &<T as Field>::State {
+/// The state of a flattened field that is its plan.
+pub fn plain_schema<T: PlainSchema>(value: T) -> <T as Schema>::State {
     value
 }
 
 /// The state of a flattened field that is its plan.
-pub fn plain_schema<T: Plain + Schema<State = T>>(value: T) -> T {
+pub fn plain_schema_ref<T: PlainSchema>(value: &T) -> &<T as Schema>::State {
     value
 }
 
-/// The state of a flattened field that is its plan.
-pub fn plain_schema_ref<T: Plain + Schema<State = T>>(value: &T) -> &T {
+/// What a variant of a union can hold.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has computed attributes inside, so it cannot be the value of a variant",
+    note = "whether it is there at all depends on the variant: move what is computed out of the enum"
+)]
+pub trait Payload: Plain {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Plain> Payload for T {}
+
+/// The state of a variant's value.
+pub fn payload_ref<T: Payload>(value: &T) -> &<T as Field>::State {
     value
 }
 

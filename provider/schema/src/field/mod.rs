@@ -29,6 +29,11 @@ pub use timeouts::{Operation, Timeouts};
 use crate::{Attribute, Members, ObjectSchema, Shape, Value, ValueError};
 
 /// A Rust type that stands for the value of one attribute.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be an attribute",
+    note = "derive `Schema` for structs and enums; implement `tfplugin_schema::Scalar` for types that are spelled as a string, number or bool",
+    note = "attributes can be: bool, integers, f32/f64, Number, String, Vec, BTreeMap<String, _>, BTreeSet, Option, Computed, Secret, Duration, Size, Json, Cidr, Timestamp, Dynamic"
+)]
 pub trait Field: Sized + Clone + Send + Sync + 'static {
     /// The value while anything may be null or unknown.
     type View: Clone + Send + Sync + 'static;
@@ -55,6 +60,11 @@ pub trait Field: Sized + Clone + Send + Sync + 'static {
 pub trait Plain: Field<State = Self> {}
 
 /// What a field of a struct adds to the object: one attribute, or more ([`Secret`]: three).
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be an attribute",
+    note = "derive `Schema` for structs and enums; implement `tfplugin_schema::Scalar` for types that are spelled as a string, number or bool",
+    note = "attributes can be: bool, integers, f32/f64, Number, String, Vec, BTreeMap<String, _>, BTreeSet, Option, Computed, Secret, Duration, Size, Json, Cidr, Timestamp, Dynamic"
+)]
 pub trait Member: Sized + Clone + Send + Sync + 'static {
     /// The value while anything may be null or unknown.
     type View: Clone + Send + Sync + 'static;
@@ -80,8 +90,10 @@ pub trait Member: Sized + Clone + Send + Sync + 'static {
 )]
 pub trait PlainMember: Member<State = Self> {}
 
+#[diagnostic::do_not_recommend]
 impl<T: Plain> PlainMember for T {}
 
+#[diagnostic::do_not_recommend]
 impl<T: Field> Member for T {
     type View = T::View;
     type State = T::State;
@@ -122,6 +134,13 @@ pub trait Schema: Sized + Clone + Send + Sync + 'static {
     /// Writes an object that is wholly known.
     fn write_members(state: &Self::State, members: &mut Members);
 }
+
+/// A schema whose plan and state are the same struct. Derived; needed where it is flattened into another.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has computed attributes inside, so a plan does not say all of its state",
+    note = "mark the field `#[attribute(computed_inside)]`: its state is then given when the plan is completed"
+)]
+pub trait PlainSchema: Schema<State = Self> {}
 
 /// Reads an object that must be there.
 pub fn members_of(value: &Value) -> Result<&Members, ValueError> {

@@ -29,6 +29,7 @@ fn same<T: Scalar>(a: &Value, b: &Value) -> bool {
     a == b || matches!((T::parse(a), T::parse(b)), (Ok(a), Ok(b)) if a == b)
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: Scalar> Field for T {
     type View = Maybe<T>;
     type State = T;
@@ -58,6 +59,7 @@ impl<T: Scalar> Field for T {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: Scalar> Plain for T {}
 
 impl Scalar for bool {
