@@ -221,7 +221,7 @@ impl<'a> Case<'a> {
     }
 
     fn skipped(self, reason: String) -> Report {
-        eprintln!("SKIPPED: {}: {reason}", self.name);
+        binary::skipped(&format!("{}: {reason}", self.name));
         let outcome = Outcome::Skipped(reason);
         let of_steps = self.steps.iter().flat_map(|step| &step.covers);
         for (rpc, behaviour) in self.covers.iter().chain(of_steps) {
@@ -241,7 +241,7 @@ impl<'a> Case<'a> {
             let missing = step.requires.iter().find_map(|feature| feature.missing_in(self.cli));
             let outcome = match missing {
                 Some(reason) => {
-                    eprintln!("SKIPPED: {}, step {title}: {reason}", self.name);
+                    binary::skipped(&format!("{}, step {title}: {reason}", self.name));
                     Outcome::Skipped(reason)
                 }
                 None => Outcome::Passed,
@@ -304,7 +304,7 @@ impl<'a> Case<'a> {
 /// Runs one test with several command lines; every failure is reported, not only the first.
 pub fn with_each(clis: &[Cli], test: impl Fn(&Cli) -> Result<Report, Failure>) -> Result<(), Failure> {
     if clis.is_empty() {
-        eprintln!("SKIPPED: no command line is present");
+        binary::skipped("no command line is present");
         if binary::on_build_server() {
             return Err(Failure::new("no command line is present (with CI=true nothing may be skipped)"));
         }
