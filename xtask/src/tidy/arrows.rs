@@ -50,8 +50,14 @@ const ARROWS: &[Arrow] = &[
     },
     Arrow {
         from: "acceptance-tests",
-        to: &["tfplugin-testing", "tfplugin-framework", "tfplugin-schema", "tfplugin-docs"],
-        tests: &["terraform-provider-corner"],
+        to: &[
+            "tfplugin-testing",
+            "tfplugin-framework",
+            "tfplugin-schema",
+            "tfplugin-docs",
+            "terraform-provider-corner",
+        ],
+        tests: &[],
         reason: "it uses the crates as a provider's author does",
     },
     Arrow { from: "xtask", to: &[], tests: &[], reason: "it must compile in seconds" },
