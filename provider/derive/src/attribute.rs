@@ -34,8 +34,10 @@ impl Struct {
             }};
         }
         let rules = secret_rules(field, schema);
+        let declare = quote_spanned!(field.span()=> #access::declare);
         quote! {
-            object.attributes.extend(#access::declare(#attribute));
+            let attribute = #attribute;
+            object.attributes.extend(#declare(attribute));
             #rules
         }
     }

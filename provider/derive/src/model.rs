@@ -237,6 +237,7 @@ impl Field {
     /// The trait that reads and writes it.
     pub(crate) fn access(&self, schema: &Path) -> TokenStream {
         let (ty, span) = (&self.ty, self.span());
+        let schema = types::at(schema, span);
         if self.is_flat() {
             quote_spanned!(span=> <#ty as #schema::Schema>)
         } else {

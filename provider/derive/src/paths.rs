@@ -33,7 +33,7 @@ impl Way {
     fn of(field: &Field, schema: &Path) -> Way {
         let access = field.access(schema);
         let name = (!field.is_flat()).then(|| field.name.clone());
-        Way::new(field.ident.clone(), quote!(#access::Path), name, field.span())
+        Way::new(field.ident.clone(), quote_spanned!(field.span()=> #access::Path), name, field.span())
     }
 }
 

@@ -6,7 +6,7 @@ use syn::Path;
 
 use crate::errors::Errors;
 use crate::model::{Field, Struct};
-use crate::paths;
+use crate::{paths, types};
 
 /// What generated code is allowed: names and shapes are the user's, not ours.
 pub(crate) fn allowances() -> TokenStream {
@@ -42,11 +42,11 @@ impl Struct {
         fields: impl Iterator<Item = &'a Field>,
     ) -> TokenStream {
         let (vis, ident) = (&self.vis, self.companion(suffix));
-        let associated = Ident::new(associated, proc_macro2::Span::call_site());
         let allow = allowances();
         let fields = fields.map(|field| {
             let Field { ident, vis, .. } = field;
             let (docs, access) = (self.field_docs(field), field.access(&self.schema));
+            let associated = Ident::new(associated, field.span());
             quote_spanned!(field.span()=> #docs #vis #ident: #access::#associated)
         });
         quote! {
@@ -120,8 +120,7 @@ impl Struct {
             self.fields.iter().map(|field| self.declaration(field, errors)).collect();
         let rules = self.rule_tokens(errors);
         let read = |method: &str, flat: &str| -> Vec<TokenStream> {
-            let (method, flat) = (Ident::new(method, self.ident.span()), Ident::new(flat, self.ident.span()));
-            self.fields.iter().map(|field| read_field(schema, field, &method, &flat)).collect()
+            self.fields.iter().map(|field| read_field(schema, field, method, flat)).collect()
         };
         let views = read("view_member", "view_members");
         let reads = read("read_member", "read_members");
@@ -174,20 +173,21 @@ impl Struct {
             plain_value(schema, field, &quote!(&state.#ident), "_ref")
         };
         if field.is_flat() {
-            quote!(#access::write_members(#state, members);)
+            quote_spanned!(field.span()=> #access::write_members(#state, members);)
         } else {
-            quote!(#access::write_member(#state, #name, members);)
+            quote_spanned!(field.span()=> #access::write_member(#state, #name, members);)
         }
     }
 }
 
-fn read_field(schema: &Path, field: &Field, method: &Ident, flat: &Ident) -> TokenStream {
+fn read_field(schema: &Path, field: &Field, method: &str, flat: &str) -> TokenStream {
+    let (method, flat) = (Ident::new(method, field.span()), Ident::new(flat, field.span()));
     let (ident, name) = (&field.ident, &field.name);
     let access = field.access(schema);
     if field.is_flat() {
-        quote!(#ident: #access::#flat(members)?)
+        quote_spanned!(field.span()=> #ident: #access::#flat(members)?)
     } else {
-        quote!(#ident: #access::#method(members, #name)?)
+        quote_spanned!(field.span()=> #ident: #access::#method(members, #name)?)
     }
 }
 
@@ -196,8 +196,9 @@ fn plain_value(schema: &Path, field: &Field, value: &TokenStream, function: &str
     let function =
         if field.is_flat() { format!("plain_schema{function}") } else { format!("plain{function}") };
     let (ty, function) = (&field.ty, Ident::new(&function, field.span()));
+    let schema = types::at(schema, field.span());
     let plain = quote_spanned!(field.span()=> #schema::derived::#function::<#ty>);
-    quote!(#plain(#value))
+    quote_spanned!(field.span()=> #plain(#value))
 }
 
 /// `impl Field` for what is a nested attribute.

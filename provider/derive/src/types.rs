@@ -1,6 +1,8 @@
 //! What can be seen of a field's type in its spelling alone.
 
-use syn::{GenericArgument, PathArguments, Type};
+use proc_macro2::{Span, TokenStream};
+use quote::quote;
+use syn::{GenericArgument, Path, PathArguments, Type};
 
 /// The type behind parentheses and macro groups.
 fn bare(ty: &Type) -> &Type {
@@ -9,6 +11,15 @@ fn bare(ty: &Type) -> &Type {
         Type::Paren(paren) => bare(&paren.elem),
         other => other,
     }
+}
+
+/// The path as if it stood there: an error about it is reported there alone.
+pub(crate) fn at(path: &Path, span: Span) -> TokenStream {
+    let respanned = quote!(#path).into_iter().map(|mut token| {
+        token.set_span(span);
+        token
+    });
+    respanned.collect()
 }
 
 /// The last name of a path: `Option` of `std::option::Option<T>`.

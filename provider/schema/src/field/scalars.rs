@@ -11,7 +11,7 @@ use crate::{Dynamic, Number, Shape, Type, Value, ValueError};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an attribute",
     note = "derive `Schema` for structs and enums; implement `tfplugin_schema::Scalar` for types that are spelled as a string, number or bool",
-    note = "attributes can be: bool, integers, f32/f64, Number, String, Vec, BTreeMap<String, _>, BTreeSet, Option, Computed, Duration, Size, Json, Cidr, Timestamp, Dynamic"
+    note = "attributes can be: bool, integers, f32/f64, Number, String, Vec, BTreeMap<String, _>, BTreeSet, Option, Computed, Secret, Duration, Size, Json, Cidr, Timestamp, Dynamic"
 )]
 pub trait Scalar: Clone + PartialEq + Send + Sync + 'static {
     /// How it is spelled.
