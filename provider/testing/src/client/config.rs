@@ -220,8 +220,8 @@ impl Filler {
                 if !attribute.is_configurable() && !value.is_null() {
                     self.fault(at, "its value is decided by the provider; it cannot be configured");
                 }
-                if let Kind::Nested(_, inner) = &attribute.kind {
-                    self.complete_each(value, inner, at);
+                if let Kind::Nested(nesting, inner) = &attribute.kind {
+                    self.complete_each(value, inner, *nesting == Nesting::Single, at);
                 }
             });
         }
@@ -236,18 +236,15 @@ impl Filler {
                         self.fault(at, format!("no more than {} of these blocks are allowed", nested.max));
                     }
                 }
-                self.complete_each(value, &nested.block, at);
+                let single = matches!(nested.nesting, BlockNesting::Single | BlockNesting::Group);
+                self.complete_each(value, &nested.block, single, at);
             });
         }
     }
 
-    fn complete_each(&mut self, value: &Value, block: &Block, at: &mut Path) {
-        let is_object = |members: &Members| {
-            members.len() == block.attributes.len() + block.blocks.len()
-                && block.attributes.iter().all(|attribute| members.contains_key(&attribute.name))
-        };
+    fn complete_each(&mut self, value: &Value, block: &Block, single: bool, at: &mut Path) {
         match value {
-            Value::Map(members) if is_object(members) => self.complete_block(value, block, at),
+            _ if single => self.complete_block(value, block, at),
             Value::Map(members) => {
                 for (key, element) in members {
                     within(at, Step::Key(key.clone()), |at| self.complete_block(element, block, at));

@@ -176,7 +176,7 @@ fn a_command_line_that_is_missing_is_skipped_aloud() -> Result<(), Failure> {
 fn impostor(folder: &Path) -> PathBuf {
     use std::os::unix::fs::PermissionsExt;
     let path = folder.join("impostor");
-    fs::write(&path, "#!/bin/sh\necho impostor\n").unwrap();
+    fs::write(&path, "#!/bin/sh\necho impostor\nsleep 5\n").unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     path
 }
