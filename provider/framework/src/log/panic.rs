@@ -64,6 +64,8 @@ struct Catching;
 impl Catching {
     fn start() -> Catching {
         CATCHERS.with(|count| count.set(count.get() + 1));
+        // A panic that is passed on from another thread comes without the hook: what is here is an older one's.
+        LAST.with(|last| last.borrow_mut().take());
         Catching
     }
 }

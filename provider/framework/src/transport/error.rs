@@ -77,7 +77,7 @@ impl ServeError {
     pub fn report(&self) -> ExitCode {
         use std::error::Error as _;
         use std::io::Write as _;
-        let mut text = self.to_string();
+        let mut text = self.to_string().trim_end().to_owned();
         if let Some(cause) = self.source() {
             text.push_str(&format!("\nCause: {cause}."));
         }

@@ -99,7 +99,8 @@ async fn connection<P: Provider>(
         async move { Ok::<_, Infallible>(services.call(request).await) }
     });
     let mut http = http2::Builder::new(TokioExecutor::new());
-    http.initial_stream_window_size(STREAM_WINDOW)
+    http.auto_date_header(false)
+        .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_concurrent_streams(CONCURRENT_REQUESTS)
         .max_pending_accept_reset_streams(CANCELLED_REQUESTS)

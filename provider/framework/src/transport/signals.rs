@@ -15,7 +15,10 @@ pub(super) fn ignore_interrupts() -> Result<(), ServeError> {
 
 #[cfg(windows)]
 pub(super) fn ignore_interrupts() -> Result<(), ServeError> {
-    tokio::signal::windows::ctrl_c().map(drop).map_err(ServeError::Runtime)
+    let mut interrupts = tokio::signal::windows::ctrl_c().map_err(ServeError::Runtime)?;
+    // Windows ends the process as soon as nobody listens.
+    tokio::spawn(async move { while interrupts.recv().await.is_some() {} });
+    Ok(())
 }
 
 /// Cancels `stop` when the process is told to end, or is no longer of use to anyone.
@@ -45,7 +48,7 @@ pub(super) fn stop_when_told(_: &CancellationToken, _: &TaskTracker) -> Result<(
 #[cfg(unix)]
 async fn orphaned(connections: &TaskTracker) {
     use std::os::unix::process::parent_id;
-    const EVERY: std::time::Duration = std::time::Duration::from_secs(2);
+    const EVERY: std::time::Duration = std::time::Duration::from_secs(1);
     const OFTEN: u32 = 3;
     let parent = parent_id();
     let mut alone = 0;

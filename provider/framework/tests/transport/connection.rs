@@ -157,7 +157,7 @@ async fn shutdown_ends_the_process_at_once_and_removes_the_socket() {
     );
     assert_eq!(plugin.wait().await.0, Some(0));
     let took = begin.elapsed();
-    println!("shutdown to exit: {took:?}");
+    eprintln!("shutdown to exit: {took:?}");
     assert!(took < Duration::from_secs(1), "{took:?}");
     assert!(!socket.exists());
 }
@@ -266,4 +266,28 @@ async fn many_requests_cancelled_at_once_leave_the_connection_alive() {
     tokio::time::sleep(Duration::from_millis(300)).await;
     slow.iter().for_each(tokio::task::JoinHandle::abort);
     assert_eq!(schema(channel).await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_provider_whose_host_was_killed_ends_by_itself() {
+    use tokio::io::{AsyncBufReadExt as _, BufReader};
+    // The shell is the host here: it starts the plugin and then dies without a word.
+    let mut host = tokio::process::Command::new("sh")
+        .args(["-c", "\"$0\" & wait"])
+        .arg(hello())
+        .env(COOKIE.0, COOKIE.1)
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdout = BufReader::new(host.stdout.take().unwrap());
+    let mut line = String::new();
+    timeout(PATIENCE, stdout.read_line(&mut line)).await.unwrap().unwrap();
+    let socket = line.split('|').nth(3).unwrap().to_owned();
+    host.kill().await.unwrap();
+    let gone = async {
+        while std::path::Path::new(&socket).exists() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    timeout(PATIENCE, gone).await.expect("the provider stays for ever");
 }

@@ -54,7 +54,7 @@ async fn schema(cli: &Path, directory: &Path, configuration: &str, variables: &[
         .kill_on_drop(true)
         .output();
     let run = timeout(PATIENCE, run).await.expect("the CLI does not end").unwrap();
-    println!("terraform providers schema {variables:?}: {:?}", begin.elapsed());
+    eprintln!("terraform providers schema {variables:?}: {:?}", begin.elapsed());
     assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
     let json: serde_json::Value = serde_json::from_slice(&run.stdout).unwrap();
     let resources = &json["provider_schemas"]["registry.terraform.io/streamverse/hello"]["resource_schemas"];
