@@ -96,7 +96,20 @@ impl Number {
         if !float.is_finite() {
             return Err(NumberError(format!("{float} is not a finite number")));
         }
-        format!("{float:e}").parse()
+        let short: Number = format!("{float:e}").parse()?;
+        // Where two decimals of that length are equally near, Go and JavaScript take the even one, Rust not always;
+        // and what Go writes, Terraform compares. Exactly between two such decimals lies what ends in 5 one digit later.
+        let digits = short.digits();
+        if digits >= 15 {
+            let exact = Number::from_f64_exact(float)?;
+            if exact.digits() == digits + 1 {
+                let even = exact.round_to_significant(digits);
+                if even.to_f64() == float {
+                    return Ok(even);
+                }
+            }
+        }
+        Ok(short)
     }
 
     /// The number as a decimal of the `bigdecimal` crate.
@@ -178,6 +191,11 @@ impl Number {
         }
         let float = self.to_f64();
         (float.is_finite() && Number::from_f64_exact(float).is_ok_and(|back| back == *self)).then_some(float)
+    }
+
+    // How many significant digits it has.
+    fn digits(&self) -> u64 {
+        self.to_decimal().normalized().digits()
     }
 
     /// Whether the number has no fraction.

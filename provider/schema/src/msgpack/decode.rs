@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::reader::{Digits, Reader};
 use super::refinement;
 use crate::codec::{check_depth, missing_attribute, noun, tuple_length, unsupported_attribute};
-use crate::{Number, ObjectType, SetValue, Step, Type, Value, ValueError};
+use crate::{Number, NumberError, ObjectType, SetValue, Step, Type, Value, ValueError};
 
 /// Reads a value of that type. Every attribute must be there, and no other; nothing may follow the value.
 pub fn decode(msgpack: &[u8], ty: &Type) -> Result<Value, ValueError> {
@@ -46,13 +46,20 @@ pub(super) fn decode_number(reader: &mut Reader<'_>) -> Result<Number, ValueErro
     match reader.digits("a number")? {
         Digits::Int(int) => Ok(Number::from(int)),
         Digits::Uint(uint) => Ok(Number::from(uint)),
-        Digits::Float(float) => Number::from_f64_exact(float)
+        Digits::Float(float) => decode_float(float)
             .map_err(|_| ValueError::new("a finite number is required, not infinity or no number at all")),
         // The error of the parser would show the text.
         Digits::Text(text) => text
             .parse()
             .map_err(|_| ValueError::new("a number is required; the text is none, or too long for one")),
     }
+}
+
+// A double with a fraction stands for the shortest decimal that reads back as it: that is what cty writes into the state,
+// and it calls two numbers equal that are written alike. So 0.1 as a double (another provider's output) is the
+// 0.1 of a configuration. Whole numbers cty compares by value, so there each digit counts.
+fn decode_float(float: f64) -> Result<Number, NumberError> {
+    if float.fract() == 0.0 { Number::from_f64_exact(float) } else { Number::from_f64(float) }
 }
 
 fn decode_dynamic(reader: &mut Reader<'_>, depth: usize) -> Result<Value, ValueError> {

@@ -74,14 +74,22 @@ fn write_elements(elements: &[Value], ty: &Type, depth: usize, out: &mut Vec<u8>
     Ok(())
 }
 
-// A double only for what has a fraction: cty writes large integers as text even where a double would be exact.
+// A double only for a fraction that it holds exactly and that its shortest decimal spells out; so it reads back as the same
+// number, here and in cty (see `decode_float`). Large integers are text in cty too, though a double may hold them.
 pub(super) fn write_number(number: &Number, out: &mut Vec<u8>) -> Result<(), ValueError> {
     if let Some(int) = number.to_i64() {
         writer::int(int, out);
-    } else if let Some(float) = number.to_f64_exact().filter(|_| !number.is_integer()) {
+    } else if let Some(float) = fraction(number) {
         writer::float(float, out);
     } else {
         writer::text(&number.to_string(), out)?;
     }
     Ok(())
+}
+
+fn fraction(number: &Number) -> Option<f64> {
+    if number.is_integer() {
+        return None;
+    }
+    number.to_f64_exact().filter(|float| Number::from_f64(*float).is_ok_and(|shortest| shortest == *number))
 }

@@ -2,7 +2,7 @@
 //! itself uses; `oracle/` compares the two.
 //!
 //! null is nil. Unknown is any extension; number 12 says what is known about it. A number is an integer if it fits 64 bits,
-//! else a double if that is exact, else a decimal string. A value of dynamic type is an array of its type (JSON, as binary)
+//! else a double if that is exact and short, else a decimal string. A value of dynamic type is an array of its type (JSON, as binary)
 //! and itself. Sets are arrays. Strings are kept as they are; cty brings them into Unicode's form NFC, so
 //! whatever comes from Terraform has that form already.
 //!

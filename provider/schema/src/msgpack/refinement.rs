@@ -19,6 +19,9 @@ const LENGTH_MAX: i64 = 6;
 // Longer prefixes are cut, as cty does: it refuses an extension of more than 1 KiB.
 const MAX_PREFIX: usize = 256;
 
+// Two bounds of this length fit as well. A longer one is left out: to know less is not wrong.
+const MAX_BOUND: usize = 480;
+
 /// Writes an unknown value. A refinement that contradicts itself or does not fit the type is an error: cty would end
 /// the process that reads it.
 pub(super) fn write(refinement: Option<&Refinement>, ty: &Type, out: &mut Vec<u8>) -> Result<(), ValueError> {
@@ -40,8 +43,7 @@ pub(super) fn write(refinement: Option<&Refinement>, ty: &Type, out: &mut Vec<u8
         writer::text(&prefix[..prefix.floor_char_boundary(MAX_PREFIX)], &mut entries)?;
     }
     for (code, bound) in [(NUMBER_MIN, &refinement.lower), (NUMBER_MAX, &refinement.upper)] {
-        // A bound of hundreds of digits is left out: to know less is not wrong, more than 1 KiB is.
-        if let Some(bound) = bound.as_ref().filter(|bound| bound.number.to_string().len() <= MAX_PREFIX) {
+        if let Some(bound) = bound.as_ref().filter(|bound| bound.number.to_string().len() <= MAX_BOUND) {
             key(code, &mut entries);
             writer::array(2, &mut entries)?;
             write_number(&bound.number, &mut entries)?;

@@ -280,10 +280,9 @@ impl<'a> Choices<'a> {
             }),
             _ => self.parsed(|c| c.pick(NUMBERS).unwrap_or("0").to_owned()),
         };
-        // A fraction that is exactly a double travels as one; all else as decimal digits, of which cty keeps 512 bits.
-        let travels_whole =
-            number.to_decimal().digits() <= 150 || (!number.is_integer() && number.to_f64_exact().is_some());
-        if self.cty && !travels_whole { number.round_to_significant(100) } else { number }
+        // cty keeps 512 bits.
+        let long = number.to_decimal().digits() > 150;
+        if self.cty && long { number.round_to_significant(100) } else { number }
     }
 
     fn parsed(&mut self, text: impl FnOnce(&mut Self) -> String) -> Number {

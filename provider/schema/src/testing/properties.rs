@@ -101,7 +101,7 @@ fn without_what_is_not_said(value: &Value) -> Value {
             if let Some(prefix) = &mut known.prefix {
                 prefix.truncate(prefix.floor_char_boundary(256));
             }
-            let short = |bound: &crate::Bound| bound.number.to_string().len() <= 256;
+            let short = |bound: &crate::Bound| bound.number.to_string().len() <= 480;
             known.lower = known.lower.filter(short);
             known.upper = known.upper.filter(short);
             Value::refined(known)
