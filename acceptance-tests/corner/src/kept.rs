@@ -77,11 +77,12 @@ macro_rules! kept {
             }
 
             async fn import(
-                _: &tfplugin_framework::Context<$crate::Corner>,
+                cx: &tfplugin_framework::Context<$crate::Corner>,
                 id: &str,
-            ) -> tfplugin_framework::Result<tfplugin_framework::Imported<Self>> {
-                let stub = tfplugin_framework::Partial::empty().set($resource::id(), &id.to_owned());
-                Ok(tfplugin_framework::Imported::Stub(stub))
+            ) -> tfplugin_framework::Result<tfplugin_framework::State<Self>> {
+                let missing = || tfplugin_framework::Error::invalid("there is no such object");
+                let object = cx.provider().kept::<Self>(id)?.ok_or_else(missing)?;
+                Ok(object.complete($computed { id: id.to_owned() }))
             }
 
             $($more)*

@@ -33,8 +33,8 @@ pub use private::Private;
 pub use provider::{Parts, Provider, ProviderTable};
 pub use request::{ClientCapabilities, Request};
 pub use resource::{
-    DEFAULT_TIMEOUTS, Draft, Imported, MoveSource, Moves, Partial, Plan, PlanValues, RawState, Read,
-    ReadValue, Resource, ResourceHandler, ResourceInfo, State, Stored, Upgrades,
+    DEFAULT_TIMEOUTS, Draft, MoveSource, Moves, Partial, Plan, PlanValues, RawState, Read, ReadValue,
+    Resource, ResourceHandler, ResourceInfo, State, Stored, Upgrades,
 };
 pub use retry::{Backoff, Progress};
 pub use secret::Exposed;

@@ -1,9 +1,7 @@
 //! `corner_computed`: what is computed keeps its value unless something that it depends on changes.
 
 use tfplugin_framework::schema::Computed;
-use tfplugin_framework::{
-    Context, Imported, Partial, Plan, Read, Resource, Result, Schema, State, Stored, resource,
-};
+use tfplugin_framework::{Context, Error, Plan, Read, Resource, Result, Schema, State, Stored, resource};
 
 use crate::Corner;
 use crate::store::Store;
@@ -70,7 +68,10 @@ impl Resource for Derived {
         cx.provider().store.remove("computed", state.id.get()?)
     }
 
-    async fn import(_: &Context<Corner>, id: &str) -> Result<Imported<Self>> {
-        Ok(Imported::Stub(Partial::empty().set(Derived::id(), &id.to_owned())))
+    async fn import(cx: &Context<Corner>, id: &str) -> Result<State<Self>> {
+        let object =
+            cx.provider().kept::<Self>(id)?.ok_or_else(|| Error::invalid("there is no such object"))?;
+        let revision = *object.revision.get()?;
+        Ok(complete(&object, id.to_owned(), revision))
     }
 }

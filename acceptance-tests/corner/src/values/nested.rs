@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 
 use tfplugin_framework::schema::Computed;
-use tfplugin_framework::{
-    Context, Imported, Partial, Plan, Read, Resource, Result, Schema, State, Stored, resource,
-};
+use tfplugin_framework::{Context, Error, Plan, Read, Resource, Result, Schema, State, Stored, resource};
 
 use crate::Corner;
 use crate::store::Store;
@@ -113,7 +111,9 @@ impl Resource for Nested {
         cx.provider().store.remove("nested", state.id.get()?)
     }
 
-    async fn import(_: &Context<Corner>, id: &str) -> Result<Imported<Self>> {
-        Ok(Imported::Stub(Partial::empty().set(Nested::id(), &id.to_owned())))
+    async fn import(cx: &Context<Corner>, id: &str) -> Result<State<Self>> {
+        let object =
+            cx.provider().kept::<Self>(id)?.ok_or_else(|| Error::invalid("there is no such object"))?;
+        Ok(complete(&object, id.to_owned()))
     }
 }

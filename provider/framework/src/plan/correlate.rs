@@ -4,7 +4,7 @@
 //! Elements with the same unknown places share a [`Mask`]; under one mask, what fits has an equal hash of all
 //! that is not masked. So each element meets only those it nearly certainly fits.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use tfplugin_schema::{SetValue, Value};
@@ -83,42 +83,150 @@ pub(super) fn correlate<'a>(planned: &'a SetValue, actual: &'a SetValue) -> Resu
     }
 }
 
-/// For each template the index of a value that completes it, each value at most once. Templates that leave
-/// less open choose first, so that one which fits anything takes nothing from them.
+/// For each template the index of a value that completes it, each value at most once. As many as possible
+/// find one: templates that leave less open choose first, and make way where another has no other choice.
 pub(super) fn pair(templates: &[Option<Value>], values: &[Value]) -> Vec<Option<usize>> {
-    let mut pairs = vec![None; templates.len()];
-    let mut used = vec![false; values.len()];
-    let mut order: Vec<(usize, &Value, Mask<'_>)> = templates
-        .iter()
-        .enumerate()
-        .filter_map(|(index, template)| template.as_ref().map(|template| (index, template)))
-        .map(|(index, template)| (index, template, Mask::of(template)))
-        .collect();
-    order.sort_by_key(|(_, _, mask)| mask.weight());
-    let mut groups: HashMap<&Mask<'_>, HashMap<u64, Vec<usize>>> = HashMap::new();
-    for (index, template, mask) in &order {
-        let by_key = groups.entry(mask).or_insert_with(|| {
-            let mut by_key: HashMap<u64, Vec<usize>> = HashMap::new();
-            // From the last to the first, so that the first is taken off the end first.
-            for (index, value) in values.iter().enumerate().rev() {
-                by_key.entry(mask.key(value)).or_default().push(index);
-            }
-            by_key
-        });
-        let Some(candidates) = by_key.get_mut(&mask.key(template)) else { continue };
-        while candidates.last().is_some_and(|candidate| used[*candidate]) {
-            candidates.pop();
+    let known = templates.iter().enumerate().filter_map(|(i, template)| Some((i, template.as_ref()?)));
+    let mut seekers: Vec<Seeker<'_>> =
+        known.map(|(index, template)| Seeker { index, template, mask: Mask::of(template) }).collect();
+    seekers.sort_by_key(|seeker| seeker.mask.weight(MAX_WEIGHT));
+    let mut groups: HashMap<&Mask<'_>, HashMap<u64, Bucket>> = HashMap::new();
+    let mut pairing = Pairing { taken_by: vec![None; values.len()], values, steps: 8 * values.len() + 1_000 };
+    let mut late = Vec::new();
+    for (position, seeker) in seekers.iter().enumerate() {
+        let buckets = groups.entry(&seeker.mask).or_insert_with(|| Bucket::all(&seeker.mask, values));
+        if let Some(bucket) = buckets.get_mut(&seeker.mask.key(seeker.template))
+            && !pairing.take_free(position, seeker.template, bucket)
+        {
+            late.push(position);
         }
-        let fitting = candidates.iter().rposition(|candidate| {
-            !used[*candidate] && values.get(*candidate).is_some_and(|value| fits(template, value))
-        });
-        if let Some(position) = fitting {
-            let value = candidates.remove(position);
-            used[value] = true;
-            pairs[*index] = Some(value);
+    }
+    let candidates = |position: usize| {
+        let seeker: &Seeker<'_> = &seekers[position];
+        let bucket =
+            groups.get(&seeker.mask).and_then(|buckets| buckets.get(&seeker.mask.key(seeker.template)));
+        (seeker.template, bucket.map(|bucket| bucket.members.as_slice()).unwrap_or_default())
+    };
+    for position in late {
+        let mut seen = HashSet::new();
+        pairing.make_way(position, &candidates, &mut seen, MAX_DEPTH);
+    }
+    let mut pairs = vec![None; templates.len()];
+    for (value, position) in pairing.taken_by.iter().enumerate() {
+        if let Some(position) = position {
+            pairs[seekers[*position].index] = Some(value);
         }
     }
     pairs
+}
+
+/// Templates by what they leave open, to find those that a value completes.
+pub(super) struct Index<'a> {
+    groups: HashMap<Mask<'a>, HashMap<u64, Vec<(usize, &'a Value)>>>,
+}
+
+impl<'a> Index<'a> {
+    pub(super) fn new(templates: &'a [Value]) -> Index<'a> {
+        let mut groups: HashMap<Mask<'_>, HashMap<u64, Vec<_>>> = HashMap::new();
+        for (index, template) in templates.iter().enumerate() {
+            let mask = Mask::of(template);
+            let key = mask.key(template);
+            groups.entry(mask).or_default().entry(key).or_default().push((index, template));
+        }
+        Index { groups }
+    }
+
+    /// Whether the value completes a template of which this is true.
+    pub(super) fn any(&self, value: &Value, is: impl Fn(usize) -> bool) -> bool {
+        self.groups.iter().any(|(mask, by_key)| {
+            let found = by_key.get(&mask.key(value));
+            found.is_some_and(|found| found.iter().any(|(i, template)| is(*i) && fits(template, value)))
+        })
+    }
+}
+
+/// What a template is worth that is unknown as a whole.
+const MAX_WEIGHT: u64 = 1 << 32;
+
+/// How many templates may make way for one.
+const MAX_DEPTH: usize = 32;
+
+/// A template in search of a value.
+struct Seeker<'a> {
+    index: usize,
+    template: &'a Value,
+    mask: Mask<'a>,
+}
+
+/// The values with one key under one mask.
+#[derive(Default)]
+struct Bucket {
+    members: Vec<usize>,
+    /// All before this are taken.
+    next: usize,
+}
+
+impl Bucket {
+    fn all(mask: &Mask<'_>, values: &[Value]) -> HashMap<u64, Bucket> {
+        let mut buckets: HashMap<u64, Bucket> = HashMap::new();
+        for (index, value) in values.iter().enumerate() {
+            buckets.entry(mask.key(value)).or_default().members.push(index);
+        }
+        buckets
+    }
+}
+
+/// Which template has which value: a bipartite matching.
+struct Pairing<'a> {
+    taken_by: Vec<Option<usize>>,
+    values: &'a [Value],
+    /// How many more steps may be taken to move templates: sets that need more are not of this world.
+    steps: usize,
+}
+
+impl Pairing<'_> {
+    fn take_free(&mut self, position: usize, template: &Value, bucket: &mut Bucket) -> bool {
+        while bucket.members.get(bucket.next).is_some_and(|value| self.taken_by[*value].is_some()) {
+            bucket.next += 1;
+        }
+        let rest = bucket.members.get(bucket.next..).unwrap_or_default();
+        let free = |value: &&usize| self.taken_by[**value].is_none() && fits(template, &self.values[**value]);
+        match rest.iter().find(free) {
+            Some(value) => {
+                self.taken_by[*value] = Some(position);
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn make_way<'t>(
+        &mut self,
+        position: usize,
+        candidates: &dyn Fn(usize) -> (&'t Value, &'t [usize]),
+        seen: &mut HashSet<usize>,
+        depth: usize,
+    ) -> bool {
+        let (template, values) = candidates(position);
+        for value in values {
+            if self.steps == 0 || depth == 0 {
+                return false;
+            }
+            self.steps -= 1;
+            if !fits(template, &self.values[*value]) || !seen.insert(*value) {
+                continue;
+            }
+            let moved = match self.taken_by[*value] {
+                Some(other) => self.make_way(other, candidates, seen, depth - 1),
+                None => true,
+            };
+            if moved {
+                self.taken_by[*value] = Some(position);
+                return true;
+            }
+        }
+        false
+    }
 }
 
 /// Where a value is unknown.
@@ -159,14 +267,15 @@ impl<'a> Mask<'a> {
         }
     }
 
-    /// How much is left open.
-    fn weight(&self) -> usize {
+    /// How much is left open: what is further inside counts for less.
+    fn weight(&self, most: u64) -> u64 {
+        let less = most >> 6;
         match self {
             Mask::Known => 0,
-            Mask::Set => 1,
-            Mask::Unknown => 1_000,
-            Mask::Members(masks) => masks.iter().map(|(_, mask)| 1 + mask.weight()).sum(),
-            Mask::Elements(masks) => masks.iter().map(|(_, mask)| 1 + mask.weight()).sum(),
+            Mask::Set => less,
+            Mask::Unknown => most,
+            Mask::Members(masks) => masks.iter().map(|(_, mask)| mask.weight(less)).sum::<u64>().min(most),
+            Mask::Elements(masks) => masks.iter().map(|(_, mask)| mask.weight(less)).sum::<u64>().min(most),
         }
     }
 

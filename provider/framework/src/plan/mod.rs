@@ -9,6 +9,7 @@ mod applied;
 mod at;
 mod blame;
 mod conform;
+mod contest;
 mod correlate;
 mod defaults;
 mod modify;

@@ -3,6 +3,7 @@
 
 use tfplugin_schema::{Attribute, AttributeKind, NestedBlock, ObjectSchema, Value};
 
+use super::contest;
 use super::correlate::pair;
 use super::spelling::means_same;
 use super::tree::{NULL, any_attribute, said};
@@ -22,6 +23,7 @@ pub(super) fn match_prior<'a>(
     let template = |element: &Value| element.is_wholly_known().then(|| template(schema, element));
     let templates: Vec<Option<Value>> = config.iter().map(template).collect();
     let mut pairs = pair(&templates, prior);
+    contest::contest(schema, config, prior, &mut pairs);
     match_respelled(schema, &templates, prior, &mut pairs);
     pairs.into_iter().map(|index| index.and_then(|index| prior.get(index))).collect()
 }
@@ -56,7 +58,7 @@ fn match_respelled(
 }
 
 /// A configured object as its prior self must look: defaults applied, unknown where the provider chose.
-fn template(schema: &ObjectSchema, value: &Value) -> Value {
+pub(super) fn template(schema: &ObjectSchema, value: &Value) -> Value {
     let Value::Map(members) = value else { return value.clone() };
     let get = |name: &str| members.get(name).unwrap_or(&NULL);
     let attributes = schema.attributes.iter().map(|a| (a.name.as_str(), attribute(a, get(&a.name))));

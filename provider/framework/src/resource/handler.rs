@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use super::evolve::{Move, UpgradeStep};
-use super::{Draft, Imported, MoveSource, Plan, RawState, Read, Resource, Stored};
+use super::{Draft, MoveSource, Plan, RawState, Read, Resource, Stored};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::findings::collect;
@@ -211,10 +211,7 @@ impl<R: Resource> ResourceHandler for Typed<R> {
     fn import<'a>(&'a self, request: &'a Arc<Request>, id: String) -> BoxFuture<'a, Result<Value>> {
         Box::pin(async move {
             let cx = Context::<R::Provider>::new(request)?;
-            Ok(match R::import(&cx, &id).await? {
-                Imported::Found(state) => write::<R>(&state),
-                Imported::Stub(partial) => partial.value().clone(),
-            })
+            R::import(&cx, &id).await.map(|state| write::<R>(&state))
         })
     }
 

@@ -11,7 +11,7 @@ pub use draft::Draft;
 pub use evolve::{MoveSource, Moves, RawState, Upgrades};
 pub(crate) use handler::{BoxFuture, Typed};
 pub use handler::{PlanValues, ReadValue, ResourceHandler, ResourceInfo};
-pub use plan::{Imported, Partial, Plan, Read, Stored};
+pub use plan::{Partial, Plan, Read, Stored};
 pub(crate) use plan::{decode, forget_unknown};
 
 use crate::context::Context;
@@ -104,8 +104,9 @@ pub trait Resource: Schema {
         ready(Ok(()))
     }
 
-    /// Finds an object that exists by what the person calls it. A stub is enough: read follows.
-    fn import(cx: &Context<Self::Provider>, id: &str) -> impl Future<Output = Result<Imported<Self>>> + Send {
+    /// Finds an object that exists by what the person calls it, and returns all of it: a stub would be a state in
+    /// which values are missing that the types say are there. Most resources read and import with one function.
+    fn import(cx: &Context<Self::Provider>, id: &str) -> impl Future<Output = Result<State<Self>>> + Send {
         let _ = (cx, id);
         ready(Err(Error::invalid(format!("{} cannot be imported", Self::NAME))))
     }

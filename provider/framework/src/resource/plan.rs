@@ -34,14 +34,6 @@ pub enum Read<R: Schema> {
     Gone,
 }
 
-/// What importing found.
-pub enum Imported<R: Schema> {
-    /// The whole object.
-    Found(R::State),
-    /// Enough to read it by.
-    Stub(Partial<R>),
-}
-
 /// Part of a state: what is not set is null.
 #[derive(Clone)]
 pub struct Partial<R> {

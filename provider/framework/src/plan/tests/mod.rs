@@ -1,6 +1,8 @@
 //! Tests of planning, by table and by property, with a small language for schemas and values.
 
 mod planning;
+mod properties;
+mod random;
 
 use tfplugin_schema::{Attribute, Members, ObjectSchema, Path, Type, Value};
 
