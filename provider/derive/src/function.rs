@@ -74,9 +74,9 @@ pub(crate) fn expand(arguments: TokenStream, mut item: ItemFn) -> TokenStream {
     let vis = std::mem::replace(&mut item.vis, syn::Visibility::Inherited);
     errors.or(quote! {
         #(#for_docs)*
+        // Arguments come as values, and a result wants its error converted.
+        #[allow(clippy::needless_pass_by_value, clippy::needless_question_mark, clippy::unnecessary_wraps)]
         #vis fn #ident() -> ::tfplugin_framework::Function {
-            // Arguments come as values; whether the function consumes them is its own affair.
-            #[allow(clippy::needless_pass_by_value)]
             #item
             ::tfplugin_framework::Function::build(#hcl_name)
                 .summary(#summary)
@@ -109,7 +109,7 @@ fn parameters(item: &mut ItemFn, errors: &mut Errors) -> Vec<Parameter> {
     for (index, input) in item.sig.inputs.iter_mut().enumerate() {
         match input {
             FnArg::Receiver(receiver) => {
-                errors.at(&*receiver, "functions have no `self`: they know no provider")
+                errors.at(&*receiver, "functions have no `self`: they know no provider");
             }
             FnArg::Typed(typed) => parameters.extend(parameter(typed, index + 1 == count, errors)),
         }

@@ -1,4 +1,17 @@
-//! Derive macros.
+//! The derive and attribute macros of `tfplugin-schema` and `tfplugin-framework`, which re-export them: depend
+//! on those. What there is to write:
+//!
+//! * [`Schema`](macro@Schema) on structs and enums: the reference of all its keys;
+//! * [`macro@resource`], [`macro@data_source`], [`macro@ephemeral`], [`macro@provider`] on implementations;
+//! * [`macro@function`] on functions.
+//!
+//! Everything that can be judged at compile time is, with the error where the mistake is: misspelt keys and
+//! fields (with what was probably meant), missing documentation, regular expressions, defaults of another
+//! type, questions that make no sense for a type.
+//!
+//! Inside, [`model`] is a struct as it was read, [`options`] what was said about a field; [`structs`],
+//! [`choices`] and [`unions`] write the code.
+#![allow(rustdoc::private_intra_doc_links)]
 
 mod attribute;
 mod blocks;
@@ -25,43 +38,73 @@ use syn::{Data, DeriveInput, Fields, ItemFn, ItemImpl, Path, parse_macro_input, 
 use crate::errors::Errors;
 use crate::model::Struct;
 
-/// Makes a struct or enum a schema; for users of `tfplugin-schema`.
+#[doc = include_str!("../docs/schema.md")]
 #[proc_macro_derive(Schema, attributes(schema, attribute))]
 pub fn schema(input: TokenStream) -> TokenStream {
     derive_schema(&parse_macro_input!(input as DeriveInput), parse_quote!(::tfplugin_schema))
 }
 
-/// The same for users of `tfplugin-framework`, which re-exports it as `Schema`.
+/// [`Schema`](macro@Schema) for users of `tfplugin-framework`, which re-exports it as `Schema`: all keys are
+/// explained there.
 #[proc_macro_derive(SchemaViaFramework, attributes(schema, attribute))]
 pub fn schema_via_framework(input: TokenStream) -> TokenStream {
     derive_schema(&parse_macro_input!(input as DeriveInput), parse_quote!(::tfplugin_framework::schema))
 }
 
-/// On `impl Resource for …`.
+#[doc = include_str!("../docs/handlers.md")]
 #[proc_macro_attribute]
 pub fn resource(arguments: TokenStream, item: TokenStream) -> TokenStream {
     handlers::RESOURCE.expand(arguments.into(), parse_macro_input!(item as ItemImpl)).into()
 }
 
-/// On `impl DataSource for …`.
+/// On `impl DataSource for …`: `#[data_source(name = "site")]`. Further keys: `timeout = "5m"` for a read where
+/// the configuration sets none, `deprecated = "…"`.
 #[proc_macro_attribute]
 pub fn data_source(arguments: TokenStream, item: TokenStream) -> TokenStream {
     handlers::DATA_SOURCE.expand(arguments.into(), parse_macro_input!(item as ItemImpl)).into()
 }
 
-/// On `impl Ephemeral for …`.
+/// On `impl Ephemeral for …`: `#[ephemeral(name = "token")]`. Further keys: `timeout = "5m"` for each operation
+/// where the configuration sets none, `deprecated = "…"`.
 #[proc_macro_attribute]
 pub fn ephemeral(arguments: TokenStream, item: TokenStream) -> TokenStream {
     handlers::EPHEMERAL.expand(arguments.into(), parse_macro_input!(item as ItemImpl)).into()
 }
 
-/// On `impl Provider for …`.
+/// On `impl Provider for …`: `#[provider(name = "acme")]`. Its types are called `acme_…`. Further key:
+/// `issues = "…"`, where to report bugs.
 #[proc_macro_attribute]
 pub fn provider(arguments: TokenStream, item: TokenStream) -> TokenStream {
     handlers::PROVIDER.expand(arguments.into(), parse_macro_input!(item as ItemImpl)).into()
 }
 
-/// On a function.
+/// Makes a Rust function a function of HCL: `provider::acme::add(1, 2)`.
+///
+/// ```
+/// use tfplugin_framework::{FunctionError, function};
+///
+/// /// Adds numbers.
+/// ///
+/// /// However many there are.
+/// #[function]
+/// fn add(
+///     /// The first.
+///     a: i64,
+///     /// All others.
+///     #[variadic]
+///     rest: Vec<i64>,
+/// ) -> Result<i64, FunctionError> {
+///     let sum = rest.iter().try_fold(a, |sum, number| sum.checked_add(*number));
+///     sum.ok_or_else(|| FunctionError::new("the sum has more than 64 bits"))
+/// }
+///
+/// let function: tfplugin_framework::Function = add();
+/// assert_eq!(function.summary, "Adds numbers.");
+/// ```
+///
+/// A parameter `Option<T>` takes null, `Maybe<T>` null and unknowns, the last one with `#[variadic] Vec<T>` all
+/// further arguments. The result is `T` or `Result<T, FunctionError>`. Keys: `name = "…"` (else the Rust name),
+/// `deprecated = "…"`.
 #[proc_macro_attribute]
 pub fn function(arguments: TokenStream, item: TokenStream) -> TokenStream {
     function::expand(arguments.into(), parse_macro_input!(item as ItemFn)).into()

@@ -30,7 +30,7 @@ struct Payload {
 enum Kind {
     Unit,
     /// `Variant(T)`
-    Newtype(Type),
+    Newtype(Box<Type>),
     /// `Variant { … }`: a struct of its own, called `EnumVariant`.
     Struct(Box<Struct>),
 }
@@ -91,7 +91,7 @@ fn payload(
     let kind = match &variant.fields {
         Fields::Unit => Kind::Unit,
         Fields::Unnamed(fields) if fields.unnamed.len() == 1 => {
-            fields.unnamed.first().map(|field| Kind::Newtype(field.ty.clone()))?
+            fields.unnamed.first().map(|field| Kind::Newtype(Box::new(field.ty.clone())))?
         }
         Fields::Unnamed(fields) => {
             errors
@@ -143,7 +143,7 @@ impl Payload {
     fn ty(&self) -> Option<Type> {
         match &self.kind {
             Kind::Unit => None,
-            Kind::Newtype(ty) => Some(ty.clone()),
+            Kind::Newtype(ty) => Some((**ty).clone()),
             Kind::Struct(inner) => {
                 let ident = &inner.ident;
                 Some(parse_quote!(#ident))

@@ -1,4 +1,5 @@
 //! What `#[derive(Schema)]` writes for structs: schema, views, state, paths, and that values go through.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop at the first thing that is wrong")]
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,6 +1,6 @@
 //! What `#[resource]` and its kin add to an implementation, and what `#[function]` makes of a function. The
 //! framework is a stand-in of a few lines here, so that these macros are tested where the others are.
-#![allow(missing_docs, reason = "a stand-in")]
+#![allow(missing_docs, clippy::unwrap_used, reason = "a stand-in")]
 
 extern crate self as tfplugin_framework;
 
@@ -9,7 +9,8 @@ pub use tfplugin_schema as schema;
 use tfplugin_derive::{data_source, ephemeral, function, provider, resource};
 use tfplugin_schema::{Duration, Field, Maybe, Timeouts, Value};
 
-pub const DEFAULT_TIMEOUTS: Timeouts = Timeouts { create: None, read: Some(Duration::from_secs(7)), update: None, delete: None };
+pub const DEFAULT_TIMEOUTS: Timeouts =
+    Timeouts { create: None, read: Some(Duration::from_secs(7)), update: None, delete: None };
 
 pub trait Resource {
     const NAME: &'static str;
@@ -46,7 +47,13 @@ pub trait Provider {
 
 struct Cache;
 
-#[resource(name = "token_cache", version = 2, resumable, timeouts(create = "20m", delete = "1h30m"), deprecated = "Old.")]
+#[resource(
+    name = "token_cache",
+    version = 2,
+    resumable,
+    timeouts(create = "20m", delete = "1h30m"),
+    deprecated = "Old."
+)]
 impl Resource for Cache {
     fn create() {}
     fn read() {}
@@ -166,7 +173,10 @@ pub struct Returning<T>(Function, std::marker::PhantomData<T>);
 
 impl<T: Field> Returning<T> {
     pub fn handler(self, call: impl Fn(Arguments) -> Result<T::State, FunctionError> + 'static) -> Function {
-        Function { call: Some(Box::new(move |arguments| call(arguments).map(|state| T::write(&state)))), ..self.0 }
+        Function {
+            call: Some(Box::new(move |arguments| call(arguments).map(|state| T::write(&state)))),
+            ..self.0
+        }
     }
 }
 
