@@ -1,8 +1,11 @@
 //! Tests of planning, by table and by property, with a small language for schemas and values.
 
+mod checking;
 mod planning;
 mod properties;
 mod random;
+mod spelling;
+mod validation;
 
 use tfplugin_schema::{Attribute, Members, ObjectSchema, Path, Type, Value};
 
