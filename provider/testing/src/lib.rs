@@ -6,5 +6,6 @@
 //! - [`json`]: paths into JSON documents and expectations about what is found there.
 
 pub mod cli;
+pub mod client;
 pub mod coverage;
 pub mod json;

@@ -99,8 +99,8 @@ impl Client {
         };
         options.capabilities.write_only_attributes_allowed = true;
         let rpc = connect(service).await?;
-        let call = rpc.clone().get_provider_schema(pb::get_provider_schema::Request {}).await.map(Ok);
-        let answer = wire::answer("GetProviderSchema", options.patience, async { call? }).await?;
+        let call = async { rpc.clone().get_provider_schema(pb::get_provider_schema::Request {}).await };
+        let answer = wire::answer("GetProviderSchema", options.patience, call).await?;
         let schemas = Arc::new(Schemas::load(answer)?);
         Ok(Client { rpc, schemas, options })
     }

@@ -9,7 +9,7 @@ use super::config::Config;
 use super::failure::{Failure, Rule};
 use super::findings::Findings;
 use super::instance::Instance;
-use super::render::{as_unknown, show_path, to_json};
+use super::render::{show_path, to_json};
 use super::resource::{Answered, Resource};
 use super::result_rules;
 
@@ -32,16 +32,26 @@ pub enum Action {
 /// [`unknown`](super::unknown) stands for what is known after apply.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    pub(super) resource: Resource,
-    pub(super) prior: Option<Instance>,
-    pub(super) config: Value,
-    pub(super) action: Action,
-    pub(super) answered: Planned,
+    resource: Resource,
+    prior: Option<Instance>,
+    config: Value,
+    action: Action,
+    answered: Answered,
+    json: Json,
 }
 
-pub(super) type Planned = Answered;
-
 impl Plan {
+    pub(super) fn new(
+        resource: &Resource,
+        prior: Option<Instance>,
+        config: Value,
+        action: Action,
+        answered: Answered,
+    ) -> Plan {
+        let json = to_json(&answered.planned);
+        Plan { resource: resource.clone(), prior, config, action, answered, json }
+    }
+
     /// What it does.
     pub fn action(&self) -> Action {
         self.action
@@ -53,8 +63,8 @@ impl Plan {
     }
 
     /// What will be, as JSON; null for a removal.
-    pub fn planned(&self) -> Json {
-        to_json(&self.answered.planned)
+    pub fn planned(&self) -> &Json {
+        &self.json
     }
 
     /// What will be, exactly.
@@ -139,15 +149,10 @@ impl Plan {
 }
 
 impl Index<&str> for Plan {
-    type Output = Value;
+    type Output = Json;
 
     /// The planned value of an attribute; null where there is none.
-    fn index(&self, attribute: &str) -> &Value {
-        self.answered.planned.get(attribute)
+    fn index(&self, attribute: &str) -> &Json {
+        &self.json[attribute]
     }
-}
-
-/// Whether this JSON of a plan stands for an unknown value.
-pub(super) fn is_unknown(json: &Json) -> bool {
-    as_unknown(json).is_some()
 }

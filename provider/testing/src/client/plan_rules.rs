@@ -24,7 +24,12 @@ impl Walk<'_> {
         match (config.is_null(), planned.is_null()) {
             (true, true) => return false,
             (true, false) => {
-                self.findings.differs(at, "planned to exist, but the configuration has none", config, planned);
+                self.findings.differs(
+                    at,
+                    "planned to exist, but the configuration has none",
+                    config,
+                    planned,
+                );
             }
             (false, true) => {
                 self.findings.differs(at, "planned to be absent, but it is configured", config, planned);
@@ -76,7 +81,8 @@ impl Walk<'_> {
         match &attribute.kind {
             _ if config.is_null() => {
                 if !attribute.computed {
-                    let message = "a value is planned for an attribute that is neither configured nor computed";
+                    let message =
+                        "a value is planned for an attribute that is neither configured nor computed";
                     self.findings.differs(at, message, config, planned);
                 }
             }
@@ -133,7 +139,8 @@ impl Walk<'_> {
         match (config, planned) {
             (Value::List(said), Value::List(elements)) => {
                 if said.len() != elements.len() {
-                    let message = format!("{} elements are planned, {} configured", elements.len(), said.len());
+                    let message =
+                        format!("{} elements are planned, {} configured", elements.len(), said.len());
                     self.findings.differs(at, message, config, planned);
                     return;
                 }
@@ -158,7 +165,8 @@ impl Walk<'_> {
             }
             (Value::Set(said), Value::Set(elements)) => {
                 if said.len() != elements.len() {
-                    let message = format!("{} elements are planned, {} configured", elements.len(), said.len());
+                    let message =
+                        format!("{} elements are planned, {} configured", elements.len(), said.len());
                     self.findings.differs(at, message, config, planned);
                     return;
                 }
@@ -191,9 +199,7 @@ pub(super) fn same(left: &Value, right: &Value) -> bool {
         }
         // The canonical order has the refinements in it; elements that are alike without them stand together.
         (Value::Set(one), Value::Set(other)) => {
-            left == right
-                || (one.len() == other.len()
-                    && bare(left) == bare(right))
+            left == right || (one.len() == other.len() && bare(left) == bare(right))
         }
         (Value::Dynamic(left), Value::Dynamic(right)) => {
             left.ty == right.ty && same(&left.value, &right.value)

@@ -44,9 +44,8 @@ fn proposed_nested(block: &Block, single: bool, prior: &Value, config: &Value) -
     match config {
         Value::Map(_) if single => proposed(block, prior, config),
         Value::Map(elements) => {
-            let each = |(key, element): (&String, &Value)| {
-                (key.clone(), proposed(block, prior.get(key), element))
-            };
+            let each =
+                |(key, element): (&String, &Value)| (key.clone(), proposed(block, prior.get(key), element));
             Value::Map(elements.iter().map(each).collect())
         }
         Value::List(elements) => {

@@ -43,11 +43,7 @@ impl Resource {
     }
 
     /// Plans what the configuration says; without a prior instance, a create. A tainted one is replaced.
-    pub async fn plan(
-        &self,
-        prior: Option<&Instance>,
-        config: impl Into<Config>,
-    ) -> Result<Plan, Failure> {
+    pub async fn plan(&self, prior: Option<&Instance>, config: impl Into<Config>) -> Result<Plan, Failure> {
         let config = config.into().value(&self.managed()?.block)?;
         self.plan_value(prior.cloned(), config, prior.is_some_and(|prior| prior.tainted)).await
     }
@@ -55,13 +51,7 @@ impl Resource {
     /// Plans the removal.
     pub async fn plan_destroy(&self, prior: &Instance) -> Result<Plan, Failure> {
         let answered = self.plan_removal(prior).await?;
-        Ok(Plan {
-            resource: self.clone(),
-            prior: Some(prior.clone()),
-            config: Value::Null,
-            action: Action::Delete,
-            answered,
-        })
+        Ok(Plan::new(self, Some(prior.clone()), Value::Null, Action::Delete, answered))
     }
 
     pub(super) fn managed(&self) -> Result<&Managed, Failure> {
@@ -87,17 +77,17 @@ impl Resource {
         force_replace: bool,
     ) -> Result<Plan, Failure> {
         let mut warnings = self.validate_value(&config).await?;
-        let before = prior.as_ref().map_or((Value::Null, Bytes::new()), |prior| {
-            (prior.value.clone(), prior.private.clone())
-        });
+        let before = prior
+            .as_ref()
+            .map_or((Value::Null, Bytes::new()), |prior| (prior.value.clone(), prior.private.clone()));
         let first = if force_replace {
             None
         } else {
             Some(self.plan_once(&before.0, before.1.clone(), &config).await?)
         };
-        let replaces = first.as_ref().is_none_or(|first| {
-            first.replace.iter().any(|path| first.planned.at(path) != before.0.at(path))
-        });
+        let replaces = first
+            .as_ref()
+            .is_none_or(|first| first.replace.iter().any(|path| first.planned.at(path) != before.0.at(path)));
         let (action, mut answered) = match first {
             Some(first) if before.0.is_null() => (Action::Create, first),
             Some(first) if !replaces => {
@@ -120,7 +110,7 @@ impl Resource {
             }
         }
         answered.warnings = warnings;
-        Ok(Plan { resource: self.clone(), prior, config, action, answered })
+        Ok(Plan::new(self, prior, config, action, answered))
     }
 
     /// One PlanResourceChange for an object that shall be there.

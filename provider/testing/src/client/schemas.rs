@@ -51,8 +51,7 @@ impl Schemas {
         told("GetProviderSchema", answer.diagnostics.clone())?;
         let mut judge = Judge(Vec::new());
         let provider = judge.block("provider", answer.provider.as_ref(), false);
-        let meta =
-            answer.provider_meta.as_ref().map(|meta| judge.block("provider_meta", Some(meta), false));
+        let meta = answer.provider_meta.as_ref().map(|meta| judge.block("provider_meta", Some(meta), false));
         let mut resources = BTreeMap::new();
         for (name, schema) in &answer.resource_schemas {
             let block = judge.block(name, Some(schema), true);
@@ -60,9 +59,8 @@ impl Schemas {
             resources.insert(name.clone(), Managed { block, version: schema.version, ty });
         }
         let mut sources = |schemas: &BTreeMap<String, pb::Schema>| {
-            let each = schemas.iter().map(|(name, schema)| {
-                (name.clone(), judge.block(name, Some(schema), false))
-            });
+            let each =
+                schemas.iter().map(|(name, schema)| (name.clone(), judge.block(name, Some(schema), false)));
             each.collect::<BTreeMap<_, _>>()
         };
         let data_sources = sources(&answer.data_source_schemas);

@@ -6,13 +6,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use hyper_util::rt::TokioIo;
+use hyper::server::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::service::TowerToHyperService;
 use tfplugin_framework::proto::tfplugin6 as pb;
 use tfplugin_framework::proto::tfplugin6::attribute_path::step::Selector;
 use tfplugin_framework::proto::tfplugin6::provider_client::ProviderClient;
 use tfplugin_framework::proto::tfplugin6::provider_server::{Provider as ProtocolProvider, ProviderServer};
 use tfplugin_framework::schema::{Diagnostic, Path, Severity, Step, Type, Value, json, msgpack};
-use tonic::transport::{Channel, Endpoint, Server};
+use tonic::transport::{Channel, Endpoint};
 use tonic::{Response, Status};
 
 use super::failure::{Failure, Rule, Violation};
@@ -32,9 +34,9 @@ pub async fn connect(service: impl ProtocolProvider) -> Result<Rpc, Failure> {
     let service = ProviderServer::new(service)
         .max_decoding_message_size(MAX_MESSAGE)
         .max_encoding_message_size(MAX_MESSAGE);
-    let incoming = tokio_stream::once(Ok::<_, io::Error>(far));
+    let http = http2::Builder::new(TokioExecutor::new());
     // It ends by itself when the client's end of the pipe is closed.
-    tokio::spawn(Server::builder().add_service(service).serve_with_incoming(incoming));
+    tokio::spawn(http.serve_connection(TokioIo::new(far), TowerToHyperService::new(service)));
 
     let near = Arc::new(Mutex::new(Some(near)));
     let connector = tower::service_fn(move |_| {
