@@ -209,9 +209,20 @@ impl Field {
                 errors.at(default, hint);
             }
         }
-        if let (Some(span), true) = (options.write_only, types::is_computed(ty)) {
-            let hint = "a computed value cannot be write-only: it would be kept nowhere";
+        let may_be_null = types::inside(ty, "Option").is_some();
+        if let (Some(span), false) = (options.optional, may_be_null || types::is_computed(ty)) {
+            let hint =
+                "a value that is left out is null: make the field an `Option<…>`, or give it a `default`";
             errors.push(syn::Error::new(span, hint));
+        }
+        if let Some(span) = options.write_only {
+            if types::is_computed(ty) {
+                let hint = "a computed value cannot be write-only: it would be kept nowhere";
+                errors.push(syn::Error::new(span, hint));
+            } else if !may_be_null {
+                let hint = "a write-only value is null in plan and state: make the field an `Option<…>`";
+                errors.push(syn::Error::new(span, hint));
+            }
         }
         if let (Some(_), false) = (&options.changes_with, self.is_computed()) {
             errors.at(&self.ident, "`changes_with` is for computed values: make the field a `Computed<…>`");

@@ -10,7 +10,7 @@ use crate::{paths, types};
 
 /// What generated code is allowed: names and shapes are the user's, not ours.
 pub(crate) fn allowances() -> TokenStream {
-    quote!(#[allow(deprecated, dead_code, clippy::all, clippy::pedantic, clippy::restriction)])
+    quote!(#[allow(deprecated, dead_code, private_interfaces, clippy::all, clippy::pedantic, clippy::restriction)])
 }
 
 impl Struct {

@@ -30,8 +30,7 @@ pub struct Listener {
     #[attribute(validate(range = 1..=65_535))]
     pub port: u16,
     /// Names that it answers to.
-    #[attribute(optional)]
-    pub names: Vec<String>,
+    pub names: Option<Vec<String>>,
     /// Its own encryption.
     pub tls: Option<Tls>,
 }
@@ -64,8 +63,8 @@ pub struct TokenCache {
     #[attribute(validate(length = ..=8, unique))]
     pub listeners: Vec<Listener>,
     /// Limits by tenant.
-    #[attribute(optional, validate(keys(regex = "^[a-z]+$"), each(range = 1..)))]
-    pub quotas: BTreeMap<String, u32>,
+    #[attribute(validate(keys(regex = "^[a-z]+$"), each(range = 1..)))]
+    pub quotas: Option<BTreeMap<String, u32>>,
     /// Zones.
     #[attribute(replace(if_configured))]
     pub zones: Option<BTreeSet<String>>,
@@ -421,6 +420,64 @@ fn what_is_computed_inside_is_given_with_the_rest_of_its_field() {
     let written = Whole::write(&plan.complete(WholeComputed { parts, main }));
     assert_eq!(written.get("id"), &Value::from("outer"));
     assert_eq!(written.get("parts"), &Value::list([part("inner".into())]));
+}
+
+mod hidden {
+    #![deny(warnings, reason = "what the derive writes gives no warnings")]
+    #![deny(unreachable_pub, private_interfaces, deprecated, dead_code)]
+
+    use std::collections::HashMap;
+
+    use tfplugin_schema::{Computed, Schema};
+
+    const HUGE: u64 = 1 << 40;
+
+    /// Seen here alone.
+    #[derive(Clone, Debug, PartialEq, Schema)]
+    struct Inner {
+        /// A number.
+        #[attribute(default = HUGE)]
+        number: u64,
+        /// Old.
+        #[deprecated(note = "Use `number`.")]
+        old: Option<bool>,
+    }
+
+    /// Seen outside.
+    #[derive(Clone, Debug, PartialEq, Schema)]
+    pub(crate) struct Outer {
+        /// Not seen outside.
+        inner: Inner,
+        /// By name.
+        #[attribute(default = HashMap::from([("a".to_owned(), Inner { number: 1, old: None })]))]
+        by_name: HashMap<String, Inner>,
+        /// Perhaps computed.
+        pub(crate) perhaps: Option<Computed<String>>,
+    }
+
+    /// Nothing at all.
+    #[derive(Clone, Debug, PartialEq, Schema)]
+    #[schema(deprecated = "Use something.")]
+    pub(crate) struct Empty;
+}
+
+#[test]
+fn what_is_private_stays_so_without_warnings() {
+    use hidden::{Empty, Outer};
+    let object = Outer::object();
+    let AttributeKind::Nested(Nesting::Single, inner) = &attribute(&object, "inner").kind else {
+        panic!("a struct is a single nested attribute");
+    };
+    assert_eq!(attribute(inner, "old").deprecation.as_deref(), Some("Use `number`."));
+    assert_eq!(attribute(inner, "number").default, Some(Value::from(1u64 << 40)));
+    let one = Value::map([("number", Value::from(1)), ("old", Value::Null)]);
+    assert_eq!(attribute(&object, "by_name").default, Some(Value::map([("a", one.clone())])));
+    assert_eq!(attribute(&object, "perhaps").presence, Presence::OptionalComputed);
+    assert_eq!(Empty::object().deprecation.as_deref(), Some("Use something."));
+    assert_eq!(Empty::write(&Empty), Value::map::<String>([]));
+    let value =
+        Value::map([("inner", one), ("by_name", Value::map::<String>([])), ("perhaps", Value::UNKNOWN)]);
+    assert!(Outer::read(&value).unwrap().perhaps.unwrap().known().is_none());
 }
 
 /// Types with a spelling of their own.

@@ -29,6 +29,12 @@ pub struct Cache {
     /// Kept nowhere.
     #[attribute(write_only)]
     pub nowhere: Computed<String>,
+    /// Null in plan and state.
+    #[attribute(write_only)]
+    pub token: String,
+    /// Null where it is left out.
+    #[attribute(optional)]
+    pub note: String,
     /// A capital.
     #[attribute(name = "apiVersion")]
     pub version: String,
