@@ -187,8 +187,8 @@ mod tests {
 
     const MANAGED: Place = Place { managed: true, read_only: false };
 
-    fn said(attribute: Attribute) -> String {
-        of(&attribute, MANAGED).sentences.join(" ")
+    fn said(attribute: impl std::borrow::Borrow<Attribute>) -> String {
+        of(attribute.borrow(), MANAGED).sentences.join(" ")
     }
 
     #[test]
@@ -203,7 +203,7 @@ mod tests {
     #[test]
     fn limits_are_told_without_becoming_markup() {
         let number = Attribute::of::<i64>("n").validate(range(1..=5i64));
-        assert_eq!(said(number.clone()), "Must be at least 1 and at most 5.");
+        assert_eq!(said(&number), "Must be at least 1 and at most 5.");
         assert_eq!(said(number.computed()), "Is at least 1 and at most 5.");
         let pattern = Attribute::of::<String>("a").validate(regex("^[a-z*_]+$")).validate(length(..=3));
         assert_eq!(said(pattern), "Must match `^[a-z*_]+$`. Must have at most 3 characters.");

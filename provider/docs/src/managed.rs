@@ -34,10 +34,8 @@ impl Maker<'_> {
         page.add(&schema::render(&table.config, &About::default()));
         if let Some(meta) = &table.meta {
             page.add("## Schema of `provider_meta`");
-            page.add(&format!(
-                "What modules may say in the block `provider_meta {} {{ … }}` inside their `terraform` block.",
-                code(&hcl::string(table.name))
-            ));
+            let block = code(&format!("provider_meta {}", hcl::string(table.name)));
+            page.add(&format!("What modules may say in a block {block} inside their `terraform` block."));
             page.add(&meta.description);
             page.add(&schema::render(meta, &About { prefix: Some("provider_meta"), ..About::default() }));
         }

@@ -73,7 +73,8 @@ impl Writer<'_> {
                 [] => {}
                 [one] => parts.push(one.clone()),
                 rules => {
-                    parts.push(rules.iter().map(|rule| format!("- {rule}")).collect::<Vec<_>>().join("\n"))
+                    let rules: Vec<String> = rules.iter().map(|rule| format!("- {rule}")).collect();
+                    parts.push(rules.join("\n"));
                 }
             }
         }
@@ -130,13 +131,11 @@ impl Writer<'_> {
 
     fn of_timeout<'a>(&self, attribute: &'a Attribute, place: Place) -> Item<'a> {
         let mut item = of_attribute(attribute, place);
-        item.facts.sentences.insert(
-            0,
-            match self.about.timeouts.get(attribute.name.as_str()) {
-                Some(default) => format!("Default: {}.", code(&format!("\"{default}\""))),
-                None => "Not used here.".to_owned(),
-            },
-        );
+        // How a span of time is written is in the description, and the same for each.
+        item.facts.sentences = vec![match self.about.timeouts.get(attribute.name.as_str()) {
+            Some(default) => format!("Default: {}.", code(&format!("\"{default}\""))),
+            None => "Not used here.".to_owned(),
+        }];
         item
     }
 }
