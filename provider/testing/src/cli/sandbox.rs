@@ -55,8 +55,8 @@ pub(crate) struct Sandbox {
     program: PathBuf,
     env: BTreeMap<OsString, OsString>,
     log_level: Option<String>,
-    /// `required_providers`, written beside a configuration that has none.
-    providers_tf: String,
+    /// Written as `required_providers` into each module that has none.
+    addresses: Vec<String>,
     commands: Cell<u32>,
     /// Addresses in the order of their folders.
     overridden: Vec<String>,
@@ -123,7 +123,7 @@ impl Sandbox {
             program: program.to_owned(),
             env,
             log_level: setup.log_level,
-            providers_tf: required_providers(&addresses),
+            addresses,
             commands: Cell::new(0),
             overridden: setup.providers.into_iter().map(|(address, _)| address).collect(),
             base,
@@ -203,11 +203,23 @@ impl WorkingDir<'_> {
         static REQUIRED: LazyLock<Option<Regex>> =
             LazyLock::new(|| Regex::new(r"(?m)^\s*required_providers\s*\{").ok());
         let mut files = files;
-        let has_own = |text: &String| REQUIRED.as_ref().is_some_and(|regex| regex.is_match(text));
-        let providers_tf = &self.sandbox.providers_tf;
-        let in_root = |name: &String| !name.contains('/');
-        if !providers_tf.is_empty() && !files.iter().any(|(name, text)| in_root(name) && has_own(text)) {
-            files.insert("required_providers.tf".to_owned(), providers_tf.clone());
+        let mut modules: BTreeMap<String, String> = BTreeMap::from([(String::new(), String::new())]);
+        for (name, text) in files.iter().filter(|(name, _)| name.ends_with(".tf")) {
+            let folder = name.rfind('/').and_then(|end| name.get(..=end)).unwrap_or_default();
+            modules.entry(folder.to_owned()).or_default().push_str(text);
+        }
+        for (folder, text) in modules {
+            if REQUIRED.as_ref().is_some_and(|regex| regex.is_match(&text)) {
+                continue;
+            }
+            // Only those that it names: each one listed is started. A root that names none may have any.
+            let named: Vec<&String> =
+                self.sandbox.addresses.iter().filter(|address| text.contains(local_name(address))).collect();
+            let all = || self.sandbox.addresses.iter().collect();
+            let listed = if named.is_empty() && folder.is_empty() { all() } else { named };
+            if !listed.is_empty() {
+                files.insert(format!("{folder}required_providers.tf"), required_providers(&listed));
+            }
         }
         for name in self.files.borrow().keys() {
             let _ = fs::remove_file(self.path.join(name));
@@ -326,7 +338,7 @@ pub(crate) fn json_of(output: &Output) -> Result<Value, Failure> {
 fn install(address: &str, binary: &Path, folder: &Path) -> Result<(), Failure> {
     create_dir(folder)?;
     let binary = binary.canonicalize().map_err(|error| Failure::io("find the provider", binary, &error))?;
-    let name = address.rsplit('/').next().unwrap_or(address);
+    let name = local_name(address);
     let target = folder.join(format!("terraform-provider-{name}{}", env::consts::EXE_SUFFIX));
     #[cfg(unix)]
     let done = std::os::unix::fs::symlink(&binary, &target);
@@ -365,16 +377,17 @@ fn collect(folder: &Path, prefix: &str, files: &mut BTreeMap<String, String>) ->
     Ok(())
 }
 
-fn required_providers(addresses: &[String]) -> String {
-    if addresses.is_empty() {
-        return String::new();
-    }
+fn required_providers(addresses: &[&String]) -> String {
     let mut text = "terraform {\n  required_providers {\n".to_owned();
     for address in addresses {
-        let name = address.rsplit('/').next().unwrap_or(address);
-        text.push_str(&format!("    {name} = {{ source = {} }}\n", hcl_string(address)));
+        text.push_str(&format!("    {} = {{ source = {} }}\n", local_name(address), hcl_string(address)));
     }
     text + "  }\n}\n"
+}
+
+/// `acme` of `registry.terraform.io/acme/acme`.
+fn local_name(address: &str) -> &str {
+    address.rsplit('/').next().unwrap_or(address)
 }
 
 /// A string literal of HCL, without interpolation.
