@@ -88,3 +88,39 @@ fn literal(expr: &Expr) -> Option<String> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Docs;
+
+    fn docs(item: syn::ItemStruct) -> Docs {
+        Docs::of(&item.attrs)
+    }
+
+    #[test]
+    fn the_text_is_as_it_was_written_without_what_belongs_to_rust() {
+        let item = syn::parse_quote! {
+            /// A cache
+            /// for tokens.
+            ///
+            /// * one
+            ///   more
+            #[doc(hidden)]
+            struct Cache;
+        };
+        let docs = docs(item);
+        assert_eq!(docs.text().as_deref(), Some("A cache\nfor tokens.\n\n* one\n  more"));
+        assert_eq!(docs.summary_and_rest(), ("A cache for tokens.".to_owned(), "* one\n  more".to_owned()));
+    }
+
+    #[test]
+    fn a_text_that_a_macro_writes_is_left_to_the_compiler() {
+        let item = syn::parse_quote! {
+            #[doc = include_str!("cache.md")]
+            struct Cache;
+        };
+        let docs = docs(item);
+        assert_eq!(docs.text(), None);
+        assert!(docs.tokens().to_string().contains("include_str"));
+    }
+}

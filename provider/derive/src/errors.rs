@@ -70,3 +70,16 @@ fn distance(a: &str, b: &str) -> usize {
     }
     row[b.len()]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::suggest;
+
+    #[test]
+    fn the_nearest_name_is_suggested_and_otherwise_all() {
+        let names = ["default", "sensitive"];
+        assert_eq!(suggest("defualt", &names), ", did you mean `default`?");
+        assert_eq!(suggest("replace", &names), " (known: `default`, `sensitive`)");
+        assert_eq!(suggest("x", &[]), "");
+    }
+}

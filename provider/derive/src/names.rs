@@ -118,3 +118,31 @@ pub(crate) fn attribute_name(
     }
     name
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variants_are_called_as_serde_calls_them() {
+        let ident = Ident::new("LeastRecent", proc_macro2::Span::call_site());
+        let name = |rule| variant(&ident, rule);
+        assert_eq!(name(None), "least_recent");
+        assert_eq!(name(Some("camelCase")), "leastRecent");
+        assert_eq!(name(Some("kebab-case")), "least-recent");
+        assert_eq!(name(Some("SCREAMING_SNAKE_CASE")), "LEAST_RECENT");
+        assert_eq!(snake_case("S3"), "s3");
+        assert_eq!(snake_case("IPv4"), "i_pv4");
+    }
+
+    #[test]
+    fn a_name_that_hcl_refuses_is_told_a_near_one() {
+        assert!(is_hcl_name("api_version2"));
+        for wrong in ["", "2nd", "_a", "apiVersion", "kebab-case", "ä"] {
+            assert!(!is_hcl_name(wrong), "{wrong}");
+        }
+        assert!(refusal("apiVersion").ends_with("`#[attribute(name = \"api_version\")]`"));
+        assert_eq!(nearest_hcl_name("2ndKey"), "nd_key");
+        assert_eq!(nearest_hcl_name("42"), "name");
+    }
+}

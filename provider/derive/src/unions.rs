@@ -80,7 +80,11 @@ fn payload(
     errors: &mut Errors,
 ) -> Option<Payload> {
     let ident = &variant.ident;
-    let docs = Docs::required(&variant.attrs, ident, &format!("`{ident}`"), VARIANT_HINT, errors);
+    let docs = match variant.fields {
+        // Asked for by its struct.
+        Fields::Named(_) => Docs::of(&variant.attrs),
+        _ => Docs::required(&variant.attrs, ident, &format!("`{ident}`"), VARIANT_HINT, errors),
+    };
     let options = Options::of(&variant.attrs, errors);
     options.allow_only(VARIANT_KEYS, "a variant is an optional attribute without default", errors);
     let rust_name = names::variant(ident, rename_all);

@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::ops::{Bound as RangeBound, RangeBounds};
+use std::sync::Arc;
 
 use regex::Regex;
 
@@ -20,6 +21,20 @@ pub trait Validator: fmt::Debug + Send + Sync {
     fn check_refined(&self, refinement: &Refinement) -> Result<(), String> {
         let _ = refinement;
         Ok(())
+    }
+}
+
+impl<V: Validator + ?Sized> Validator for Arc<V> {
+    fn describe(&self) -> String {
+        (**self).describe()
+    }
+
+    fn check(&self, value: &Value) -> Result<(), String> {
+        (**self).check(value)
+    }
+
+    fn check_refined(&self, refinement: &Refinement) -> Result<(), String> {
+        (**self).check_refined(refinement)
     }
 }
 

@@ -104,6 +104,15 @@ fn an_enum_without_data_is_a_string_that_lists_its_names() {
 }
 
 #[test]
+fn elements_of_a_collection_are_judged_as_the_enum_is() {
+    let named = &Cache::object().find("named").unwrap().validators[0].clone();
+    assert!(named.check(&Value::map([("a", Value::from("lfu"))])).is_ok());
+    let refused = named.check(&Value::map([("a", Value::from("lru"))])).unwrap_err();
+    assert!(refused.starts_with("has \"a\", which must be \"least_recent\""), "{refused}");
+    assert!(named.describe().starts_with("each element must be one of:\n\n* `"));
+}
+
+#[test]
 fn the_values_of_enums_are_defaults_and_conditions() {
     let object = Cache::object();
     assert_eq!(object.find("eviction").unwrap().default, Some("lfu".into()));

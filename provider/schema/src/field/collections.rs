@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::{Field, Leaf, ListPath, MapPath, Maybe, Plain, SetPath, unexpected};
+use crate::validate::each;
 use crate::{AttributeKind, Nesting, Presence, SetValue, Shape, Step, Type, Value, ValueError};
 
 impl<T: Field> Field for Option<T> {
@@ -42,7 +43,12 @@ fn collection<T: Field>(nesting: Nesting, wrap: fn(Type) -> Type) -> Shape {
             shape.kind = AttributeKind::Nested(nesting, Arc::clone(&object));
             shape
         }
-        kind => Shape { same: same_elements::<T>(nesting), ..Shape::plain(wrap(kind.ty())) },
+        kind => Shape {
+            same: same_elements::<T>(nesting),
+            // What an element must satisfy (the names of an enum) every element must.
+            validators: element.validators.into_iter().map(|v| Arc::new(each(v)) as _).collect(),
+            ..Shape::plain(wrap(kind.ty()))
+        },
     }
 }
 
@@ -70,7 +76,10 @@ fn same_map<T: Field>(a: &Value, b: &Value) -> bool {
     a.len() == b.len() && a.iter().zip(b).all(|((ka, a), (kb, b))| ka == kb && (a == b || same(a, b)))
 }
 
-fn each<T>(elements: &[Value], read: impl Fn(&Value) -> Result<T, ValueError>) -> Result<Vec<T>, ValueError> {
+fn read_each<T>(
+    elements: &[Value],
+    read: impl Fn(&Value) -> Result<T, ValueError>,
+) -> Result<Vec<T>, ValueError> {
     let read = |(index, element)| read(element).map_err(|e| e.inside(Step::Index(index)));
     elements.iter().enumerate().map(read).collect()
 }
@@ -98,11 +107,11 @@ impl<T: Field> Field for Vec<T> {
     }
 
     fn view(value: &Value) -> Result<Self::View, ValueError> {
-        view(value, || each(elements("a list", value)?, T::view))
+        view(value, || read_each(elements("a list", value)?, T::view))
     }
 
     fn read(value: &Value) -> Result<Self, ValueError> {
-        each(elements("a list", value)?, T::read)
+        read_each(elements("a list", value)?, T::read)
     }
 
     fn write(state: &Self::State) -> Value {
@@ -122,11 +131,11 @@ impl<T: Plain + Ord> Field for BTreeSet<T> {
     }
 
     fn view(value: &Value) -> Result<Self::View, ValueError> {
-        view(value, || each(elements("a set", value)?, T::view))
+        view(value, || read_each(elements("a set", value)?, T::view))
     }
 
     fn read(value: &Value) -> Result<Self, ValueError> {
-        Ok(each(elements("a set", value)?, T::read)?.into_iter().collect())
+        Ok(read_each(elements("a set", value)?, T::read)?.into_iter().collect())
     }
 
     fn write(state: &Self::State) -> Value {
