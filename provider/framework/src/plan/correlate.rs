@@ -27,7 +27,7 @@ pub(super) fn fits(template: &Value, value: &Value) -> bool {
 }
 
 /// Why two sets do not belong together.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Stray<'a> {
     /// A planned element that no actual one completes.
     Planned(&'a Value),
@@ -120,14 +120,16 @@ pub(super) fn pair(templates: &[Option<Value>], values: &[Value]) -> Vec<Option<
     pairs
 }
 
+type ByKey<'a> = HashMap<u64, Vec<(usize, &'a Value)>>;
+
 /// Templates by what they leave open, to find those that a value completes.
 pub(super) struct Index<'a> {
-    groups: HashMap<Mask<'a>, HashMap<u64, Vec<(usize, &'a Value)>>>,
+    groups: HashMap<Mask<'a>, ByKey<'a>>,
 }
 
 impl<'a> Index<'a> {
     pub(super) fn new(templates: &'a [Value]) -> Index<'a> {
-        let mut groups: HashMap<Mask<'_>, HashMap<u64, Vec<_>>> = HashMap::new();
+        let mut groups: HashMap<Mask<'_>, ByKey<'_>> = HashMap::new();
         for (index, template) in templates.iter().enumerate() {
             let mask = Mask::of(template);
             let key = mask.key(template);

@@ -1,9 +1,13 @@
 //! Tests of planning, by table and by property, with a small language for schemas and values.
 
+// Values are handed over where they are written: a table full of `&` reads worse.
+#![allow(clippy::needless_pass_by_value)]
+
 mod checking;
 mod planning;
 mod properties;
 mod random;
+mod scale;
 mod spelling;
 mod validation;
 

@@ -158,7 +158,7 @@ impl Dice<'_> {
             let value = match &attribute.kind {
                 _ if attribute.write_only && by_provider => Value::Null,
                 kind if value.is_unknown() => self.decide(kind, value, attribute.presence, by_provider)?,
-                AttributeKind::Plain(_) => self.complete_texts(value, by_provider)?,
+                AttributeKind::Plain(_) => self.complete_texts(value)?,
                 AttributeKind::Nested(nesting, object) => {
                     self.complete_nested(*nesting, object, value, by_provider)?
                 }
@@ -238,17 +238,17 @@ impl Dice<'_> {
         }
     }
 
-    fn complete_texts(&mut self, value: &Value, by_provider: bool) -> Option<Value> {
+    fn complete_texts(&mut self, value: &Value) -> Option<Value> {
         Some(match value {
             Value::Unknown(_) => self.text(false),
             Value::List(elements) => {
                 let elements: Option<Vec<Value>> =
-                    elements.iter().map(|element| self.complete_texts(element, by_provider)).collect();
+                    elements.iter().map(|element| self.complete_texts(element)).collect();
                 Value::list(elements?)
             }
             Value::Set(elements) => {
                 let elements: Option<Vec<Value>> =
-                    elements.iter().map(|element| self.complete_texts(element, by_provider)).collect();
+                    elements.iter().map(|element| self.complete_texts(element)).collect();
                 Value::set(elements?)
             }
             other => other.clone(),

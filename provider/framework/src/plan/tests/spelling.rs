@@ -34,7 +34,8 @@ fn the_old_spelling_stays_where_both_mean_the_same() {
 
 #[test]
 fn spelling_is_kept_at_any_depth() {
-    let table: [(Nesting, fn(Value) -> Value); 4] = [
+    type Wrap = fn(Value) -> Value;
+    let table: [(Nesting, Wrap); 4] = [
         (Nesting::Single, |value| value),
         (Nesting::List, |value| list([value])),
         (Nesting::Map, |value| obj([("k", value)])),
