@@ -66,7 +66,7 @@ impl Docs {
             Some(text) => quote!(#text),
             None => {
                 let lines = &self.lines;
-                quote!(::core::concat!(#(#lines, "\n"),*).trim())
+                quote!(::core::concat!(#(#lines, "\n"),*).trim_ascii())
             }
         }
     }
@@ -93,7 +93,7 @@ fn literal(expr: &Expr) -> Option<String> {
 mod tests {
     use super::Docs;
 
-    fn docs(item: syn::ItemStruct) -> Docs {
+    fn docs(item: &syn::ItemStruct) -> Docs {
         Docs::of(&item.attrs)
     }
 
@@ -108,7 +108,7 @@ mod tests {
             #[doc(hidden)]
             struct Cache;
         };
-        let docs = docs(item);
+        let docs = docs(&item);
         assert_eq!(docs.text().as_deref(), Some("A cache\nfor tokens.\n\n* one\n  more"));
         assert_eq!(docs.summary_and_rest(), ("A cache for tokens.".to_owned(), "* one\n  more".to_owned()));
     }
@@ -119,7 +119,7 @@ mod tests {
             #[doc = include_str!("cache.md")]
             struct Cache;
         };
-        let docs = docs(item);
+        let docs = docs(&item);
         assert_eq!(docs.text(), None);
         assert!(docs.tokens().to_string().contains("include_str"));
     }

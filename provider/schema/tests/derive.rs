@@ -448,7 +448,7 @@ mod hidden {
     pub(crate) struct Outer {
         /// Not seen outside.
         inner: Inner,
-        /// By name.
+        #[doc = concat!(" By", " name. ")]
         #[attribute(default = HashMap::from([("a".to_owned(), Inner { number: 1, old: None })]))]
         by_name: HashMap<String, Inner>,
         /// Perhaps computed.
@@ -471,6 +471,7 @@ fn what_is_private_stays_so_without_warnings() {
     assert_eq!(attribute(inner, "old").deprecation.as_deref(), Some("Use `number`."));
     assert_eq!(attribute(inner, "number").default, Some(Value::from(1u64 << 40)));
     let one = Value::map([("number", Value::from(1)), ("old", Value::Null)]);
+    assert_eq!(attribute(&object, "by_name").description, "By name.");
     assert_eq!(attribute(&object, "by_name").default, Some(Value::map([("a", one.clone())])));
     assert_eq!(attribute(&object, "perhaps").presence, Presence::OptionalComputed);
     assert_eq!(Empty::object().deprecation.as_deref(), Some("Use something."));
