@@ -139,4 +139,59 @@ mod tests {
         assert_eq!(parse(&["docs", "--chek"]), Err("unknown argument \"--chek\"".to_owned()));
         assert_eq!(parse(&["docs", "--out"]), Err("\"--out\" needs a folder".to_owned()));
     }
+
+    /// Talks to Acme.
+    #[derive(Clone, tfplugin_schema::Schema)]
+    struct Config {
+        /// Where it is.
+        endpoint: Option<String>,
+    }
+
+    struct Acme;
+
+    impl Provider for Acme {
+        type Config = Config;
+        const NAME: &'static str = "acme";
+
+        async fn configure(
+            _: &tfplugin_framework::Request,
+            _: ConfigView,
+        ) -> tfplugin_framework::Result<Acme> {
+            Ok(Acme)
+        }
+
+        fn parts(parts: tfplugin_framework::Parts<Acme>) -> tfplugin_framework::Parts<Acme> {
+            parts
+        }
+    }
+
+    fn run(dir: &Path, address: &str, check: bool) -> Outcome {
+        let command = Command { out: dir.join("docs"), examples: dir.join("examples"), check };
+        let (address, provider_title) = (address.to_owned(), Acme::NAME.to_owned());
+        let options = Options { address, provider_title, examples: command.examples.clone() };
+        command.run(&Pages::of::<Acme>(options))
+    }
+
+    #[test]
+    fn stale_pages_fail_the_check_and_missing_examples_only_warn() {
+        let dir = tempfile::tempdir().unwrap();
+        let out = dir.path().join("docs").display().to_string();
+        let outcome = run(dir.path(), "acme/acme", true);
+        assert!(outcome.failed);
+        assert!(outcome.lines[0].starts_with("warning: index.md: missing example"), "{outcome:?}");
+        assert_eq!(outcome.lines[1], format!("stale: {out}/index.md: is missing"));
+        assert!(!dir.path().join("docs").exists(), "a check writes nothing");
+
+        let outcome = run(dir.path(), "acme/acme", false);
+        assert!(!outcome.failed, "{outcome:?}");
+        assert_eq!(outcome.lines[1], format!("docs: 1 pages written, 0 unchanged, 0 removed, in {out}"));
+        assert!(!run(dir.path(), "acme/acme", true).failed);
+    }
+
+    #[test]
+    fn what_a_release_must_not_have_fails_also_when_writing() {
+        let dir = tempfile::tempdir().unwrap();
+        let outcome = run(dir.path(), "acme", false);
+        assert!(outcome.failed && outcome.lines.iter().any(|line| line.starts_with("error: \"acme\"")));
+    }
 }
