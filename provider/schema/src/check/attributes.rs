@@ -67,7 +67,7 @@ impl Check<'_> {
         let Some(default) = &attribute.default else { return };
         match attribute.presence {
             Presence::Required => {
-                self.add("a required attribute has no use for a default: make it optional.")
+                self.add("a required attribute has no use for a default: make it optional.");
             }
             Presence::Computed => {
                 self.add("the configuration cannot set it, so its default is its only value: make it optional too.");

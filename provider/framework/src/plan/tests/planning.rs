@@ -173,6 +173,41 @@ fn the_more_specific_element_of_a_set_chooses_its_prior_self_first() {
 }
 
 #[test]
+fn what_an_unknown_element_may_yet_claim_is_not_promised_to_another() {
+    let element = schema([required("name"), computed("zone").optional(), computed("id")]);
+    let schema = schema([Attribute::nested("members", Nesting::Set, element)]);
+    let at = |name: Value, zone: Value, id: Value| obj([("name", name), ("zone", zone), ("id", id)]);
+    let prior = || obj([("members", set([at(v("n"), v("z"), v("i"))]))]);
+    let choose_any = || at(v("n"), NULL, NULL);
+
+    // May turn out to be n in z, which is more specific and goes first.
+    let config = obj([("members", set([choose_any(), at(UNKNOWN, v("z"), NULL)]))]);
+    let expected = set([at(v("n"), UNKNOWN, UNKNOWN), at(UNKNOWN, v("z"), UNKNOWN)]);
+    assert_eq!(planned(&schema, prior(), config).get("members"), &expected);
+
+    // Is in another zone, whatever its name.
+    let config = obj([("members", set([choose_any(), at(UNKNOWN, v("y"), NULL)]))]);
+    let expected = set([at(v("n"), v("z"), v("i")), at(UNKNOWN, v("y"), UNKNOWN)]);
+    assert_eq!(planned(&schema, prior(), config).get("members"), &expected);
+
+    // Leaves the same choice: with the same name it would be the same element.
+    let config = obj([("members", set([choose_any(), at(UNKNOWN, NULL, NULL)]))]);
+    let expected = set([at(v("n"), v("z"), v("i")), at(UNKNOWN, UNKNOWN, UNKNOWN)]);
+    assert_eq!(planned(&schema, prior(), config).get("members"), &expected);
+}
+
+#[test]
+fn an_element_makes_way_for_another_that_has_no_other_prior_self() {
+    let element = schema([computed("a").optional(), computed("b").optional(), computed("id")]);
+    let schema = schema([Attribute::nested("members", Nesting::Set, element)]);
+    let at = |a: Value, b: Value, id: Value| obj([("a", a), ("b", b), ("id", id)]);
+    let prior = obj([("members", set([at(v("1"), v("1"), v("i")), at(v("2"), v("1"), v("j"))]))]);
+    // The second fits but one of them; both are as specific.
+    let config = obj([("members", set([at(NULL, v("1"), NULL), at(v("1"), NULL, NULL)]))]);
+    assert_eq!(planned(&schema, prior.clone(), config), prior);
+}
+
+#[test]
 fn sets_inside_sets_find_their_prior_selves() {
     let outer = schema([required("group"), Attribute::nested("replicas", Nesting::Set, replica())]);
     let schema = schema([Attribute::nested("groups", Nesting::Set, outer)]);

@@ -48,6 +48,21 @@ fn no_change(schema: &ObjectSchema, state: &Value, config: &Value) -> Result<(),
     Ok(())
 }
 
+/// Nulls what is unknown.
+fn forget(value: &mut Value) {
+    match value {
+        Value::Unknown(_) => *value = NULL,
+        Value::Map(members) => members.values_mut().for_each(forget),
+        Value::List(elements) => elements.iter_mut().for_each(forget),
+        Value::Set(set) => {
+            let mut elements = std::mem::take(set).into_vec();
+            elements.iter_mut().for_each(forget);
+            *set = elements.into_iter().collect();
+        }
+        _ => {}
+    }
+}
+
 proptest! {
     // PROPTEST_CASES=100000 searches longer.
     #![proptest_config(ProptestConfig { cases: 10 * ProptestConfig::default().cases, failure_persistence: None, ..ProptestConfig::default() })]
@@ -80,6 +95,24 @@ proptest! {
         let before = dice.config(&schema, false);
         let config = dice.config(&schema, true);
         prop_assert_eq!(plan_it(&schema, &before, &config)?, plan_it(&schema, &before, &config)?);
+    }
+
+    #[test]
+    fn an_unfinished_create_is_continued_by_a_valid_plan(
+        shape in vec(any::<u8>(), 0..60),
+        bytes in vec(any::<u8>(), 0..160),
+    ) {
+        let schema = Dice(&shape).schema(2);
+        let mut dice = Dice(&bytes);
+        let config = dice.config(&schema, false);
+        // What the create left: everything configured, nothing computed.
+        let mut prior = plan_it(&schema, &NULL, &config)?.planned;
+        forget(&mut prior);
+        let output = plan(PlanInput { schema: &schema, config: &config, prior: &prior, pending: true });
+        prop_assert!(check_planned(&schema, &prior, &config, &output.planned, &BLAME).is_empty());
+        let Some(state) = dice.complete(&schema, &output.planned, true) else { return Ok(()) };
+        prop_assert!(check_applied(&schema, &output.planned, &state, &BLAME).is_empty());
+        no_change(&schema, &state, &config)?;
     }
 
     #[test]
