@@ -5,5 +5,8 @@ use std::process::ExitCode;
 use terraform_provider_corner::{ADDRESS, Corner};
 
 fn main() -> ExitCode {
+    if std::env::args().nth(1).as_deref() == Some("docs") {
+        return tfplugin_docs::main::<Corner>(ADDRESS);
+    }
     tfplugin_framework::serve::<Corner>(ADDRESS)
 }
