@@ -56,3 +56,23 @@ pub(crate) fn unsupported_attribute(name: &str) -> ValueError {
 pub(crate) fn tuple_length(expected: usize, found: usize) -> ValueError {
     ValueError::new(format!("a tuple of {expected} elements is required, not of {found}"))
 }
+
+/// The elements of a collection are of one type, also where that is dynamic; cty would end the process that reads others.
+pub(crate) fn check_one_type<'a>(
+    ty: &Type,
+    elements: impl IntoIterator<Item = &'a Value>,
+) -> Result<(), ValueError> {
+    if *ty != Type::Dynamic {
+        return Ok(());
+    }
+    let mut types = elements.into_iter().filter_map(|element| match element {
+        Value::Dynamic(dynamic) => Some(&dynamic.ty),
+        _ => None,
+    });
+    match types.next() {
+        Some(first) if types.any(|other| other != first) => Err(ValueError::new(
+            "the elements of a list, set or map are all of one type; use a tuple or an object for different ones",
+        )),
+        _ => Ok(()),
+    }
+}

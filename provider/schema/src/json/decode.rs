@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use crate::codec::{check_depth, noun, tuple_length, unsupported_attribute};
+use crate::codec::{check_depth, check_one_type, noun, tuple_length, unsupported_attribute};
 use crate::json::reader::Reader;
 use crate::{Number, ObjectType, SetValue, Step, Type, Value, ValueError, type_json};
 
@@ -128,6 +128,7 @@ impl Decoder<'_> {
             let element = self.value(ty, depth + 1);
             elements.push(element.map_err(|e| e.inside(Step::Index(elements.len())))?);
         }
+        check_one_type(ty, &elements)?;
         Ok(elements)
     }
 
@@ -141,6 +142,7 @@ impl Decoder<'_> {
                 Err(error) => return Err(error.inside(Step::Key(key))),
             };
         }
+        check_one_type(ty, members.values())?;
         Ok(Value::Map(members))
     }
 

@@ -1,6 +1,8 @@
 //! Values to JSON.
 
-use crate::codec::{check_depth, mismatch, missing_attribute, tuple_length, unsupported_attribute};
+use crate::codec::{
+    check_depth, check_one_type, mismatch, missing_attribute, tuple_length, unsupported_attribute,
+};
 use crate::{Step, Type, Value, ValueError};
 
 /// The value as JSON of that type, attributes and keys in alphabetical order. An unknown value is an error, and so is
@@ -46,6 +48,7 @@ fn write(value: &Value, ty: &Type, depth: usize, out: &mut Vec<u8>) -> Result<()
             out.push(b']');
         }
         (Type::Map(ty), Value::Map(members)) => {
+            check_one_type(ty, members.values())?;
             out.push(b'{');
             for (index, (key, value)) in members.iter().enumerate() {
                 write_key(index, key, out);
@@ -71,6 +74,7 @@ fn write(value: &Value, ty: &Type, depth: usize, out: &mut Vec<u8>) -> Result<()
 }
 
 fn write_elements(elements: &[Value], ty: &Type, depth: usize, out: &mut Vec<u8>) -> Result<(), ValueError> {
+    check_one_type(ty, elements)?;
     out.push(b'[');
     for (index, element) in elements.iter().enumerate() {
         if index > 0 {

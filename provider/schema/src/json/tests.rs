@@ -218,3 +218,10 @@ fn json_has_a_type_by_itself() {
     let huge = serde_json::from_str::<serde_json::Value>("[1e999999999]").unwrap();
     assert!(infer(&huge).unwrap_err().to_string().starts_with("[0]: "));
 }
+
+#[test]
+fn the_elements_of_a_collection_are_of_one_type_even_where_that_is_dynamic() {
+    let text = r#"[{"type":"bool","value":true},{"type":"number","value":1}]"#;
+    refused(text, &Type::list(Type::Dynamic), "all of one type");
+    assert!(decode(text.as_bytes(), &Type::tuple([Type::Dynamic, Type::Dynamic])).is_ok());
+}

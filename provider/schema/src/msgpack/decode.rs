@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use super::reader::{Digits, Reader};
 use super::refinement;
-use crate::codec::{check_depth, missing_attribute, noun, tuple_length, unsupported_attribute};
+use crate::codec::{
+    check_depth, check_one_type, missing_attribute, noun, tuple_length, unsupported_attribute,
+};
 use crate::{Number, NumberError, ObjectType, SetValue, Step, Type, Value, ValueError};
 
 /// Reads a value of that type. Every attribute must be there, and no other; nothing may follow the value.
@@ -84,6 +86,7 @@ fn decode_elements(
     for index in 0..length {
         elements.push(decode_value(reader, ty, depth + 1).map_err(|e| e.inside(Step::Index(index)))?);
     }
+    check_one_type(ty, &elements)?;
     Ok(elements)
 }
 
@@ -96,6 +99,7 @@ fn decode_map(reader: &mut Reader<'_>, ty: &Type, depth: usize) -> Result<Value,
         // Of a key that comes twice the last one counts, as in cty.
         members.insert(key.to_owned(), value);
     }
+    check_one_type(ty, members.values())?;
     Ok(Value::Map(members))
 }
 

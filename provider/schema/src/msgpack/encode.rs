@@ -1,7 +1,9 @@
 //! Values to msgpack.
 
 use super::{refinement, writer};
-use crate::codec::{check_depth, mismatch, missing_attribute, tuple_length, unsupported_attribute};
+use crate::codec::{
+    check_depth, check_one_type, mismatch, missing_attribute, tuple_length, unsupported_attribute,
+};
 use crate::{Number, Step, Type, Value, ValueError};
 
 /// The value as msgpack of that type, attributes and keys in alphabetical order. A value that does not have the shape
@@ -41,6 +43,7 @@ fn write(value: &Value, ty: &Type, depth: usize, out: &mut Vec<u8>) -> Result<()
             }
         }
         (Type::Map(ty), Value::Map(members)) => {
+            check_one_type(ty, members.values())?;
             writer::map(members.len(), out)?;
             for (key, value) in members {
                 writer::text(key, out)?;
@@ -67,6 +70,7 @@ fn write(value: &Value, ty: &Type, depth: usize, out: &mut Vec<u8>) -> Result<()
 }
 
 fn write_elements(elements: &[Value], ty: &Type, depth: usize, out: &mut Vec<u8>) -> Result<(), ValueError> {
+    check_one_type(ty, elements)?;
     writer::array(elements.len(), out)?;
     for (index, element) in elements.iter().enumerate() {
         write(element, ty, depth + 1, out).map_err(|e| e.inside(Step::Index(index)))?;

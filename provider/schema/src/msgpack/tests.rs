@@ -401,3 +401,18 @@ fn a_value_too_deep_to_be_read_is_not_written() {
     let ty = (0..250).fold(Type::Bool, |inner, _| Type::list(inner));
     assert!(encode(&value, &ty).unwrap_err().message().contains("deeper than 200"));
 }
+
+#[test]
+fn the_elements_of_a_collection_are_of_one_type_even_where_that_is_dynamic() {
+    let one = |value: Value, ty: Type| Value::dynamic(ty, value);
+    let alike = [one("a".into(), Type::String), Value::Null, one(Value::Null, Type::String)];
+    let mixed = [one("a".into(), Type::String), one(true.into(), Type::Bool)];
+    let ty = Type::list(Type::Dynamic);
+    assert_eq!(decode(&encode(&Value::list(alike.clone()), &ty).unwrap(), &ty).unwrap(), Value::list(alike));
+    assert!(encode(&Value::list(mixed.clone()), &ty).unwrap_err().message().contains("all of one type"));
+    let map = Value::map([("a", mixed[0].clone()), ("b", mixed[1].clone())]);
+    assert!(encode(&map, &Type::map(Type::Dynamic)).unwrap_err().message().contains("all of one type"));
+    refused(b"\x92\x92\xc4\x06\"bool\"\xc3\x92\xc4\x08\"number\"\x01", &ty, "all of one type");
+    let tuple = Type::tuple([Type::Dynamic, Type::Dynamic]);
+    assert!(encode(&Value::list(mixed), &tuple).is_ok());
+}

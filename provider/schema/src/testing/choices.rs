@@ -102,8 +102,7 @@ impl<'a> Choices<'a> {
         Choices { bytes, cty: false }
     }
 
-    /// Choices within what cty carries without loss: numbers of 150 digits, elements of a collection all of one
-    /// type even where that is dynamic, nothing dynamic inside of what is dynamic, no unknown value that is known in truth.
+    /// Choices within what cty carries without loss: numbers of 150 digits, nothing dynamic inside of what is dynamic, no unknown value that is known in truth.
     pub fn for_cty(bytes: &'a [u8]) -> Choices<'a> {
         Choices { bytes, cty: true }
     }
@@ -245,7 +244,7 @@ impl<'a> Choices<'a> {
             0xff if ty.is_primitive() => 20,
             byte => usize::from(byte) % 4,
         };
-        if self.cty && *ty == Type::Dynamic {
+        if *ty == Type::Dynamic {
             let ty = self.concrete();
             return (0..length).map(|_| Value::dynamic(ty.clone(), inside(self, &ty))).collect();
         }

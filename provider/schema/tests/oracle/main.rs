@@ -9,7 +9,7 @@
 mod compare;
 mod process;
 
-use compare::{Report, as_cty_compares, bytes_are_determined, order_is_settled};
+use compare::{Report, as_cty_compares, bytes_are_determined, order_is_settled, roughly};
 use process::{Answer, Encoding, Oracle, decode_json, decode_msgpack, generate, same};
 use tfplugin_schema::testing::{Choices, seeded};
 use tfplugin_schema::{Type, Value, json, msgpack};
@@ -184,4 +184,77 @@ fn compare_answer(
 enum Sent {
     Msgpack(Vec<u8>),
     Json(Vec<u8>),
+}
+
+/// A message with a changed bit is refused by both, or is the same value to both. The exceptions are known.
+#[test]
+fn a_broken_message_is_the_same_to_us_and_to_cty() {
+    let Some(mut oracle) = Oracle::start() else { return };
+    let mut report = Report::new("broken messages");
+    for batch in 0..4 {
+        let mut questions = Vec::new();
+        let mut asked = Vec::new();
+        for index in 0..BATCH * 2 {
+            let seed = first_seed().wrapping_mul(1_000_081).wrapping_add(batch * BATCH * 2 + index);
+            let bytes = seeded(seed, 300);
+            let mut choices = Choices::for_cty(&bytes);
+            let ty = choices.ty();
+            let value = choices.value(&ty);
+            let mut wire = msgpack::encode(&value, &ty).unwrap();
+            // A changed letter before a combining mark may become one letter with it, in cty, which composes them.
+            if wire.len() > 500 || wire.windows(2).any(|pair| pair == "\u{323}".as_bytes()) {
+                continue;
+            }
+            let at = usize::from(u16::from_le_bytes([choices.byte(), choices.byte()])) % wire.len();
+            wire[at] ^= 1 << (choices.byte() % 8);
+            questions.push(decode_msgpack(&ty, &wire));
+            asked.push((seed, ty, wire));
+        }
+        for (answer, (seed, ty, wire)) in oracle.ask(&questions, questions.len()).iter().zip(&asked) {
+            report.compared();
+            if let Err(problem) = compare_broken(answer, ty, wire) {
+                report.disagree(&format!("seed {seed}"), &format!("{problem}\ntype {ty}\nwire {wire:02x?}"));
+            }
+        }
+    }
+    report.finish_broken();
+}
+
+// What we refuse, and cty takes: a value with something behind it, what is not Unicode, numbers in other notations (hexadecimal
+// exponents, infinity), null for a bool, keys that are no
+// strings, objects without any attribute or with one twice, and
+// refinements that make no sense.
+const REFUSED_BY_US: &[&str] = &[
+    "after the end",
+    "not UTF-8",
+    "the text is none",
+    "a bool is required, not null",
+    "a key is required",
+    "finite",
+    "is missing",
+    "twice",
+    "known of the value",
+];
+
+// What we take, and cty refuses: extensions of other numbers, and refinements of the future (it reads the next key from their
+// middle).
+const REFUSED_BY_CTY: &[&str] = &["unsupported extension type", "msgpack extension body"];
+
+fn compare_broken(answer: &Answer, ty: &Type, wire: &[u8]) -> Result<(), String> {
+    let known = |list: &[&str], error: &str| list.iter().any(|known| error.contains(known));
+    match (msgpack::decode(wire, ty), answer.error.as_str()) {
+        (Err(error), "") if !known(REFUSED_BY_US, &error.to_string()) => {
+            Err(format!("only we refuse it: {error}"))
+        }
+        (Ok(value), error) if !error.is_empty() && !known(REFUSED_BY_CTY, error) => {
+            Err(format!("only cty refuses it: {error}\nours {value:?}"))
+        }
+        (Ok(value), "") => {
+            let back = msgpack::decode(&answer.msgpack, ty)
+                .map_err(|e| format!("cty makes of it what we refuse: {e}"))?;
+            let (ours, theirs) = (roughly(&value), roughly(&back));
+            if ours == theirs { Ok(()) } else { Err(format!("ours {ours:?}\ncty  {theirs:?}")) }
+        }
+        _ => Ok(()),
+    }
 }
