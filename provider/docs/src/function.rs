@@ -38,7 +38,7 @@ pub(crate) fn page(provider: &str, title: &str, function: &Function, example: Op
         page.add(&arguments.join("\n"));
     }
     page.add("## Return Type");
-    page.add(&format!("{}: {}", words::of_type(&function.returns), code(&function.returns.to_string())));
+    page.add(&code(&function.returns.to_string()));
     page.finish()
 }
 
@@ -130,7 +130,7 @@ provider::acme::add(first number, labels list(string), more number...) number
 
 ## Return Type
 
-Number: `number`
+`number`
 "
             )
         );
