@@ -1,6 +1,7 @@
 //! What a message costs in memory: in proportion to its size, whatever lengths it claims. A process of its own, so that
 //! the peak that the system recorded is that of the codec.
 #![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "all of it is a test")]
 
 use tfplugin_schema::{Type, Value, json, msgpack};
 
