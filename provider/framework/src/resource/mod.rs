@@ -12,7 +12,7 @@ pub use evolve::{MoveSource, Moves, RawState, Upgrades};
 pub(crate) use handler::{BoxFuture, Typed};
 pub use handler::{PlanValues, ReadValue, ResourceHandler, ResourceInfo};
 pub use plan::{Partial, Plan, Read, Stored};
-pub(crate) use plan::{decode, forget_unknown};
+pub(crate) use plan::{decode, forget_unknown, forget_write_only};
 
 use crate::context::Context;
 use crate::error::{Error, Result};

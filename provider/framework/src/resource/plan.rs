@@ -208,6 +208,40 @@ fn join_each(object: &crate::schema::ObjectSchema, from: &Value, to: &mut Value)
     }
 }
 
+/// Null in the place of write-only values: they are in the configuration alone, and a handler that returns what
+/// it was given means no harm.
+pub(crate) fn forget_write_only(object: &crate::schema::ObjectSchema, value: &mut Value) {
+    use crate::schema::{AttributeKind, BlockNesting, Nesting};
+    let Value::Map(members) = value else { return };
+    for attribute in &object.attributes {
+        let Some(inner) = members.get_mut(&attribute.name) else { continue };
+        match &attribute.kind {
+            _ if attribute.write_only => *inner = Value::Null,
+            AttributeKind::Nested(Nesting::Single, object) => forget_write_only(object, inner),
+            AttributeKind::Nested(Nesting::List | Nesting::Map, object) => forget_in_each(object, inner),
+            AttributeKind::Nested(Nesting::Set, _) | AttributeKind::Plain(_) => {}
+        }
+    }
+    for block in &object.blocks {
+        let Some(inner) = members.get_mut(&block.name) else { continue };
+        match block.nesting {
+            BlockNesting::Single | BlockNesting::Group => forget_write_only(&block.object, inner),
+            BlockNesting::List | BlockNesting::Map => forget_in_each(&block.object, inner),
+            BlockNesting::Set => {}
+        }
+    }
+}
+
+fn forget_in_each(object: &crate::schema::ObjectSchema, value: &mut Value) {
+    match value {
+        Value::List(elements) => {
+            elements.iter_mut().for_each(|element| forget_write_only(object, element));
+        }
+        Value::Map(members) => members.values_mut().for_each(|element| forget_write_only(object, element)),
+        _ => {}
+    }
+}
+
 /// Null in the place of everything unknown.
 pub(crate) fn forget_unknown(value: &mut Value) {
     match value {

@@ -107,6 +107,7 @@ impl Service {
                 if operation == Operation::Delete {
                     return Applied { state: Value::Null, private: bytes::Bytes::new() };
                 }
+                crate::resource::forget_write_only(&info.schema, &mut state);
                 plan::keep_spelling(&info.schema, planned, &mut state);
                 out.extend(state_problems(self, info, &state, request.subject()));
                 out.extend(plan::check_applied(&info.schema, planned, &state, &self.blame()));
@@ -125,6 +126,7 @@ impl Service {
                 // Without a save: a create made nothing, all else left the object as it was.
                 let mut state = saved.unwrap_or_else(|| prior.clone());
                 crate::resource::forget_unknown(&mut state);
+                crate::resource::forget_write_only(&info.schema, &mut state);
                 Applied { state, private: request.private_state().encode() }
             }
         }

@@ -45,7 +45,8 @@ impl Service {
         let outcome = guarded(&request, entry.handler.import(&request, rpc.id.clone())).await;
         out.extend(request.take_diagnostics());
         let doing = format!("Cannot import {} with the id {:?}", rpc.type_name, rpc.id);
-        let state = told(outcome.context(doing), out)?;
+        let mut state = told(outcome.context(doing), out)?;
+        crate::resource::forget_write_only(&info.schema, &mut state);
         out.extend(super::apply::state_problems(self, info, &state, &rpc.type_name));
         if out.has_errors() {
             return None;
@@ -92,7 +93,7 @@ impl Service {
         let request = Arc::new(self.request(&rpc.target_type_name));
         let outcome = guarded(&request, async { entry.handler.take_over(&source) }).await;
         let doing = format!("Cannot move {} to {}", rpc.source_type_name, rpc.target_type_name);
-        let Some(state) = told(outcome.context(doing), out)? else {
+        let Some(mut state) = told(outcome.context(doing), out)? else {
             let refused = Error::invalid(format!(
                 "{} takes no objects from {} of {}",
                 rpc.target_type_name, rpc.source_type_name, rpc.source_provider_address
@@ -100,6 +101,7 @@ impl Service {
             out.push(refused.next("Remove the moved block and import the object instead.").diagnostic());
             return None;
         };
+        crate::resource::forget_write_only(&info.schema, &mut state);
         out.extend(super::apply::state_problems(self, info, &state, &rpc.target_type_name));
         if out.has_errors() {
             return None;

@@ -52,6 +52,8 @@ impl Service {
                 let upgraded = upgrade(&*entry.handler, info, ty, rpc.version, rpc.raw_state.as_ref());
                 state = told(upgraded.context(format!("Cannot read the state of {}", rpc.type_name)), out)
                     .unwrap_or(Value::Null);
+                // An earlier version may have stored what is write-only now.
+                crate::resource::forget_write_only(&info.schema, &mut state);
             })
             .await;
             if out.has_errors() { None } else { told(encode(&state, ty), &mut out) }
@@ -97,6 +99,7 @@ impl Service {
             ReadValue::Gone => Value::Null,
             ReadValue::Unchanged => current,
             ReadValue::Found(mut new) => {
+                crate::resource::forget_write_only(&info.schema, &mut new);
                 plan::keep_spelling(&info.schema, &current, &mut new);
                 out.extend(apply::state_problems(self, info, &new, &rpc.type_name));
                 new
