@@ -224,6 +224,9 @@ fn sets_of_a_result_may_shrink_but_neither_grow_nor_change() {
         &["2 elements", "3 afterwards"],
     );
     assert!(apply(UNKNOWN, set([v("a")])).is_empty());
+    let begins = || Value::refined(Refinement::prefix("x-"));
+    assert!(apply(set([begins(), begins()]), set([v("x-1"), v("x-2")])).is_empty());
+    one(&apply(set([begins(), begins()]), set([v("x-1"), v("y")])), "set", &["element \"y\"", "not planned"]);
 }
 
 #[test]

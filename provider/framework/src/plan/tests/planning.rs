@@ -105,8 +105,46 @@ fn another_spelling_of_the_same_keeps_the_prior_one() {
     assert_eq!(planned(&schema, prior.clone(), obj([("host", v("example.ORG"))])), prior);
     assert!(replaced_by(&schema, prior.clone(), obj([("host", v("example.ORG"))])).is_empty());
     assert_eq!(replaced_by(&schema, prior.clone(), obj([("host", v("example.com"))])), ["host"]);
-    // What is not known yet means nothing yet.
+}
+
+#[test]
+fn what_is_not_known_yet_means_nothing_yet() {
+    let schema = schema([required("host").same_if(|_, _| true)]);
+    let prior = obj([("host", v("a"))]);
+    assert_eq!(planned(&schema, prior.clone(), obj([("host", v("b"))])), prior);
     assert_eq!(planned(&schema, prior, obj([("host", UNKNOWN)])), obj([("host", UNKNOWN)]));
+}
+
+#[test]
+fn a_computed_attribute_keeps_its_value_whatever_ignore_changes_puts_there() {
+    let schema = schema([required("name"), computed("id")]);
+    let prior = obj([("name", v("a")), ("id", v("i"))]);
+    assert_eq!(planned(&schema, prior.clone(), obj([("name", v("a")), ("id", v("x"))])), prior);
+}
+
+#[test]
+fn elements_and_objects_that_come_or_go_are_changes() {
+    let inner = || schema([optional("note")]);
+    let empty = || obj([("note", NULL)]);
+    let table = [
+        (Nesting::Single, NULL, empty()),
+        (Nesting::Single, empty(), NULL),
+        (Nesting::List, list([empty()]), list([])),
+        (Nesting::List, list([]), list([empty()])),
+        (Nesting::Map, obj([("k", empty())]), obj([])),
+        (Nesting::Map, obj([("k", empty())]), obj([("l", empty())])),
+        (Nesting::Set, set([empty()]), set([])),
+        (Nesting::Set, set([]), set([empty()])),
+    ];
+    for (nesting, before, after) in table {
+        let part = Attribute::nested("part", nesting, inner()).optional().replace();
+        let schema = schema([part, computed("revision").changes_with(["part"])]);
+        let prior = obj([("part", before.clone()), ("revision", v(1))]);
+        let output = plan_of(&schema, prior.clone(), obj([("part", after.clone())]));
+        assert_eq!(output.planned, obj([("part", after), ("revision", UNKNOWN)]));
+        assert_eq!(output.requires_replace, [Path::attribute("part")]);
+        assert_eq!(planned(&schema, prior.clone(), obj([("part", before)])), prior);
+    }
 }
 
 #[test]
@@ -194,6 +232,23 @@ fn what_an_unknown_element_may_yet_claim_is_not_promised_to_another() {
     let config = obj([("members", set([choose_any(), at(UNKNOWN, NULL, NULL)]))]);
     let expected = set([at(v("n"), v("z"), v("i")), at(UNKNOWN, UNKNOWN, UNKNOWN)]);
     assert_eq!(planned(&schema, prior(), config).get("members"), &expected);
+}
+
+#[test]
+fn what_is_left_open_inside_a_set_may_be_claimed_too() {
+    let inner = schema([required("name"), computed("zone").optional()]);
+    let outer = schema([required("group"), Attribute::nested("inner", Nesting::Set, inner)]);
+    let schema = schema([Attribute::nested("outer", Nesting::Set, outer)]);
+    let pair = |n: Value, m: Value| {
+        set([obj([("name", v("n")), ("zone", n)]), obj([("name", v("m")), ("zone", m)])])
+    };
+    let group = |group: Value, inner: Value| obj([("group", group), ("inner", inner)]);
+    let prior = obj([("outer", set([group(v("g"), pair(v("z"), v("z")))]))]);
+    // Either may have become the prior group.
+    let config =
+        obj([("outer", set([group(v("g"), pair(NULL, v("z"))), group(UNKNOWN, pair(v("z"), NULL))]))]);
+    let expected = set([group(v("g"), pair(UNKNOWN, v("z"))), group(UNKNOWN, pair(v("z"), UNKNOWN))]);
+    assert_eq!(planned(&schema, prior, config).get("outer"), &expected);
 }
 
 #[test]
@@ -449,6 +504,27 @@ fn an_object_that_goes_takes_what_needs_replacement_with_it() {
     let schema = schema([Attribute::nested("network", Nesting::Single, network).optional()]);
     let prior = obj([("network", obj([("vpc", v("v")), ("note", NULL)]))]);
     assert_eq!(replaced_by(&schema, prior, obj([])), ["network.vpc"]);
+    let prior = obj([("network", obj([("vpc", NULL), ("note", v("n"))]))]);
+    assert!(replaced_by(&schema, prior, obj([])).is_empty());
+}
+
+#[test]
+fn what_only_the_provider_changes_is_not_configured_to_change() {
+    let zone = computed("zone").optional().changes_with(["name"]).replace_if_configured();
+    let schema = schema([required("name"), zone]);
+    let prior = || obj([("name", v("a")), ("zone", v("z"))]);
+    assert!(replaced_by(&schema, prior(), obj([("name", v("b"))])).is_empty());
+    assert_eq!(replaced_by(&schema, prior(), obj([("name", v("b")), ("zone", v("y"))])), ["zone"]);
+}
+
+#[test]
+fn what_is_fixed_may_be_set_in_a_new_element() {
+    let disk = schema([required("kind").fixed("Add another disk instead.")]);
+    let schema = schema([Attribute::nested("disks", Nesting::List, disk)]);
+    let disks =
+        |kinds: &[&str]| obj([("disks", Value::list(kinds.iter().map(|kind| obj([("kind", v(*kind))]))))]);
+    assert!(plan_of(&schema, disks(&["a"]), disks(&["a", "b"])).diagnostics.is_empty());
+    assert!(plan_of(&schema, disks(&["a"]), disks(&["b"])).diagnostics.has_errors());
 }
 
 #[test]
@@ -515,4 +591,30 @@ fn modifiers_run_last_and_their_changes_count() {
     let output = plan_of(&schema, prior, obj([("name", v("a"))]));
     assert_eq!(output.planned, obj([("name", v("a")), ("count", v(7)), ("digest", UNKNOWN)]));
     assert_eq!(output.requires_replace, [Path::attribute("count")]);
+}
+
+#[derive(Debug)]
+struct Next;
+
+/// Knows the next revision before the provider is asked.
+impl PlanModifier for Next {
+    fn describe(&self) -> String {
+        "counts up".to_owned()
+    }
+
+    fn modify(&self, change: &mut AttributeChange<'_>) {
+        if change.planned.is_unknown() && !change.creating {
+            *change.planned = v(2);
+        }
+    }
+}
+
+#[test]
+fn what_a_modifier_decided_stays() {
+    let revision = Attribute::plain("revision", Type::Number).computed().changes_with_anything().modify(Next);
+    let schema = schema([required("name"), revision, computed("etag").changes_with(["revision"])]);
+    let prior = || obj([("name", v("a")), ("revision", v(1)), ("etag", v("x"))]);
+    let planned_now = planned(&schema, prior(), obj([("name", v("b"))]));
+    assert_eq!(planned_now, obj([("name", v("b")), ("revision", v(2)), ("etag", UNKNOWN)]));
+    assert_eq!(planned(&schema, prior(), obj([("name", v("a"))])), prior());
 }

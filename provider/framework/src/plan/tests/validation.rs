@@ -136,6 +136,8 @@ fn one_of_several_is_missing_only_when_none_can_come() {
     for rule in [Rule::AtLeastOneOf(names(["a", "b"])), Rule::ExactlyOneOf(names(["a", "b"]))] {
         let schema = ruled(rule);
         refused(&schema, obj([]), "", "One of `a` and `b` must be set");
+        let null = Value::refined(Refinement { null: Some(true), ..Refinement::default() });
+        refused(&schema, obj([("a", null)]), "", "One of `a` and `b` must be set");
         accepted(&schema, obj([("a", UNKNOWN)]));
         accepted(&schema, obj([("b", v("x"))]));
     }
