@@ -87,6 +87,8 @@ impl Resource for Resumable {
         cx.provider().store.put("resumable", &id, &serde_json::json!({}))?;
         cx.save(&plan.partial().set(Resumable::id(), &id));
         cx.unfinished("the endpoint");
+        // For tests that interrupt once something is saved.
+        cx.provider().store.put("resumable", "made", &serde_json::json!({}))?;
         let endpoint = endpoint(cx, "resumable", &id).await?;
         Ok(plan.complete(ResumableComputed { id, endpoint }))
     }
