@@ -21,9 +21,19 @@ pub struct Capabilities {
 /// completion can save it.
 pub fn validate(schema: &ObjectSchema, config: &Value, capabilities: &Capabilities) -> Diagnostics {
     let mut walk = Walk { capabilities, diagnostics: Diagnostics::new() };
+    if let Some(message) = &schema.deprecation {
+        walk.diagnostics.warning("Deprecated", message.clone());
+    }
     walk.object(schema, config, &At::ROOT);
+    if walk.diagnostics.len() >= MAX_FOUND {
+        let detail = "Only the first problems are shown. Correct them to see whether there are others.";
+        walk.diagnostics.error("Too many problems", detail);
+    }
     walk.diagnostics
 }
+
+/// Nobody reads more.
+const MAX_FOUND: usize = 100;
 
 struct Walk<'c> {
     capabilities: &'c Capabilities,
@@ -33,6 +43,9 @@ struct Walk<'c> {
 impl Walk<'_> {
     fn object(&mut self, schema: &ObjectSchema, config: &Value, at: &At<'_>) {
         let Value::Map(members) = config else { return };
+        if self.diagnostics.len() >= MAX_FOUND {
+            return;
+        }
         for attribute in &schema.attributes {
             let value = members.get(&attribute.name).unwrap_or(&NULL);
             let at = at.attribute(&attribute.name);
@@ -59,6 +72,12 @@ impl Walk<'_> {
                 self.diagnostics.error_at(path, format!("Missing {}", attribute.name), detail);
             }
             return;
+        }
+        // Command lines before 1.15 know that an attribute is deprecated, but say nothing.
+        if let Some(message) = &attribute.deprecation {
+            let path = at.path();
+            let detail = format!("`{path}` is deprecated. {message}");
+            self.diagnostics.warning_at(path, format!("{} is deprecated", at.name()), detail);
         }
         if attribute.write_only && !self.capabilities.write_only_allowed {
             self.too_old(schema, attribute, at);

@@ -3,7 +3,9 @@
 // Values are handed over where they are written: a table full of `&` reads worse.
 #![allow(clippy::needless_pass_by_value)]
 
+mod changing;
 mod checking;
+mod matching;
 mod planning;
 mod properties;
 mod random;

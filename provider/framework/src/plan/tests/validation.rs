@@ -92,6 +92,14 @@ fn null_elements_are_refused() {
 }
 
 #[test]
+fn of_very_many_problems_the_first_are_shown() {
+    let schema = schema([Attribute::nested("disks", Nesting::List, schema([required("name")]))]);
+    let found = found(&schema, obj([("disks", Value::list((0..10_000).map(|_| obj([]))))]));
+    assert!((100..200).contains(&found.len()), "{}", found.len());
+    assert!(found.last().is_some_and(|(_, detail)| detail.contains("Only the first")));
+}
+
+#[test]
 fn write_only_values_need_a_command_line_that_knows_them() {
     let schema = schema([
         optional("password_wo").write_only(),
