@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use tfplugin_testing::cli::{Case, Cli, Failure, Report, with_each};
+use tfplugin_testing::cli::{Case, Checked, Cli, Failure, Report, with_each};
 
 /// The source address of the provider.
 pub(crate) const ADDRESS: &str = terraform_provider_corner::ADDRESS;
@@ -35,6 +35,12 @@ impl Store {
         let Ok(entries) = std::fs::read_dir(self.path().join(kind)) else { return Vec::new() };
         let paths = entries.flatten().map(|entry| entry.path());
         paths.filter(|path| path.extension().is_some_and(|extension| extension == "json")).collect()
+    }
+
+    /// After the last destroy no object may be left.
+    pub(crate) fn nothing_left(&self, kind: &str) -> Checked {
+        let left = self.objects(kind);
+        if left.is_empty() { Ok(()) } else { Err(format!("objects are left in the store: {left:?}").into()) }
     }
 
     /// Changes an object behind Terraform's back.

@@ -55,10 +55,7 @@ fn a_thing_lives_its_life() {
             )
             .step(Step::import("corner_thing.a", tfplugin_testing::cli::Id::attribute("id")).named("import"))
             .step(Step::destroy().state(absent("corner_thing.a")))
-            .check_destroyed(|_| {
-                assert!(store.objects("thing").is_empty(), "objects are left in the store");
-                Ok(())
-            })
+            .check_destroyed(|_| store.nothing_left("thing"))
             .run()
     });
 }
