@@ -19,11 +19,22 @@ pub(crate) struct Row {
     /// The figure of ours.
     pub(crate) value: f64,
     /// Its unit, such as `s`, `MB` or `ms`.
-    pub(crate) unit: &'static str,
+    pub(crate) unit: String,
     /// The same measured, in the same run, for what we compare with.
     pub(crate) baseline: Option<f64>,
     /// At most this much (of the ratio where there is a baseline, else of the value); `None` is reported only.
     pub(crate) goal: Option<f64>,
+    /// The spread, and what else a reader should know: printed, and not part of the JSON.
+    pub(crate) note: String,
+}
+
+/// How thorough to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Effort {
+    /// Every repetition.
+    Full,
+    /// A third of them.
+    Quick,
 }
 
 impl Row {
@@ -50,10 +61,11 @@ impl Row {
     }
 }
 
-/// Runs one bench, prints its rows and writes them to `json` if asked to.
-pub(crate) fn run(workspace: &Workspace, name: &str, json: Option<&Path>) -> Outcome {
+/// Runs one bench, prints its rows and writes them to a file if asked to: `[--quick] [--json FILE]`.
+pub(crate) fn run(workspace: &Workspace, name: &str, options: &[&str]) -> Outcome {
+    let (effort, json) = parse(options)?;
     let rows = match name {
-        "framework" => framework::run(workspace)?,
+        "framework" => framework::run(workspace, effort)?,
         other => {
             return Err(Failure::new(format!("no bench is called `{other}`")).next("there is: framework"));
         }
@@ -66,10 +78,20 @@ pub(crate) fn run(workspace: &Workspace, name: &str, json: Option<&Path>) -> Out
     Ok(())
 }
 
+fn parse<'a>(options: &'a [&'a str]) -> Outcome<(Effort, Option<&'a Path>)> {
+    match options {
+        [] => Ok((Effort::Full, None)),
+        ["--quick", rest @ ..] => Ok((Effort::Quick, parse(rest)?.1)),
+        ["--json", file, rest @ ..] => Ok((parse(rest)?.0, Some(Path::new(file)))),
+        [other, ..] => Err(Failure::new(format!("`{other}` is no option of a bench, or misses its value"))
+            .next("the options are --quick and --json FILE")),
+    }
+}
+
 fn table(rows: &[Row]) -> String {
     let width = rows.iter().map(|row| row.name.chars().count()).max().unwrap_or(0).max(4);
     let mut text = format!(
-        "{:width$}  {:>12}  {:>12}  {:>7}  {:>7}  met\n",
+        "{:width$}  {:>12}  {:>12}  {:>7}  {:>7}  met  note\n",
         "name", "value", "baseline", "ratio", "goal"
     );
     for row in rows {
@@ -79,12 +101,13 @@ fn table(rows: &[Row]) -> String {
         };
         let met = row.met().map_or("-", |met| if met { "yes" } else { "NO" });
         text.push_str(&format!(
-            "{:width$}  {:>12}  {:>12}  {:>7}  {:>7}  {met}\n",
+            "{:width$}  {:>12}  {:>12}  {:>7}  {:>7}  {met:3}  {}\n",
             row.name,
             with_unit(Some(row.value)),
             with_unit(row.baseline),
             figure(row.ratio()),
             figure(row.goal),
+            row.note,
         ));
     }
     text
@@ -106,7 +129,14 @@ mod tests {
     use super::*;
 
     fn row(value: f64, baseline: Option<f64>, goal: Option<f64>) -> Row {
-        Row { name: "plan 1000".to_owned(), value, unit: "s", baseline, goal }
+        Row {
+            name: "plan 1000".to_owned(),
+            value,
+            unit: "s".to_owned(),
+            baseline,
+            goal,
+            note: "of 3".to_owned(),
+        }
     }
 
     #[test]
@@ -130,6 +160,15 @@ mod tests {
     fn the_table_says_what_was_missed() {
         let text = table(&[row(1.2, Some(1.0), Some(1.15))]);
         let last = text.lines().last().unwrap();
-        assert!(last.contains("1.200 s") && last.ends_with("NO"), "{text}");
+        assert!(last.contains("1.200 s") && last.ends_with("NO   of 3"), "{text}");
+    }
+
+    #[test]
+    fn options_come_in_any_order_and_others_are_refused() {
+        let file = Some(Path::new("a.json"));
+        assert_eq!(parse(&["--json", "a.json", "--quick"]).unwrap(), (Effort::Quick, file));
+        assert_eq!(parse(&["--quick", "--json", "a.json"]).unwrap(), (Effort::Quick, file));
+        assert_eq!(parse(&[]).unwrap(), (Effort::Full, None));
+        assert!(parse(&["--json"]).is_err() && parse(&["--fast"]).is_err());
     }
 }

@@ -24,7 +24,7 @@ cargo xtask test [--fast]          every check, in order; --fast: what needs no 
 cargo xtask test STEP…             these steps of it, such as `clippy` or `tests`
 cargo xtask tidy                   the rules that neither rustc nor clippy knows
 cargo xtask tools                  build (once) the Terraform and OpenTofu versions that tests run
-cargo xtask bench NAME [--json F]  measure; NAME: framework
+cargo xtask bench NAME [--quick] [--json F]  measure; NAME: framework
 cargo xtask docs [--check]         write the generated pages, or fail when they are stale
 ";
 
@@ -54,8 +54,7 @@ fn dispatch(words: &[&str]) -> Outcome {
             }
             ready.into_outcome()
         }
-        ["bench", name] => bench::run(&workspace, name, None),
-        ["bench", name, "--json", file] => bench::run(&workspace, name, Some(file.as_ref())),
+        ["bench", name, options @ ..] => bench::run(&workspace, name, options),
         ["docs"] => docs::run(&workspace, docs::Mode::Write).map(|summary| println!("docs: {summary}")),
         ["docs", "--check"] => {
             docs::run(&workspace, docs::Mode::Check).map(|summary| println!("docs: {summary}"))

@@ -1,10 +1,52 @@
-//! The framework's bench: plan and apply against an echo server, start-up, size, sets.
+//! The framework's bench: plan and apply against an echo server, start-up, size, sets, rebuild. What is measured and
+//! how is in `acceptance-tests/bench`; here it is built and run.
 
-use super::Row;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::{Effort, Row};
 use crate::failure::{Failure, Outcome};
 use crate::workspace::Workspace;
 
+/// A release build with link-time optimisation, from nothing, on two cores.
+const BUILD_LIMIT: Duration = Duration::from_secs(30 * 60);
+/// Everything, on a busy machine.
+const RUN_LIMIT: Duration = Duration::from_secs(60 * 60);
+
 /// Measures and returns the rows.
-pub(super) fn run(_workspace: &Workspace) -> Outcome<Vec<Row>> {
-    Err(Failure::new("the framework's bench is not written yet").next("it comes with the bench providers"))
+pub(super) fn run(workspace: &Workspace, effort: Effort) -> Outcome<Vec<Row>> {
+    workspace
+        .cargo("cargo build")
+        .args(["build", "--release", "-p", "tfplugin-bench", "-p", "terraform-provider-corner"])
+        .limit(BUILD_LIMIT)
+        .show(|_| {})?;
+    let target = std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| workspace.root().join("target"), |target| workspace.root().join(target));
+    let release = target.join("release");
+    let out = release.join("framework-bench.json");
+    let driver = release.join(format!("framework-bench{}", std::env::consts::EXE_SUFFIX));
+    let mut run = crate::process::Run::new("framework-bench", driver)
+        .args(["--out".into(), out.clone().into_os_string()])
+        .limit(RUN_LIMIT);
+    if effort == Effort::Quick {
+        run = run.args(["--quick"]);
+    }
+    run.show(|_| {})?;
+    let text = std::fs::read_to_string(&out).map_err(|error| Failure::io("read", &out, &error))?;
+    let rows: Value =
+        serde_json::from_str(&text).map_err(|error| Failure::new(format!("{}: {error}", out.display())))?;
+    Ok(rows.as_array().into_iter().flatten().map(row).collect())
+}
+
+fn row(said: &Value) -> Row {
+    let text = |name: &str| said[name].as_str().unwrap_or_default().to_owned();
+    Row {
+        name: text("name"),
+        value: said["value"].as_f64().unwrap_or_default(),
+        unit: text("unit"),
+        baseline: said["baseline"].as_f64(),
+        goal: said["goal"].as_f64(),
+        note: text("note"),
+    }
 }

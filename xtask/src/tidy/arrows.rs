@@ -60,6 +60,18 @@ const ARROWS: &[Arrow] = &[
         tests: &[],
         reason: "it uses the crates as a provider's author does",
     },
+    Arrow {
+        from: "tfplugin-bench",
+        to: &["tfplugin-framework"],
+        tests: &[],
+        reason: "it measures providers as their authors write them, and nothing depends on it",
+    },
+    Arrow {
+        from: "tfplugin-bench",
+        to: &["tfplugin-framework", "tfplugin-schema"],
+        tests: &[],
+        reason: "it measures providers as anyone would write them",
+    },
     Arrow { from: "xtask", to: &[], tests: &[], reason: "it must compile in seconds" },
 ];
 

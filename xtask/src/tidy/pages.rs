@@ -3,14 +3,27 @@
 use super::{Finding, Tree};
 use crate::workspace::Member;
 
+/// A kind of thing that a provider declares, and what the registry calls its folder and example.
+struct Kind {
+    attribute: &'static str,
+    folder: &'static str,
+    example: &'static str,
+}
+
+const KINDS: &[Kind] = &[
+    Kind { attribute: "#[resource(", folder: "resources", example: "resource.tf" },
+    Kind { attribute: "#[data_source(", folder: "data-sources", example: "data-source.tf" },
+    Kind { attribute: "#[ephemeral(", folder: "ephemeral-resources", example: "ephemeral-resource.tf" },
+];
+
 /// A provider of ours and where its parts lie.
 struct Provider {
     /// What its type names begin with.
     prefix: &'static str,
     sources: &'static str,
-    /// Holds `resources/<type>/resource.tf`.
+    /// Holds `resources/<type>/resource.tf` and the like.
     examples: &'static str,
-    /// Holds `resources/<name>.md`, the name without the prefix.
+    /// Holds `resources/<name>.md` and the like, the name without the prefix.
     pages: &'static str,
     tests: &'static str,
 }
@@ -20,28 +33,30 @@ const PROVIDERS: &[Provider] = &[Provider {
     sources: "acceptance-tests/corner/src",
     examples: "acceptance-tests/corner/examples",
     pages: "acceptance-tests/corner/docs",
-    tests: "acceptance-tests/tests",
+    tests: "acceptance-tests/corner/tests",
 }];
 
 pub(super) fn resource_example_page_and_test(tree: &Tree, _: &[Member]) -> Vec<Finding> {
-    PROVIDERS.iter().flat_map(|provider| check(tree, provider)).collect()
+    let both = PROVIDERS.iter().flat_map(|provider| KINDS.iter().map(move |kind| (provider, kind)));
+    both.flat_map(|(provider, kind)| check(tree, provider, kind)).collect()
 }
 
-fn check(tree: &Tree, provider: &Provider) -> Vec<Finding> {
+fn check(tree: &Tree, provider: &Provider, kind: &Kind) -> Vec<Finding> {
     let mut findings = Vec::new();
     let names: Vec<(&str, &str)> = tree
         .below(provider.sources)
-        .flat_map(|(path, text)| declared(text).map(move |name| (path, name)))
+        .flat_map(|(path, text)| declared(text, kind.attribute).map(move |name| (path, name)))
         .collect();
+    let examples = format!("{}/{}", provider.examples, kind.folder);
     for (path, name) in &names {
         let full = format!("{}_{name}", provider.prefix);
         let mut lacks = |what: String| findings.push(Finding::new(*path, format!("`{full}` has no {what}")));
         // A part is demanded once its folder exists: a provider grows in that order.
-        let example = format!("{}/resources/{full}/resource.tf", provider.examples);
+        let example = format!("{examples}/{full}/{}", kind.example);
         if tree.has(provider.examples) && !tree.has(&example) {
             lacks(format!("example {example}"));
         }
-        let page = format!("{}/resources/{name}.md", provider.pages);
+        let page = format!("{}/{}/{name}.md", provider.pages, kind.folder);
         if tree.has(provider.pages) && !tree.has(&page) {
             lacks(format!("page {page}: run `cargo xtask docs`"));
         }
@@ -49,20 +64,24 @@ fn check(tree: &Tree, provider: &Provider) -> Vec<Finding> {
             lacks(format!("acceptance test below {}", provider.tests));
         }
     }
-    for (path, _) in tree.below(&format!("{}/resources", provider.examples)) {
-        let prefix = format!("{}/resources/{}_", provider.examples, provider.prefix);
+    for (path, _) in tree.below(&examples) {
+        let prefix = format!("{examples}/{}_", provider.prefix);
         let name = path.strip_prefix(&prefix).and_then(|rest| rest.split('/').next()).unwrap_or_default();
         if !names.iter().any(|(_, declared)| *declared == name) {
-            findings.push(Finding::new(path, "is an example of no resource"));
+            findings.push(Finding::new(path, "is an example of nothing that the provider has"));
         }
     }
     findings
 }
 
-/// The names in `#[resource(name = "…")]`.
-fn declared(source: &str) -> impl Iterator<Item = &str> {
-    let attributes = source.lines().filter(|line| line.trim_start().starts_with("#[resource("));
-    attributes.filter_map(|line| line.split("name = \"").nth(1)?.split('"').next())
+/// The names in `#[resource(name = "…", …)]`, on one line or several; not those in comments and strings.
+fn declared<'s>(source: &'s str, attribute: &'s str) -> impl Iterator<Item = &'s str> {
+    source.match_indices(attribute).filter_map(move |(at, _)| {
+        let (before, from) = source.split_at_checked(at)?;
+        let line_begins = before.rsplit('\n').next().is_some_and(|start| start.trim().is_empty());
+        let inside = from.split(")]").next().filter(|_| line_begins)?;
+        inside.split("name = \"").nth(1)?.split('"').next()
+    })
 }
 
 /// As a whole word: `corner_map` is not tested by a test of `corner_map_empty`.
@@ -85,7 +104,7 @@ mod tests {
         ("acceptance-tests/corner/examples/resources/corner_set_unknown/resource.tf", "");
     const PAGE: (&str, &str) = ("acceptance-tests/corner/docs/resources/set_unknown.md", "");
     const TEST: (&str, &str) =
-        ("acceptance-tests/tests/framework/set.rs", "resource \"corner_set_unknown\" \"a\" {}");
+        ("acceptance-tests/corner/tests/framework/set.rs", "resource \"corner_set_unknown\" \"a\" {}");
 
     #[test]
     fn a_complete_resource_passes() {
@@ -98,7 +117,7 @@ mod tests {
         let other = [
             ("acceptance-tests/corner/examples/provider/provider.tf", ""),
             ("acceptance-tests/corner/docs/index.md", ""),
-            ("acceptance-tests/tests/framework/set.rs", "corner_set_unknown_two"),
+            ("acceptance-tests/corner/tests/framework/set.rs", "corner_set_unknown_two"),
         ];
         let findings = resource_example_page_and_test(&Tree::of([SOURCE, other[0], other[1], other[2]]), &[]);
         let texts: Vec<&str> = findings.iter().map(|one| one.text.as_str()).collect();
@@ -106,6 +125,20 @@ mod tests {
         assert!(
             texts[0].contains("example") && texts[1].contains("page") && texts[2].contains("acceptance test")
         );
+    }
+
+    #[test]
+    fn every_kind_is_looked_at_however_its_attribute_is_laid_out() {
+        let source = "#[data_source(\n    name = \"thing\",\n)]\n// #[data_source(name = \"not\")]\n#[ephemeral(name = \"lease\")]\n";
+        let tree = Tree::of([
+            ("acceptance-tests/corner/src/a.rs", source),
+            ("acceptance-tests/corner/docs/index.md", ""),
+        ]);
+        let findings = resource_example_page_and_test(&tree, &[]);
+        let texts: Vec<&str> = findings.iter().map(|one| one.text.as_str()).collect();
+        assert_eq!(texts.len(), 2, "{texts:?}");
+        assert!(texts[0].contains("docs/data-sources/thing.md"), "{texts:?}");
+        assert!(texts[1].contains("docs/ephemeral-resources/lease.md"), "{texts:?}");
     }
 
     #[test]
