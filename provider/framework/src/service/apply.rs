@@ -13,7 +13,7 @@ use crate::request::Request;
 use crate::resource::{PlanValues, ResourceInfo};
 use crate::schema::{Diagnostic, Diagnostics, Operation, Severity, Value};
 
-// What came of an apply.
+/// What came of an apply.
 struct Applied {
     state: Value,
     private: bytes::Bytes,
@@ -57,6 +57,13 @@ impl Service {
             (true, false) => Operation::Create,
             (false, false) => Operation::Update,
         };
+        // What is tainted is destroyed without a plan of its own.
+        if planned.is_null() {
+            out.extend(plan::check_protection(&info.schema, &prior));
+            if out.has_errors() {
+                return None;
+            }
+        }
         // Deadlines come from the newest configuration; in a delete, from the state.
         let timeouts_of = if planned.is_null() { &prior } else { &planned };
         let request = self.request(&rpc.type_name).until(limit(info, timeouts_of, operation));
@@ -111,6 +118,16 @@ impl Service {
                 plan::keep_spelling(&info.schema, planned, &mut state);
                 out.extend(state_problems(self, info, &state, request.subject()));
                 out.extend(plan::check_applied(&info.schema, planned, &state, &self.blame()));
+                if state.is_null() {
+                    // The object was made or changed: what is known of it must not be lost.
+                    let known = if prior.is_null() { planned } else { prior };
+                    state = request.take_saved().unwrap_or_else(|| known.clone());
+                }
+                if out.has_errors() {
+                    // Told above; left in the answer, Terraform would tell it again in other words.
+                    crate::resource::forget_unknown(&mut state);
+                    crate::resource::forget_write_only(&info.schema, &mut state);
+                }
                 Applied { state, private: request.private_state().encode() }
             }
             Err(error) => {

@@ -75,6 +75,12 @@ impl Service {
             if !more.is_empty() && !prior.is_null() {
                 replace = plan::merge_replace(replace, more);
             }
+            if !modified.is_null() {
+                out.extend(plan::check_type(&info.schema, &modified, &self.blame()));
+                if out.has_errors() {
+                    return None;
+                }
+            }
             modified
         } else {
             planned

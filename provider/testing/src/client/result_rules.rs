@@ -82,6 +82,9 @@ fn value(planned: &Value, actual: &Value, at: &mut Path, findings: &mut Findings
                 findings.differs(at, "is of another type than planned", &promised, actual);
             }
         }
+        (Value::Dynamic(before), Value::Dynamic(now)) if !before.ty.has_dynamic() && before.ty != now.ty => {
+            findings.differs(at, format!("was of type {}, is {} now", before.ty, now.ty), planned, actual);
+        }
         (Value::Dynamic(planned), Value::Dynamic(actual)) => {
             value(&planned.value, &actual.value, at, findings);
         }

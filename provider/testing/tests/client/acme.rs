@@ -8,9 +8,9 @@ use std::time::{Duration, SystemTime};
 use serde_json::json;
 use tfplugin_framework::schema::{Attribute, Computed, ObjectSchema};
 use tfplugin_framework::{
-    Context, DataSource, Ephemeral, Error, Findings, FunctionError, Maybe, Moves, Opened, Parts, Plan, Provider,
-    Read, Request, Resource, Result, Schema, State, Stored, Upgrades, data_source, ephemeral, function, provider,
-    resource,
+    Context, DataSource, Ephemeral, Error, Findings, FunctionError, Maybe, Moves, Opened, Parts, Plan,
+    Provider, Read, Request, Resource, Result, Schema, State, Stored, Upgrades, data_source, ephemeral,
+    function, provider, resource,
 };
 use tfplugin_testing::client::{Client, Failure};
 
@@ -48,7 +48,12 @@ impl Provider for Acme {
     }
 
     fn parts(parts: Parts<Acme>) -> Parts<Acme> {
-        parts.resource::<Shelf>().data_source::<Lookup>().ephemeral::<Lease>().function(add()).function(clock())
+        parts
+            .resource::<Shelf>()
+            .data_source::<Lookup>()
+            .ephemeral::<Lease>()
+            .function(add())
+            .function(clock())
     }
 
     fn meta() -> Option<ObjectSchema> {
@@ -109,7 +114,9 @@ impl Resource for Shelf {
         let name = plan.name.clone();
         let address = format!("{}/{name}/{}", cx.provider().zone, plan.size);
         match name.as_str() {
-            "full" => return Err(Error::invalid("there is no room").at(Shelf::name()).next("Take another zone.")),
+            "full" => {
+                return Err(Error::invalid("there is no room").at(Shelf::name()).next("Take another zone."));
+            }
             "collapses" => {
                 cx.save(&plan.partial().set(Shelf::address(), &address));
                 return Err(Error::permanent("the shelf collapsed"));

@@ -62,11 +62,16 @@ async fn what_is_unknown_when_planned_is_known_when_applied() -> Result<(), Fail
     let client = acme().await?;
     let shelves = client.resource("acme_shelf");
     let plan = shelves
-        .plan(None, json!({"name": unknown_prefix("sh"), "rows": [{"height": unknown()}], "labels": unknown()}))
+        .plan(
+            None,
+            json!({"name": unknown_prefix("sh"), "rows": [{"height": unknown()}], "labels": unknown()}),
+        )
         .await?;
     assert_eq!(plan.unknown(), ["address", "labels", "name", "rows[0].height"]);
-    let shelf =
-        plan.apply_with(json!({"name": "shelf", "rows": [{"height": 1}], "labels": {"a": "b"}})).await?.unwrap();
+    let shelf = plan
+        .apply_with(json!({"name": "shelf", "rows": [{"height": 1}], "labels": {"a": "b"}}))
+        .await?
+        .unwrap();
     assert_eq!((&shelf["name"], &shelf["labels"]), (&json!("shelf"), &json!({"a": "b"})));
     assert!(shelf.settled().await?);
     coverage!("PlanResourceChange", "unknown values become known at apply");
@@ -186,7 +191,11 @@ async fn stop_ends_a_running_create_and_nothing_after_it() -> Result<(), Failure
 async fn a_create_that_does_not_end_is_ended_when_its_time_is_up() -> Result<(), Failure> {
     let client = acme().await?.patience(Duration::from_secs(3600));
     let began = tokio::time::Instant::now();
-    client.resource("acme_shelf").apply(json!({"name": "slow"})).await.expect_error("not finished within 20m");
+    client
+        .resource("acme_shelf")
+        .apply(json!({"name": "slow"}))
+        .await
+        .expect_error("not finished within 20m");
     assert!(began.elapsed() >= Duration::from_secs(20 * 60));
 
     let impatient = client.patience(Duration::from_secs(5));
@@ -199,7 +208,11 @@ async fn a_create_that_does_not_end_is_ended_when_its_time_is_up() -> Result<(),
 #[tokio::test]
 async fn a_provider_is_configured_also_with_what_is_not_known_yet() -> Result<(), Failure> {
     let client = Client::of::<Acme>().await?.terraform_version("1.5.7");
-    client.resource("acme_shelf").apply(json!({"name": "a"})).await.expect_error("needs a configured provider");
+    client
+        .resource("acme_shelf")
+        .apply(json!({"name": "a"}))
+        .await
+        .expect_error("needs a configured provider");
     client.configure(json!({"zone": "too long"})).await.expect_error("(?s)at zone.*5");
     let warnings = client.configure(json!({"zone": unknown()})).await?;
     assert_eq!(warnings.len(), 1);

@@ -4,11 +4,18 @@
 //! [`acme`] is an honest provider of the framework with every kind of thing. [`puppet`] is a service of the
 //! bare protocol, without the framework, whose answers a test spoils.
 
-#![allow(unreachable_pub, clippy::unwrap_used, clippy::panic, reason = "helpers of tests stop a test too")]
+#![allow(
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::needless_pass_by_value,
+    reason = "helpers of tests stop a test too"
+)]
 
 mod acme;
 mod evolving;
 mod framework_catches;
+mod hand;
 mod lifecycle;
 mod puppet;
 mod refused;

@@ -252,7 +252,10 @@ impl Provider for Puppet {
         Ok(Response::new(pb::upgrade_resource_state::Response { upgraded_state, diagnostics: Vec::new() }))
     }
 
-    async fn read_resource(&self, rpc: Request<pb::read_resource::Request>) -> Reply<pb::read_resource::Response> {
+    async fn read_resource(
+        &self,
+        rpc: Request<pb::read_resource::Request>,
+    ) -> Reply<pb::read_resource::Response> {
         let mut state = self.decode(rpc.into_inner().current_state.as_ref());
         fill(&mut state, &Value::from("made"));
         (self.read)(&mut state, self.call(2));
@@ -277,8 +280,11 @@ impl Provider for Puppet {
         }));
         set(&mut state, "name", rpc.id);
         let state = self.encode(&state);
-        let mut imported_resources =
-            vec![pb::import_resource_state::ImportedResource { type_name: rpc.type_name, state, ..Default::default() }];
+        let mut imported_resources = vec![pb::import_resource_state::ImportedResource {
+            type_name: rpc.type_name,
+            state,
+            ..Default::default()
+        }];
         (self.import)(&mut imported_resources);
         Ok(Response::new(pb::import_resource_state::Response { imported_resources, ..Default::default() }))
     }
