@@ -54,7 +54,9 @@ impl Refinement {
             return false;
         }
         match value {
-            Value::String(text) => self.prefix.as_ref().is_none_or(|prefix| text.starts_with(prefix.as_str())),
+            Value::String(text) => {
+                self.prefix.as_ref().is_none_or(|prefix| text.starts_with(prefix.as_str()))
+            }
             Value::Number(number) => {
                 let above = self.lower.as_ref().is_none_or(|bound| {
                     *number > bound.number || (bound.inclusive && *number == bound.number)
