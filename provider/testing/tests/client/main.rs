@@ -23,3 +23,4 @@ mod schemas;
 mod sources;
 mod spoiled;
 mod unimplemented;
+mod vault;
