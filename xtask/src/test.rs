@@ -1,6 +1,7 @@
 //! `cargo xtask test`: every check in order, each timed, a budget at the end. A failed step is reported and
 //! the next one runs all the same, so that one run tells everything that is wrong.
 
+mod publish;
 mod report;
 mod setup;
 mod steps;

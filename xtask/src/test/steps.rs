@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{End, setup};
+use super::{End, publish, setup};
 use crate::failure::{Failure, Outcome};
 use crate::process::Run;
 use crate::tools::{self, Ready};
@@ -137,12 +137,7 @@ pub(super) fn docs(session: &mut Session<'_>) -> Outcome<End> {
 
 /// Packs every crate that is for publishing and builds it from the package alone.
 pub(super) fn publish(session: &mut Session<'_>) -> Outcome<End> {
-    let mut words = vec!["publish", "--workspace", "--dry-run"];
-    if !session.workspace.ci() {
-        words.push("--allow-dirty"); // a developer runs this before the commit
-    }
-    // It compiles every dependency anew, for its messages alone: without line tables that is quicker.
-    done(session.cargo(&words).env("CARGO_PROFILE_DEV_DEBUG", "0").show(|_| {}))
+    publish::rehearse(session.workspace).map(End::Done)
 }
 
 /// Licences, bans and sources. Advisories need the advisory database: the GitHub workflow asks it.

@@ -66,12 +66,6 @@ const ARROWS: &[Arrow] = &[
         tests: &[],
         reason: "it measures providers as their authors write them, and nothing depends on it",
     },
-    Arrow {
-        from: "tfplugin-bench",
-        to: &["tfplugin-framework", "tfplugin-schema"],
-        tests: &[],
-        reason: "it measures providers as anyone would write them",
-    },
     Arrow { from: "xtask", to: &[], tests: &[], reason: "it must compile in seconds" },
 ];
 
