@@ -38,7 +38,7 @@ macro_rules! kept {
                 cx: &tfplugin_framework::Context<$crate::Corner>,
                 plan: tfplugin_framework::Plan<Self>,
             ) -> tfplugin_framework::Result<tfplugin_framework::State<Self>> {
-                let id = $crate::store::Store::new_id($name);
+                let id = tfplugin_framework::unique_id($name);
                 let state = plan.complete($computed { id: id.clone() });
                 cx.provider().keep::<Self>(&id, &state)?;
                 Ok(state)

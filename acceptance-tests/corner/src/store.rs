@@ -1,8 +1,6 @@
 //! Objects as JSON files: `<directory>/<kind>/<id>.json`. What a test writes there is what the API "has".
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -14,20 +12,11 @@ pub struct Store {
     directory: PathBuf,
 }
 
-static NEXT: AtomicU64 = AtomicU64::new(0);
-
 impl Store {
     /// A store in this directory, or where the environment says.
     pub fn new(directory: Option<String>) -> Store {
         let from_environment = || std::env::var("CORNER_STORE").unwrap_or_else(|_| ".corner".to_owned());
         Store { directory: PathBuf::from(directory.unwrap_or_else(from_environment)) }
-    }
-
-    /// An id that no other object has.
-    pub fn new_id(kind: &str) -> String {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        format!("{kind}-{now:x}-{}-{number}", std::process::id())
     }
 
     fn path(&self, kind: &str, id: &str) -> Result<PathBuf> {

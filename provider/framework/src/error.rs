@@ -179,9 +179,25 @@ impl Error {
         if let Some(id) = inner.id {
             lines.push(format!("({id})"));
         }
-        let mut diagnostic = Diagnostic::error(summary, lines.join("\n"));
+        let detail = capitalised(&lines.join("\n"));
+        let mut diagnostic = Diagnostic::error(capitalised(&summary), detail);
         diagnostic.path.clone_from(&inner.path);
         diagnostic
+    }
+}
+
+// Messages are written as the middle of a sentence, because context comes before them.
+fn capitalised(text: &str) -> String {
+    let mut chars = text.chars();
+    match chars.next() {
+        // A name with an underscore or dot is spelled as it is.
+        Some(first)
+            if first.is_lowercase()
+                && !text.split(' ').next().is_some_and(|word| word.contains(['_', '.', ':', '/'])) =>
+        {
+            first.to_uppercase().chain(chars).collect()
+        }
+        _ => text.to_owned(),
     }
 }
 

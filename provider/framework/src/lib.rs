@@ -10,6 +10,7 @@ mod ephemeral;
 mod error;
 mod findings;
 mod function;
+mod ids;
 pub mod log;
 pub mod plan;
 mod private;
@@ -29,12 +30,13 @@ pub use ephemeral::{Ephemeral, EphemeralHandler, Opened};
 pub use error::{Class, Error, ErrorExt, Result};
 pub use findings::Findings;
 pub use function::{Arguments, Function, FunctionBuilder, FunctionError, Parameter};
+pub use ids::unique_id;
 pub use private::Private;
 pub use provider::{Parts, Provider, ProviderTable};
 pub use request::{ClientCapabilities, Request};
 pub use resource::{
-    DEFAULT_TIMEOUTS, Draft, MoveSource, Moves, Partial, Plan, PlanValues, RawState, Read, ReadValue,
-    Resource, ResourceHandler, ResourceInfo, State, Stored, Upgrades,
+    BoxFuture, DEFAULT_TIMEOUTS, Draft, MoveSource, Moves, Partial, Plan, PlanValues, RawState, Read,
+    ReadValue, Resource, ResourceHandler, ResourceInfo, State, Stored, Upgrades,
 };
 pub use retry::{Backoff, Progress};
 pub use secret::Exposed;

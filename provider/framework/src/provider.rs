@@ -13,7 +13,7 @@ use crate::function::Function;
 use crate::request::Request;
 use crate::resource::{BoxFuture, Resource, ResourceHandler, Typed};
 use crate::schema::field::members_of;
-use crate::schema::{Diagnostics, ObjectSchema, Schema, Value};
+use crate::schema::{AttributeKind, Diagnostics, ObjectSchema, Schema, Value};
 
 /// A provider: what its block in HCL configures, and what it has.
 ///
@@ -125,6 +125,8 @@ impl<P: Provider> Parts<P> {
     }
 }
 
+type Configure = for<'a> fn(&'a Request, Value) -> BoxFuture<'a, Result<Arc<dyn Any + Send + Sync>>>;
+
 /// A provider without its types: what the service calls.
 pub struct ProviderTable {
     /// The name, which begins every type name.
@@ -144,7 +146,7 @@ pub struct ProviderTable {
     /// The functions.
     pub functions: Vec<Function>,
     pub(crate) validate: fn(&Value, &mut Diagnostics),
-    pub(crate) configure: for<'a> fn(&'a Request, Value) -> BoxFuture<'a, Result<Arc<dyn Any + Send + Sync>>>,
+    pub(crate) configure: Configure,
 }
 
 impl ProviderTable {
@@ -154,7 +156,7 @@ impl ProviderTable {
         ProviderTable {
             name: P::NAME,
             issues: P::ISSUES,
-            config: P::Config::object(),
+            config: without_write_only(P::Config::object()),
             meta: P::meta(),
             resources: parts.resources,
             data_sources: parts.data_sources,
@@ -164,6 +166,18 @@ impl ProviderTable {
             configure: configure::<P>,
         }
     }
+}
+
+// A provider block is never stored, so a secret in it may come any way, with every command line; Terraform
+// refuses write-only attributes there.
+fn without_write_only(mut object: ObjectSchema) -> ObjectSchema {
+    for attribute in &mut object.attributes {
+        attribute.write_only = false;
+        if let AttributeKind::Nested(nesting, inner) = &attribute.kind {
+            attribute.kind = AttributeKind::Nested(*nesting, Arc::new(without_write_only((**inner).clone())));
+        }
+    }
+    object
 }
 
 fn validate<P: Provider>(config: &Value, diagnostics: &mut Diagnostics) {

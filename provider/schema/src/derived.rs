@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use crate::field::unexpected;
 use crate::validate::{Validator, nearest};
-use crate::{Field, Member, Members, Plain, PlainMember, PlainSchema, Refinement, Schema, Shape, Type, Value, ValueError};
+use crate::{
+    Field, Member, Members, Plain, PlainMember, PlainSchema, Refinement, Schema, Shape, Type, Value,
+    ValueError,
+};
 
 /// The state of a field that is its plan.
 pub fn plain<T: PlainMember>(value: T) -> <T as Member>::State {

@@ -29,8 +29,8 @@ pub use check::{CheckKind, SchemaFinding, check_schema};
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use error::ValueError;
 pub use field::{
-    Cidr, Computed, Duration, Field, Json, Maybe, Member, NotKnown, Operation, Plain, PlainMember, PlainSchema, Scalar,
-    Schema, Secret, SecretRef, Size, Timeouts, Timestamp, TypedPath,
+    Cidr, Computed, Duration, Field, Json, Maybe, Member, NotKnown, Operation, Plain, PlainMember,
+    PlainSchema, Scalar, Schema, Secret, SecretRef, Size, Timeouts, Timestamp, TypedPath,
 };
 pub use number::{MAX_DIGITS, MAX_EXPONENT, Number, NumberError};
 pub use path::{Path, Step};

@@ -1,17 +1,16 @@
 //! `corner_by_hand`: a resource without a derive: a schema from the builder, handlers on values.
 
-use std::future::{Future, ready};
-use std::pin::Pin;
+use std::future::ready;
 use std::sync::Arc;
 
 use tfplugin_framework::schema::validate::length;
 use tfplugin_framework::schema::{Attribute, Computed, ObjectSchema, Path, Value};
-use tfplugin_framework::{PlanValues, ReadValue, Request, ResourceHandler, ResourceInfo, Result};
+use tfplugin_framework::{BoxFuture, PlanValues, ReadValue, Request, ResourceHandler, ResourceInfo, Result};
 
 /// A resource by hand.
 pub(crate) struct ByHand;
 
-type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
+type Answer<'a, T> = BoxFuture<'a, Result<T>>;
 
 fn state(values: PlanValues) -> Value {
     let mut state = values.planned;

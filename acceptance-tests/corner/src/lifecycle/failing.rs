@@ -1,14 +1,13 @@
 //! `corner_panic`: panics where it is told. `corner_lying`: breaks core's rules where it is told, by hand,
 //! because the types would not let it.
 
-use std::future::{Future, ready};
-use std::pin::Pin;
+use std::future::ready;
 use std::sync::Arc;
 
 use tfplugin_framework::schema::{Attribute, Computed, ObjectSchema, Path, Value};
 use tfplugin_framework::{
-    Context, Draft, Plan, PlanValues, Read, ReadValue, Request, Resource, ResourceHandler, ResourceInfo,
-    Result, Schema, State, Stored, resource,
+    BoxFuture, Context, Draft, Plan, PlanValues, Read, ReadValue, Request, Resource, ResourceHandler,
+    ResourceInfo, Result, Schema, State, Stored, resource,
 };
 
 use crate::Corner;
@@ -65,7 +64,7 @@ impl Resource for Panicking {
 /// Lies.
 pub(crate) struct Lying;
 
-type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
+type Answer<'a, T> = BoxFuture<'a, Result<T>>;
 
 fn with(value: Value, name: &str, set: Value) -> Value {
     let mut value = value;

@@ -32,7 +32,7 @@ impl DataSource for ThingSource {
     }
 
     fn validate(config: &ThingSourceView, findings: &mut Findings) {
-        if config.id.is_known_and(|id| id.is_empty()) {
+        if config.id.is_known_and(String::is_empty) {
             findings.refuse(ThingSource::id(), "The id is empty", "Things have ids such as thing-1.");
         }
     }

@@ -16,7 +16,8 @@ pub(crate) struct Moved {
 }
 
 fn from_thing(thing: Thing) -> Result<MovedState> {
-    Ok(MovedState { id: thing.id.get()?.clone(), name: Some(thing.name.clone()) })
+    let Thing { id, name, .. } = thing;
+    Ok(MovedState { id: id.unwrap_or_default(), name: Some(name) })
 }
 
 kept!("moved", Moved, MovedComputed, {

@@ -9,7 +9,6 @@ use tfplugin_framework::schema::{Computed, Timeouts};
 use tfplugin_framework::{Context, Error, Plan, Read, Resource, Result, Schema, State, Stored, resource};
 
 use crate::Corner;
-use crate::store::Store;
 
 /// Made in two halves.
 #[derive(Clone, Schema)]
@@ -56,7 +55,7 @@ impl Resource for Partly {
     type Provider = Corner;
 
     async fn create(cx: &Context<Corner>, plan: Plan<Self>) -> Result<State<Self>> {
-        let id = Store::new_id("partial");
+        let id = tfplugin_framework::unique_id("partial");
         cx.provider().store.put("partial", &id, &serde_json::json!({}))?;
         cx.save(&plan.partial().set(Partly::id(), &id));
         let endpoint = endpoint(cx, "partial", &id).await?;
@@ -83,7 +82,7 @@ impl Resource for Resumable {
     type Provider = Corner;
 
     async fn create(cx: &Context<Corner>, plan: Plan<Self>) -> Result<State<Self>> {
-        let id = Store::new_id("resumable");
+        let id = tfplugin_framework::unique_id("resumable");
         cx.provider().store.put("resumable", &id, &serde_json::json!({}))?;
         cx.save(&plan.partial().set(Resumable::id(), &id));
         cx.unfinished("the endpoint");

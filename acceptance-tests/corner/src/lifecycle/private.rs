@@ -4,7 +4,6 @@ use tfplugin_framework::schema::Computed;
 use tfplugin_framework::{Context, Plan, Read, Resource, Result, Schema, State, Stored, resource};
 
 use crate::Corner;
-use crate::store::Store;
 
 /// Counts its updates in private state.
 #[derive(Clone, Schema)]
@@ -31,7 +30,7 @@ impl Resource for PrivateState {
 
     async fn create(cx: &Context<Corner>, plan: Plan<Self>) -> Result<State<Self>> {
         cx.set_private("updates", &0_u64)?;
-        let id = Store::new_id("private");
+        let id = tfplugin_framework::unique_id("private");
         Ok(plan.complete(PrivateStateComputed { id, updates: 0, module: module(cx) }))
     }
 

@@ -8,7 +8,6 @@ use tfplugin_framework::{
 };
 
 use crate::Corner;
-use crate::store::Store;
 
 /// Takes its time.
 #[derive(Clone, Schema)]
@@ -32,7 +31,7 @@ impl Resource for Slow {
     type Provider = Corner;
 
     async fn create(cx: &Context<Corner>, plan: Plan<Self>) -> Result<State<Self>> {
-        let id = Store::new_id("slow");
+        let id = tfplugin_framework::unique_id("slow");
         cx.provider().store.put("slow", &id, &serde_json::json!({}))?;
         cx.save(&plan.partial().set(Slow::id(), &id));
         if plan.deaf {

@@ -39,11 +39,11 @@ pub(crate) struct UpgradedV0 {
 }
 
 fn from_v0(old: UpgradedV0) -> Result<UpgradedV1> {
-    let (host, port) = old
-        .address
+    let UpgradedV0 { id, address } = old;
+    let (host, port) = address
         .split_once(':')
         .ok_or_else(|| Error::permanent("the address of version 0 has no port").at(UpgradedV0::address()))?;
-    Ok(UpgradedV1 { id: old.id.clone(), host: host.to_owned(), port: port.to_owned() })
+    Ok(UpgradedV1 { id, host: host.to_owned(), port: port.to_owned() })
 }
 
 fn from_v1(old: UpgradedV1) -> Result<UpgradedState> {

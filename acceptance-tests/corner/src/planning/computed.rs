@@ -4,7 +4,6 @@ use tfplugin_framework::schema::Computed;
 use tfplugin_framework::{Context, Error, Plan, Read, Resource, Result, Schema, State, Stored, resource};
 
 use crate::Corner;
-use crate::store::Store;
 
 /// Computed values of every kind.
 #[derive(Clone, Schema)]
@@ -44,7 +43,7 @@ impl Resource for Derived {
     type Provider = Corner;
 
     async fn create(cx: &Context<Corner>, plan: Plan<Self>) -> Result<State<Self>> {
-        let id = Store::new_id("computed");
+        let id = tfplugin_framework::unique_id("computed");
         let state = complete(&plan, id.clone(), 1);
         cx.provider().keep::<Self>(&id, &state)?;
         Ok(state)

@@ -5,7 +5,6 @@ use tfplugin_framework::schema::{Computed, Refinement};
 use tfplugin_framework::{Context, Draft, Plan, Read, Resource, Result, Schema, State, Stored, resource};
 
 use crate::Corner;
-use crate::store::Store;
 
 /// A machine with a price.
 #[derive(Clone, Schema)]
@@ -28,7 +27,7 @@ impl Resource for Modified {
     type Provider = Corner;
 
     async fn create(cx: &Context<Corner>, plan: Plan<Self>) -> Result<State<Self>> {
-        let id = Store::new_id("modified");
+        let id = tfplugin_framework::unique_id("modified");
         let state = plan.complete(ModifiedComputed { id: id.clone(), cost: cost(plan.cores) });
         cx.provider().keep::<Self>(&id, &state)?;
         Ok(state)

@@ -46,14 +46,13 @@ mod handlers {
 
     use super::{Replaced, ReplacedComputed};
     use crate::Corner;
-    use crate::store::Store;
 
     #[resource(name = "replaced")]
     impl Resource for Replaced {
         type Provider = Corner;
 
         async fn create(cx: &Context<Corner>, plan: Plan<Self>) -> Result<State<Self>> {
-            let id = Store::new_id("replaced");
+            let id = tfplugin_framework::unique_id("replaced");
             let configured = plan.configured_state();
             let state = plan.complete(ReplacedComputed { id: id.clone(), configured });
             cx.provider().keep::<Self>(&id, &state)?;

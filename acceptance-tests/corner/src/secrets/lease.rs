@@ -8,7 +8,6 @@ use tfplugin_framework::schema::{self, Computed};
 use tfplugin_framework::{Context, Ephemeral, Opened, Result, Schema, ephemeral};
 
 use crate::Corner;
-use crate::store::Store;
 
 /// A lease.
 #[derive(Clone, Schema)]
@@ -46,7 +45,7 @@ impl Ephemeral for Lease {
         cx.set_private("purpose", &config.purpose)?;
         cx.set_private("holds_ms", &(config.holds.0.as_millis() as u64))?;
         let renew_at = SystemTime::now() + config.holds.0;
-        let token = Store::new_id("token");
+        let token = tfplugin_framework::unique_id("token");
         Ok(Opened::new(config.complete(LeaseComputed { token })).renew_at(renew_at))
     }
 

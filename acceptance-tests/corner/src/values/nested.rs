@@ -6,7 +6,6 @@ use tfplugin_framework::schema::Computed;
 use tfplugin_framework::{Context, Error, Plan, Read, Resource, Result, Schema, State, Stored, resource};
 
 use crate::Corner;
-use crate::store::Store;
 
 /// Objects in objects.
 #[derive(Clone, Schema)]
@@ -72,7 +71,7 @@ pub(crate) struct Item {
 }
 
 fn complete_item(item: &Item) -> ItemState {
-    let id = item.id.known().cloned().unwrap_or_else(|| Store::new_id("item"));
+    let id = item.id.known().cloned().unwrap_or_else(|| tfplugin_framework::unique_id("item"));
     item.complete(ItemComputed { id })
 }
 
@@ -88,7 +87,7 @@ impl Resource for Nested {
     type Provider = Corner;
 
     async fn create(cx: &Context<Corner>, plan: Plan<Self>) -> Result<State<Self>> {
-        let id = Store::new_id("nested");
+        let id = tfplugin_framework::unique_id("nested");
         let state = complete(&plan, id.clone());
         cx.provider().keep::<Self>(&id, &state)?;
         Ok(state)

@@ -1,6 +1,8 @@
 //! What the tests share: the provider's binary, a store of its own for each case, and on which command lines a
 //! case runs.
 
+#![allow(clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
+
 use std::path::{Path, PathBuf};
 
 use tfplugin_testing::cli::{Case, Checked, Cli, Failure, Report, with_each};

@@ -62,29 +62,29 @@ impl<R: Schema> Draft<R> {
 
     /// Plans a computed value that is known already.
     pub fn set<P: TypedPath>(&mut self, path: P, value: &<P::Target as Field>::State) -> Result<()> {
-        self.put(path.into(), <P::Target as Field>::write(value))
+        self.put(&path.into(), <P::Target as Field>::write(value))
     }
 
     /// Plans a computed value as null.
     pub fn set_null(&mut self, path: impl Into<Path>) -> Result<()> {
-        self.put(path.into(), Value::Null)
+        self.put(&path.into(), Value::Null)
     }
 
     /// Plans a computed value as "(known after apply)".
     pub fn set_unknown(&mut self, path: impl Into<Path>) -> Result<()> {
-        self.put(path.into(), Value::UNKNOWN)
+        self.put(&path.into(), Value::UNKNOWN)
     }
 
     /// Plans a computed value as unknown, but this much is known, and must hold.
     pub fn set_refined(&mut self, path: impl Into<Path>, refinement: Refinement) -> Result<()> {
-        self.put(path.into(), Value::refined(refinement))
+        self.put(&path.into(), Value::refined(refinement))
     }
 
-    fn put(&mut self, path: Path, value: Value) -> Result<()> {
+    fn put(&mut self, path: &Path, value: Value) -> Result<()> {
         if self.planned.is_null() {
             return Err(Error::bug("a destroy plan has no values to set"));
         }
-        match self.planned.at_mut(&path) {
+        match self.planned.at_mut(path) {
             Some(place) => *place = value,
             None => return Err(Error::bug(format!("there is nothing at {path} to plan"))),
         }

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use std::future::{Future, ready};
 use std::marker::PhantomData;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::evolve::{Move, UpgradeStep};
+use super::plan::has_write_only;
 use super::{Draft, MoveSource, Plan, RawState, Read, Resource, Stored};
 use crate::context::Context;
 use crate::error::{Error, Result};
@@ -16,8 +17,8 @@ use crate::provider::Provider;
 use crate::request::Request;
 use crate::schema::{Diagnostics, Members, ObjectSchema, Path, Schema, Timeouts, Value};
 
-/// A boxed future of a handler.
-pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+/// What a handler without types returns: a boxed future. `Box::pin(async move { … })` makes one.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// What is known of a resource without calling it.
 pub struct ResourceInfo {
@@ -111,6 +112,8 @@ pub trait ResourceHandler: Send + Sync {
 /// A [`Resource`] as a [`ResourceHandler`]: decodes, calls, encodes, and nothing else, because all of it is
 /// compiled anew for every resource.
 pub(crate) struct Typed<R> {
+    /// The schema, if anything in it is write-only. Making a schema costs more than most plans.
+    write_only: OnceLock<Option<ObjectSchema>>,
     upgrades: BTreeMap<i64, (i64, UpgradeStep)>,
     moves: Vec<Move>,
     of: PhantomData<fn() -> R>,
@@ -118,7 +121,17 @@ pub(crate) struct Typed<R> {
 
 impl<R: Resource> Typed<R> {
     pub(crate) fn new() -> Typed<R> {
-        Typed { upgrades: R::upgrades().steps, moves: R::moves().moves, of: PhantomData }
+        Typed {
+            write_only: OnceLock::new(),
+            upgrades: R::upgrades().steps,
+            moves: R::moves().moves,
+            of: PhantomData,
+        }
+    }
+
+    fn decode_plan(&self, values: PlanValues) -> Result<Plan<R>> {
+        let write_only = self.write_only.get_or_init(|| Some(R::object()).filter(has_write_only));
+        Plan::decode(write_only.as_ref(), &values.config, values.planned, values.prior)
     }
 }
 
@@ -176,7 +189,7 @@ impl<R: Resource> ResourceHandler for Typed<R> {
     fn create<'a>(&'a self, request: &'a Arc<Request>, values: PlanValues) -> BoxFuture<'a, Result<Value>> {
         Box::pin(async move {
             let cx = Context::<R::Provider>::new(request)?;
-            let plan = Plan::<R>::decode(&values.config, values.planned, values.prior)?;
+            let plan = self.decode_plan(values)?;
             R::create(&cx, plan).await.map(|state| write::<R>(&state))
         })
     }
@@ -196,7 +209,7 @@ impl<R: Resource> ResourceHandler for Typed<R> {
         Box::pin(async move {
             let cx = Context::<R::Provider>::new(request)?;
             let prior = Stored::decode(values.prior.clone())?;
-            let plan = Plan::<R>::decode(&values.config, values.planned, values.prior)?;
+            let plan = self.decode_plan(values)?;
             R::update(&cx, prior, plan).await.map(|state| write::<R>(&state))
         })
     }

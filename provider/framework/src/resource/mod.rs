@@ -9,8 +9,8 @@ use std::future::{Future, ready};
 
 pub use draft::Draft;
 pub use evolve::{MoveSource, Moves, RawState, Upgrades};
-pub(crate) use handler::{BoxFuture, Typed};
-pub use handler::{PlanValues, ReadValue, ResourceHandler, ResourceInfo};
+pub(crate) use handler::Typed;
+pub use handler::{BoxFuture, PlanValues, ReadValue, ResourceHandler, ResourceInfo};
 pub use plan::{Partial, Plan, Read, Stored};
 pub(crate) use plan::{decode, forget_unknown, forget_write_only};
 

@@ -6,7 +6,9 @@ use std::ops::Deref;
 
 use crate::error::{Error, ErrorExt, Result};
 use crate::schema::field::members_of;
-use crate::schema::{Field, Members, Path, Schema, TypedPath, Value};
+use crate::schema::{
+    AttributeKind, BlockNesting, Field, Members, Nesting, ObjectSchema, Path, Schema, TypedPath, Value,
+};
 
 /// What was planned. Dereferences to the struct, in which only computed values may be unknown.
 #[derive(Clone)]
@@ -51,11 +53,23 @@ pub(crate) fn decode<R: Schema>(value: &Value, what: &str) -> Result<R> {
 }
 
 impl<R: Schema> Plan<R> {
-    pub(crate) fn decode(config: &Value, planned: Value, prior: Value) -> Result<Plan<R>> {
-        // Write-only values are null in the plan and only in the configuration: join the two for the handler.
-        let mut joined = planned.clone();
-        join_write_only(&R::object(), config, &mut joined);
-        Ok(Plan { object: decode(&joined, "plan")?, planned, prior })
+    /// `write_only`: the schema, where anything in it is write-only. Such values are null in the plan and only in
+    /// the configuration, so the two are joined for the handler.
+    pub(crate) fn decode(
+        write_only: Option<&ObjectSchema>,
+        config: &Value,
+        planned: Value,
+        prior: Value,
+    ) -> Result<Plan<R>> {
+        let object = match write_only {
+            None => decode(&planned, "plan")?,
+            Some(schema) => {
+                let mut joined = planned.clone();
+                join_write_only(schema, config, &mut joined);
+                decode(&joined, "plan")?
+            }
+        };
+        Ok(Plan { object, planned, prior })
     }
 
     /// Whether the value at the path differs from what is stored (or is unknown). In a create everything does.
@@ -161,9 +175,16 @@ impl<R> fmt::Debug for Stored<R> {
     }
 }
 
+/// Whether anything at any depth is write-only.
+pub(crate) fn has_write_only(object: &ObjectSchema) -> bool {
+    object.attributes.iter().any(|attribute| {
+        attribute.write_only
+            || matches!(&attribute.kind, AttributeKind::Nested(_, inner) if has_write_only(inner))
+    }) || object.blocks.iter().any(|block| has_write_only(&block.object))
+}
+
 /// Puts the configuration's write-only values where the plan has null.
-pub(crate) fn join_write_only(object: &crate::schema::ObjectSchema, config: &Value, planned: &mut Value) {
-    use crate::schema::{AttributeKind, BlockNesting, Nesting};
+fn join_write_only(object: &ObjectSchema, config: &Value, planned: &mut Value) {
     let (Value::Map(config), Value::Map(planned)) = (config, planned) else { return };
     for attribute in &object.attributes {
         let (Some(from), Some(to)) = (config.get(&attribute.name), planned.get_mut(&attribute.name)) else {
@@ -192,7 +213,7 @@ pub(crate) fn join_write_only(object: &crate::schema::ObjectSchema, config: &Val
     }
 }
 
-fn join_each(object: &crate::schema::ObjectSchema, from: &Value, to: &mut Value) {
+fn join_each(object: &ObjectSchema, from: &Value, to: &mut Value) {
     match (from, to) {
         (Value::List(from), Value::List(to)) => {
             from.iter().zip(to).for_each(|(from, to)| join_write_only(object, from, to));

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::Service;
 use super::convert::{decode, diagnostics, encode};
-use super::guard::{found, guarded, timed, told};
+use super::guard::{Kind, found, guarded, timed, told};
 use super::managed::limit;
+use super::{Service, text};
 use crate::error::{Error, ErrorExt, Result};
 use crate::plan;
 use crate::proto::tfplugin6 as pb;
@@ -24,7 +24,7 @@ impl Service {
         &self,
         rpc: pb::apply_resource_change::Request,
     ) -> pb::apply_resource_change::Response {
-        let span = self.span("ApplyResourceChange", &rpc.type_name);
+        let span = self.span("ApplyResourceChange", Kind::Resource, &rpc.type_name);
         let mut out = Diagnostics::new();
         let mut response = pb::apply_resource_change::Response::default();
         match timed(span, self.apply_inner(&rpc, &mut out)).await {
@@ -38,7 +38,7 @@ impl Service {
                 response.private = rpc.planned_private;
             }
         }
-        response.diagnostics = diagnostics(out);
+        response.diagnostics = diagnostics(&out);
         response
     }
 
@@ -115,6 +115,7 @@ impl Service {
                     return Applied { state: Value::Null, private: bytes::Bytes::new() };
                 }
                 crate::resource::forget_write_only(&info.schema, &mut state);
+                text::compose(&mut state);
                 plan::keep_spelling(&info.schema, planned, &mut state);
                 out.extend(state_problems(self, info, &state, request.subject()));
                 out.extend(plan::check_applied(&info.schema, planned, &state, &self.blame()));

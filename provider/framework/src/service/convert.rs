@@ -32,35 +32,21 @@ pub(super) fn encode(value: &Value, ty: &Type) -> Result<pb::DynamicValue> {
     Ok(pb::DynamicValue { msgpack: bytes.into(), json: bytes::Bytes::new() })
 }
 
-pub(super) fn diagnostics(diagnostics: Diagnostics) -> Vec<pb::Diagnostic> {
-    diagnostics.into_iter().map(diagnostic).collect()
+pub(super) fn diagnostics(diagnostics: &Diagnostics) -> Vec<pb::Diagnostic> {
+    diagnostics.iter().map(diagnostic).collect()
 }
 
 // Whatever is told passes the mask: a library's error text may quote a secret.
-fn diagnostic(diagnostic: Diagnostic) -> pb::Diagnostic {
+fn diagnostic(diagnostic: &Diagnostic) -> pb::Diagnostic {
     let severity = match diagnostic.severity {
         Severity::Error => pb::diagnostic::Severity::Error,
         Severity::Warning => pb::diagnostic::Severity::Warning,
     };
     pb::Diagnostic {
         severity: severity as i32,
-        summary: masked(&capitalised(diagnostic.summary)).into_owned(),
-        detail: masked(&capitalised(diagnostic.detail)).into_owned(),
+        summary: masked(&diagnostic.summary).into_owned(),
+        detail: masked(&diagnostic.detail).into_owned(),
         attribute: diagnostic.path.as_ref().and_then(path),
-    }
-}
-
-fn capitalised(text: String) -> String {
-    let mut chars = text.chars();
-    match chars.next() {
-        // A name with an underscore or dot is spelled as it is.
-        Some(first)
-            if first.is_lowercase()
-                && !text.split(' ').next().is_some_and(|word| word.contains(['_', '.', ':', '/'])) =>
-        {
-            first.to_uppercase().chain(chars).collect()
-        }
-        _ => text,
     }
 }
 

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::convert::{decode, diagnostics, encode};
-use super::guard::{found, guarded, guarded_now, timed, told};
+use super::guard::{Kind, found, guarded, guarded_now, timed, told};
 use super::managed::allowed;
-use super::{Configured, Service};
+use super::{Configured, Service, text};
 use crate::error::ErrorExt;
 use crate::plan;
 use crate::proto::tfplugin6 as pb;
@@ -19,7 +19,7 @@ impl Service {
     ) -> pb::validate_provider_config::Response {
         let mut out = Diagnostics::new();
         let subject = self.table.provider.name;
-        timed(self.span("ValidateProviderConfig", subject), async {
+        timed(self.span("ValidateProviderConfig", Kind::Provider, subject), async {
             let config = decode(rpc.config.as_ref(), &self.table.config_type, "provider block");
             let Some(config) = told(config, &mut out) else { return };
             guarded_now(subject, &mut out, |out| {
@@ -32,7 +32,7 @@ impl Service {
             .await;
         })
         .await;
-        pb::validate_provider_config::Response { diagnostics: diagnostics(out) }
+        pb::validate_provider_config::Response { diagnostics: diagnostics(&out) }
     }
 
     pub(super) async fn configure(
@@ -41,7 +41,7 @@ impl Service {
     ) -> pb::configure_provider::Response {
         let mut out = Diagnostics::new();
         let subject = self.table.provider.name;
-        timed(self.span("ConfigureProvider", subject), async {
+        timed(self.span("ConfigureProvider", Kind::Provider, subject), async {
             let config = decode(rpc.config.as_ref(), &self.table.config_type, "provider block");
             let Some(config) = told(config, &mut out) else { return };
             let mut request = self.request(subject);
@@ -60,7 +60,7 @@ impl Service {
             };
         })
         .await;
-        pb::configure_provider::Response { diagnostics: diagnostics(out) }
+        pb::configure_provider::Response { diagnostics: diagnostics(&out) }
     }
 
     pub(super) async fn validate_data_source(
@@ -68,7 +68,7 @@ impl Service {
         rpc: pb::validate_data_resource_config::Request,
     ) -> pb::validate_data_resource_config::Response {
         let mut out = Diagnostics::new();
-        timed(self.span("ValidateDataResourceConfig", &rpc.type_name), async {
+        timed(self.span("ValidateDataResourceConfig", Kind::DataSource, &rpc.type_name), async {
             let Some(entry) = found(self.table.data_source(&rpc.type_name), &mut out) else { return };
             let (info, ty) = entry.info();
             let Some(config) = told(decode(rpc.config.as_ref(), ty, "configuration"), &mut out) else {
@@ -83,7 +83,7 @@ impl Service {
             .await;
         })
         .await;
-        pb::validate_data_resource_config::Response { diagnostics: diagnostics(out) }
+        pb::validate_data_resource_config::Response { diagnostics: diagnostics(&out) }
     }
 
     pub(super) async fn read_data(
@@ -91,9 +91,9 @@ impl Service {
         rpc: pb::read_data_source::Request,
     ) -> pb::read_data_source::Response {
         let mut out = Diagnostics::new();
-        let span = self.span("ReadDataSource", &rpc.type_name);
+        let span = self.span("ReadDataSource", Kind::DataSource, &rpc.type_name);
         let state = timed(span, self.read_data_inner(&rpc, &mut out)).await;
-        pb::read_data_source::Response { state, diagnostics: diagnostics(out), deferred: None }
+        pb::read_data_source::Response { state, diagnostics: diagnostics(&out), deferred: None }
     }
 
     async fn read_data_inner(
@@ -112,6 +112,7 @@ impl Service {
         let outcome = guarded(&request, entry.handler.read(&request, config.clone())).await;
         out.extend(request.take_diagnostics());
         let mut state = told(outcome.context(format!("Cannot read the data source {}", rpc.type_name)), out)?;
+        text::compose(&mut state);
         plan::keep_spelling(&info.schema, &config, &mut state);
         let blame = self.blame();
         out.extend(plan::check_type(&info.schema, &state, &blame));

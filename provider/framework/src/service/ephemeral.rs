@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::Service;
 use super::convert::{decode, diagnostics, encode};
 use super::data::read_limit;
-use super::guard::{found, guarded, guarded_now, timed, told};
+use super::guard::{Kind, found, guarded, guarded_now, timed, told};
 use super::managed::allowed;
+use super::{Service, text};
 use crate::error::ErrorExt;
 use crate::plan;
 use crate::proto::tfplugin6 as pb;
@@ -20,7 +20,7 @@ impl Service {
         rpc: pb::validate_ephemeral_resource_config::Request,
     ) -> pb::validate_ephemeral_resource_config::Response {
         let mut out = Diagnostics::new();
-        timed(self.span("ValidateEphemeralResourceConfig", &rpc.type_name), async {
+        timed(self.span("ValidateEphemeralResourceConfig", Kind::Ephemeral, &rpc.type_name), async {
             let Some(entry) = found(self.table.ephemeral(&rpc.type_name), &mut out) else { return };
             let (info, ty) = entry.info();
             let Some(config) = told(decode(rpc.config.as_ref(), ty, "configuration"), &mut out) else {
@@ -35,7 +35,7 @@ impl Service {
             .await;
         })
         .await;
-        pb::validate_ephemeral_resource_config::Response { diagnostics: diagnostics(out) }
+        pb::validate_ephemeral_resource_config::Response { diagnostics: diagnostics(&out) }
     }
 
     pub(super) async fn open(
@@ -43,9 +43,9 @@ impl Service {
         rpc: pb::open_ephemeral_resource::Request,
     ) -> pb::open_ephemeral_resource::Response {
         let mut out = Diagnostics::new();
-        let span = self.span("OpenEphemeralResource", &rpc.type_name);
+        let span = self.span("OpenEphemeralResource", Kind::Ephemeral, &rpc.type_name);
         let mut response = timed(span, self.open_inner(&rpc, &mut out)).await.unwrap_or_default();
-        response.diagnostics = diagnostics(out);
+        response.diagnostics = diagnostics(&out);
         response
     }
 
@@ -62,6 +62,7 @@ impl Service {
         let outcome = guarded(&request, entry.handler.open(&request, config.clone())).await;
         out.extend(request.take_diagnostics());
         let (mut result, renew_at) = told(outcome.context(format!("Cannot open {}", rpc.type_name)), out)?;
+        text::compose(&mut result);
         plan::keep_spelling(&info.schema, &config, &mut result);
         let blame = self.blame();
         out.extend(plan::check_type(&info.schema, &result, &blame));
@@ -83,7 +84,7 @@ impl Service {
         rpc: pb::renew_ephemeral_resource::Request,
     ) -> pb::renew_ephemeral_resource::Response {
         let mut out = Diagnostics::new();
-        let span = self.span("RenewEphemeralResource", &rpc.type_name);
+        let span = self.span("RenewEphemeralResource", Kind::Ephemeral, &rpc.type_name);
         let renewed = timed(span, async {
             let entry = found(self.table.ephemeral(&rpc.type_name), &mut out)?;
             let limit = read_limit(&entry.info().0, &Value::Null);
@@ -101,7 +102,7 @@ impl Service {
             None => (None, rpc.private),
         };
         pb::renew_ephemeral_resource::Response {
-            diagnostics: diagnostics(out),
+            diagnostics: diagnostics(&out),
             renew_at: next.map(timestamp),
             private,
         }
@@ -112,7 +113,7 @@ impl Service {
         rpc: pb::close_ephemeral_resource::Request,
     ) -> pb::close_ephemeral_resource::Response {
         let mut out = Diagnostics::new();
-        let span = self.span("CloseEphemeralResource", &rpc.type_name);
+        let span = self.span("CloseEphemeralResource", Kind::Ephemeral, &rpc.type_name);
         timed(span, async {
             let entry = found(self.table.ephemeral(&rpc.type_name), &mut out)?;
             let limit = read_limit(&entry.info().0, &Value::Null);
@@ -124,7 +125,7 @@ impl Service {
             told(outcome.context(format!("Cannot close {}", rpc.type_name)), &mut out)
         })
         .await;
-        pb::close_ephemeral_resource::Response { diagnostics: diagnostics(out) }
+        pb::close_ephemeral_resource::Response { diagnostics: diagnostics(&out) }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::Service;
 use super::convert::decode;
-use super::guard::timed;
+use super::guard::{Kind, timed};
 use crate::function::{Arguments, Function, FunctionError};
 use crate::log::{catch_panic, masked};
 use crate::proto::tfplugin6 as pb;
@@ -10,7 +10,7 @@ use crate::schema::{Value, msgpack};
 
 impl Service {
     pub(super) async fn call(&self, rpc: pb::call_function::Request) -> pb::call_function::Response {
-        let outcome = timed(self.span("CallFunction", &rpc.name), async {
+        let outcome = timed(self.span("CallFunction", Kind::Function, &rpc.name), async {
             match catch_panic(async { self.call_inner(&rpc) }).await {
                 Ok(outcome) => outcome,
                 Err(panic) => Err(FunctionError::new(

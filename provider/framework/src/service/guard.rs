@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
-use tracing::{Instrument as _, Span, debug, debug_span};
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span, debug, error_span};
 
 use super::Service;
 use crate::error::{Error, Result};
-use crate::log::catch_panic;
+use crate::log::{catch_panic, keys};
 use crate::private::Private;
 use crate::request::{ClientCapabilities, Request};
 use crate::schema::{Diagnostic, Diagnostics};
@@ -31,16 +32,38 @@ impl Service {
         request
     }
 
-    /// A span for everything that one RPC does.
-    pub(super) fn span(&self, rpc: &'static str, subject: &str) -> Span {
-        debug_span!(
+    /// A span for everything that one RPC does. It exists whenever anything is logged, so that a handler's own
+    /// lines carry its fields at every level.
+    pub(super) fn span(&self, rpc: &'static str, kind: Kind, name: &str) -> Span {
+        let span = error_span!(
             "rpc",
-            tf_rpc = rpc,
-            tf_req_id = NEXT_REQUEST.fetch_add(1, Ordering::Relaxed),
-            tf_provider_addr = %self.table.address,
-            tf_resource_type = subject
-        )
+            { keys::RPC } = rpc,
+            { keys::REQUEST_ID } = NEXT_REQUEST.fetch_add(1, Ordering::Relaxed),
+            { keys::PROVIDER_ADDRESS } = %self.table.address,
+            { keys::RESOURCE_TYPE } = Empty,
+            { keys::DATA_SOURCE_TYPE } = Empty,
+            { keys::EPHEMERAL_RESOURCE_TYPE } = Empty,
+            { keys::FUNCTION } = Empty,
+        );
+        match kind {
+            Kind::Provider => &span,
+            Kind::Resource => span.record(keys::RESOURCE_TYPE, name),
+            Kind::DataSource => span.record(keys::DATA_SOURCE_TYPE, name),
+            Kind::Ephemeral => span.record(keys::EPHEMERAL_RESOURCE_TYPE, name),
+            Kind::Function => span.record(keys::FUNCTION, name),
+        };
+        span
     }
+}
+
+/// What an RPC is about.
+#[derive(Clone, Copy)]
+pub(super) enum Kind {
+    Provider,
+    Resource,
+    DataSource,
+    Ephemeral,
+    Function,
 }
 
 /// Runs a handler: a panic becomes an error that names the subject, and an interrupt or deadline ends it, at
@@ -87,7 +110,7 @@ pub(super) async fn timed<T>(span: Span, work: impl Future<Output = T>) -> T {
     async {
         let started = Instant::now();
         let done = work.await;
-        debug!(tf_req_duration_ms = started.elapsed().as_millis() as u64, "RPC done.");
+        debug!({ keys::REQUEST_DURATION_MS } = started.elapsed().as_millis() as u64, "RPC done.");
         done
     }
     .instrument(span)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Service;
 use super::convert::{diagnostics, encode};
-use super::guard::{found, guarded, timed, told};
+use super::guard::{Kind, found, guarded, timed, told};
 use crate::error::{Error, ErrorExt};
 use crate::private::Private;
 use crate::proto::tfplugin6 as pb;
@@ -16,12 +16,12 @@ impl Service {
         &self,
         rpc: pb::import_resource_state::Request,
     ) -> pb::import_resource_state::Response {
-        let span = self.span("ImportResourceState", &rpc.type_name);
+        let span = self.span("ImportResourceState", Kind::Resource, &rpc.type_name);
         let mut out = Diagnostics::new();
         let imported = timed(span, self.import_inner(&rpc, &mut out)).await;
         pb::import_resource_state::Response {
             imported_resources: imported.into_iter().collect(),
-            diagnostics: diagnostics(out),
+            diagnostics: diagnostics(&out),
             deferred: None,
         }
     }
@@ -64,14 +64,14 @@ impl Service {
         &self,
         rpc: pb::move_resource_state::Request,
     ) -> pb::move_resource_state::Response {
-        let span = self.span("MoveResourceState", &rpc.target_type_name);
+        let span = self.span("MoveResourceState", Kind::Resource, &rpc.target_type_name);
         let mut out = Diagnostics::new();
         let moved = timed(span, self.take_over_inner(&rpc, &mut out)).await;
         let (target_state, target_private) = moved.unwrap_or_default();
         pb::move_resource_state::Response {
             target_state,
             target_private,
-            diagnostics: diagnostics(out),
+            diagnostics: diagnostics(&out),
             target_identity: None,
         }
     }

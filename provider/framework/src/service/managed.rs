@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::convert::{decode, diagnostics, encode};
-use super::guard::{found, guarded, guarded_now, timed, told};
-use super::{Service, apply};
+use super::guard::{Kind, found, guarded, guarded_now, timed, told};
+use super::{Service, apply, text};
 use crate::error::{Error, ErrorExt, Result};
 use crate::plan;
 use crate::proto::tfplugin6 as pb;
@@ -17,7 +17,7 @@ impl Service {
         &self,
         rpc: pb::validate_resource_config::Request,
     ) -> pb::validate_resource_config::Response {
-        let span = self.span("ValidateResourceConfig", &rpc.type_name);
+        let span = self.span("ValidateResourceConfig", Kind::Resource, &rpc.type_name);
         let mut out = Diagnostics::new();
         timed(span, async {
             let Some(entry) = found(self.table.resource(&rpc.type_name), &mut out) else { return };
@@ -35,14 +35,14 @@ impl Service {
             .await;
         })
         .await;
-        pb::validate_resource_config::Response { diagnostics: diagnostics(out) }
+        pb::validate_resource_config::Response { diagnostics: diagnostics(&out) }
     }
 
     pub(super) async fn upgrade(
         &self,
         rpc: pb::upgrade_resource_state::Request,
     ) -> pb::upgrade_resource_state::Response {
-        let span = self.span("UpgradeResourceState", &rpc.type_name);
+        let span = self.span("UpgradeResourceState", Kind::Resource, &rpc.type_name);
         let mut out = Diagnostics::new();
         let upgraded_state = timed(span, async {
             let entry = found(self.table.resource(&rpc.type_name), &mut out)?;
@@ -59,11 +59,11 @@ impl Service {
             if out.has_errors() { None } else { told(encode(&state, ty), &mut out) }
         })
         .await;
-        pb::upgrade_resource_state::Response { upgraded_state, diagnostics: diagnostics(out) }
+        pb::upgrade_resource_state::Response { upgraded_state, diagnostics: diagnostics(&out) }
     }
 
     pub(super) async fn read(&self, rpc: pb::read_resource::Request) -> pb::read_resource::Response {
-        let span = self.span("ReadResource", &rpc.type_name);
+        let span = self.span("ReadResource", Kind::Resource, &rpc.type_name);
         let mut out = Diagnostics::new();
         let mut response = timed(span, self.read_inner(&rpc, &mut out)).await.unwrap_or_default();
         if out.has_errors() {
@@ -71,7 +71,7 @@ impl Service {
             response.new_state = rpc.current_state;
             response.private = rpc.private;
         }
-        response.diagnostics = diagnostics(out);
+        response.diagnostics = diagnostics(&out);
         response
     }
 
@@ -100,6 +100,7 @@ impl Service {
             ReadValue::Unchanged => current,
             ReadValue::Found(mut new) => {
                 crate::resource::forget_write_only(&info.schema, &mut new);
+                text::compose(&mut new);
                 plan::keep_spelling(&info.schema, &current, &mut new);
                 out.extend(apply::state_problems(self, info, &new, &rpc.type_name));
                 new

@@ -16,6 +16,7 @@ mod managed;
 mod plan;
 mod schema;
 mod table;
+mod text;
 
 use std::any::Any;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Service;
 use super::convert::{decode, diagnostics, encode, path};
-use super::guard::{found, guarded, timed, told};
+use super::guard::{Kind, found, guarded, timed, told};
 use crate::error::ErrorExt;
 use crate::plan::{self, PlanInput};
 use crate::proto::tfplugin6 as pb;
@@ -17,14 +17,14 @@ impl Service {
         &self,
         rpc: pb::plan_resource_change::Request,
     ) -> pb::plan_resource_change::Response {
-        let span = self.span("PlanResourceChange", &rpc.type_name);
+        let span = self.span("PlanResourceChange", Kind::Resource, &rpc.type_name);
         let mut out = Diagnostics::new();
         let mut response = timed(span, self.plan_inner(&rpc, &mut out)).await.unwrap_or_default();
         if out.has_errors() && response.planned_state.is_none() {
             // Core wants some state even beside an error.
             response.planned_state = rpc.proposed_new_state;
         }
-        response.diagnostics = diagnostics(out);
+        response.diagnostics = diagnostics(&out);
         response
     }
 

@@ -207,7 +207,7 @@ impl Table {
             data_source_schemas,
             ephemeral_resource_schemas,
             functions: self.function_schemas(),
-            diagnostics: super::convert::diagnostics(findings),
+            diagnostics: super::convert::diagnostics(&findings),
             server_capabilities: Some(self.capabilities()),
             ..Default::default()
         }

@@ -26,6 +26,8 @@ impl Check<'_> {
                 }
                 if *nesting == Nesting::Set {
                     self.set_elements(object);
+                } else if *nesting != Nesting::Single && object.ty().has_dynamic() {
+                    self.add(MIXED);
                 }
                 self.object(object);
             }
@@ -35,6 +37,8 @@ impl Check<'_> {
     fn plain(&mut self, ty: &Type) {
         if has_set_of_dynamic(ty) {
             self.add("a set cannot contain dynamic values, whose types may differ: use a list or map.");
+        } else if has_mixed_elements(ty) {
+            self.add(MIXED);
         }
     }
 
@@ -146,6 +150,21 @@ fn has_set_of_dynamic(ty: &Type) -> bool {
         Type::List(element) | Type::Map(element) => has_set_of_dynamic(element),
         Type::Tuple(elements) => elements.iter().any(has_set_of_dynamic),
         Type::Object(object) => object.attributes.values().any(has_set_of_dynamic),
+    }
+}
+
+const MIXED: &str = "elements of one collection have one type, and with a dynamic value inside they might not, \
+                     which ends Terraform with a panic: make the whole attribute dynamic, or give the value a type.";
+
+/// Whether elements of a list or map could differ in type, because something dynamic is inside them. A list or
+/// map of dynamic values itself is judged value by value.
+fn has_mixed_elements(ty: &Type) -> bool {
+    match ty {
+        Type::Bool | Type::Number | Type::String | Type::Dynamic => false,
+        Type::List(element) | Type::Map(element) => **element != Type::Dynamic && element.has_dynamic(),
+        Type::Set(element) => has_mixed_elements(element),
+        Type::Tuple(elements) => elements.iter().any(has_mixed_elements),
+        Type::Object(object) => object.attributes.values().any(has_mixed_elements),
     }
 }
 

@@ -112,7 +112,6 @@ fn sets_contain_nothing_dynamic_and_nothing_write_only() {
     refused(&nested(Nesting::Set, dynamic()), "cannot contain dynamic");
     refused(&nested(Nesting::Set, hidden()), "cannot contain write-only");
     refused(&nested(Nesting::Set, nested(Nesting::Single, hidden())), "cannot contain write-only");
-    accepted(&nested(Nesting::List, dynamic()));
     accepted(&nested(Nesting::Map, hidden()));
     let block = |inner| object([]).block(NestedBlock::new("a", BlockNesting::Set, inner));
     refused(&block(dynamic()), "cannot contain dynamic");
@@ -231,4 +230,19 @@ fn a_resumable_resource_has_something_that_can_be_unfinished() {
     refused_as(&object([text("a")]), resumable, "needs a computed attribute");
     refused_as(&object([text("a").default_value("x")]), resumable, "needs a computed attribute");
     assert!(check_schema(&object([text("a").computed()]), resumable).is_empty());
+}
+
+#[test]
+fn elements_of_one_collection_have_one_type() {
+    let mixed = Type::list(Type::object([("any", Type::Dynamic)]));
+    refused(
+        &object([Attribute::plain("a", mixed).describe("Any.")]),
+        "elements of one collection have one type",
+    );
+    let any = object([Attribute::plain("any", Type::Dynamic).describe("Any.")]);
+    let nested = |nesting| object([Attribute::nested("a", nesting, any.clone()).describe("Any.")]);
+    refused(&nested(Nesting::List), "elements of one collection have one type");
+    refused(&nested(Nesting::Map), "elements of one collection have one type");
+    accepted(&nested(Nesting::Single));
+    accepted(&object([Attribute::plain("a", Type::list(Type::Dynamic)).describe("Any.")]));
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Field, Member, Plain};
+use super::Field;
 use crate::{Presence, Shape, Value, ValueError};
 
 /// A value that the provider computes. In an update it keeps its prior value unless the attribute says what
@@ -42,6 +42,14 @@ impl<T> Computed<T> {
     /// The value, or another.
     pub fn unwrap_or(self, other: T) -> T {
         self.0.unwrap_or(other)
+    }
+
+    /// The value, or the default of its type.
+    pub fn unwrap_or_default(self) -> T
+    where
+        T: Default,
+    {
+        self.0.unwrap_or_default()
     }
 
     /// The value, or what the function makes.
@@ -105,13 +113,5 @@ impl<T: Field> Field for Computed<T> {
 
     fn write(state: &T::State) -> Value {
         T::write(state)
-    }
-}
-
-/// Completing a plan: what of a computed value is known already.
-impl<T: Plain> Computed<T> {
-    /// The value as it goes into a state, if it is there.
-    pub fn to_state(&self) -> Option<<Self as Member>::State> {
-        self.0.clone()
     }
 }

@@ -111,7 +111,7 @@ impl FromStr for Size {
 /// The largest binary unit that divides it.
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let binary = UNITS[..5].iter().find(|(_, bytes)| self.0 != 0 && self.0 % bytes == 0);
+        let binary = UNITS[..5].iter().find(|(_, bytes)| self.0 != 0 && self.0.is_multiple_of(*bytes));
         match binary {
             Some((unit, bytes)) => write!(f, "{}{unit}", self.0 / bytes),
             None => write!(f, "{}B", self.0),

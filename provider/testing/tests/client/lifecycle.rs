@@ -229,7 +229,7 @@ async fn what_a_module_says_reaches_the_handlers() -> Result<(), Failure> {
     let client = acme().await?.provider_meta(json!({"team": "red"}));
     let shelf = client.resource("acme_shelf").apply(json!({"name": "a"})).await?;
     assert_eq!(shelf.warnings.len(), 1);
-    assert_eq!(shelf.warnings[0].detail, "Red");
+    assert_eq!(shelf.warnings[0].detail, "red");
     coverage!("ApplyResourceChange", "provider meta and warnings");
     Ok(())
 }
