@@ -253,3 +253,55 @@ impl<T, E: Into<Error>> ErrorExt<T> for Result<T, E> {
         self.map_err(|error| error.into().next(next))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn io() -> std::io::Error {
+        std::io::Error::other("the disk is gone")
+    }
+
+    #[test]
+    fn a_diagnostic_says_what_where_why_and_what_next_once_each() {
+        let error = Error::invalid("the port is taken")
+            .because(io())
+            .at(Path::attribute("port"))
+            .next("Choose another port.")
+            .id("port-taken")
+            .context("starting the listener")
+            .context("cannot create acme_edge");
+        let told = error.diagnostic();
+        assert_eq!(told.summary, "Cannot create acme_edge");
+        assert_eq!(
+            told.detail,
+            "Starting the listener:\nthe port is taken\nCaused by: the disk is gone\n\
+             What to do next: Choose another port.\n(port-taken)"
+        );
+        assert_eq!(told.path, Some(Path::attribute("port")));
+    }
+
+    #[test]
+    fn any_error_converts_and_is_not_told_twice() {
+        let failed = || -> Result<()> {
+            Err(io()).context("reading the table")?;
+            Ok(())
+        };
+        let error = failed().unwrap_err();
+        assert_eq!(error.class(), Class::Permanent);
+        assert_eq!(error.diagnostic().detail, "The disk is gone");
+        assert_eq!(error.to_string(), "reading the table: the disk is gone");
+    }
+
+    #[test]
+    fn wrapping_keeps_the_class() {
+        let error = Error::throttle("slow down", None).context("listing zones").context("planning");
+        assert_eq!(error.class(), Class::Throttle(None));
+        assert!(error.class().is_retryable());
+    }
+
+    #[test]
+    fn a_bug_is_said_to_be_one() {
+        assert!(Error::bug("an impossible state").diagnostic().detail.contains("bug in the provider"));
+    }
+}
