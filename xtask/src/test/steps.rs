@@ -14,8 +14,9 @@ const BUILD_LIMIT: Duration = Duration::from_secs(30 * 60);
 /// Everything with the real command lines.
 const TEST_LIMIT: Duration = Duration::from_secs(45 * 60);
 
-/// Crates whose tests or build need the real command lines.
-const ACCEPTANCE: &[&str] = &["acceptance-tests", "terraform-provider-corner"];
+/// Crates whose tests need the real command lines, or that only a bench runs.
+const ACCEPTANCE: &[&str] =
+    &["acceptance-tests", "terraform-provider-corner", "terraform-provider-first", "tfplugin-bench"];
 
 /// What earlier steps leave for later ones.
 pub(super) struct Session<'a> {

@@ -49,6 +49,12 @@ const ARROWS: &[Arrow] = &[
         reason: "a provider as anyone would write it: no test code inside",
     },
     Arrow {
+        from: "terraform-provider-first",
+        to: &["tfplugin-framework", "tfplugin-docs"],
+        tests: &["tfplugin-testing"],
+        reason: "the provider of the guide: what the guide does not name is not used",
+    },
+    Arrow {
         from: "acceptance-tests",
         to: &[
             "tfplugin-testing",
