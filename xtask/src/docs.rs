@@ -15,9 +15,6 @@ pub(crate) enum Mode {
     Check,
 }
 
-/// While true, a generator that is not in the tree yet is passed over. To be false before the first release.
-const GENERATORS_MAY_BE_ABSENT: bool = true;
-
 /// Compiles first, so it gets a build's time.
 const LIMIT: Duration = Duration::from_secs(20 * 60);
 
@@ -28,8 +25,6 @@ struct Generator {
     args: &'static [&'static str],
     /// What it writes, for messages.
     pages: &'static str,
-    /// A file that is there once the generator works; none where that shows by its pages alone.
-    source: Option<&'static str>,
 }
 
 const GENERATORS: &[Generator] = &[
@@ -38,25 +33,19 @@ const GENERATORS: &[Generator] = &[
         binary: "terraform-provider-corner",
         args: &["docs", "--out", "acceptance-tests/corner/docs"],
         pages: "acceptance-tests/corner/docs",
-        source: None,
     },
     Generator {
         package: "acceptance-tests",
         binary: "coverage",
         args: &[],
         pages: "docs/framework/coverage.md",
-        source: Some("acceptance-tests/src/bin/coverage.rs"),
     },
 ];
 
 /// Runs every generator and returns one line about them.
 pub(crate) fn run(workspace: &Workspace, mode: Mode) -> Outcome<String> {
-    let (mut done, mut absent, mut failures) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut done, mut failures) = (Vec::new(), Vec::new());
     for generator in GENERATORS {
-        if GENERATORS_MAY_BE_ABSENT && is_absent(workspace, generator, mode) {
-            absent.push(generator.pages);
-            continue;
-        }
         match generate(workspace, generator, mode) {
             Ok(()) => done.push(generator.pages),
             Err(failure) => failures.push(failure.to_string()),
@@ -70,18 +59,7 @@ pub(crate) fn run(workspace: &Workspace, mode: Mode) -> Outcome<String> {
         });
     }
     let verb = if mode == Mode::Check { "fresh" } else { "written" };
-    let mut summary = format!("{verb}: {}", list(&done));
-    if !absent.is_empty() {
-        summary.push_str(&format!("; not there yet: {}", list(&absent)));
-    }
-    Ok(summary)
-}
-
-fn is_absent(workspace: &Workspace, generator: &Generator, mode: Mode) -> bool {
-    match generator.source {
-        Some(source) => !workspace.root().join(source).exists(),
-        None => mode == Mode::Check && !workspace.root().join(generator.pages).exists(),
-    }
+    Ok(format!("{verb}: {}", done.join(", ")))
 }
 
 fn generate(workspace: &Workspace, generator: &Generator, mode: Mode) -> Outcome {
@@ -93,8 +71,4 @@ fn generate(workspace: &Workspace, generator: &Generator, mode: Mode) -> Outcome
     // The table of behaviours is made from what the last test run proved.
     let run = run.env("TFPLUGIN_COVERAGE_DIR", workspace.coverage_dir());
     run.limit(LIMIT).show(|_| {})
-}
-
-fn list(names: &[&str]) -> String {
-    if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
 }

@@ -108,6 +108,12 @@ pub(super) fn tools(session: &mut Session<'_>) -> Outcome<End> {
 }
 
 pub(super) fn tests(session: &mut Session<'_>) -> Outcome<End> {
+    // What an earlier run proved says nothing about this one.
+    let notes = session.workspace.coverage_dir();
+    if notes.exists() {
+        std::fs::remove_dir_all(&notes)
+            .map_err(|error| Failure::new(format!("cannot empty {}: {error}", notes.display())))?;
+    }
     session.cargo_test_with_tools(&[
         "test",
         "--no-fail-fast",

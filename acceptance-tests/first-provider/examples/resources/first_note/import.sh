@@ -1,0 +1,1 @@
+terraform import first_note.shopping shopping.txt
