@@ -12,6 +12,7 @@ pub mod field;
 pub mod json;
 pub mod msgpack;
 mod number;
+mod object;
 mod path;
 mod refinement;
 #[cfg(any(test, feature = "testing"))]
@@ -22,8 +23,8 @@ pub mod validate;
 mod value;
 
 pub use attribute::{
-    Attribute, AttributeChange, AttributeKind, BlockNesting, ChangesWith, NestedBlock, Nesting, ObjectSchema,
-    PlanModifier, Presence, Replace, Role, Shape,
+    Attribute, AttributeChange, AttributeKind, ChangesWith, Nesting, PlanModifier, Presence, Replace, Role,
+    Shape,
 };
 pub use check::{CheckKind, SchemaFinding, check_schema};
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
@@ -33,6 +34,7 @@ pub use field::{
     PlainSchema, Scalar, Schema, Secret, SecretRef, Size, Timeouts, Timestamp, TypedPath,
 };
 pub use number::{MAX_DIGITS, MAX_EXPONENT, Number, NumberError};
+pub use object::{BlockNesting, NestedBlock, ObjectSchema};
 pub use path::{Path, Step};
 pub use refinement::{Bound, Refinement};
 pub use types::{ObjectType, Type};
