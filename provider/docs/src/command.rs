@@ -12,7 +12,7 @@ const USAGE: &str = "usage: docs [--out DIR] [--examples DIR] [--check]
 
   --out DIR        where the pages are (docs)
   --examples DIR   where the examples are (the folder `examples` beside the pages)
-  --check          write nothing; fail if a page is stale";
+  --check          write nothing; fail if a page is stale, or an example missing or of nothing";
 
 /// Writes the pages of a provider, or checks them, as the arguments of the process say. A provider's `main` calls
 /// it when its first argument is `docs`:
@@ -27,7 +27,8 @@ const USAGE: &str = "usage: docs [--out DIR] [--examples DIR] [--check]
 /// # }
 /// ```
 ///
-/// Says on stderr what it did and found. Examples that are missing are warnings; everything else fails.
+/// Says on stderr what it did and found. Examples that are missing or of nothing are warnings while writing; everything else fails, and
+/// with `--check` they fail too.
 pub fn main<P: Provider>(address: &str) -> ExitCode {
     let arguments = std::env::args_os().skip(1);
     let command = match Command::parse(arguments) {
@@ -90,8 +91,10 @@ impl Command {
     fn run(&self, pages: &Pages) -> Outcome {
         let mut outcome = Outcome::default();
         for finding in pages.findings() {
-            outcome.failed |= finding.is_error();
-            let word = if finding.is_error() { "error" } else { "warning" };
+            // Whoever writes pages may still be at the examples; what is checked is to be published.
+            let error = finding.is_error() || self.check;
+            outcome.failed |= error;
+            let word = if error { "error" } else { "warning" };
             outcome.lines.push(format!("{word}: {finding}"));
         }
         let out = self.out.display();
@@ -173,19 +176,28 @@ mod tests {
     }
 
     #[test]
-    fn stale_pages_fail_the_check_and_missing_examples_only_warn() {
+    fn stale_pages_fail_the_check_and_so_do_missing_examples() {
         let dir = tempfile::tempdir().unwrap();
         let out = dir.path().join("docs").display().to_string();
         let outcome = run(dir.path(), "acme/acme", true);
         assert!(outcome.failed);
-        assert!(outcome.lines[0].starts_with("warning: index.md: missing example"), "{outcome:?}");
+        assert!(outcome.lines[0].starts_with("error: index.md: missing example"), "{outcome:?}");
         assert_eq!(outcome.lines[1], format!("stale: {out}/index.md: is missing"));
         assert!(!dir.path().join("docs").exists(), "a check writes nothing");
 
         let outcome = run(dir.path(), "acme/acme", false);
         assert!(!outcome.failed, "{outcome:?}");
+        assert!(outcome.lines[0].starts_with("warning: index.md: missing example"), "{outcome:?}");
         assert_eq!(outcome.lines[1], format!("docs: 1 pages written, 0 unchanged, 0 removed, in {out}"));
-        assert!(!run(dir.path(), "acme/acme", true).failed);
+        let outcome = run(dir.path(), "acme/acme", true);
+        assert!(outcome.failed && outcome.lines.len() == 2, "the example alone: {outcome:?}");
+
+        let examples = dir.path().join("examples/provider");
+        std::fs::create_dir_all(&examples).unwrap();
+        std::fs::write(examples.join("provider.tf"), "provider \"acme\" {}\n").unwrap();
+        assert!(!run(dir.path(), "acme/acme", false).failed);
+        let outcome = run(dir.path(), "acme/acme", true);
+        assert!(!outcome.failed, "{outcome:?}");
     }
 
     #[test]
