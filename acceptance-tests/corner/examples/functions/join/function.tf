@@ -1,0 +1,3 @@
+output "joined" {
+  value = provider::corner::join("-", "a", "b", "c") # a-b-c
+}

@@ -1,0 +1,3 @@
+output "known" {
+  value = provider::corner::known("now") # true
+}

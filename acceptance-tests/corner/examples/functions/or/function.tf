@@ -1,0 +1,3 @@
+output "value" {
+  value = provider::corner::or(null, "other") # other
+}

@@ -1,0 +1,3 @@
+output "survived" {
+  value = can(provider::corner::panics()) # false
+}

@@ -1,0 +1,3 @@
+output "same" {
+  value = provider::corner::same({ any = [1, "a"] })
+}

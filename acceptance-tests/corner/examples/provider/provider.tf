@@ -1,0 +1,11 @@
+terraform {
+  required_providers {
+    corner = {
+      source = "registry.terraform.io/streamverse/corner"
+    }
+  }
+}
+
+provider "corner" {
+  label = "whatever"
+}

@@ -1,0 +1,1 @@
+terraform import corner_blocks.example blocks-a2b3c4d5e6f7

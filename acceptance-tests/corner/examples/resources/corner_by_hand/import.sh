@@ -1,0 +1,1 @@
+terraform import corner_by_hand.example four

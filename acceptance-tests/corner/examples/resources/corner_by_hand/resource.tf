@@ -1,0 +1,3 @@
+resource "corner_by_hand" "example" {
+  name = "four"
+}

@@ -1,0 +1,6 @@
+resource "corner_empty" "example" {
+  text   = "" # not null
+  list   = []
+  object = {}
+  gaps   = ["a", null, "c"]
+}

@@ -1,0 +1,4 @@
+resource "corner_lying" "example" {
+  about = "nothing"
+  name  = "as it is"
+}

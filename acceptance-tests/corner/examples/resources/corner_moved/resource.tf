@@ -1,0 +1,3 @@
+resource "corner_moved" "example" {
+  name = "was another type"
+}

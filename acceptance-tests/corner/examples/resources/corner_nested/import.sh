@@ -1,0 +1,1 @@
+terraform import corner_nested.example nested-a2b3c4d5e6f7

@@ -1,0 +1,3 @@
+resource "corner_panic" "example" {
+  in = "nowhere"
+}

@@ -1,0 +1,3 @@
+resource "corner_partial" "example" {
+  name = "made in two halves"
+}

@@ -1,0 +1,4 @@
+resource "corner_resumable" "example" {
+  name     = "continued by the next apply"
+  timeouts = { create = "30s" }
+}

@@ -1,0 +1,1 @@
+terraform import corner_secret.example secret-a2b3c4d5e6f7

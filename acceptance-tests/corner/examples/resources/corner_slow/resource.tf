@@ -1,0 +1,4 @@
+resource "corner_slow" "example" {
+  takes    = "500ms"
+  timeouts = { create = "30s" }
+}

@@ -1,0 +1,5 @@
+resource "corner_thing" "example" {
+  name   = "x"
+  size   = 3
+  labels = { owner = "ada" }
+}

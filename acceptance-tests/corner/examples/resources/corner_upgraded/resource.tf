@@ -1,0 +1,4 @@
+resource "corner_upgraded" "example" {
+  host = "cache.example"
+  port = 11211
+}

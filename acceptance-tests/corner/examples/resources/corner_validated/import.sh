@@ -1,0 +1,1 @@
+terraform import corner_validated.example validated-a2b3c4d5e6f7
