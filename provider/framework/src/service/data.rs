@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use super::convert::{decode, diagnostics, encode};
-use super::guard::{Kind, found, guarded, guarded_now, timed, told};
-use super::managed::allowed;
-use super::{Configured, Service, text};
+use super::convert::{decode, diagnostics};
+use super::guard::{Kind, found, guarded, timed, told};
+use super::{Configured, Service};
 use crate::error::ErrorExt;
 use crate::plan;
 use crate::proto::tfplugin6 as pb;
@@ -20,15 +19,17 @@ impl Service {
         let mut out = Diagnostics::new();
         let subject = self.table.provider.name;
         timed(self.span("ValidateProviderConfig", Kind::Provider, subject), async {
-            let config = decode(rpc.config.as_ref(), &self.table.config_type, "provider block");
-            let Some(config) = told(config, &mut out) else { return };
-            guarded_now(subject, &mut out, |out| {
-                let capabilities = plan::Capabilities { write_only_allowed: true };
-                out.extend(plan::validate(&self.table.provider.config, &config, &capabilities));
-                if !out.has_errors() {
-                    (self.table.provider.validate)(&config, out);
-                }
-            })
+            let schema = (&self.table.provider.config, &self.table.config_type);
+            // Nothing of a provider block is stored, so nothing in it is write-only.
+            let capabilities = ClientCapabilities::default();
+            Self::judge(
+                subject,
+                schema,
+                rpc.config.as_ref(),
+                capabilities,
+                &mut out,
+                self.table.provider.validate,
+            )
             .await;
         })
         .await;
@@ -71,16 +72,10 @@ impl Service {
         timed(self.span("ValidateDataResourceConfig", Kind::DataSource, &rpc.type_name), async {
             let Some(entry) = found(self.table.data_source(&rpc.type_name), &mut out) else { return };
             let (info, ty) = entry.info();
-            let Some(config) = told(decode(rpc.config.as_ref(), ty, "configuration"), &mut out) else {
-                return;
-            };
-            guarded_now(&rpc.type_name, &mut out, |out| {
-                out.extend(plan::validate(&info.schema, &config, &allowed(ClientCapabilities::default())));
-                if !out.has_errors() {
-                    entry.handler.validate(&config, out);
-                }
-            })
-            .await;
+            let schema = (&info.schema, ty);
+            let capabilities = ClientCapabilities::default();
+            let own = |config: &Value, out: &mut Diagnostics| entry.handler.validate(config, out);
+            Self::judge(&rpc.type_name, schema, rpc.config.as_ref(), capabilities, &mut out, own).await;
         })
         .await;
         pb::validate_data_resource_config::Response { diagnostics: diagnostics(&out) }
@@ -111,15 +106,8 @@ impl Service {
         let request = Arc::new(request);
         let outcome = guarded(&request, entry.handler.read(&request, config.clone())).await;
         out.extend(request.take_diagnostics());
-        let mut state = told(outcome.context(format!("Cannot read the data source {}", rpc.type_name)), out)?;
-        text::compose(&mut state);
-        plan::keep_spelling(&info.schema, &config, &mut state);
-        let blame = self.blame();
-        out.extend(plan::check_type(&info.schema, &state, &blame));
-        if !out.has_errors() {
-            out.extend(plan::check_configured_kept(&info.schema, &config, &state, &blame));
-        }
-        if out.has_errors() { None } else { told(encode(&state, ty), out) }
+        let state = told(outcome.context(format!("Cannot read the data source {}", rpc.type_name)), out)?;
+        self.settle((&info.schema, ty), &config, state, out)
     }
 }
 

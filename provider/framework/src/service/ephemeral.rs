@@ -3,11 +3,10 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::convert::{decode, diagnostics, encode};
+use super::convert::{decode, diagnostics};
 use super::data::read_limit;
-use super::guard::{Kind, found, guarded, guarded_now, timed, told};
-use super::managed::allowed;
-use super::{Service, text};
+use super::guard::{Kind, found, guarded, timed, told};
+use super::Service;
 use crate::error::ErrorExt;
 use crate::plan;
 use crate::proto::tfplugin6 as pb;
@@ -23,16 +22,10 @@ impl Service {
         timed(self.span("ValidateEphemeralResourceConfig", Kind::Ephemeral, &rpc.type_name), async {
             let Some(entry) = found(self.table.ephemeral(&rpc.type_name), &mut out) else { return };
             let (info, ty) = entry.info();
-            let Some(config) = told(decode(rpc.config.as_ref(), ty, "configuration"), &mut out) else {
-                return;
-            };
-            guarded_now(&rpc.type_name, &mut out, |out| {
-                out.extend(plan::validate(&info.schema, &config, &allowed(ClientCapabilities::default())));
-                if !out.has_errors() {
-                    entry.handler.validate(&config, out);
-                }
-            })
-            .await;
+            let schema = (&info.schema, ty);
+            let capabilities = ClientCapabilities::default();
+            let own = |config: &Value, out: &mut Diagnostics| entry.handler.validate(config, out);
+            Self::judge(&rpc.type_name, schema, rpc.config.as_ref(), capabilities, &mut out, own).await;
         })
         .await;
         pb::validate_ephemeral_resource_config::Response { diagnostics: diagnostics(&out) }
@@ -61,16 +54,9 @@ impl Service {
         let request = Arc::new(self.request(&rpc.type_name).until(Some(read_limit(info, &config))));
         let outcome = guarded(&request, entry.handler.open(&request, config.clone())).await;
         out.extend(request.take_diagnostics());
-        let (mut result, renew_at) = told(outcome.context(format!("Cannot open {}", rpc.type_name)), out)?;
-        text::compose(&mut result);
-        plan::keep_spelling(&info.schema, &config, &mut result);
-        let blame = self.blame();
-        out.extend(plan::check_type(&info.schema, &result, &blame));
-        if !out.has_errors() {
-            out.extend(plan::check_configured_kept(&info.schema, &config, &result, &blame));
-        }
+        let (result, renew_at) = told(outcome.context(format!("Cannot open {}", rpc.type_name)), out)?;
         // The private bytes go out even beside an error: what was opened must be closed.
-        let result = if out.has_errors() { None } else { told(encode(&result, ty), out) };
+        let result = self.settle((&info.schema, ty), &config, result, out);
         Some(pb::open_ephemeral_resource::Response {
             result,
             renew_at: renew_at.map(timestamp),

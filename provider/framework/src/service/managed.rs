@@ -22,17 +22,10 @@ impl Service {
         timed(span, async {
             let Some(entry) = found(self.table.resource(&rpc.type_name), &mut out) else { return };
             let (info, ty) = entry.info();
-            let Some(config) = told(decode(rpc.config.as_ref(), ty, "configuration"), &mut out) else {
-                return;
-            };
+            let schema = (&info.schema, ty);
             let capabilities = ClientCapabilities::from(rpc.client_capabilities);
-            guarded_now(&rpc.type_name, &mut out, |out| {
-                out.extend(plan::validate(&info.schema, &config, &allowed(capabilities)));
-                if !out.has_errors() {
-                    entry.handler.validate(&config, out);
-                }
-            })
-            .await;
+            let own = |config: &Value, out: &mut Diagnostics| entry.handler.validate(config, out);
+            Self::judge(&rpc.type_name, schema, rpc.config.as_ref(), capabilities, &mut out, own).await;
         })
         .await;
         pb::validate_resource_config::Response { diagnostics: diagnostics(&out) }
@@ -120,10 +113,6 @@ impl Service {
             None => Ok(Value::Null),
         }
     }
-}
-
-pub(super) fn allowed(capabilities: ClientCapabilities) -> plan::Capabilities {
-    plan::Capabilities { write_only_allowed: capabilities.write_only_attributes }
 }
 
 /// The operation's deadline: the configuration's, else the resource's.

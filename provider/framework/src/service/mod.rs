@@ -12,6 +12,7 @@ mod ephemeral;
 mod functions;
 mod guard;
 mod import;
+mod judge;
 mod managed;
 mod plan;
 mod schema;
