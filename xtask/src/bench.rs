@@ -35,6 +35,8 @@ pub(crate) enum Effort {
     Full,
     /// A third of them.
     Quick,
+    /// Every one, and what takes most of an hour besides.
+    Long,
 }
 
 impl Row {
@@ -61,7 +63,7 @@ impl Row {
     }
 }
 
-/// Runs one bench, prints its rows and writes them to a file if asked to: `[--quick] [--json FILE]`.
+/// Runs one bench, prints its rows and writes them to a file if asked to: `[--quick | --long] [--json FILE]`.
 pub(crate) fn run(workspace: &Workspace, name: &str, options: &[&str]) -> Outcome {
     let (effort, json) = parse(options)?;
     let rows = match name {
@@ -82,9 +84,10 @@ fn parse<'a>(options: &'a [&'a str]) -> Outcome<(Effort, Option<&'a Path>)> {
     match options {
         [] => Ok((Effort::Full, None)),
         ["--quick", rest @ ..] => Ok((Effort::Quick, parse(rest)?.1)),
+        ["--long", rest @ ..] => Ok((Effort::Long, parse(rest)?.1)),
         ["--json", file, rest @ ..] => Ok((parse(rest)?.0, Some(Path::new(file)))),
         [other, ..] => Err(Failure::new(format!("`{other}` is no option of a bench, or misses its value"))
-            .next("the options are --quick and --json FILE")),
+            .next("the options are --quick, --long and --json FILE")),
     }
 }
 

@@ -13,6 +13,7 @@ use crate::workspace::Workspace;
 const BUILD_LIMIT: Duration = Duration::from_secs(30 * 60);
 /// Everything, on a busy machine.
 const RUN_LIMIT: Duration = Duration::from_secs(60 * 60);
+const LONG_RUN_LIMIT: Duration = Duration::from_secs(6 * 60 * 60);
 
 /// Measures and returns the rows.
 pub(super) fn run(workspace: &Workspace, effort: Effort) -> Outcome<Vec<Row>> {
@@ -29,8 +30,10 @@ pub(super) fn run(workspace: &Workspace, effort: Effort) -> Outcome<Vec<Row>> {
     let mut run = crate::process::Run::new("framework-bench", driver)
         .args(["--out".into(), out.clone().into_os_string()])
         .limit(RUN_LIMIT);
-    if effort == Effort::Quick {
-        run = run.args(["--quick"]);
+    match effort {
+        Effort::Full => {}
+        Effort::Quick => run = run.args(["--quick"]),
+        Effort::Long => run = run.args(["--long"]).limit(LONG_RUN_LIMIT),
     }
     run.show(|_| {})?;
     let text = std::fs::read_to_string(&out).map_err(|error| Failure::io("read", &out, &error))?;

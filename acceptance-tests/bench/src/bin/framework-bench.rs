@@ -9,11 +9,12 @@ use tfplugin_bench::driver::{
     Outcome, Setup, collections, rebuild, scale, size, start, tell, watch::load_average,
 };
 
-const HELP: &str = "framework-bench [--quick] [--only PART] --out FILE";
+const HELP: &str = "framework-bench [--quick] [--long] [--only PART] --out FILE";
 
 #[derive(Default)]
 struct Options {
     quick: bool,
+    long: bool,
     only: Option<String>,
     out: Option<PathBuf>,
 }
@@ -34,6 +35,7 @@ fn options() -> Outcome<Options> {
     while let Some(word) = words.next() {
         match word.as_str() {
             "--quick" => options.quick = true,
+            "--long" => options.long = true,
             "--only" => options.only = words.next(),
             "--out" => options.out = words.next().map(PathBuf::from),
             other => return Err(format!("{other:?} is no option; {HELP}").into()),
@@ -44,7 +46,7 @@ fn options() -> Outcome<Options> {
 
 fn run(options: Options) -> Outcome<()> {
     let out = options.out.ok_or(HELP)?;
-    let setup = Setup::here(options.quick)?;
+    let setup = Setup::here(options.quick, options.long)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let wanted = |part: &str| options.only.as_deref().is_none_or(|only| only == part);
     let mut rows = vec![

@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
+use serde_json::Value;
+
 use super::Outcome;
-use super::watch::{Usage, Watch};
+use super::watch::{Usage, Watch, children_cpu};
 
 /// A module, and the provider that is overridden in it.
 pub struct Project {
@@ -19,6 +21,8 @@ pub struct Project {
 pub struct Run {
     /// From start to end.
     pub seconds: f64,
+    /// Processor time of Terraform and the provider together.
+    pub cpu_seconds: f64,
     /// What the provider's processes used.
     pub usage: Usage,
 }
@@ -71,6 +75,22 @@ impl Project {
         if code == 0 { Ok(run) } else { Err(format!("the apply ended with {code}").into()) }
     }
 
+    /// Puts another module in the place of this one.
+    pub fn write(&self, hcl: &str) -> Outcome<()> {
+        Ok(fs::write(self.dir.path().join("module").join("main.tf"), hcl)?)
+    }
+
+    /// The state after an apply.
+    pub fn state(&self) -> Outcome<Value> {
+        let text = fs::read(self.dir.path().join("module").join("terraform.tfstate"))?;
+        Ok(serde_json::from_slice(&text)?)
+    }
+
+    /// Puts another state in the place of this one.
+    pub fn write_state(&self, state: &Value) -> Outcome<()> {
+        Ok(fs::write(self.dir.path().join("module").join("terraform.tfstate"), state.to_string())?)
+    }
+
     /// Forgets everything that was applied.
     pub fn forget(&self) -> Outcome<()> {
         for file in ["terraform.tfstate", "terraform.tfstate.backup"] {
@@ -99,6 +119,7 @@ impl Project {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(fs::File::create(&errors)?);
+        let before = children_cpu();
         let started = Instant::now();
         let mut child = command.spawn().map_err(|error| format!("cannot start terraform: {error}"))?;
         let watch = Watch::children(child.id(), &self.program);
@@ -109,7 +130,7 @@ impl Project {
         if code != 0 && code != 2 {
             return Err(format!("terraform {arguments:?}:\n{}", fs::read_to_string(&errors)?).into());
         }
-        Ok((Run { seconds, usage }, code))
+        Ok((Run { seconds, cpu_seconds: children_cpu() - before, usage }, code))
     }
 }
 

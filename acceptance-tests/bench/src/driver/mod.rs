@@ -24,15 +24,17 @@ pub struct Setup {
     pub root: PathBuf,
     /// Fewer repetitions.
     pub quick: bool,
+    /// What takes an hour, too.
+    pub long: bool,
 }
 
 impl Setup {
     /// Of this process.
-    pub fn here(quick: bool) -> Outcome<Setup> {
+    pub fn here(quick: bool, long: bool) -> Outcome<Setup> {
         let driver = std::env::current_exe()?;
         let binaries = driver.parent().ok_or("the driver lies in no directory")?.to_owned();
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).ok_or("no checkout")?.to_owned();
-        Ok(Setup { binaries, root, quick })
+        Ok(Setup { binaries, root, quick, long })
     }
 
     /// A binary of ours.

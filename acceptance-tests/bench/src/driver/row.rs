@@ -33,6 +33,13 @@ impl Row {
         self
     }
 
+    /// The same, where there is one.
+    #[must_use]
+    pub fn goal_if(mut self, goal: Option<f64>) -> Row {
+        self.goal = goal;
+        self
+    }
+
     /// The spread, and whatever else a reader should know.
     #[must_use]
     pub fn note(mut self, note: impl Into<String>) -> Row {
@@ -62,6 +69,11 @@ impl Samples {
     pub fn push(&mut self, value: f64) {
         self.0.push(value);
         self.0.sort_by(f64::total_cmp);
+    }
+
+    /// Whether nothing was measured.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// The one in the middle; of none, zero.

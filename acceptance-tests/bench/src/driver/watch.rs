@@ -119,6 +119,15 @@ pub fn usage(pid: u32) -> Option<(f64, f64)> {
     Some(((user + system) / TICKS_PER_SECOND, kib * 1024.0 / 1e6))
 }
 
+/// Processor seconds of all children of this process that have ended, and of theirs.
+pub fn children_cpu() -> f64 {
+    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // Fields 16 and 17.
+    let fields = stat.rsplit_once(')').map(|(_, fields)| fields).unwrap_or_default();
+    let ticks = fields.split_whitespace().skip(13).take(2).filter_map(|field| field.parse::<f64>().ok());
+    ticks.sum::<f64>() / TICKS_PER_SECOND
+}
+
 /// How many processes want to run, on average over the last minute.
 pub fn load_average() -> f64 {
     let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
