@@ -19,10 +19,7 @@ fn a_create_that_saved_and_failed_is_tainted_and_replaced() {
             .covers("ApplyResourceChange", "partial state after a failed create is kept, tainted")
             .step(
                 Step::apply(r#"resource "corner_partial" "p" { name = "x" }"#)
-                    .before(|_| {
-                        store.put("partial", "fail");
-                        Ok(())
-                    })
+                    .before(store.puts("partial", "fail"))
                     .expect_apply_error(
                         "(?is)Cannot create corner_partial.*the second half failed.*Remove the cause",
                     )
@@ -31,10 +28,7 @@ fn a_create_that_saved_and_failed_is_tainted_and_replaced() {
             )
             .step(
                 Step::reapply()
-                    .before(|_| {
-                        store.remove("partial", "fail");
-                        Ok(())
-                    })
+                    .before(store.removes("partial", "fail"))
                     .plan(action(at, Action::Replace))
                     .state(not_tainted(at)),
             )
@@ -53,20 +47,14 @@ fn a_resumable_create_is_continued_in_place() {
             .covers("PlanResourceChange", "a pending create plans an update in place")
             .step(
                 Step::apply(r#"resource "corner_resumable" "r" { name = "x" }"#)
-                    .before(|_| {
-                        store.put("resumable", "fail");
-                        Ok(())
-                    })
+                    .before(store.puts("resumable", "fail"))
                     .expect_warning("(?s)did not finish.*the endpoint")
                     .expect_non_empty_plan("the endpoint is still to be made")
                     .state(not_tainted(at)),
             )
             .step(
                 Step::reapply()
-                    .before(|_| {
-                        store.remove("resumable", "fail");
-                        Ok(())
-                    })
+                    .before(store.removes("resumable", "fail"))
                     .plan(action(at, Action::Update))
                     .plan(unknown(at, "endpoint"))
                     .state(not_tainted(at)),
@@ -84,20 +72,14 @@ fn a_resumable_create_that_times_out_is_continued() {
             .covers("ApplyResourceChange", "a resumable create that times out is continued")
             .step(
                 Step::apply("resource \"corner_resumable\" \"r\" {\n  name = \"x\"\n  timeouts = { create = \"1s\" }\n}")
-                    .before(|_| {
-                        store.put("resumable", "hang");
-                        Ok(())
-                    })
+                    .before(store.puts("resumable", "hang"))
                     .expect_warning("(?s)did not finish.*not finished within 1s")
                     .expect_non_empty_plan("the endpoint is still to be made")
                     .state(not_tainted(at)),
             )
             .step(
                 Step::reapply()
-                    .before(|_| {
-                        store.remove("resumable", "hang");
-                        Ok(())
-                    })
+                    .before(store.removes("resumable", "hang"))
                     .plan(action(at, Action::Update)),
             )
             .run()
@@ -171,10 +153,7 @@ fn an_interrupted_resumable_create_is_continued() {
             .covers("StopProvider", "a resumable create that is interrupted is continued")
             .step(
                 Step::apply(r#"resource "corner_resumable" "r" { name = "x" }"#)
-                    .before(|_| {
-                        store.put("resumable", "hang");
-                        Ok(())
-                    })
+                    .before(store.puts("resumable", "hang"))
                     .interrupt(
                         Interrupt::when(When::FileExists(folder.join("made.json")))
                             .exits_within(Duration::from_secs(20)),
@@ -186,10 +165,7 @@ fn an_interrupted_resumable_create_is_continued() {
             )
             .step(
                 Step::reapply()
-                    .before(|_| {
-                        store.remove("resumable", "hang");
-                        Ok(())
-                    })
+                    .before(store.removes("resumable", "hang"))
                     .plan(action(at, Action::Update))
                     .state(not_tainted(at)),
             )

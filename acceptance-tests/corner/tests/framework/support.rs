@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use tfplugin_testing::cli::{Case, Checked, Cli, Failure, Report, with_each};
+use tfplugin_testing::cli::{Case, Checked, Cli, Context, Failure, Report, with_each};
 
 /// The source address of the provider.
 pub(crate) const ADDRESS: &str = terraform_provider_corner::ADDRESS;
@@ -58,6 +58,30 @@ impl Store {
     pub(crate) fn put(&self, kind: &str, id: &str) {
         std::fs::create_dir_all(self.path().join(kind)).expect("the store can be written");
         std::fs::write(self.object(kind, id), "{}").expect("the store can be written");
+    }
+
+    /// A hook that writes a file of a kind.
+    pub(crate) fn puts<'a>(
+        &'a self,
+        kind: &'a str,
+        id: &'a str,
+    ) -> impl FnOnce(&Context<'_>) -> Checked + 'a {
+        move |_| {
+            self.put(kind, id);
+            Ok(())
+        }
+    }
+
+    /// A hook that removes an object or file of a kind.
+    pub(crate) fn removes<'a>(
+        &'a self,
+        kind: &'a str,
+        id: &'a str,
+    ) -> impl FnOnce(&Context<'_>) -> Checked + 'a {
+        move |_| {
+            self.remove(kind, id);
+            Ok(())
+        }
     }
 
     /// Removes an object behind Terraform's back.
