@@ -139,3 +139,7 @@ fn derive_schema(input: &DeriveInput, schema: Path) -> TokenStream {
     };
     errors.or(code.unwrap_or_default()).into()
 }
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -39,3 +39,7 @@ pub use command::main;
 pub use disk::{Difference, Stale, Written};
 pub use finding::Finding;
 pub use pages::{Options, Pages};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -48,3 +48,7 @@ pub use tfplugin_derive::{
 pub use tfplugin_schema as schema;
 pub use tfplugin_schema::Maybe;
 pub use tfplugin_schema::field::Schema;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -17,17 +17,41 @@ use crate::schema::{AttributeKind, Diagnostics, ObjectSchema, Schema, Value};
 
 /// A provider: what its block in HCL configures, and what it has.
 ///
-/// ```ignore
+/// ```
+/// use tfplugin_framework::{FunctionError, Maybe, Parts, Provider, Request, Result, Schema, function, provider};
+///
+/// struct Acme {
+///     endpoint: Maybe<String>,
+/// }
+///
+/// /// Manages caches.
+/// #[derive(Clone, Schema)]
+/// struct AcmeConfig {
+///     /// Where the API is.
+///     endpoint: Option<String>,
+/// }
+///
+/// /// Adds two numbers.
+/// #[function]
+/// fn add(
+///     /// One.
+///     a: i64,
+///     /// Another.
+///     b: i64,
+/// ) -> Result<i64, FunctionError> {
+///     a.checked_add(b).ok_or_else(|| FunctionError::new("the sum has more than 64 bits"))
+/// }
+///
 /// #[provider(name = "acme")]
 /// impl Provider for Acme {
 ///     type Config = AcmeConfig;
 ///
 ///     async fn configure(_: &Request, config: AcmeConfigView) -> Result<Acme> {
-///         Ok(Acme::new(config.endpoint.into_known()))    // an unknown endpoint must not fail a plan
+///         Ok(Acme { endpoint: config.endpoint }) // unknown while planning, perhaps: no reason to fail
 ///     }
 ///
 ///     fn parts(parts: Parts<Acme>) -> Parts<Acme> {
-///         parts.resource::<TokenCache>().function(add())
+///         parts.function(add())
 ///     }
 /// }
 /// ```

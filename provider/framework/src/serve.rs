@@ -9,7 +9,17 @@ use crate::transport::{ServeOptions, debug_blocking, serve_blocking};
 
 /// Serves the provider of this source address to the host that started the process:
 ///
-/// ```ignore
+/// ```no_run
+/// # use tfplugin_framework::{Parts, Provider, Request, Result, Schema, provider};
+/// # /// The provider.
+/// # #[derive(Clone, Schema)]
+/// # struct Acme {}
+/// # #[provider(name = "acme")]
+/// # impl Provider for Acme {
+/// #     type Config = Acme;
+/// #     async fn configure(_: &Request, _: AcmeView) -> Result<Acme> { Ok(Acme {}) }
+/// #     fn parts(parts: Parts<Acme>) -> Parts<Acme> { parts }
+/// # }
 /// fn main() -> std::process::ExitCode {
 ///     tfplugin_framework::serve::<Acme>("registry.terraform.io/acme/acme")
 /// }

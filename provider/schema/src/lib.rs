@@ -42,3 +42,7 @@ pub use value::{Dynamic, Members, SetValue, Value};
 
 #[cfg(feature = "derive")]
 pub use tfplugin_derive::Schema;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -9,3 +9,7 @@ pub mod cli;
 pub mod client;
 pub mod coverage;
 pub mod json;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -12,7 +12,7 @@ pub use evolve::{MoveSource, Moves, RawState, Upgrades};
 pub(crate) use handler::Typed;
 pub use handler::{BoxFuture, PlanValues, ReadValue, ResourceHandler, ResourceInfo};
 pub use plan::{Partial, Plan, Read, Stored};
-pub(crate) use plan::{decode, forget_unknown, forget_write_only};
+pub(crate) use plan::{decode, fill_saved, forget_unknown, forget_write_only};
 
 use crate::context::Context;
 use crate::error::{Error, Result};
@@ -26,16 +26,50 @@ pub type State<R> = <R as Schema>::State;
 
 /// A managed resource: a struct that derives `Schema`, and what happens to the objects it describes.
 ///
-/// ```ignore
+/// ```
+/// use tfplugin_framework::schema::Computed;
+/// use tfplugin_framework::{Context, Plan, Read, Resource, Result, Schema, State, Stored, resource};
+/// # use tfplugin_framework::{Parts, Provider, Request, provider};
+/// # /// The provider.
+/// # #[derive(Clone, Schema)]
+/// # struct Acme {}
+/// # #[provider(name = "acme")]
+/// # impl Provider for Acme {
+/// #     type Config = Acme;
+/// #     async fn configure(_: &Request, _: AcmeView) -> Result<Acme> { Ok(Acme {}) }
+/// #     fn parts(parts: Parts<Acme>) -> Parts<Acme> { parts.resource::<TokenCache>() }
+/// # }
+/// # impl Acme {
+/// #     async fn create(&self, name: &str) -> Result<String> { Ok(name.to_owned()) }
+/// #     async fn delete(&self, _: &str) -> Result<()> { Ok(()) }
+/// # }
+///
+/// /// A cache for playback tokens.
+/// #[derive(Clone, Schema)]
+/// struct TokenCache {
+///     /// Another name is another cache.
+///     #[attribute(replace)]
+///     name: String,
+///     /// Assigned by the server.
+///     endpoint: Computed<String>,
+/// }
+///
 /// #[resource(name = "token_cache", version = 2)]
 /// impl Resource for TokenCache {
 ///     type Provider = Acme;
 ///
 ///     async fn create(cx: &Context<Acme>, plan: Plan<Self>) -> Result<State<Self>> {
-///         let endpoint = cx.provider().create(&plan.name, plan.max_memory).await?;
+///         let endpoint = cx.provider().create(&plan.name).await?;
 ///         Ok(plan.complete(TokenCacheComputed { endpoint }))
 ///     }
-///     // read, update, delete
+///
+///     async fn read(_: &Context<Acme>, _: Stored<Self>) -> Result<Read<Self>> {
+///         Ok(Read::Unchanged)
+///     }
+///
+///     async fn delete(cx: &Context<Acme>, stored: Stored<Self>) -> Result<()> {
+///         cx.provider().delete(&stored.name).await
+///     }
 /// }
 /// ```
 ///
