@@ -3,7 +3,7 @@
 use serde_json::json;
 use tfplugin_testing::cli::{Feature, Step, value};
 
-use crate::support::{Store, case, on_all, on_both};
+use crate::support::{Store, case, on_both};
 
 const READ: &str = r#"
     resource "corner_thing" "a" {
@@ -19,7 +19,7 @@ const READ: &str = r#"
 
 #[test]
 fn a_data_source_waits_for_its_id_and_is_read_in_apply() {
-    on_all(|cli| {
+    on_both(|cli| {
         let store = Store::new();
         case(cli, &store)
             .covers("ReadDataSource", "read in apply while its configuration is unknown")

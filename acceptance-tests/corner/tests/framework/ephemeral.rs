@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 use tfplugin_testing::cli::{Action, Checked, Feature, Step, action, empty, value};
 
-use crate::support::{Store, case, on_all, on_both};
+use crate::support::{Store, case, on_both};
 
 // The lease is held until the secret is made, and that waits for the slow thing.
 const LEASED: &str = r#"
@@ -91,17 +91,6 @@ fn an_ephemeral_resource_that_cannot_be_opened_is_an_error_at_its_block() {
                 Step::plan_only(r#"ephemeral "corner_lease" "l" { purpose = "no/file" }"#)
                     .expect_plan_error("Cannot open corner_lease.*\"no/file\" is no id.*Use letters"),
             )
-            .run()
-    });
-}
-
-#[test]
-fn a_provider_with_ephemeral_resources_serves_command_lines_that_know_none() {
-    on_all(|cli| {
-        let store = Store::new();
-        case(cli, &store)
-            .covers("GetProviderSchema", "what a command line does not know does not disturb it")
-            .step(Step::apply(r#"resource "corner_thing" "a" { name = "x" }"#))
             .run()
     });
 }

@@ -3,11 +3,11 @@
 use serde_json::json;
 use tfplugin_testing::cli::{Cli, Feature, Step, planned_output, value};
 
-use crate::support::{Store, case, on_all, on_both};
+use crate::support::{Store, case, on_both};
 
 #[test]
 fn functions_take_any_number_of_arguments_of_any_type() {
-    on_all(|cli| {
+    on_both(|cli| {
         let store = Store::new();
         let hcl = r#"
             output "none"   { value = provider::corner::join("-") }

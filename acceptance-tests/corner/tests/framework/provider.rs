@@ -10,7 +10,7 @@ use crate::support::{ADDRESS, BINARY, Store, case, on_all, on_both};
 
 #[test]
 fn a_configuration_that_is_unknown_until_apply_does_not_stop_the_plan() {
-    on_all(|cli| {
+    on_both(|cli| {
         let store = Store::new();
         let hcl = r#"
             resource "corner_thing" "first" { name = "x" }

@@ -3,7 +3,7 @@
 use serde_json::json;
 use tfplugin_testing::cli::{Action, Cli, Feature, Id, Step, action, empty, unknown, value};
 
-use crate::support::{Store, case, on_all, on_both};
+use crate::support::{Store, case, on_both};
 
 const FIRST: &str = "f1rst-planted-secret";
 const SECOND: &str = "a-sec0nd-planted-secret";
@@ -65,8 +65,8 @@ fn a_write_only_secret_reaches_the_provider_and_nothing_else() {
 }
 
 #[test]
-fn a_secret_by_reference_works_on_every_command_line() {
-    on_all(|cli| {
+fn a_secret_by_reference_is_read_when_it_is_needed() {
+    on_both(|cli| {
         let store = Store::new();
         let file = store.path().join("password");
         std::fs::write(&file, format!("{SECOND}\n")).expect("the store can be written");
