@@ -137,7 +137,7 @@ pub fn regex(pattern: &str) -> Pattern {
     Pattern { pattern: pattern.to_owned(), compiled: Regex::new(pattern).ok(), hint: None }
 }
 
-/// See [`regex`].
+/// See [`regex()`].
 #[derive(Clone, Debug)]
 pub struct Pattern {
     pattern: String,

@@ -1,7 +1,7 @@
 //! The provider as the protocol sees it: every RPC is decoded, handed to the tables, checked and encoded.
 //!
 //! Nothing here is generic over resources: a provider with forty of them compiles this once, in this crate.
-//! One wrapper ([`guard`]) gives every call its span, deadline, cancellation and panic guard. RPCs that are not
+//! One wrapper (`guard`) gives every call its span, deadline, cancellation and panic guard. RPCs that are not
 //! written here answer "not implemented" by the generated stubs: identity, list resources, actions, deferral,
 //! configuration generation, state stores.
 
