@@ -36,7 +36,7 @@ pub const SCOPE: &[InScope<'static>] = &[
     kit("GetProviderSchema", "valid by core's rules; truthful capabilities"),
     kit("GetProviderSchema", "core's rules of a valid schema fire"),
     cli("GetProviderSchema", "types, nesting, deprecation and sensitivity arrive"),
-    cli("GetProviderSchema", "what a command line does not know does not disturb it"),
+    old("GetProviderSchema", "what a command line does not know does not disturb it"),
     cli("ValidateProviderConfig", "a value of another type is refused"),
     cli("ConfigureProvider", "unknown until apply"),
     cli("ConfigureProvider", "a refusal is an error at its attribute"),
