@@ -1,9 +1,9 @@
 //! Runs the installed Terraform on a directory of its own, and watches the provider while it does.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
+use std::{fmt, fs};
 
 use serde_json::Value;
 
@@ -25,6 +25,13 @@ pub struct Run {
     pub cpu_seconds: f64,
     /// What the provider's processes used.
     pub usage: Usage,
+}
+
+impl fmt::Display for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Run { seconds, cpu_seconds, usage } = self;
+        write!(f, "{seconds:.2} s ({cpu_seconds:.2} s CPU, {:.2} s of it the provider's)", usage.cpu_seconds)
+    }
 }
 
 /// What a plan is expected to find.

@@ -89,14 +89,14 @@ fn measure_size(setup: &Setup, size: &Size) -> Outcome<Vec<Row>> {
                 let plan = project.plan(Expect::Changes)?;
                 project.write_state(&states[who])?;
                 let nothing = project.plan(Expect::Nothing)?;
-                said += &format!(" plan {:.2} s, no-op plan {:.2} s", plan.seconds, nothing.seconds);
+                said += &format!(" plan {plan}, no-op plan {nothing}");
                 plans.0[who].push(plan);
                 nothings.0[who].push(nothing);
             }
             if round <= applied && (who != BUILTIN || size.builtin_applies) {
                 project.forget()?;
                 let apply = project.apply()?;
-                said += &format!(" apply {:.2} s", apply.seconds);
+                said += &format!(" apply {apply}");
                 applies.0[who].push(apply);
             }
             tell(said);
