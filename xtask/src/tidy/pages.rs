@@ -43,10 +43,18 @@ pub(super) fn resource_example_page_and_test(tree: &Tree, _: &[Member]) -> Vec<F
 
 fn check(tree: &Tree, provider: &Provider, kind: &Kind) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let names: Vec<(&str, &str)> = tree
+    let mut names: Vec<(&str, &str)> = tree
         .below(provider.sources)
         .flat_map(|(path, text)| declared(text, kind.attribute).map(move |name| (path, name)))
         .collect();
+    // Pages are written from the provider itself: they also name what a macro or a builder declares.
+    let pages = format!("{}/{}/", provider.pages, kind.folder);
+    for (path, _) in tree.below(pages.trim_end_matches('/')) {
+        let name = path.strip_prefix(&pages).and_then(|file| file.strip_suffix(".md"));
+        names.extend(
+            name.filter(|name| names.iter().all(|(_, known)| known != name)).map(|name| (path, name)),
+        );
+    }
     let examples = format!("{}/{}", provider.examples, kind.folder);
     for (path, name) in &names {
         let full = format!("{}_{name}", provider.prefix);
@@ -139,6 +147,15 @@ mod tests {
         assert_eq!(texts.len(), 2, "{texts:?}");
         assert!(texts[0].contains("docs/data-sources/thing.md"), "{texts:?}");
         assert!(texts[1].contains("docs/ephemeral-resources/lease.md"), "{texts:?}");
+    }
+
+    #[test]
+    fn what_only_its_page_names_has_an_example_and_a_test_too() {
+        assert_eq!(resource_example_page_and_test(&Tree::of([PAGE, EXAMPLE, TEST]), &[]), []);
+        let test = ("acceptance-tests/corner/tests/framework/set.rs", "another");
+        let findings = resource_example_page_and_test(&Tree::of([PAGE, EXAMPLE, test]), &[]);
+        assert_eq!(findings.len(), 1, "{findings:?}");
+        assert!(findings[0].place == PAGE.0 && findings[0].text.contains("acceptance test"), "{findings:?}");
     }
 
     #[test]
