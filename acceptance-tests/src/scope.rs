@@ -130,6 +130,10 @@ pub const SCOPE: &[InScope<'static>] = &[
     cli("ApplyResourceChange", "a secret that cannot be read is an error"),
     cli("ApplyResourceChange", "with TF_LOG unset nothing is logged"),
     cli("ApplyResourceChange", "TF_LOG_PROVIDER gives a line with fields for each RPC"),
+    cli("ApplyResourceChange", "a provider that dies leaves a state that is true"),
+    cli("GetProviderSchema", "in reattach mode"),
+    cli("ApplyResourceChange", "in reattach mode"),
+    cli("StopProvider", "in reattach mode the next run works"),
     cli("StopProvider", "Ctrl-C ends a running create and saves the state"),
     cli("StopProvider", "a resumable create that is interrupted is continued"),
     // Import and move.
