@@ -23,7 +23,6 @@ pub(super) struct Table {
     data_sources: BTreeMap<String, Entry<dyn DataSourceHandler, SourceInfo>>,
     ephemerals: BTreeMap<String, Entry<dyn EphemeralHandler, SourceInfo>>,
     duplicates: Vec<String>,
-    schemas: OnceLock<pb::get_provider_schema::Response>,
 }
 
 /// A handler, and what it says of itself once it was asked.
@@ -82,7 +81,6 @@ impl Table {
             data_sources,
             ephemerals,
             duplicates,
-            schemas: OnceLock::new(),
         }
     }
 
@@ -158,12 +156,9 @@ impl Table {
         functions.map(|function| (function.name.clone(), schema::function(function))).collect()
     }
 
-    /// All schemas, converted once. What core would refuse is refused here, with what to do.
+    /// All schemas. What core would refuse is refused here, with what to do. The transport keeps the encoded
+    /// answer, so this is asked once for each process.
     pub(super) fn schemas(&self) -> pb::get_provider_schema::Response {
-        self.schemas.get_or_init(|| self.make_schemas()).clone()
-    }
-
-    fn make_schemas(&self) -> pb::get_provider_schema::Response {
         let mut findings = Diagnostics::new();
         let mut check = |what: String, object: &crate::schema::ObjectSchema, kind: CheckKind| {
             for finding in check_schema(object, kind) {

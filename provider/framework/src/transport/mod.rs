@@ -5,6 +5,7 @@
 //!
 //! Standard output carries the handshake: a provider must print nothing to it. Standard error is for the log.
 
+mod cached;
 mod error;
 mod host;
 mod listen;

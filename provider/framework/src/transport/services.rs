@@ -1,5 +1,6 @@
 //! What is served on a connection: the provider, and go-plugin's own services beside it.
 
+use super::cached::{Cached, SCHEMAS};
 use crate::log::catch_panic;
 use crate::proto::go_plugin::grpc_broker_server::{GrpcBroker, GrpcBrokerServer};
 use crate::proto::go_plugin::grpc_controller_server::{GrpcController, GrpcControllerServer};
@@ -9,6 +10,7 @@ use crate::proto::health::health_check_response::ServingStatus;
 use crate::proto::health::health_server::{Health, HealthServer};
 use crate::proto::health::{HealthCheckRequest, HealthCheckResponse};
 use crate::proto::tfplugin6::provider_server::{Provider, ProviderServer};
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use std::convert::Infallible;
 use tokio_stream::StreamExt as _;
@@ -29,6 +31,7 @@ pub(super) struct Services<P> {
     stdio: GrpcStdioServer<Plugin>,
     broker: GrpcBrokerServer<Plugin>,
     health: HealthServer<Plugin>,
+    schemas: Cached,
 }
 
 impl<P: Provider> Services<P> {
@@ -42,12 +45,14 @@ impl<P: Provider> Services<P> {
             stdio: GrpcStdioServer::new(plugin()),
             broker: GrpcBrokerServer::new(plugin()),
             health: HealthServer::new(plugin()),
+            schemas: Cached::default(),
         }
     }
 
     pub(super) async fn call(&self, request: http::Request<Incoming>) -> http::Response<Body> {
         let service = request.uri().path().split('/').nth(1).unwrap_or_default();
         match service {
+            "tfplugin6.Provider" if request.uri().path() == SCHEMAS => self.schemas(request).await,
             "tfplugin6.Provider" => guarded(self.provider.clone().call(request)).await,
             "plugin.GRPCController" => answer(self.controller.clone().call(request).await),
             "plugin.GRPCStdio" => answer(self.stdio.clone().call(request).await),
@@ -56,6 +61,19 @@ impl<P: Provider> Services<P> {
             other => {
                 Status::unimplemented(format!("this provider serves nothing named {other:?}")).into_http()
             }
+        }
+    }
+}
+
+impl<P: Provider> Services<P> {
+    async fn schemas(&self, request: http::Request<Incoming>) -> http::Response<Body> {
+        match self.schemas.get() {
+            Some(response) => {
+                // The request is read to its end, so that the connection stays clean.
+                let _ = request.into_body().collect().await;
+                response
+            }
+            None => self.schemas.keep(guarded(self.provider.clone().call(request)).await).await,
         }
     }
 }

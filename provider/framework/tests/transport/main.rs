@@ -11,4 +11,5 @@ mod connection;
 mod kit;
 mod log;
 mod reattach;
+mod schemas;
 mod terraform;
