@@ -76,6 +76,11 @@ fn same_map<T: Field>(a: &Value, b: &Value) -> bool {
     a.len() == b.len() && a.iter().zip(b).all(|((ka, a), (kb, b))| ka == kb && (a == b || same(a, b)))
 }
 
+// Elements of sets have no place by which to compare them, but Rust values to compare.
+fn same_set<T: Plain + Ord>(a: &Value, b: &Value) -> bool {
+    a == b || matches!((BTreeSet::<T>::read(a), BTreeSet::<T>::read(b)), (Ok(a), Ok(b)) if a == b)
+}
+
 fn read_each<T>(
     elements: &[Value],
     read: impl Fn(&Value) -> Result<T, ValueError>,
@@ -127,7 +132,9 @@ impl<T: Plain + Ord> Field for BTreeSet<T> {
     type Path = SetPath<T>;
 
     fn shape() -> Shape {
-        collection::<T>(Nesting::Set, Type::set)
+        let shape = collection::<T>(Nesting::Set, Type::set);
+        let spelled = matches!(shape.kind, AttributeKind::Plain(_)) && T::shape().same.is_some();
+        Shape { same: if spelled { Some(same_set::<T>) } else { shape.same }, ..shape }
     }
 
     fn view(value: &Value) -> Result<Self::View, ValueError> {
