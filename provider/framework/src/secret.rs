@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use crate::context::Context;
 use crate::error::{Error, ErrorExt, Result};
 use crate::provider::Provider;
-use crate::schema::{Scalar, Secret, SecretRef, Value};
+use crate::schema::{Scalar, Secret, SecretRef, Type, Value};
 
 // A key or certificate chain is small; a wrong path should not fill the memory.
 const LARGEST: u64 = 1 << 20;
@@ -55,15 +55,26 @@ impl<P: Provider> Context<P> {
                 .await
                 .context(format!("reading the secret {reference}"))?,
         };
-        let value = Value::String(text);
-        mask(&value);
-        T::parse(&value).map(Exposed).map_err(|why| Error::invalid(format!("the secret {reference} {why}")))
+        crate::log::mask(&text);
+        let parsed = T::parse(&spelled(&T::TYPE, text));
+        parsed.map(Exposed).map_err(|why| Error::invalid(format!("the secret {reference} {why}")))
     }
 }
 
 fn mask(value: &Value) {
-    if let Some(text) = value.as_str() {
-        crate::log::mask(text);
+    match value {
+        Value::String(text) => crate::log::mask(text),
+        Value::Number(number) => crate::log::mask(number.to_string()),
+        _ => {}
+    }
+}
+
+// Files and environments hold text, also of numbers and bools.
+fn spelled(ty: &Type, text: String) -> Value {
+    match ty {
+        Type::Number => text.trim().parse().map_or(Value::String(text), Value::Number),
+        Type::Bool => text.trim().parse().map_or(Value::String(text), Value::Bool),
+        _ => Value::String(text),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 
 use crate::error::{Error, Result};
-use crate::resource::plan::view;
+use crate::resource::plan::{differs, view};
 use crate::schema::{Field, Path, Refinement, Schema, TypedPath, Value};
 
 /// A plan while it is made. Null prior: a create. Null planned: a destroy.
@@ -49,10 +49,10 @@ impl<R: Schema> Draft<R> {
         self.planned.is_null()
     }
 
-    /// Whether the planned value at the path differs from what is stored (or is unknown).
+    /// Whether the planned value at the path differs from what is stored (or is unknown). A secret has changed
+    /// when its version or its reference has.
     pub fn changed(&self, path: impl Into<Path>) -> bool {
-        let path = path.into();
-        self.planned.at(&path) != self.prior.at(&path)
+        differs(&self.planned, &self.prior, &path.into())
     }
 
     /// Whether the object changes at all.

@@ -70,7 +70,7 @@ impl Request {
             }
             let pause = match error.class() {
                 // What the remote side asks for, and a little more, so that not all come back at once.
-                Class::Throttle(Some(after)) => after + backoff.pause(0),
+                Class::Throttle(Some(after)) => after.saturating_add(backoff.pause(0)),
                 _ => backoff.pause(attempt),
             };
             if self.time_left().is_some_and(|left| left <= pause) {

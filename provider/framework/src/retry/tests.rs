@@ -67,6 +67,17 @@ async fn the_remote_side_says_how_long_to_wait() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_remote_side_that_says_forever_ends_the_call_and_not_the_provider() {
+    let (request, _stop) = request(Some(Duration::from_secs(10)));
+    let slow = Backoff { first: Duration::from_secs(60), longest: Duration::from_secs(60), attempts: 5 };
+    for _ in 0..20 {
+        let outcome: Result<()> =
+            request.retry(slow, async || Err(Error::throttle("busy", Some(Duration::MAX)))).await;
+        assert!(outcome.unwrap_err().to_string().contains("no time was left"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn no_pause_outlives_the_deadline() {
     let (request, _stop) = request(Some(Duration::from_secs(10)));
     let before = Instant::now();
