@@ -17,6 +17,7 @@ mod planned;
 mod protect;
 mod react;
 mod replace;
+mod resume;
 mod rules;
 mod sets;
 mod spelling;
@@ -48,7 +49,7 @@ pub struct PlanInput<'a> {
     /// What it is now. Null: create.
     pub prior: &'a Value,
     /// Whether the state comes from a create that did not finish and can be resumed: what it left null is
-    /// planned as unknown, so that an update in place finishes it.
+    /// planned as unknown, so that an update in place finishes it; if it left nothing null, something else is.
     pub pending: bool,
 }
 
@@ -81,6 +82,9 @@ pub fn plan(input: PlanInput<'_>) -> PlanOutput {
     if modify::modify(&mut tree, creating, &mut diagnostics) && !creating {
         // What a modifier changed is a change for others too.
         react::react(&mut tree);
+    }
+    if pending && !creating {
+        resume::resume(&mut tree);
     }
     let mut requires_replace = Vec::new();
     if !creating {

@@ -7,7 +7,8 @@ use std::ops::Deref;
 use crate::error::{Error, ErrorExt, Result};
 use crate::schema::field::members_of;
 use crate::schema::{
-    AttributeKind, BlockNesting, Field, Members, Nesting, ObjectSchema, Path, Schema, TypedPath, Value,
+    AttributeKind, BlockNesting, Field, Members, Nesting, ObjectSchema, Path, Schema, Step, Type, TypedPath,
+    Value,
 };
 
 /// What was planned. Dereferences to the struct, in which only computed values may be unknown.
@@ -73,9 +74,9 @@ impl<R: Schema> Plan<R> {
     }
 
     /// Whether the value at the path differs from what is stored (or is unknown). In a create everything does.
+    /// A secret has changed when its version or its reference has.
     pub fn changed(&self, path: impl Into<Path>) -> bool {
-        let path = path.into();
-        self.planned.at(&path) != self.prior.at(&path)
+        differs(&self.planned, &self.prior, &path.into())
     }
 
     /// The planned values as Terraform knows them.
@@ -136,23 +137,20 @@ impl<R> Deref for Stored<R> {
 impl<R: Schema> Partial<R> {
     /// Nothing set.
     pub fn empty() -> Partial<R> {
-        let members = R::object().ty();
-        let value = match members {
-            crate::schema::Type::Object(object) => {
-                let nulls = object.attributes.keys().map(|name| (name.clone(), Value::Null));
-                Value::Map(nulls.collect::<Members>())
-            }
-            _ => Value::Null,
-        };
-        Partial { value, of: PhantomData }
+        Partial { value: nulls(&R::object().ty()), of: PhantomData }
     }
 
-    /// Sets one value.
+    /// Sets one value. Objects on the way that are not there come into being; elements of lists do not.
     #[must_use]
     pub fn set<P: TypedPath>(mut self, path: P, value: &<P::Target as Field>::State) -> Partial<R> {
         let path: Path = path.into();
-        if let Some(place) = self.value.at_mut(&path) {
-            *place = <P::Target as Field>::write(value);
+        let written = <P::Target as Field>::write(value);
+        match self.value.at_mut(&path) {
+            Some(place) => *place = written,
+            None => match place(&mut self.value, &R::object().ty(), path.steps()) {
+                Some(place) => *place = written,
+                None => tracing::error!(%path, "Nothing is saved: the path leads nowhere."),
+            },
         }
         self
     }
@@ -161,6 +159,39 @@ impl<R: Schema> Partial<R> {
     pub fn value(&self) -> &Value {
         &self.value
     }
+}
+
+/// An object of which nothing is set.
+fn nulls(ty: &Type) -> Value {
+    match ty {
+        Type::Object(object) => {
+            let nulls = object.attributes.keys().map(|name| (name.clone(), Value::Null));
+            Value::Map(nulls.collect::<Members>())
+        }
+        Type::Map(_) => Value::Map(Members::new()),
+        _ => Value::Null,
+    }
+}
+
+/// The place at the end of a path; objects and maps on the way are made where there are none.
+fn place<'v>(value: &'v mut Value, ty: &Type, steps: &[Step]) -> Option<&'v mut Value> {
+    let Some((step, rest)) = steps.split_first() else { return Some(value) };
+    if value.is_null() {
+        *value = nulls(ty);
+    }
+    let (inside, ty) = match (step, value, ty) {
+        (Step::Attribute(name), Value::Map(members), Type::Object(object)) => {
+            (members.get_mut(name)?, object.attributes.get(name)?)
+        }
+        (Step::Key(key), Value::Map(members), Type::Map(element)) => {
+            (members.entry(key.clone()).or_insert(Value::Null), &**element)
+        }
+        (Step::Index(index), Value::List(elements), Type::List(element)) => {
+            (elements.get_mut(*index)?, &**element)
+        }
+        _ => return None,
+    };
+    place(inside, ty, rest)
 }
 
 impl<R> fmt::Debug for Plan<R> {
@@ -173,6 +204,20 @@ impl<R> fmt::Debug for Stored<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Stored(…)")
     }
+}
+
+/// Whether two values differ at a path. A write-only value is in neither of them: its twins tell.
+pub(crate) fn differs(planned: &Value, prior: &Value, path: &Path) -> bool {
+    if planned.at(path) != prior.at(path) {
+        return true;
+    }
+    let mut object = path.clone();
+    let Some(Step::Attribute(name)) = object.pop() else { return false };
+    let Some(secret) = name.strip_suffix("_wo") else { return false };
+    [format!("{secret}_wo_version"), format!("{secret}_ref")].into_iter().any(|twin| {
+        let twin = object.clone().attr(twin);
+        planned.at(&twin) != prior.at(&twin)
+    })
 }
 
 /// Whether anything at any depth is write-only.
@@ -260,6 +305,18 @@ fn forget_in_each(object: &crate::schema::ObjectSchema, value: &mut Value) {
         }
         Value::Map(members) => members.values_mut().for_each(|element| forget_write_only(object, element)),
         _ => {}
+    }
+}
+
+/// Where a save left out what the plan says, it is as it was known: else the object could not be read back.
+pub(crate) fn fill_saved(saved: &mut Value, planned: &Value, known: &Value) {
+    let (Value::Map(saved), Value::Map(planned)) = (saved, planned) else { return };
+    for (name, saved) in saved {
+        match planned.get(name) {
+            None | Some(Value::Null | Value::Unknown(_)) => {}
+            Some(_) if saved.is_null() => saved.clone_from(known.get(name)),
+            Some(planned) => fill_saved(saved, planned, known.get(name)),
+        }
     }
 }
 

@@ -115,8 +115,7 @@ impl Service {
                     return Applied { state: Value::Null, private: bytes::Bytes::new() };
                 }
                 crate::resource::forget_write_only(&info.schema, &mut state);
-                text::compose(&mut state);
-                plan::keep_spelling(&info.schema, planned, &mut state);
+                finish(info, planned, &mut state);
                 out.extend(state_problems(self, info, &state, request.subject()));
                 out.extend(plan::check_applied(&info.schema, planned, &state, &self.blame()));
                 if state.is_null() {
@@ -132,23 +131,45 @@ impl Service {
                 Applied { state, private: request.private_state().encode() }
             }
             Err(error) => {
-                let saved = request.take_saved();
+                let saved = request.take_saved().filter(|saved| !saved.is_null());
                 let resumes = info.resumable && operation == Operation::Create && saved.is_some();
+                let mut state = match saved {
+                    Some(mut saved) => {
+                        let known = if prior.is_null() { planned } else { prior };
+                        crate::resource::fill_saved(&mut saved, planned, known);
+                        saved
+                    }
+                    // A create made nothing, all else left the object as it was.
+                    None => prior.clone(),
+                };
+                crate::resource::forget_unknown(&mut state);
+                crate::resource::forget_write_only(&info.schema, &mut state);
+                let mut broken = Diagnostics::new();
                 if resumes {
+                    // To Terraform this is a success, so it is held to the plan as one.
+                    finish(info, planned, &mut state);
+                    broken.extend(state_problems(self, info, &state, request.subject()));
+                    broken.extend(plan::check_applied(&info.schema, planned, &state, &self.blame()));
+                }
+                if resumes && !broken.has_errors() {
                     let what = unfinished(request, &error);
                     out.push(as_warning(request, &error, &what));
                     request.set_pending(Some(what));
                 } else {
                     out.push(error.diagnostic());
+                    out.extend(broken);
                 }
-                // Without a save: a create made nothing, all else left the object as it was.
-                let mut state = saved.unwrap_or_else(|| prior.clone());
-                crate::resource::forget_unknown(&mut state);
-                crate::resource::forget_write_only(&info.schema, &mut state);
                 Applied { state, private: request.private_state().encode() }
             }
         }
     }
+}
+
+// What means the same as planned is spelled as planned.
+fn finish(info: &ResourceInfo, planned: &Value, state: &mut Value) {
+    text::compose(state);
+    text::keep_null_types(planned, state);
+    plan::keep_spelling(&info.schema, planned, state);
 }
 
 fn unfinished(request: &Request, error: &Error) -> String {

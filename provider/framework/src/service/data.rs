@@ -11,6 +11,9 @@ use crate::proto::tfplugin6 as pb;
 use crate::request::ClientCapabilities;
 use crate::schema::{Diagnostics, Field, Operation, Role, Timeouts, Value};
 
+/// How long configuring may take: it runs in every process that plans or applies.
+const CONFIGURE: std::time::Duration = std::time::Duration::from_secs(5 * 60);
+
 impl Service {
     pub(super) async fn validate_provider(
         &self,
@@ -45,7 +48,7 @@ impl Service {
         timed(self.span("ConfigureProvider", Kind::Provider, subject), async {
             let config = decode(rpc.config.as_ref(), &self.table.config_type, "provider block");
             let Some(config) = told(config, &mut out) else { return };
-            let mut request = self.request(subject);
+            let mut request = self.request(subject).until(Some(CONFIGURE));
             request.host_version = Arc::from(rpc.terraform_version.as_str());
             request.capabilities = ClientCapabilities::from(rpc.client_capabilities);
             let request = Arc::new(request);

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::Service;
 use super::convert::{decode, diagnostics};
 use super::data::read_limit;
 use super::guard::{Kind, found, guarded, timed, told};
-use super::Service;
 use crate::error::ErrorExt;
 use crate::plan;
 use crate::proto::tfplugin6 as pb;

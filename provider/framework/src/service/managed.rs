@@ -94,6 +94,7 @@ impl Service {
             ReadValue::Found(mut new) => {
                 crate::resource::forget_write_only(&info.schema, &mut new);
                 text::compose(&mut new);
+                text::keep_null_types(&current, &mut new);
                 plan::keep_spelling(&info.schema, &current, &mut new);
                 out.extend(apply::state_problems(self, info, &new, &rpc.type_name));
                 new

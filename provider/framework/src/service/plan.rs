@@ -5,12 +5,13 @@ use std::sync::Arc;
 use super::Service;
 use super::convert::{decode, diagnostics, encode, path};
 use super::guard::{Kind, found, guarded, timed, told};
+use super::managed::limit;
 use crate::error::ErrorExt;
 use crate::plan::{self, PlanInput};
 use crate::proto::tfplugin6 as pb;
 use crate::request::ClientCapabilities;
 use crate::resource::PlanValues;
-use crate::schema::{Diagnostic, Diagnostics, Path, Value};
+use crate::schema::{Diagnostic, Diagnostics, Operation, Path, Value};
 
 impl Service {
     pub(super) async fn plan(
@@ -38,7 +39,11 @@ impl Service {
         let prior = told(decode(rpc.prior_state.as_ref(), ty, "state"), out)?;
         let config = told(decode(rpc.config.as_ref(), ty, "configuration"), out)?;
         let proposed_null = is_nil(rpc.proposed_new_state.as_ref());
-        let mut request = told(self.request(&rpc.type_name).with_private_bytes(&rpc.prior_private), out)?;
+        // In a replacement Terraform hands the old object's private state to the plan of the new one.
+        let none = bytes::Bytes::new();
+        let private = if prior.is_null() { &none } else { &rpc.prior_private };
+        let request = self.request(&rpc.type_name).until(limit(info, &config, Operation::Read));
+        let mut request = told(request.with_private_bytes(private), out)?;
         request.meta = told(self.provider_meta(rpc.provider_meta.as_ref()), out)?;
         if rpc.client_capabilities.is_some() {
             request.capabilities = ClientCapabilities::from(rpc.client_capabilities);

@@ -34,6 +34,28 @@ pub(super) fn compose(value: &mut Value) {
     }
 }
 
+/// Gives a null of dynamic type the type that it had before: Rust's `None` has no type, but to Terraform a null
+/// string is not a null of any type.
+pub(super) fn keep_null_types(old: &Value, new: &mut Value) {
+    match (old, new) {
+        (Value::Dynamic(typed), new @ Value::Null) if typed.value.is_null() => new.clone_from(old),
+        (Value::Dynamic(old), Value::Dynamic(new)) if old.ty == new.ty => {
+            keep_null_types(&old.value, &mut new.value);
+        }
+        (Value::Map(old), Value::Map(new)) => {
+            for (name, new) in new {
+                if let Some(old) = old.get(name) {
+                    keep_null_types(old, new);
+                }
+            }
+        }
+        (Value::List(old), Value::List(new)) => {
+            old.iter().zip(new).for_each(|(old, new)| keep_null_types(old, new));
+        }
+        _ => {}
+    }
+}
+
 fn compose_text(text: &mut String) {
     if !is_nfc(text) {
         *text = text.nfc().collect();

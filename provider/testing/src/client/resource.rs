@@ -96,7 +96,9 @@ impl Resource {
             }
             // Core plans a replacement as a create of its own.
             other => {
-                let mut create = self.plan_once(&Value::Null, Bytes::new(), &config).await?;
+                // It does so with the private state of the first plan.
+                let private = other.as_ref().map(|first| first.private.clone()).unwrap_or_default();
+                let mut create = self.plan_once(&Value::Null, private, &config).await?;
                 if let Some(first) = other {
                     create.replace = first.replace;
                     warnings.extend(first.warnings);

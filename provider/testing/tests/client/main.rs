@@ -13,6 +13,7 @@
 )]
 
 mod acme;
+mod dock;
 mod evolving;
 mod framework_catches;
 mod hand;

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::json;
 use tfplugin_framework::schema::{Computed, Json, Secret, Timeouts};
 use tfplugin_framework::{
-    Context, Parts, Plan, Provider, Read, Request, Resource, Result, Schema, State, Stored, provider,
+    Context, Error, Parts, Plan, Provider, Read, Request, Resource, Result, Schema, State, Stored, provider,
     resource,
 };
 use tfplugin_testing::client::{Action, Client, ExpectError, Failure, unknown};
@@ -24,6 +24,14 @@ impl Provider for Bank {
 
     async fn configure(_: &Request, _: BankConfigView) -> Result<Bank> {
         Ok(Bank)
+    }
+
+    async fn secret(&self, store: &str, name: &str) -> Result<String> {
+        match (store, name) {
+            ("ledger", "first") => Ok("open sesame".to_owned()),
+            ("ledger", _) => Err(Error::permanent(format!("the ledger has no {name:?}"))),
+            _ => Err(Error::invalid(format!("this bank knows no secret store {store:?}"))),
+        }
     }
 
     fn parts(parts: Parts<Bank>) -> Parts<Bank> {
@@ -175,6 +183,11 @@ async fn a_secret_has_a_way_in_for_every_host() -> Result<(), Failure> {
     failure.expect_error("(?s)env:SURELY_NOT_SET.*Set the environment variable");
     let vault = vaults.apply(json!({"code_ref": "env:CARGO_PKG_NAME"})).await?;
     assert_eq!(vault["opened"], "gnitset-nigulpft");
+    let vault = vaults.apply(json!({"code_ref": "ledger:first"})).await?;
+    assert_eq!(vault["opened"], "emases nepo");
+    let failure = vaults.apply(json!({"code_ref": "ledger:second"})).await;
+    failure.expect_error("(?s)reading the secret ledger:second.*has no \"second\"");
+    vaults.apply(json!({"code_ref": "safe:first"})).await.expect_error("knows no secret store \"safe\"");
     coverage!("ApplyResourceChange", "secrets by value and by reference");
     Ok(())
 }
