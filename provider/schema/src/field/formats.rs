@@ -148,9 +148,14 @@ impl FromStr for Cidr {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Cidr, String> {
-        let net: ipnet::IpNet = text.parse().map_err(|_| {
-            "must be a range of addresses, such as \"10.0.0.0/8\" or \"2001:db8::/32\"".to_owned()
-        })?;
+        let refuse =
+            || "must be a range of addresses, such as \"10.0.0.0/8\" or \"2001:db8::/32\"".to_owned();
+        let net: ipnet::IpNet = text.parse().map_err(|_| refuse())?;
+        // ipnet also reads leading zeros, which are octal elsewhere: 010.0.0.0 is not one address to all.
+        let (address, prefix) = text.split_once('/').ok_or_else(refuse)?;
+        if address.parse::<std::net::IpAddr>().is_err() || prefix != net.prefix_len().to_string() {
+            return Err(refuse());
+        }
         if net.trunc() != net {
             return Err(format!(
                 "must be a network address: its bits beyond /{} must be zero",
@@ -177,12 +182,27 @@ impl FromStr for Timestamp {
 
     fn from_str(text: &str) -> Result<Timestamp, String> {
         let refuse = || "must be a time as RFC 3339 spells it, such as \"2026-11-22T18:00:00Z\"".to_owned();
-        // jiff also reads shapes that RFC 3339 does not have (a space, an annotation in brackets).
-        if text.len() < 20 || !matches!(text.as_bytes().get(10), Some(b'T' | b't')) || text.contains('[') {
+        // jiff also reads shapes that RFC 3339 does not have: a space, a comma, other offsets, annotations.
+        if !is_rfc_3339(text) {
             return Err(refuse());
         }
         text.parse().map(Timestamp).map_err(|_| refuse())
     }
+}
+
+// The shape alone, `0` for any digit; jiff judges the numbers.
+fn is_rfc_3339(text: &str) -> bool {
+    let shape: String = text.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+    let Some(zone) =
+        shape.strip_prefix("0000-00-00T00:00:00").or_else(|| shape.strip_prefix("0000-00-00t00:00:00"))
+    else {
+        return false;
+    };
+    let zone = match zone.strip_prefix(".0") {
+        Some(fraction) => fraction.trim_start_matches('0'),
+        None => zone,
+    };
+    matches!(zone, "Z" | "z" | "+00:00" | "-00:00")
 }
 
 impl fmt::Display for Timestamp {
