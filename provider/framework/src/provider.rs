@@ -201,6 +201,9 @@ fn without_write_only(mut object: ObjectSchema) -> ObjectSchema {
             attribute.kind = AttributeKind::Nested(*nesting, Arc::new(without_write_only((**inner).clone())));
         }
     }
+    for block in &mut object.blocks {
+        block.object = Arc::new(without_write_only((*block.object).clone()));
+    }
     object
 }
 
@@ -222,4 +225,20 @@ fn configure<P: Provider>(
         let provider = P::configure(request, view).await?;
         Ok(Arc::new(provider) as Arc<dyn Any + Send + Sync>)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::{Attribute, BlockNesting, NestedBlock};
+
+    #[test]
+    fn nothing_in_a_provider_block_is_write_only_at_any_depth() {
+        let secret = || ObjectSchema::new("").attribute(Attribute::of::<Option<String>>("code").write_only());
+        let mut object = secret();
+        object.blocks.push(NestedBlock::new("login", BlockNesting::List, secret()));
+        let object = without_write_only(object);
+        assert!(!object.attributes[0].write_only);
+        assert!(!object.blocks[0].object.attributes[0].write_only);
+    }
 }
