@@ -194,11 +194,11 @@ async fn an_interrupt_is_left_to_the_host_and_terminate_ends_gracefully() {
 }
 
 #[tokio::test]
-async fn a_message_of_100_megabytes_passes_both_ways() {
+async fn a_message_just_below_256_mebibytes_passes_both_ways() {
     let host = HostIdentity::new();
     let plugin = Plugin::start_for(&host).await;
     let channel = plugin.connect(Some(&host)).await.unwrap();
-    let state = vec![0x5a; 100 << 20];
+    let state = vec![0x5a; 255 << 20];
     let answer = timeout(4 * PATIENCE, read(channel, "hello_world", state.clone())).await.unwrap().unwrap();
     assert!(answer == state);
 }

@@ -168,7 +168,7 @@ impl fmt::Display for Cli {
 
 /// Whether this is a build server, where a missing tool is an error.
 pub(crate) fn on_build_server() -> bool {
-    env::var("CI").is_ok_and(|value| value == "true")
+    env::var("CI").is_ok_and(|value| value == "true" || value == "1")
 }
 
 fn on_path(name: &str, path: Option<OsString>) -> Option<PathBuf> {

@@ -186,7 +186,7 @@ async fn a_secret_has_a_way_in_for_every_host() -> Result<(), Failure> {
     let vault = vaults.apply(json!({"code_ref": "ledger:first"})).await?;
     assert_eq!(vault["opened"], "emases nepo");
     let failure = vaults.apply(json!({"code_ref": "ledger:second"})).await;
-    failure.expect_error("(?s)reading the secret ledger:second.*has no \"second\"");
+    failure.expect_error("(?is)reading the secret ledger:second.*has no \"second\"");
     vaults.apply(json!({"code_ref": "safe:first"})).await.expect_error("knows no secret store \"safe\"");
     coverage!("ApplyResourceChange", "secrets by value and by reference");
     Ok(())
