@@ -107,6 +107,9 @@ pub const SCOPE: &[InScope<'static>] = &[
     cli("PlanResourceChange", "write-only values are never in the plan"),
     // Applying.
     kit("ApplyResourceChange", "secrets by value and by reference"),
+    kit("ApplyResourceChange", "a resource without update"),
+    kit("GetProviderSchema", "a resource that could not be updated is refused"),
+    kit("CloseEphemeralResource", "what was half opened is closed"),
     kit("ApplyResourceChange", "provider meta and warnings"),
     kit("ApplyResourceChange", "core's rules of a consistent result fire"),
     kit("ApplyResourceChange", "a panic is an error with the resource's name"),

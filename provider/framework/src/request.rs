@@ -121,7 +121,7 @@ impl Request {
     pub fn interruption(&self) -> Error {
         if self.cancel.is_cancelled() {
             return Error::new(Class::Interrupted, format!("{} was interrupted", self.subject))
-                .next("Run apply again: it continues from what was saved.");
+                .next("Run the command again; what was saved is in the state.");
         }
         let limit =
             self.deadline.map_or(Duration::ZERO, |deadline| deadline.saturating_duration_since(self.started));

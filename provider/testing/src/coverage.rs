@@ -26,7 +26,7 @@ pub const IN_PROCESS: &str = "in-process";
 /// Notes that this test proves a behaviour without a command line. It stands where the proof is complete: on
 /// the last line of the test, so that a failed assertion never reaches it.
 ///
-/// ```
+/// ```no_run
 /// tfplugin_testing::coverage!("PlanResourceChange", "defaults at depth");
 /// ```
 #[macro_export]

@@ -74,6 +74,8 @@ impl Service {
         let values = PlanValues { config, prior: prior.clone(), planned: planned.clone() };
         let outcome = match operation {
             Operation::Create => guarded(&request, entry.handler.create(&request, values)).await,
+            // All that can change in place then is what no handler is needed for: deadlines, protection.
+            Operation::Update if !info.updatable => Ok(planned.clone()),
             Operation::Update => guarded(&request, entry.handler.update(&request, values)).await,
             Operation::Delete | Operation::Read => {
                 let deleted = guarded(&request, entry.handler.delete(&request, prior.clone())).await;

@@ -48,6 +48,7 @@ impl Service {
         timed(self.span("ConfigureProvider", Kind::Provider, subject), async {
             let config = decode(rpc.config.as_ref(), &self.table.config_type, "provider block");
             let Some(config) = told(config, &mut out) else { return };
+            let config = plan::with_defaults(&self.table.provider.config, config);
             let mut request = self.request(subject).until(Some(CONFIGURE));
             request.host_version = Arc::from(rpc.terraform_version.as_str());
             request.capabilities = ClientCapabilities::from(rpc.client_capabilities);

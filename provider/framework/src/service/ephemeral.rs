@@ -9,6 +9,7 @@ use super::data::read_limit;
 use super::guard::{Kind, found, guarded, timed, told};
 use crate::error::ErrorExt;
 use crate::plan;
+use crate::private::Private;
 use crate::proto::tfplugin6 as pb;
 use crate::request::ClientCapabilities;
 use crate::schema::{Diagnostics, Value};
@@ -54,13 +55,26 @@ impl Service {
         let request = Arc::new(self.request(&rpc.type_name).until(Some(read_limit(info, &config))));
         let outcome = guarded(&request, entry.handler.open(&request, config.clone())).await;
         out.extend(request.take_diagnostics());
-        let (result, renew_at) = told(outcome.context(format!("Cannot open {}", rpc.type_name)), out)?;
-        // The private bytes go out even beside an error: what was opened must be closed.
-        let result = self.settle((&info.schema, ty), &config, result, out);
+        let opened = told(outcome.context(format!("Cannot open {}", rpc.type_name)), out);
+        let settled = opened.and_then(|(result, renew_at)| {
+            self.settle((&info.schema, ty), &config, result, out).map(|result| (result, renew_at))
+        });
+        let private = request.private_state();
+        let Some((result, renew_at)) = settled else {
+            // Terraform closes nothing that it did not see opened. What open noted to close it by is used here.
+            if private != Private::default() {
+                let closing = self.request(&rpc.type_name).until(Some(read_limit(info, &config)));
+                let closing = Arc::new(closing.with_private(private));
+                let closed = guarded(&closing, entry.handler.close(&closing)).await;
+                out.extend(closing.take_diagnostics());
+                told(closed.context(format!("Cannot close {}, which was half opened", rpc.type_name)), out);
+            }
+            return None;
+        };
         Some(pb::open_ephemeral_resource::Response {
-            result,
+            result: Some(result),
             renew_at: renew_at.map(timestamp),
-            private: Some(request.private_state().encode()),
+            private: Some(private.encode()),
             ..Default::default()
         })
     }

@@ -11,7 +11,7 @@ use crate::function::Function;
 use crate::proto::tfplugin6 as pb;
 use crate::provider::ProviderTable;
 use crate::resource::{ResourceHandler, ResourceInfo};
-use crate::schema::{CheckKind, Diagnostic, Diagnostics, Type, check_schema, validate};
+use crate::schema::{AttributeKind, CheckKind, ObjectSchema, Replace, Role, Diagnostic, Diagnostics, Type, check_schema, validate};
 
 pub(super) struct Table {
     pub(super) provider: ProviderTable,
@@ -167,9 +167,15 @@ impl Table {
         };
         check("the provider block".to_owned(), &self.provider.config, CheckKind::Provider);
         let mut resource_schemas = BTreeMap::new();
+        let mut stuck = Vec::new();
         for (name, entry) in &self.resources {
             let (info, _) = entry.info();
             check(name.clone(), &info.schema, CheckKind::Resource { resumable: info.resumable });
+            if !info.updatable
+                && let Some(path) = changes_in_place(&info.schema)
+            {
+                stuck.push((name.clone(), path));
+            }
             resource_schemas.insert(name.clone(), schema::schema(&info.schema, info.version));
         }
         let mut data_source_schemas = BTreeMap::new();
@@ -183,6 +189,10 @@ impl Table {
             let (info, _) = entry.info();
             check(name.clone(), &info.schema, CheckKind::Ephemeral);
             ephemeral_resource_schemas.insert(name.clone(), schema::schema(&info.schema, 0));
+        }
+        for (name, path) in stuck {
+            let what = format!("{path} can change, but {name} has no `update`: write one, or mark it `replace`.");
+            findings.error(format!("Invalid schema of {name}"), self.bug(&what));
         }
         for name in &self.duplicates {
             findings.error(format!("{name} is there twice"), self.bug("Two parts have the same name."));
@@ -215,6 +225,29 @@ impl Table {
             self.address, self.provider.issues
         )
     }
+}
+
+/// An attribute that the configuration may change without needing another object. Deadlines and protection are
+/// none: they change nothing of the object itself, and need no handler.
+fn changes_in_place(object: &ObjectSchema) -> Option<String> {
+    let attribute = object.attributes.iter().find_map(|attribute| {
+        let needs_update = attribute.presence.is_configurable()
+            && !attribute.write_only
+            && attribute.fixed.is_none()
+            && attribute.role == Role::None
+            && !matches!(attribute.replace, Replace::Always);
+        match &attribute.kind {
+            AttributeKind::Nested(_, inner) if needs_update => {
+                changes_in_place(inner).map(|path| format!("{}.{path}", attribute.name))
+            }
+            _ => needs_update.then(|| attribute.name.clone()),
+        }
+    });
+    attribute.or_else(|| {
+        object.blocks.iter().find_map(|block| {
+            changes_in_place(&block.object).map(|path| format!("{}.{path}", block.name))
+        })
+    })
 }
 
 fn insert<H: ?Sized, I>(

@@ -247,6 +247,9 @@ impl Ephemeral for Lease {
 
     async fn open(cx: &Context<Acme>, config: Self) -> Result<Opened<Self>> {
         cx.set_private("renewed", &0)?;
+        if config.name == "broken" {
+            return Err(tfplugin_framework::Error::permanent("the lock broke after it was opened"));
+        }
         let key = format!("key of {}", config.name);
         let renew_at = SystemTime::UNIX_EPOCH + Duration::from_secs(4_000_000_000);
         Ok(Opened::new(config.complete(LeaseComputed { key })).renew_at(renew_at))

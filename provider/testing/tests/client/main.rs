@@ -15,6 +15,7 @@
 mod acme;
 mod dock;
 mod evolving;
+mod fixed;
 mod framework_catches;
 mod hand;
 mod lifecycle;
