@@ -11,7 +11,10 @@ use crate::function::Function;
 use crate::proto::tfplugin6 as pb;
 use crate::provider::ProviderTable;
 use crate::resource::{ResourceHandler, ResourceInfo};
-use crate::schema::{AttributeKind, CheckKind, ObjectSchema, Replace, Role, Diagnostic, Diagnostics, Type, check_schema, validate};
+use crate::schema::{
+    AttributeKind, CheckKind, Diagnostic, Diagnostics, ObjectSchema, Replace, Role, Type, check_schema,
+    validate,
+};
 
 pub(super) struct Table {
     pub(super) provider: ProviderTable,
@@ -191,7 +194,8 @@ impl Table {
             ephemeral_resource_schemas.insert(name.clone(), schema::schema(&info.schema, 0));
         }
         for (name, path) in stuck {
-            let what = format!("{path} can change, but {name} has no `update`: write one, or mark it `replace`.");
+            let what =
+                format!("{path} can change, but {name} has no `update`: write one, or mark it `replace`.");
             findings.error(format!("Invalid schema of {name}"), self.bug(&what));
         }
         for name in &self.duplicates {
@@ -244,9 +248,10 @@ fn changes_in_place(object: &ObjectSchema) -> Option<String> {
         }
     });
     attribute.or_else(|| {
-        object.blocks.iter().find_map(|block| {
-            changes_in_place(&block.object).map(|path| format!("{}.{path}", block.name))
-        })
+        object
+            .blocks
+            .iter()
+            .find_map(|block| changes_in_place(&block.object).map(|path| format!("{}.{path}", block.name)))
     })
 }
 

@@ -94,7 +94,7 @@ async fn what_was_half_opened_is_closed_because_terraform_will_not() -> Result<(
     let client = acme().await?;
     let failure = client.ephemeral("acme_lease").open(json!({"name": "broken"})).await;
     let told = failure.err().map(|failure| failure.to_string()).unwrap_or_default();
-    assert!(told.contains("the lock broke after it was opened"), "{told}");
+    assert!(told.contains("The lock broke after it was opened"), "{told}");
     assert!(told.contains("It was renewed 0 times."), "close was not called: {told}");
     coverage!("CloseEphemeralResource", "what was half opened is closed");
     Ok(())
