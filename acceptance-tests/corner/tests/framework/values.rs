@@ -254,7 +254,7 @@ fn ten_megabytes_make_the_round_trip() {
         let store = Store::new();
         let hcl = r#"
             resource "corner_big" "b" {
-              text = join("", [for i in range(1000) : join("", [for j in range(1000) : "0123456789"])])
+              text = join("", [for i in range(1000) : format("%010000d", i)])
               list = flatten([for i in range(2) : [for j in range(1000) : { name = "n${i}-${j}", number = j }]])
               map  = { for i in range(1000) : "k${i}" => { name = "n${i}", number = i } }
               set  = [for i in range(100) : { name = "n${i}", number = i }]
