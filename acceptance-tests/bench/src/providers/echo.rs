@@ -1,5 +1,6 @@
 //! The least that any provider does: the same schema and transport as [`Bench`], and every value handed back
-//! undecoded. What Terraform needs with it, it needs with every provider.
+//! undecoded, but for the four bytes of the computed `id`: they are made unknown in the plan and known in the
+//! state, because an unknown value costs Terraform itself time, with every provider that has one.
 
 use tfplugin_framework::Service;
 use tfplugin_framework::proto::tfplugin6 as pb;
@@ -23,6 +24,22 @@ impl Echo {
 impl Default for Echo {
     fn default() -> Self {
         Echo::new()
+    }
+}
+
+// The key "id" in msgpack, then nil, the unknown extension, and a string of one letter.
+const ID_NULL: &[u8] = b"\xa2id\xc0";
+const ID_UNKNOWN: &[u8] = b"\xa2id\xd4\x00\x00";
+const ID_KNOWN: &[u8] = b"\xa2id\xa1x";
+
+fn replaced(value: pb::DynamicValue, from: &[u8], to: &[u8]) -> pb::DynamicValue {
+    let bytes = &value.msgpack;
+    match bytes.windows(from.len()).position(|window| window == from) {
+        Some(at) => {
+            let parts = [&bytes[..at], to, &bytes[at + from.len()..]];
+            pb::DynamicValue { msgpack: parts.concat().into(), json: value.json }
+        }
+        None => value,
     }
 }
 
@@ -101,7 +118,7 @@ impl Provider for Echo {
     ) -> Reply<pb::plan_resource_change::Response> {
         let request = request.into_inner();
         Ok(Response::new(pb::plan_resource_change::Response {
-            planned_state: request.proposed_new_state,
+            planned_state: request.proposed_new_state.map(|value| replaced(value, ID_NULL, ID_UNKNOWN)),
             planned_private: request.prior_private,
             ..Default::default()
         }))
@@ -113,7 +130,7 @@ impl Provider for Echo {
     ) -> Reply<pb::apply_resource_change::Response> {
         let request = request.into_inner();
         Ok(Response::new(pb::apply_resource_change::Response {
-            new_state: request.planned_state,
+            new_state: request.planned_state.map(|value| replaced(value, ID_UNKNOWN, ID_KNOWN)),
             private: request.planned_private,
             ..Default::default()
         }))
