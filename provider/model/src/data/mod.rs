@@ -1,0 +1,1 @@
+//! Databases, logs and caches of other people that we set up.

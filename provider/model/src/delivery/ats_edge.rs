@@ -1,0 +1,106 @@
+//! An edge: Apache Traffic Server in front of origins.
+
+use serde::{Deserialize, Serialize};
+use tfplugin_schema::{Duration, Schema, Size};
+
+/// An Apache Traffic Server that caches what origins serve.
+#[derive(Clone, Debug, PartialEq, Schema, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AtsEdgeSpec {
+    /// The TCP port for HTTP.
+    #[attribute(default = 8081, validate(range = 1..))]
+    pub port: u16,
+    /// HTTPS beside it; none where it is not set.
+    pub tls: Option<TlsSpec>,
+    /// Where it fetches from, in order.
+    #[attribute(validate(length = 1..=64))]
+    pub origins: Vec<Parent>,
+    /// How it chooses among them.
+    #[attribute(default = "first_live")]
+    pub policy: ParentPolicy,
+    /// How it finds out that one is down.
+    pub health_check: Option<HealthCheck>,
+    /// Cache on disk. Another size is a drained restart.
+    #[attribute(default = "1GiB")]
+    pub storage: Size,
+    /// Cache in memory. Another size is a drained restart.
+    #[attribute(default = "128MiB")]
+    pub memory: Size,
+    /// What is cached for how long.
+    pub cache: Option<CacheRules>,
+    /// Congestion control of connections to viewers, as the host's kernel names it: `bbr`, `cubic`; the host's own where
+    /// none is given.
+    #[attribute(validate(regex("^[a-z][a-z0-9_]*$", says = "must be a kernel's name such as bbr")))]
+    pub congestion_control: Option<String>,
+    /// Plugins that must be there besides those that the other attributes need, such as `header_rewrite.so`.
+    #[serde(default)]
+    pub plugins: Option<Vec<String>>,
+}
+
+/// HTTPS.
+#[derive(Clone, Debug, PartialEq, Schema, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsSpec {
+    /// The TCP port for HTTPS.
+    #[attribute(default = 8443, validate(range = 1..))]
+    pub port: u16,
+    /// The certificate chain, PEM.
+    pub certificate: String,
+}
+
+/// One place to fetch from.
+#[derive(Clone, Debug, PartialEq, Schema, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Parent {
+    /// Its address: `http://10.0.0.1:8080`, no path.
+    #[attribute(validate(regex("^https?://[^/?#@]+$", says = "must be http://HOST:PORT or https://HOST:PORT, without a path")))]
+    pub url: String,
+    /// Its share under `consistent_hash`.
+    #[attribute(default = 1, validate(range = 1..=1000))]
+    pub weight: u32,
+}
+
+/// How an edge chooses among origins (strategies.yaml of Traffic Server).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Schema, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ParentPolicy {
+    /// The first that is up.
+    FirstLive,
+    /// By the hash of the path: each holds a part.
+    ConsistentHash,
+    /// In turns.
+    RoundRobin,
+}
+
+/// How an edge finds out that an origin is down, and that it itself serves after a change.
+#[derive(Clone, Debug, PartialEq, Schema, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HealthCheck {
+    /// What it asks the origins for.
+    #[attribute(default = "/readyz", validate(regex("^/[!-~]*$", says = "must be a path")))]
+    pub path: String,
+    /// How long a failed one is left alone.
+    #[attribute(default = "10s")]
+    pub retry: Duration,
+    /// How many failures make it fail.
+    #[attribute(default = 3, validate(range = 1..=100))]
+    pub failures: u32,
+}
+
+/// What is cached for how long, where an origin does not say.
+#[derive(Clone, Debug, PartialEq, Schema, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CacheRules {
+    /// Manifests and redirects.
+    #[attribute(default = "2s")]
+    pub manifests: Duration,
+    /// Segments.
+    #[attribute(default = "1day")]
+    pub segments: Duration,
+    /// Whether many requests for one object that is not there yet become one to the origin.
+    #[attribute(default = true)]
+    pub collapse: bool,
+    /// How long an object may be served after its time when no origin answers.
+    #[attribute(default = "1h")]
+    pub stale: Duration,
+}

@@ -1,0 +1,12 @@
+//! What viewers reach: origin, edge, page.
+
+mod ats_edge;
+mod origin;
+mod player;
+
+pub use ats_edge::{
+    AtsEdgeSpec, AtsEdgeSpecPath, AtsEdgeSpecView, CacheRules, CacheRulesPath, CacheRulesView, HealthCheck,
+    HealthCheckPath, HealthCheckView, Parent, ParentPath, ParentPolicy, ParentView, TlsSpec, TlsSpecPath, TlsSpecView,
+};
+pub use origin::{OriginSpec, OriginSpecPath, OriginSpecView};
+pub use player::{PlayerSpec, PlayerSpecPath, PlayerSpecView};

@@ -1,0 +1,93 @@
+//! A video on demand: from a source file to packages that play.
+
+use serde::{Deserialize, Serialize};
+use tfplugin_schema::{Duration, Schema};
+
+use super::ladder::LadderSpec;
+use crate::platform::Name;
+
+/// What is made of one source.
+#[derive(Clone, Debug, PartialEq, Schema, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VodAssetSpec {
+    /// The title that viewers see; the name where none is given.
+    pub title: Option<String>,
+    /// The file.
+    pub source: SourceSpec,
+    /// Subtitles, one for each language and kind.
+    #[serde(default)]
+    pub subtitles: Option<Vec<SubtitleSpec>>,
+    /// Pictures for the player's time line; none where it is not set.
+    pub thumbnails: Option<ThumbnailSpec>,
+}
+
+/// A source file.
+#[derive(Clone, Debug, PartialEq, Schema, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SourceSpec {
+    /// Where it is: `file:///…` on the transcoder's site, `https://…`, or `s3://BUCKET/KEY` in the transcoder's object
+    /// store. A relative path is not one.
+    #[attribute(validate(regex("^(file:///|https?://|s3://).+", says = "must begin with file:///, http://, https:// or s3://")))]
+    pub url: String,
+    /// Its digest, `sha256:` and 64 hexadecimal digits: another digest is another source, the same one is never encoded
+    /// twice.
+    #[attribute(validate(regex("^sha256:[0-9a-f]{64}$", says = "must be sha256: and 64 digits of 0-9a-f; `sha256sum FILE` prints them")))]
+    pub digest: String,
+    /// Whether an address of a private network, this host included, may be asked.
+    #[attribute(default = false)]
+    pub allow_private: bool,
+}
+
+/// Subtitles in one language.
+#[derive(Clone, Debug, PartialEq, Schema, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SubtitleSpec {
+    /// The language as BCP 47 (RFC 5646) has it: `en`, `pt-BR`.
+    #[attribute(validate(regex("^[a-zA-Z]{2,3}(-[a-zA-Z0-9]{2,8})*$", says = "must be a language tag such as en or pt-BR")))]
+    pub language: String,
+    /// What the player's menu says; the language where none is given.
+    pub label: Option<String>,
+    /// A WebVTT or SubRip file.
+    pub source: SourceSpec,
+}
+
+/// Pictures for the player's time line.
+#[derive(Clone, Debug, PartialEq, Schema, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ThumbnailSpec {
+    /// One picture for each of these spans.
+    #[attribute(default = "5s")]
+    pub interval: Duration,
+    /// Height of a picture in pixels.
+    #[attribute(default = 90, validate(range = 32..=720))]
+    pub height: u32,
+}
+
+/// What the job of an asset is told. Its transcoder's spec lies in the specs directory.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VodJobSpec {
+    /// The asset's name, the first part of its addresses.
+    pub name: Name,
+    /// What is made.
+    pub asset: VodAssetSpec,
+    /// The renditions.
+    pub ladder: LadderSpec,
+    /// The transcoder that encodes.
+    pub transcoder: Name,
+}
+
+impl VodJobSpec {
+    /// What distinguishes one making of this asset from another, in 12 hexadecimal digits: source digests, ladder,
+    /// subtitles, thumbnails. Packages of different generations lie side by side, and the catalogue says which is shown.
+    pub fn generation(&self) -> String {
+        use sha2::{Digest as _, Sha256};
+        let asset = serde_json::json!({
+            "digest": self.asset.source.digest,
+            "subtitles": self.asset.subtitles.iter().flatten().map(|it| (&it.language, &it.label, &it.source.digest)).collect::<Vec<_>>(),
+            "thumbnails": self.asset.thumbnails,
+            "ladder": self.ladder,
+        });
+        hex::encode(&Sha256::digest(asset.to_string().as_bytes())[..6])
+    }
+}

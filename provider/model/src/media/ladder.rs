@@ -1,0 +1,138 @@
+//! A transcode ladder: which renditions are made of a source. Pure configuration, nothing runs for it.
+
+use serde::{Deserialize, Serialize};
+use tfplugin_schema::{Duration, Schema};
+
+/// The renditions that are made of every source: sizes, bit rates, audio layouts, and the segment length that all of
+/// them share.
+#[derive(Clone, Debug, PartialEq, Schema, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LadderSpec {
+    /// Length of a segment; all renditions are cut at the same times.
+    #[attribute(default = "4s")]
+    pub segment_duration: Duration,
+    /// Video renditions, in any order.
+    #[serde(default)]
+    pub video: Vec<VideoRendition>,
+    /// Audio renditions, in any order; each of the source's languages is made in each of them.
+    #[serde(default)]
+    pub audio: Vec<AudioRendition>,
+    /// What encodes: the processor, or a GPU's encoder.
+    #[attribute(default = "none")]
+    pub acceleration: Acceleration,
+    /// Which program drives the encoder.
+    #[attribute(default = "ffmpeg")]
+    pub backend: Backend,
+    /// The GPU that the workers have, such as `L4`; checked against the table of encoders.
+    pub gpu: Option<String>,
+}
+
+/// One video rendition.
+#[derive(Clone, Debug, PartialEq, Schema, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VideoRendition {
+    /// Unique in the ladder, part of addresses: `720p`.
+    #[attribute(validate(length = 1..=32, regex("^[a-z0-9][a-z0-9-]*$", says = "must be a-z, 0-9 and -")))]
+    pub name: String,
+    /// The codec.
+    #[attribute(default = "h264")]
+    pub codec: VideoCodec,
+    /// Height in pixels; even. The width follows from the source's shape.
+    #[attribute(validate(range = 16..=8192))]
+    pub height: u32,
+    /// Frames per second as a number or a fraction (`"25"`, `"30000/1001"`); the source's own where none is given.
+    pub frame_rate: Option<String>,
+    /// Average bit rate in bit/s.
+    #[attribute(validate(range = 10_000..))]
+    pub bit_rate: u64,
+    /// The highest bit rate over a buffer of two seconds, in bit/s; one and a half times `bit_rate` where none is given.
+    pub max_bit_rate: Option<u64>,
+    /// Distance between key frames; divides the segment. The segment's length where none is given.
+    pub gop: Option<Duration>,
+}
+
+/// One audio rendition.
+#[derive(Clone, Debug, PartialEq, Schema, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AudioRendition {
+    /// Unique in the ladder, part of addresses: `stereo`.
+    #[attribute(validate(length = 1..=32, regex("^[a-z0-9][a-z0-9-]*$", says = "must be a-z, 0-9 and -")))]
+    pub name: String,
+    /// The codec.
+    #[attribute(default = "aac")]
+    pub codec: AudioCodec,
+    /// Which loudspeakers.
+    #[attribute(default = "stereo")]
+    pub layout: ChannelLayout,
+    /// Bit rate in bit/s.
+    #[attribute(default = 128_000, validate(range = 8_000..=1_536_000))]
+    pub bit_rate: u64,
+    /// Samples per second.
+    #[attribute(default = 48_000, validate(one_of = [32_000, 44_100, 48_000, 96_000]))]
+    pub sample_rate: u32,
+    /// Integrated loudness to normalise to, in LUFS (EBU R 128 asks for -23); the source's own where none is given.
+    #[attribute(validate(range = -40.0..=-5.0))]
+    pub loudness: Option<f64>,
+}
+
+/// A video codec.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Schema, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VideoCodec {
+    /// H.264 / AVC (ITU-T H.264): every player has it.
+    H264,
+    /// H.265 / HEVC (ITU-T H.265).
+    Hevc,
+    /// AV1 (AOMedia).
+    Av1,
+}
+
+/// An audio codec.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Schema, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AudioCodec {
+    /// AAC-LC (ISO/IEC 14496-3).
+    Aac,
+    /// Opus (RFC 6716).
+    Opus,
+    /// Dolby Digital (ETSI TS 102 366).
+    Ac3,
+}
+
+/// Which loudspeakers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Schema, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChannelLayout {
+    /// One.
+    Mono,
+    /// Left and right.
+    Stereo,
+    /// Five and a subwoofer.
+    #[attribute(name = "5.1")]
+    #[serde(rename = "5.1")]
+    FiveOne,
+}
+
+/// What encodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Schema, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Acceleration {
+    /// The processor.
+    None,
+    /// NVIDIA's encoder.
+    Nvenc,
+    /// Intel Quick Sync.
+    Qsv,
+    /// Whatever the VA-API driver has.
+    Vaapi,
+}
+
+/// Which program drives the encoder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Schema, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Backend {
+    /// ffmpeg.
+    Ffmpeg,
+    /// GStreamer.
+    Gstreamer,
+}

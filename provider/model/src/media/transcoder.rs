@@ -1,0 +1,28 @@
+//! The workers that encode, and where they find work and stores.
+
+use serde::{Deserialize, Serialize};
+use tfplugin_schema::{Schema, Size};
+
+/// Workers that encode what assets ask for, a rendition's run of segments at a time.
+#[derive(Clone, Debug, PartialEq, Schema, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TranscoderSpec {
+    /// How many encodes run side by side in each worker.
+    #[attribute(default = 1, validate(range = 1..=256))]
+    pub concurrency: u32,
+    /// How many workers run.
+    #[attribute(default = 1, validate(range = 1..=1000))]
+    pub workers: u32,
+    /// Local disk for one worker's unfinished segments.
+    #[attribute(default = "4GiB")]
+    pub scratch: Size,
+    /// Memory for one worker.
+    #[attribute(default = "2GiB")]
+    pub memory: Size,
+    /// The event log that carries the work: the `url` of a `streamverse_event_log`.
+    pub event_log: String,
+    /// The object store for sources, segments and packages: the `url` of a `streamverse_object_store`.
+    pub object_store: String,
+    /// The catalogue that lists finished assets: the `url` of a `streamverse_catalogue`.
+    pub catalogue: String,
+}

@@ -1,0 +1,16 @@
+//! What every domain stands on: owners, the objects that a site holds and their status, stores by URL, the node's API.
+
+pub mod node;
+mod object;
+mod owner;
+mod status;
+mod store_url;
+
+pub use object::{
+    Bundle, CredentialUse, EndpointObject, EngineKind, EngineObject, FilesObject, Isolation, JobObject,
+    ManifestObject, Object, Peer, Port, Protocol, Reach, Resources, SecretObject, SecretValue, ServiceObject,
+    SpecUse,
+};
+pub use owner::{Name, NameError, Owner};
+pub use status::{Observed, ObjectStatus, Phase, Progress, Reason};
+pub use store_url::{StoreUrl, StoreUrlError};

@@ -1,0 +1,172 @@
+//! Stores by URL: what is stored where, without the secret that opens it.
+//!
+//! | need | one machine | cluster |
+//! |---|---|---|
+//! | objects | `file://SITE/NAME`, `file:///absolute/path` | `s3://BUCKET/PREFIX?endpoint=…&region=…&secret=KIND.NAME` |
+//! | event log | `embedded://SITE/NAME` | `kafka://HOST:PORT,HOST:PORT?secret=KIND.NAME&prefix=…` |
+//! | catalogue | `sqlite://SITE/NAME` | `postgres://USER@HOST:PORT/DATABASE?secret=KIND.NAME` |
+//! | cache | `memory://SITE/NAME` | `redis://HOST:PORT/0?secret=KIND.NAME` |
+//!
+//! With a site as its host, a `file:`, `embedded:`, `sqlite:` or `memory:` URL means a place that the node agent of that
+//! site gives it (RFC 8089 section 2 gives a file URL's host the same meaning). `secret` names a secret of the same
+//! deployment ([`CredentialUse`](super::CredentialUse)): the URL itself never holds one.
+
+use std::fmt;
+
+use url::Url;
+
+use super::object::CredentialUse;
+use super::owner::Name;
+
+/// A store's URL, read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreUrl {
+    /// A place of that name under the node agent of the site, by scheme (`file`, `embedded`, `sqlite`, `memory`).
+    Local {
+        /// The scheme.
+        scheme: String,
+        /// The site.
+        site: Name,
+        /// The store's name there.
+        name: Name,
+    },
+    /// A folder of the host that the user gave: `file:///srv/media`.
+    Folder(String),
+    /// A remote system.
+    Remote {
+        /// The URL without `secret`.
+        url: Url,
+        /// The secret that opens it.
+        secret: Option<CredentialUse>,
+    },
+}
+
+/// Why a URL is no store's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreUrlError(String);
+
+/// Schemes that mean a place under a node agent.
+const LOCAL: &[&str] = &["file", "embedded", "sqlite", "memory"];
+/// Schemes of remote systems.
+const REMOTE: &[&str] = &["s3", "kafka", "postgres", "redis"];
+
+impl StoreUrl {
+    /// Reads a store's URL.
+    ///
+    /// # Errors
+    /// An unknown scheme, a password in the URL, a path that leaves its place, a `secret` that is no `KIND.NAME`.
+    pub fn parse(text: &str) -> Result<StoreUrl, StoreUrlError> {
+        let fail = |why: &str| Err(StoreUrlError(why.to_owned()));
+        // Several brokers are no valid host, so they are read as one.
+        let (scheme, rest) =
+            text.split_once("://").ok_or_else(|| StoreUrlError("it has no scheme".to_owned()))?;
+        if LOCAL.contains(&scheme) {
+            if scheme == "file" && rest.starts_with('/') {
+                if rest.split('/').any(|part| part == ".." || part == ".") || rest.contains(['?', '#', '\0']) {
+                    return fail("a folder's path has no `.`, `..`, `?` or `#`");
+                }
+                return Ok(StoreUrl::Folder(rest.to_owned()));
+            }
+            let Some((site, name)) = rest.split_once('/') else {
+                return fail("it must be SCHEME://SITE/NAME");
+            };
+            let name_of = |text: &str| Name::parse(text).map_err(|error| StoreUrlError(error.to_string()));
+            return Ok(StoreUrl::Local {
+                scheme: scheme.to_owned(),
+                site: name_of(site)?,
+                name: name_of(name)?,
+            });
+        }
+        if !REMOTE.contains(&scheme) {
+            return fail("its scheme is none of file, embedded, sqlite, memory, s3, kafka, postgres, redis");
+        }
+        let single = match scheme {
+            "kafka" => text.replacen(',', "%2C", usize::MAX),
+            _ => text.to_owned(),
+        };
+        let mut url = Url::parse(&single).map_err(|error| StoreUrlError(error.to_string()))?;
+        if url.password().is_some() {
+            return fail("it holds a password: give the password to the resource's secret, not to the URL");
+        }
+        let mut secret = None;
+        let pairs: Vec<(String, String)> = url.query_pairs().into_owned().collect();
+        url.set_query(None);
+        for (key, value) in pairs {
+            if key == "secret" {
+                let parts = value.split_once('.').map(|(kind, name)| (Name::parse(kind), Name::parse(name)));
+                let Some((Ok(kind), Ok(name))) = parts else {
+                    return fail("its `secret` is no KIND.NAME");
+                };
+                secret = Some(CredentialUse { kind, name });
+            } else if ["password", "secret_key", "access_key", "sslkey", "token"].contains(&key.as_str()) {
+                return fail("it holds a secret: give it to the resource's secret, not to the URL");
+            } else {
+                url.query_pairs_mut().append_pair(&key, &value);
+            }
+        }
+        Ok(StoreUrl::Remote { url, secret })
+    }
+
+    /// The site that the store is bound to, if it is.
+    pub fn site(&self) -> Option<&Name> {
+        match self {
+            StoreUrl::Local { site, .. } => Some(site),
+            _ => None,
+        }
+    }
+
+    /// The secret that opens it.
+    pub fn secret(&self) -> Option<&CredentialUse> {
+        match self {
+            StoreUrl::Remote { secret, .. } => secret.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// The scheme.
+    pub fn scheme(&self) -> &str {
+        match self {
+            StoreUrl::Local { scheme, .. } => scheme,
+            StoreUrl::Folder(_) => "file",
+            StoreUrl::Remote { url, .. } => url.scheme(),
+        }
+    }
+}
+
+impl fmt::Display for StoreUrlError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "this is no store's URL: {}", self.0)
+    }
+}
+
+impl std::error::Error for StoreUrlError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_on_a_site_is_no_path() {
+        let url = StoreUrl::parse("file://here/media").unwrap();
+        assert_eq!(url.site().map(Name::as_str), Some("here"));
+        assert!(StoreUrl::parse("file://here/../etc").is_err());
+        assert!(StoreUrl::parse("file:///srv/../etc").is_err());
+        assert_eq!(StoreUrl::parse("file:///srv/media").unwrap(), StoreUrl::Folder("/srv/media".to_owned()));
+    }
+
+    #[test]
+    fn a_password_in_a_url_is_refused_without_being_repeated() {
+        for text in ["postgres://a:hunter2@h/db", "redis://:hunter2@h", "s3://b?secret_key=hunter2"] {
+            let error = StoreUrl::parse(text).unwrap_err().to_string();
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+    }
+
+    #[test]
+    fn several_brokers_and_a_secret_are_read() {
+        let url = StoreUrl::parse("kafka://a:9092,b:9092?secret=event-log.main&prefix=x").unwrap();
+        assert_eq!(url.secret().map(|it| it.kind.as_str().to_owned()), Some("event-log".to_owned()));
+        let StoreUrl::Remote { url, .. } = url else { panic!() };
+        assert_eq!(url.query(), Some("prefix=x"));
+    }
+}

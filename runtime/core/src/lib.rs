@@ -1,0 +1,15 @@
+//! What every StreamVerse service shares: how it starts, tells that it is ready, drains and stops; health and metrics;
+//! tracing; child processes under limits; stores.
+
+mod context;
+pub mod engine;
+mod error;
+mod lifecycle;
+pub mod log;
+pub mod stores;
+mod target;
+
+pub use context::ServiceContext;
+pub use error::{Error, Result};
+pub use lifecycle::{Ready, Service, Stop};
+pub use target::{Job, JobHandle, JobNews, Start, Starting, Target, TargetTable};
