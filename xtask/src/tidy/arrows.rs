@@ -55,6 +55,73 @@ const ARROWS: &[Arrow] = &[
         reason: "the provider of the guide: what the guide does not name is not used",
     },
     Arrow {
+        from: "streamverse-model",
+        to: &["tfplugin-schema"],
+        tests: &[],
+        reason: "pure: no I/O, no Terraform, no clock; the runtime and the provider read the same specs",
+    },
+    Arrow {
+        from: "streamverse-sites",
+        to: &["streamverse-model"],
+        tests: &["streamverse-platform", "streamverse-core"],
+        reason: "a client of agents and clusters; it runs nothing itself",
+    },
+    Arrow {
+        from: "terraform-provider-streamverse",
+        to: &[
+            "tfplugin-framework",
+            "tfplugin-docs",
+            "tfplugin-schema",
+            "streamverse-model",
+            "streamverse-sites",
+        ],
+        tests: &["tfplugin-testing"],
+        reason: "thin: what may be asked for is in model, how it gets there in sites",
+    },
+    Arrow {
+        from: "streamverse-core",
+        to: &["streamverse-model"],
+        tests: &[],
+        reason: "what every service shares knows no service",
+    },
+    Arrow {
+        from: "streamverse-media",
+        to: &["streamverse-core", "streamverse-model"],
+        tests: &[],
+        reason: "a domain of the runtime: it knows no other domain",
+    },
+    Arrow {
+        from: "streamverse-delivery",
+        to: &["streamverse-core", "streamverse-model"],
+        tests: &[],
+        reason: "a domain of the runtime: it knows no other domain",
+    },
+    Arrow {
+        from: "streamverse-platform",
+        to: &["streamverse-core", "streamverse-model"],
+        tests: &["streamverse-delivery"],
+        reason: "the agent gets its targets and engines from the binary, as a table",
+    },
+    Arrow {
+        from: "streamverse",
+        to: &[
+            "streamverse-core",
+            "streamverse-delivery",
+            "streamverse-media",
+            "streamverse-model",
+            "streamverse-platform",
+            "streamverse-sites",
+        ],
+        tests: &[],
+        reason: "the binary puts the domains together",
+    },
+    Arrow {
+        from: "streamverse-acceptance",
+        to: &["tfplugin-testing", "streamverse-core", "streamverse-model", "streamverse-sites"],
+        tests: &["streamverse-delivery", "streamverse-media", "streamverse-platform"],
+        reason: "it drives binaries as users do; specs and clients only to look behind them",
+    },
+    Arrow {
         from: "acceptance-tests",
         to: &[
             "tfplugin-testing",
