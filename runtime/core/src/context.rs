@@ -3,15 +3,18 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
 use streamverse_model::platform::{CredentialUse, Name, Owner};
 
 use crate::error::{Error, Result};
+use crate::metrics::Metrics;
 
 /// A credential is a key or a password; a wrong path must not fill the memory.
 const LARGEST_CREDENTIAL: u64 = 1 << 20;
 
-/// Where a service or job runs, and what the site gives it.
-#[derive(Clone, Debug)]
+/// Where a service or job runs, and what the site gives it. A site writes it to a file; it holds no secret.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ServiceContext {
     /// The site's name, which local stores carry in their URLs.
     pub site: Name,
@@ -30,9 +33,13 @@ pub struct ServiceContext {
     /// Specs of others that a job uses, `KIND.NAME.json`.
     pub specs_dir: PathBuf,
     /// Where external tools are, by name; those not named are looked for in PATH.
+    #[serde(default)]
     pub tools: BTreeMap<String, PathBuf>,
     /// The address to listen on for this site's ports: `127.0.0.1` unless a port is public.
     pub bind: std::net::IpAddr,
+    /// Where it counts what it does.
+    #[serde(skip)]
+    pub metrics: Metrics,
 }
 
 impl ServiceContext {

@@ -51,7 +51,7 @@ pub trait Job: Send {
 pub struct JobHandle(Arc<Mutex<JobNews>>);
 
 /// What a job told so far.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct JobNews {
     /// How far it is.
     pub progress: Option<Progress>,
