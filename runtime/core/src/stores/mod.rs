@@ -8,15 +8,20 @@
 //! | catalogue | [`Catalogue`] | SQLite | PostgreSQL |
 //! | cache | [`Cache`] | moka | Redis protocol |
 
+mod cache;
+mod catalogue;
+mod objects;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use streamverse_model::platform::StoreUrl;
 
 use crate::context::ServiceContext;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// What lists finished assets.
 #[async_trait]
@@ -91,10 +96,17 @@ pub trait Cache: Send + Sync {
 /// Opens the object store of a URL (`file:`, `s3:`). Paths in it are relative to the URL.
 ///
 /// # Errors
-/// A URL of another site or scheme, a missing credential.
+/// A URL of another site or scheme, a missing credential, a folder that cannot be made.
 pub fn open_objects(url: &str, cx: &ServiceContext) -> Result<Arc<dyn object_store::ObjectStore>> {
-    let _ = (url, cx);
-    Err(crate::Error::permanent("unfinished", "this store is not there yet"))
+    match read_url(url, cx)? {
+        StoreUrl::Local { scheme, name, .. } if scheme == "file" => {
+            objects::folder(&cx.data_dir.join("stores").join(name.as_str()))
+        }
+        StoreUrl::Folder(path) => objects::folder(std::path::Path::new(&path)),
+        #[cfg(feature = "s3")]
+        StoreUrl::Remote { url, secret } if url.scheme() == "s3" => objects::s3(&url, secret.as_ref(), cx),
+        _ => Err(wrong_scheme(url, "file:// or s3://")),
+    }
 }
 
 /// Opens the catalogue of a URL (`sqlite:`, `postgres:`), making its tables where they are missing.
@@ -102,15 +114,55 @@ pub fn open_objects(url: &str, cx: &ServiceContext) -> Result<Arc<dyn object_sto
 /// # Errors
 /// A URL of another site or scheme, a missing credential, a server that does not answer.
 pub async fn open_catalogue(url: &str, cx: &ServiceContext) -> Result<Arc<dyn Catalogue>> {
-    let _ = (url, cx);
-    Err(crate::Error::permanent("unfinished", "this store is not there yet"))
+    match read_url(url, cx)? {
+        StoreUrl::Local { scheme, name, .. } if scheme == "sqlite" => {
+            let file = cx.data_dir.join("catalogues").join(format!("{name}.sqlite"));
+            Ok(Arc::new(catalogue::sqlite::Sqlite::open(file).await?))
+        }
+        #[cfg(feature = "postgres")]
+        StoreUrl::Remote { url, secret } if url.scheme() == "postgres" => {
+            Ok(Arc::new(catalogue::postgres::Postgres::open(&url, secret.as_ref(), cx).await?))
+        }
+        _ => Err(wrong_scheme(url, "sqlite:// or postgres://")),
+    }
 }
 
-/// Opens the cache of a URL (`memory:`, `redis:`).
+/// Opens the cache of a URL (`memory:`, `redis:`), which keeps `max_bytes` at most where it is in memory.
 ///
 /// # Errors
 /// As [`open_catalogue`].
 pub async fn open_cache(url: &str, max_bytes: u64, cx: &ServiceContext) -> Result<Arc<dyn Cache>> {
-    let _ = (url, max_bytes, cx);
-    Err(crate::Error::permanent("unfinished", "this store is not there yet"))
+    match read_url(url, cx)? {
+        StoreUrl::Local { scheme, .. } if scheme == "memory" => Ok(Arc::new(cache::memory::Memory::new(max_bytes))),
+        #[cfg(feature = "redis")]
+        StoreUrl::Remote { url, secret } if url.scheme() == "redis" => {
+            Ok(Arc::new(cache::redis::Redis::open(&url, secret.as_ref(), cx).await?))
+        }
+        _ => Err(wrong_scheme(url, "memory:// or redis://")),
+    }
+}
+
+/// Reads a store's URL, and refuses one that lies on another site.
+pub(crate) fn read_url(url: &str, cx: &ServiceContext) -> Result<StoreUrl> {
+    let read = StoreUrl::parse(url).map_err(|error| Error::permanent("store-url", error.to_string()))?;
+    if read.site().is_some_and(|site| *site != cx.site) {
+        let text = format!("the store {url} lies on another site than this one ({}): give it a store here", cx.site);
+        return Err(Error::permanent("store-elsewhere", text));
+    }
+    Ok(read)
+}
+
+pub(crate) fn wrong_scheme(url: &str, wanted: &str) -> Error {
+    let scheme = url.split("://").next().unwrap_or_default();
+    Error::permanent("store-url", format!("a store with the scheme {scheme:?} is of no use here: it must be {wanted}"))
+}
+
+fn encode(asset: &AssetRecord) -> Result<String> {
+    serde_json::to_string(asset)
+        .map_err(|error| Error::permanent("catalogue", "the asset's record cannot be written").because(error))
+}
+
+fn decode(text: &str) -> Result<AssetRecord> {
+    serde_json::from_str(text)
+        .map_err(|error| Error::permanent("catalogue", "the catalogue has a record of another version").because(error))
 }

@@ -1,0 +1,58 @@
+//! Object stores: a folder, or S3.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use object_store::ObjectStore;
+use object_store::local::LocalFileSystem;
+
+use crate::error::{Error, Result};
+
+/// A folder as an object store. A put is atomic: written beside and renamed.
+pub(super) fn folder(path: &Path) -> Result<Arc<dyn ObjectStore>> {
+    let failed = |text: String| Error::passing("store-unreachable", text);
+    std::fs::create_dir_all(path)
+        .map_err(|error| failed(format!("the folder {} cannot be made", path.display())).because(error))?;
+    let store = LocalFileSystem::new_with_prefix(path)
+        .map_err(|error| failed(format!("the folder {} is no store", path.display())).because(error))?;
+    Ok(Arc::new(store.with_automatic_cleanup(true)))
+}
+
+/// S3, or what speaks like it: `s3://BUCKET/PREFIX?endpoint=…&region=…`, keys from the credential `access_key`,
+/// `secret_key`.
+#[cfg(feature = "s3")]
+pub(super) fn s3(
+    url: &url::Url,
+    secret: Option<&streamverse_model::platform::CredentialUse>,
+    cx: &crate::ServiceContext,
+) -> Result<Arc<dyn ObjectStore>> {
+    use object_store::aws::AmazonS3Builder;
+    use object_store::prefix::PrefixStore;
+
+    let bucket = url.host_str().unwrap_or_default();
+    let mut builder = AmazonS3Builder::new().with_bucket_name(bucket).with_region("us-east-1");
+    for (key, value) in url.query_pairs() {
+        builder = match key.as_ref() {
+            // A scheme that is not TLS is what the user wrote.
+            "endpoint" => {
+                let plain = value.starts_with("http://");
+                builder.with_endpoint(value.into_owned()).with_allow_http(plain)
+            }
+            "region" => builder.with_region(value.into_owned()),
+            "path_style" => builder.with_virtual_hosted_style_request(value != "true"),
+            other => {
+                return Err(Error::permanent("store-url", format!("an s3:// store has no parameter {other:?}: endpoint, region, path_style and secret are those that it has")));
+            }
+        };
+    }
+    if let Some(secret) = secret {
+        builder = builder
+            .with_access_key_id(cx.credential(secret, "access_key")?)
+            .with_secret_access_key(cx.credential(secret, "secret_key")?);
+    }
+    let store = builder
+        .build()
+        .map_err(|error| Error::permanent("store-url", format!("s3://{bucket} cannot be used")).because(error))?;
+    let prefix = url.path().trim_matches('/');
+    Ok(if prefix.is_empty() { Arc::new(store) } else { Arc::new(PrefixStore::new(store, prefix)) })
+}
