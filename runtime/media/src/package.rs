@@ -1,0 +1,206 @@
+//! Packaging: joins segments, and lets Shaka Packager write CMAF with an HLS and a DASH manifest; thumbnails beside.
+//!
+//! Encoded tracks come as files, packages go to a folder: nothing here knows where either is stored.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use streamverse_core::stores::RenditionRecord;
+use streamverse_core::tool::{Limits, Tool};
+use streamverse_core::{Error, Result, ServiceContext, Stop};
+use streamverse_model::media::{LadderSpec, ThumbnailSpec};
+
+use crate::encode::{SHIFT, words};
+
+/// A track that is to be packaged.
+pub(crate) struct VideoTrack {
+    pub(crate) name: String,
+    /// Segments joined byte by byte.
+    pub(crate) file: PathBuf,
+    pub(crate) width: u32,
+    pub(crate) height: u32,
+}
+
+/// See [`VideoTrack`].
+pub(crate) struct AudioTrack {
+    pub(crate) name: String,
+    pub(crate) file: PathBuf,
+    pub(crate) language: String,
+}
+
+/// WebVTT or SubRip.
+pub(crate) struct TextTrack {
+    pub(crate) file: PathBuf,
+    pub(crate) language: String,
+    pub(crate) label: String,
+}
+
+/// Everything of one package.
+pub(crate) struct Package<'a> {
+    pub(crate) cx: &'a ServiceContext,
+    pub(crate) stop: &'a Stop,
+    pub(crate) ladder: &'a LadderSpec,
+    pub(crate) video: Vec<VideoTrack>,
+    pub(crate) audio: Vec<AudioTrack>,
+    pub(crate) text: Vec<TextTrack>,
+    pub(crate) duration_ms: u64,
+}
+
+impl Package<'_> {
+    /// Writes the package into `folder`, with `scratch` for what lies between.
+    pub(crate) async fn write(&self, scratch: &Path, folder: &Path) -> Result<()> {
+        make(folder).await?;
+        let mut descriptors = Vec::new();
+        for track in &self.video {
+            let joined = scratch.join(format!("video-{}.mp4", track.name));
+            self.join_segments(&track.file, &joined).await?;
+            descriptors.push(segmented("video", &joined, &format!("video/{}", track.name), ""));
+        }
+        for track in &self.audio {
+            let extra = format!(",language={},hls_group_id=audio,hls_name={}", track.language, track.name);
+            descriptors.push(segmented("audio", &track.file, &format!("audio/{}", track.name), &extra));
+        }
+        for (number, track) in self.text.iter().enumerate() {
+            let vtt = scratch.join(format!("text-{number}.vtt"));
+            self.web_vtt(&track.file, &vtt).await?;
+            descriptors.push(text(&vtt, number, track, &self.label_of(track)));
+        }
+        let seconds = self.ladder.segment_duration.0.as_secs_f64();
+        let mut args = descriptors;
+        args.extend([
+            format!("--segment_duration={seconds}"),
+            "--hls_master_playlist_output=hls.m3u8".to_owned(),
+            "--hls_playlist_type=VOD".to_owned(),
+            "--mpd_output=dash.mpd".to_owned(),
+            "--generate_static_live_mpd".to_owned(),
+        ]);
+        if let Some(first) = self.audio.first() {
+            args.push(format!("--default_language={}", first.language));
+        }
+        Tool::of(self.cx, "packager").args(args).dir(folder).until(self.stop).limits(limits()).run().await?;
+        Ok(())
+    }
+
+    /// MPEG-TS whose time stamps begin at ten seconds becomes MP4 that begins at zero.
+    async fn join_segments(&self, from: &Path, to: &Path) -> Result<()> {
+        let mut args = words("-v error -nostdin -y -protocol_whitelist file,pipe -copyts -f mpegts -i");
+        args.push(from.to_string_lossy().into_owned());
+        args.extend(words("-map 0:v:0 -c copy -output_ts_offset"));
+        args.push(format!("-{SHIFT}"));
+        args.extend(words("-movflags +faststart -f mp4"));
+        args.push(to.to_string_lossy().into_owned());
+        Tool::of(self.cx, "ffmpeg").args(args).until(self.stop).limits(limits()).run().await.map(|_| ())
+    }
+
+    async fn web_vtt(&self, from: &Path, to: &Path) -> Result<()> {
+        let mut args = words("-v error -nostdin -y -protocol_whitelist file,pipe -i");
+        args.push(from.to_string_lossy().into_owned());
+        args.extend(words("-map 0:s:0 -c:s webvtt -f webvtt"));
+        args.push(to.to_string_lossy().into_owned());
+        let made = Tool::of(self.cx, "ffmpeg").args(args).until(self.stop).limits(limits()).run().await;
+        made.map(|_| ()).map_err(|error| match error.code {
+            "tool-failed" => Error::permanent("subtitles-broken", "subtitles are neither WebVTT nor SubRip").because(error),
+            _ => error,
+        })
+    }
+
+    fn label_of(&self, track: &TextTrack) -> String {
+        // The packager splits its descriptors at commas and equal signs.
+        track.label.chars().map(|it| if ",=/\\\"".contains(it) || it.is_control() { ' ' } else { it }).collect()
+    }
+
+    /// Sprites of 5 × 5 pictures and a WebVTT file that says which is which; its name.
+    pub(crate) async fn thumbnails(&self, spec: &ThumbnailSpec, source: &Path, folder: &Path) -> Result<Option<String>> {
+        let Some(first) = self.video.first() else { return Ok(None) };
+        let interval = spec.interval.0.as_secs_f64().max(0.5);
+        let height = spec.height / 2 * 2;
+        let width = u32::try_from(u64::from(height) * u64::from(first.width) / u64::from(first.height.max(1)) / 2 * 2).unwrap_or(2).max(2);
+        make(&folder.join("thumbnails")).await?;
+        let mut args = words("-v error -nostdin -y -protocol_whitelist file,pipe -i");
+        args.push(source.to_string_lossy().into_owned());
+        args.extend(words("-map 0:V:0 -an -sn -vf"));
+        args.push(format!("fps=1/{interval}:round=up,scale={width}:{height},setsar=1,tile=5x5"));
+        args.extend(words("-c:v mjpeg -q:v 4 -pix_fmt yuvj420p -f image2 thumbnails/sprite-%03d.jpg"));
+        Tool::of(self.cx, "ffmpeg").args(args).dir(folder).until(self.stop).limits(limits()).run().await?;
+        let mut index = "WEBVTT\n".to_owned();
+        let pictures = (self.duration_ms as f64 / 1000.0 / interval).ceil().max(1.0) as u64;
+        for number in 0..pictures {
+            let (begin, end) = (number as f64 * interval, ((number + 1) as f64 * interval).min(self.duration_ms as f64 / 1000.0));
+            let (sprite, place) = (number / 25 + 1, number % 25);
+            let (x, y) = (place % 5 * u64::from(width), place / 5 * u64::from(height));
+            index.push_str(&format!(
+                "\n{} --> {}\nsprite-{sprite:03}.jpg#xywh={x},{y},{width},{height}\n",
+                clock(begin),
+                clock(end)
+            ));
+        }
+        let written = tokio::fs::write(folder.join("thumbnails/index.vtt"), index).await;
+        written.map_err(|error| Error::passing("scratch", "the thumbnails' index cannot be written").because(error))?;
+        Ok(Some("thumbnails/index.vtt".to_owned()))
+    }
+}
+
+fn segmented(stream: &str, file: &Path, folder: &str, extra: &str) -> String {
+    format!(
+        "in={},stream={stream},init_segment={folder}/init.mp4,segment_template={folder}/$Number%05d$.m4s,playlist_name={folder}/index.m3u8{extra}",
+        file.display()
+    )
+}
+
+/// Text as one WebVTT file for both: DASH takes it beside segments, HLS as a playlist of one segment.
+fn text(file: &Path, number: usize, track: &TextTrack, label: &str) -> String {
+    let folder = format!("text/{number}-{}", track.language);
+    format!(
+        "in={},stream=text,segment_template={folder}/$Number%05d$.vtt,playlist_name={folder}/index.m3u8,language={},hls_group_id=text,hls_name={label},dash_label={label}",
+        file.display(),
+        track.language
+    )
+}
+
+fn limits() -> Limits {
+    Limits { time: Duration::from_secs(4 * 3600), ..Limits::default() }
+}
+
+async fn make(folder: &Path) -> Result<()> {
+    let made = tokio::fs::create_dir_all(folder).await;
+    made.map_err(|error| Error::passing("scratch", format!("{} cannot be made", folder.display())).because(error))
+}
+
+/// `00:01:02.500`.
+fn clock(seconds: f64) -> String {
+    let ms = (seconds * 1000.0).round().max(0.0) as u64;
+    format!("{:02}:{:02}:{:02}.{:03}", ms / 3_600_000, ms / 60_000 % 60, ms / 1000 % 60, ms % 1000)
+}
+
+/// What the master playlist says about the renditions.
+pub(crate) fn renditions(master: &str, package: &Package<'_>, bytes: impl Fn(&str) -> u64) -> Vec<RenditionRecord> {
+    let rate = |folder: &str| bytes(folder) * 8000 / package.duration_ms.max(1);
+    let codecs: Vec<&str> = master
+        .lines()
+        .filter_map(|line| line.strip_prefix("#EXT-X-STREAM-INF:")?.split("CODECS=\"").nth(1)?.split('"').next())
+        .flat_map(|codecs| codecs.split(','))
+        .collect();
+    let by_height = |height: u32| {
+        let wanted = format!("x{height},");
+        let line = master.lines().find(|line| line.contains("RESOLUTION=") && line.contains(&wanted));
+        line.and_then(|line| line.split("CODECS=\"").nth(1)?.split(['"', ',']).next()).unwrap_or_default()
+    };
+    let video = package.video.iter().map(|track| RenditionRecord {
+        name: track.name.clone(),
+        kind: "video".to_owned(),
+        codecs: by_height(track.height).to_owned(),
+        bit_rate: rate(&format!("video/{}/", track.name)),
+        width: track.width,
+        height: track.height,
+    });
+    let sound = codecs.iter().find(|codec| ["mp4a", "opus", "ac-3"].iter().any(|it| codec.starts_with(it)));
+    let audio = package.audio.iter().map(|track| RenditionRecord {
+        name: track.name.clone(),
+        kind: "audio".to_owned(),
+        codecs: sound.copied().unwrap_or_default().to_owned(),
+        bit_rate: rate(&format!("audio/{}/", track.name)),
+        width: 0,
+        height: 0,
+    });
+    video.chain(audio).collect()
+}

@@ -1,0 +1,231 @@
+//! What jobs and workers share: names of objects, the task, and what is told about each encode.
+
+use bytes::Bytes;
+use futures::TryStreamExt as _;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt as _};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use streamverse_core::{Error, Result};
+use streamverse_model::media::{Acceleration, AudioRendition, MediaFacts, VideoRendition};
+
+use crate::plan::{Cut, FrameRate};
+
+/// The topic of tasks, and the group that works on them.
+pub(crate) const TASKS: &str = "transcode";
+pub(crate) const WORKERS: &str = "transcoders";
+/// The topic with one record for each segment that was finished.
+pub(crate) const ENCODED: &str = "encoded";
+/// How many tasks can be worked on side by side.
+pub(crate) const PARTITIONS: u32 = 16;
+
+/// A run of segments of one rendition, or one sound track.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Task {
+    pub(crate) asset: String,
+    pub(crate) generation: String,
+    pub(crate) facts: MediaFacts,
+    pub(crate) segment_ms: u64,
+    pub(crate) acceleration: Acceleration,
+    pub(crate) track: Track,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Track {
+    Video { rendition: VideoRendition, first: u64, end: u64 },
+    /// The source's sound track `stream`, whole.
+    Audio { rendition: AudioRendition, stream: usize },
+}
+
+/// A finished segment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Encoded {
+    pub(crate) asset: String,
+    pub(crate) generation: String,
+    /// `720p/3`, `audio-stereo-0`.
+    pub(crate) piece: String,
+    /// Of the worker's process.
+    pub(crate) worker: String,
+}
+
+/// Why a task cannot be done; beside the segments, for the job to find.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct TaskFailure {
+    pub(crate) code: String,
+    pub(crate) message: String,
+}
+
+impl Task {
+    pub(crate) fn key(&self) -> String {
+        format!("{}/{}/{}", self.asset, self.generation, self.name())
+    }
+
+    /// `720p-0`, `audio-stereo-0`.
+    pub(crate) fn name(&self) -> String {
+        match &self.track {
+            Track::Video { rendition, first, .. } => format!("{}-{first}", rendition.name),
+            Track::Audio { rendition, stream } => audio_name(rendition, *stream),
+        }
+    }
+
+    pub(crate) fn cut(&self) -> Cut {
+        Cut { segment_ms: self.segment_ms, duration_ms: self.facts.duration_ms }
+    }
+
+    pub(crate) fn place(&self) -> Place<'_> {
+        Place { asset: &self.asset, generation: &self.generation }
+    }
+}
+
+/// The rate of a rendition: its own, else the source's.
+pub(crate) fn rate_of(rendition: &VideoRendition, facts: &MediaFacts) -> Result<FrameRate> {
+    let source = facts.video.as_ref().map_or("25", |video| video.frame_rate.as_str());
+    FrameRate::parse(rendition.frame_rate.as_deref().unwrap_or(source))
+}
+
+pub(crate) fn audio_name(rendition: &AudioRendition, stream: usize) -> String {
+    format!("audio-{}-{stream}", rendition.name)
+}
+
+/// Where a generation of an asset lies in the store.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place<'a> {
+    pub(crate) asset: &'a str,
+    pub(crate) generation: &'a str,
+}
+
+impl Place<'_> {
+    fn work(&self, rest: &str) -> Path {
+        Path::from(format!("work/{}/{}/{rest}", self.asset, self.generation))
+    }
+
+    pub(crate) fn work_folder(&self) -> Path {
+        Path::from(format!("work/{}/{}", self.asset, self.generation))
+    }
+
+    pub(crate) fn source(&self) -> Path {
+        self.work("source")
+    }
+
+    pub(crate) fn facts(&self) -> Path {
+        self.work("facts.json")
+    }
+
+    pub(crate) fn segment(&self, rendition: &str, k: u64) -> Path {
+        self.work(&format!("video/{rendition}/{k:06}.ts"))
+    }
+
+    pub(crate) fn segments(&self, rendition: &str) -> Path {
+        self.work(&format!("video/{rendition}"))
+    }
+
+    pub(crate) fn audio(&self, name: &str) -> Path {
+        self.work(&format!("audio/{name}.mp4"))
+    }
+
+    pub(crate) fn audios(&self) -> Path {
+        self.work("audio")
+    }
+
+    pub(crate) fn failures(&self) -> Path {
+        self.work("failed")
+    }
+
+    pub(crate) fn failure(&self, task: &str) -> Path {
+        self.work(&format!("failed/{task}.json"))
+    }
+
+    pub(crate) fn packages(&self) -> Path {
+        Path::from(format!("vod/{}/{}", self.asset, self.generation))
+    }
+}
+
+pub(crate) fn store_failed(error: object_store::Error) -> Error {
+    let full = error.to_string().contains("No space left");
+    let code = if full { "disk-full" } else { "store-unreachable" };
+    Error::passing(code, "the object store did not do it").because(error)
+}
+
+/// An object's content as JSON, if it is there.
+pub(crate) async fn read_json<T: DeserializeOwned>(store: &dyn ObjectStore, path: &Path) -> Result<Option<T>> {
+    let bytes = match store.get(path).await {
+        Ok(found) => found.bytes().await.map_err(store_failed)?,
+        Err(object_store::Error::NotFound { .. }) => return Ok(None),
+        Err(error) => return Err(store_failed(error)),
+    };
+    // Written by another version: as if it were not there.
+    Ok(serde_json::from_slice(&bytes).ok())
+}
+
+pub(crate) async fn write_json(store: &dyn ObjectStore, path: &Path, value: &impl Serialize) -> Result<()> {
+    let bytes = serde_json::to_vec(value)
+        .map_err(|error| Error::permanent("work", "what is to be kept cannot be written").because(error))?;
+    store.put(path, Bytes::from(bytes).into()).await.map(|_| ()).map_err(store_failed)
+}
+
+/// The last part of each object's name below a folder.
+pub(crate) async fn names(store: &dyn ObjectStore, folder: &Path) -> Result<Vec<String>> {
+    let found: Vec<_> = store.list(Some(folder)).try_collect().await.map_err(store_failed)?;
+    Ok(found.iter().filter_map(|it| it.location.filename().map(str::to_owned)).collect())
+}
+
+/// Removes everything below a folder; what is gone is gone.
+pub(crate) async fn remove_all(store: &dyn ObjectStore, folder: &Path) -> Result<()> {
+    let found: Vec<_> = store.list(Some(folder)).try_collect().await.map_err(store_failed)?;
+    for object in found {
+        match store.delete(&object.location).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
+            Err(error) => return Err(store_failed(error)),
+        }
+    }
+    Ok(())
+}
+
+/// Sends a file of scratch space into the store.
+pub(crate) async fn upload(store: &dyn ObjectStore, file: &std::path::Path, path: &Path) -> Result<u64> {
+    let unreadable = |error: std::io::Error| {
+        Error::passing("scratch", format!("{} cannot be read", file.display())).because(error)
+    };
+    let size = tokio::fs::metadata(file).await.map_err(unreadable)?.len();
+    if size <= 16 << 20 {
+        let bytes = tokio::fs::read(file).await.map_err(unreadable)?;
+        store.put(path, Bytes::from(bytes).into()).await.map_err(store_failed)?;
+        return Ok(size);
+    }
+    let upload = store.put_multipart(path).await.map_err(store_failed)?;
+    let mut writer = object_store::WriteMultipart::new_with_chunk_size(upload, 16 << 20);
+    let mut file = tokio::fs::File::open(file).await.map_err(unreadable)?;
+    let mut buffer = vec![0; 4 << 20];
+    loop {
+        let read = tokio::io::AsyncReadExt::read(&mut file, &mut buffer).await.map_err(unreadable)?;
+        if read == 0 {
+            break;
+        }
+        writer.wait_for_capacity(4).await.map_err(store_failed)?;
+        writer.write(buffer.get(..read).unwrap_or_default());
+    }
+    writer.finish().await.map_err(store_failed)?;
+    Ok(size)
+}
+
+/// Brings an object into scratch space.
+pub(crate) async fn download(store: &dyn ObjectStore, path: &Path, file: &std::path::Path) -> Result<()> {
+    let unwritable = |error: std::io::Error| {
+        let code = if error.kind() == std::io::ErrorKind::StorageFull { "disk-full" } else { "scratch" };
+        Error::passing(code, format!("{} cannot be written", file.display())).because(error)
+    };
+    if let Some(folder) = file.parent() {
+        tokio::fs::create_dir_all(folder).await.map_err(unwritable)?;
+    }
+    // Under another name first, so that a file that is there is whole.
+    let fresh = file.with_extension("part");
+    let mut target = tokio::fs::File::create(&fresh).await.map_err(unwritable)?;
+    let mut stream = store.get(path).await.map_err(store_failed)?.into_stream();
+    while let Some(bytes) = stream.try_next().await.map_err(store_failed)? {
+        tokio::io::AsyncWriteExt::write_all(&mut target, &bytes).await.map_err(unwritable)?;
+    }
+    tokio::io::AsyncWriteExt::flush(&mut target).await.map_err(unwritable)?;
+    tokio::fs::rename(&fresh, file).await.map_err(unwritable)
+}
