@@ -1,8 +1,7 @@
 //! The arguments of ffmpeg, as pure functions.
 //!
 //! A run encodes consecutive segments of one rendition into MPEG-TS files whose time stamps go on from one to the next,
-//! so that runs can be joined byte by byte whoever made them. All times are moved by ten seconds, because the first
-//! B-frame's decoding time would be below zero.
+//! so that runs can be joined byte by byte whoever made them. All times are moved by [`FrameRate::shift`].
 
 use std::path::Path;
 
@@ -11,8 +10,6 @@ use streamverse_model::media::{Acceleration, AudioCodec, AudioRendition, Channel
 
 use crate::plan::{Cut, FrameRate, width};
 
-/// Seconds by which the time stamps of video segments are moved.
-pub(crate) const SHIFT: u64 = 10;
 /// Seconds that are decoded before the first frame that is wanted, for frames that are stored out of order.
 const RUN_UP: u64 = 4;
 
@@ -80,7 +77,7 @@ impl VideoRun<'_> {
         let height = self.rendition.height / 2 * 2;
         filters.push(format!("scale={}:{height}:flags=bicubic", width(self.facts, height)));
         filters.push("setsar=1".to_owned());
-        filters.push(format!("setpts=PTS+{SHIFT}/TB"));
+        filters.push(format!("setpts=PTS+{}", self.rate.shift_frames()));
         filters.push(match self.acceleration {
             Acceleration::None | Acceleration::Nvenc => "format=yuv420p".to_owned(),
             Acceleration::Qsv => "format=nv12".to_owned(),
@@ -91,7 +88,7 @@ impl VideoRun<'_> {
 
     fn key_frames(&self, begin: u64, end: u64) -> String {
         let seconds = |frame: u64| {
-            let time = (frame as f64) * self.rate.denominator as f64 / self.rate.numerator as f64 + SHIFT as f64;
+            let time = (frame as f64) * self.rate.denominator as f64 / self.rate.numerator as f64 + self.rate.shift() as f64;
             format!("{time:.6}")
         };
         let starts = (self.first..self.end).map(|k| self.cut.first_frame(k, self.rate)).filter(|it| (begin..end).contains(it));

@@ -262,7 +262,8 @@ impl VodJob {
             let file = scratch.join(format!("{}.ts", rendition.name));
             self.join(&rendition.name, *count, &file).await?;
             let height = rendition.height / 2 * 2;
-            video.push(VideoTrack { name: rendition.name.clone(), file, width: width(facts, height), height });
+            let shift = rate_of(rendition, facts)?.shift();
+            video.push(VideoTrack { name: rendition.name.clone(), file, shift, width: width(facts, height), height });
         }
         for (rendition, stream, language) in &work.audio {
             let name = audio_name(rendition, *stream);

@@ -10,13 +10,15 @@ use streamverse_core::tool::{Limits, Tool};
 use streamverse_core::{Error, Result, ServiceContext, Stop};
 use streamverse_model::media::{LadderSpec, ThumbnailSpec};
 
-use crate::encode::{SHIFT, words};
+use crate::encode::words;
 
 /// A track that is to be packaged.
 pub(crate) struct VideoTrack {
     pub(crate) name: String,
     /// Segments joined byte by byte.
     pub(crate) file: PathBuf,
+    /// Seconds by which its time stamps were moved.
+    pub(crate) shift: u64,
     pub(crate) width: u32,
     pub(crate) height: u32,
 }
@@ -53,11 +55,13 @@ impl Package<'_> {
         let mut descriptors = Vec::new();
         for track in &self.video {
             let joined = scratch.join(format!("video-{}.mp4", track.name));
-            self.join_segments(&track.file, &joined).await?;
+            self.join_segments(track, &joined).await?;
             descriptors.push(segmented("video", &joined, &format!("video/{}", track.name), ""));
         }
         for track in &self.audio {
-            let extra = format!(",language={},hls_group_id=audio,hls_name={}", track.language, track.name);
+            // The packager knows no "undetermined".
+            let language = if track.language == "und" { String::new() } else { format!(",language={}", track.language) };
+            let extra = format!("{language},hls_group_id=audio,hls_name={}", track.name);
             descriptors.push(segmented("audio", &track.file, &format!("audio/{}", track.name), &extra));
         }
         for (number, track) in self.text.iter().enumerate() {
@@ -74,19 +78,19 @@ impl Package<'_> {
             "--mpd_output=dash.mpd".to_owned(),
             "--generate_static_live_mpd".to_owned(),
         ]);
-        if let Some(first) = self.audio.first() {
+        if let Some(first) = self.audio.first().filter(|first| first.language != "und") {
             args.push(format!("--default_language={}", first.language));
         }
         Tool::of(self.cx, "packager").args(args).dir(folder).until(self.stop).limits(limits()).run().await?;
         Ok(())
     }
 
-    /// MPEG-TS whose time stamps begin at ten seconds becomes MP4 that begins at zero.
-    async fn join_segments(&self, from: &Path, to: &Path) -> Result<()> {
+    /// MPEG-TS whose time stamps were moved becomes MP4 that begins at zero.
+    async fn join_segments(&self, track: &VideoTrack, to: &Path) -> Result<()> {
         let mut args = words("-v error -nostdin -y -protocol_whitelist file,pipe -copyts -f mpegts -i");
-        args.push(from.to_string_lossy().into_owned());
+        args.push(track.file.to_string_lossy().into_owned());
         args.extend(words("-map 0:v:0 -c copy -output_ts_offset"));
-        args.push(format!("-{SHIFT}"));
+        args.push(format!("-{}", track.shift));
         args.extend(words("-movflags +faststart -f mp4"));
         args.push(to.to_string_lossy().into_owned());
         Tool::of(self.cx, "ffmpeg").args(args).until(self.stop).limits(limits()).run().await.map(|_| ())

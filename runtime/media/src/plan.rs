@@ -17,9 +17,25 @@ impl FrameRate {
     pub(crate) fn parse(text: &str) -> Result<FrameRate> {
         let (numerator, denominator) = text.split_once('/').unwrap_or((text, "1"));
         match (numerator.trim().parse(), denominator.trim().parse()) {
-            (Ok(n @ 1..=1_000_000), Ok(d @ 1..=100_000)) => Ok(FrameRate { numerator: n, denominator: d }),
-            _ => Err(Error::permanent("spec-invalid", format!("{text:?} is no frame rate"))),
+            (Ok(n @ 1..=300_000), Ok(d @ (1 | 1001))) => Ok(FrameRate { numerator: n, denominator: d }),
+            _ => Err(Error::permanent(
+                "spec-invalid",
+                format!("{text:?} is no frame rate: write 25, 50 or a fraction such as 30000/1001"),
+            )),
         }
+    }
+}
+
+impl FrameRate {
+    /// Seconds by which the time stamps of segments are moved, because the first B-frame's decoding time would be below
+    /// zero. Whole seconds and whole frames at once, so that nothing is rounded.
+    pub(crate) fn shift(self) -> u64 {
+        if self.denominator == 1 { 10 } else { self.denominator }
+    }
+
+    /// The same in frames.
+    pub(crate) fn shift_frames(self) -> u64 {
+        self.shift() * self.numerator / self.denominator
     }
 }
 

@@ -186,7 +186,7 @@ fn video_facts(stream: &Stream, remarks: &mut Vec<String>) -> Result<VideoFacts>
         codec: stream.codec_name.clone(),
         width,
         height,
-        frame_rate: sane_rate(average, variable),
+        frame_rate: sane_rate(average),
         variable_frame_rate: variable,
         interlaced,
         rotation,
@@ -194,20 +194,16 @@ fn video_facts(stream: &Stream, remarks: &mut Vec<String>) -> Result<VideoFacts>
     })
 }
 
-/// The rate that packages get: the average where it is a usual one, else the nearest usual one.
-fn sane_rate((numerator, denominator): (u64, u64), variable: bool) -> String {
+/// The rate that packages get: the usual one that is nearest to the average. Others are files of screen recorders and
+/// telephones, whose rates mean nothing.
+fn sane_rate((numerator, denominator): (u64, u64)) -> String {
     const USUAL: &[(u64, u64)] = &[
-        (24_000, 1001), (24, 1), (25, 1), (30_000, 1001), (30, 1), (48, 1), (50, 1), (60_000, 1001), (60, 1), (15, 1), (12, 1), (10, 1),
+        (10, 1), (12, 1), (15, 1), (24_000, 1001), (24, 1), (25, 1), (30_000, 1001), (30, 1), (48, 1), (50, 1), (60_000, 1001), (60, 1),
     ];
     let rate = numerator as f64 / denominator as f64;
-    let near = USUAL.iter().min_by(|a, b| {
-        let far = |it: &(u64, u64)| (it.0 as f64 / it.1 as f64 - rate).abs();
-        far(a).total_cmp(&far(b))
-    });
-    match near {
-        Some((n, d)) if variable || rate > 60.5 || (*n as f64 / *d as f64 - rate).abs() < 0.005 => fraction(*n, *d),
-        _ => fraction(numerator, denominator),
-    }
+    let far = |it: &(u64, u64)| (it.0 as f64 / it.1 as f64 - rate).abs();
+    let near = USUAL.iter().min_by(|a, b| far(a).total_cmp(&far(b)));
+    near.map_or_else(|| "25".to_owned(), |(n, d)| fraction(*n, *d))
 }
 
 fn fraction(numerator: u64, denominator: u64) -> String {

@@ -1,0 +1,136 @@
+//! An asset that goes well, again, with another source, and with a worker that dies.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::json;
+use streamverse_core::log::open_log;
+use streamverse_core::stores::open_catalogue;
+use streamverse_media::{PROBE, VOD, VOD_REMOVE};
+
+use crate::kit::{Platform, digest, spec};
+
+const CLIP: &str = "-f lavfi -i testsrc2=s=640x360:r=30000/1001:d=9 -f lavfi -i sine=440:d=9 -pix_fmt yuv420p -c:v libx264 -preset ultrafast -c:a aac";
+
+/// Init segment and media segments of a rendition, in one file.
+fn joined(platform: &Platform, package: &Path, rendition: &str) -> std::path::PathBuf {
+    let folder = package.join(rendition);
+    let mut names: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|it| it.unwrap().file_name().into_string().unwrap()).collect();
+    names.retain(|name| name.ends_with(".m4s"));
+    names.sort();
+    let mut bytes = std::fs::read(folder.join("init.mp4")).unwrap();
+    for name in names {
+        bytes.extend(std::fs::read(folder.join(name)).unwrap());
+    }
+    let file = platform.path("joined.mp4");
+    std::fs::write(&file, bytes).unwrap();
+    file
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clip_is_packaged_without_a_gap_and_published_once() {
+    let Some(platform) = Platform::new().await else { return };
+    let clip = platform.draw("clip.mp4", CLIP);
+    let (stop, worker) = platform.worker("one").await;
+    let mut spec = spec("film", &clip);
+    let subtitles = platform.path("en.srt");
+    std::fs::write(&subtitles, "1\n00:00:01,000 --> 00:00:02,500\nHello, world\n").unwrap();
+    spec["asset"]["subtitles"] = json!([{
+        "language": "en", "label": "English", "source": { "url": format!("file://{}", subtitles.display()), "digest": digest(&subtitles), "allow_private": false }
+    }]);
+    let made = platform.job(&VOD, spec.clone()).await.unwrap();
+    assert_eq!(made["renditions"].as_array().unwrap().len(), 3, "{made}");
+    let generation = made["generation"].as_str().unwrap();
+    let package = platform.path("data/stores/media/vod/film").join(generation);
+    for name in ["hls.m3u8", "dash.mpd", "thumbnails/index.vtt", "thumbnails/sprite-001.jpg"] {
+        assert!(package.join(name).is_file(), "{name}");
+    }
+    let master = std::fs::read_to_string(package.join("hls.m3u8")).unwrap();
+    assert!(master.contains("LANGUAGE=\"en\"") && master.contains("RESOLUTION=640x360"), "{master}");
+    // Nine seconds at 30000/1001: 270 frames whose times go on evenly from zero.
+    for rendition in ["video/360p", "video/180p"] {
+        let file = joined(&platform, &package, rendition);
+        let times = platform.probe(&file, "-select_streams v -show_entries frame=pts -of csv=p=0");
+        let times: Vec<i64> = times.iter().filter_map(|line| line.split(',').next()?.parse().ok()).collect();
+        assert_eq!((times.len(), times[0]), (270, 0), "{rendition}");
+        let steps: std::collections::BTreeSet<i64> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        assert!(steps.len() == 1, "{rendition}: {steps:?}");
+    }
+    let segments = |rendition: &str| std::fs::read_dir(package.join(rendition)).unwrap().count();
+    assert_eq!(segments("video/360p"), segments("video/180p"), "all renditions are cut at the same times");
+    assert!(!platform.path("data/stores/media/work/film").join(generation).join("source").exists(), "work is removed");
+
+    // Again: nothing is encoded.
+    let log = open_log("embedded://here/main", &platform.cx("test")).await.unwrap();
+    let before = log.read_all("encoded").await.unwrap().len();
+    assert_eq!(before, 5 + 5 + 1);
+    assert_eq!(platform.job(&VOD, spec.clone()).await.unwrap()["generation"], made["generation"]);
+    assert_eq!(log.read_all("encoded").await.unwrap().len(), before);
+
+    // Another source: beside the old one, then shown.
+    let other = platform.draw("other.mp4", &CLIP.replace("440", "880"));
+    spec["asset"]["source"]["url"] = json!(format!("file://{}", other.display()));
+    spec["asset"]["source"]["digest"] = json!(digest(&other));
+    let second = platform.job(&VOD, spec).await.unwrap();
+    assert_ne!(second["generation"], made["generation"]);
+    assert!(package.join("hls.m3u8").is_file(), "viewers in the middle of the old one go on");
+    let catalogue = open_catalogue("sqlite://here/main", &platform.cx("test")).await.unwrap();
+    assert_eq!(catalogue.asset("film").await.unwrap().unwrap().generation, second["generation"].as_str().unwrap());
+
+    // Taken away: nothing is left.
+    platform.job(&VOD_REMOVE, json!({ "name": "film", "transcoder": "main" })).await.unwrap();
+    assert!(catalogue.assets().await.unwrap().is_empty());
+    let left = platform.probe(&platform.path("data/stores/media/vod/film/none"), "");
+    assert!(left.is_empty() && !package.join("hls.m3u8").exists());
+    stop.stop();
+    worker.await.unwrap().unwrap();
+    platform.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_finished_segment_is_encoded_twice_when_workers_die() {
+    let Some(platform) = Platform::new().await else { return };
+    let clip = platform.draw("clip.mp4", "-f lavfi -i testsrc2=s=1280x720:r=25:d=40 -f lavfi -i sine=440:d=40 -pix_fmt yuv420p -c:v libx264 -preset ultrafast -c:a aac");
+    let log = open_log("embedded://here/main", &platform.cx("test")).await.unwrap();
+    let seed: u64 = rand::random();
+    eprintln!("seed {seed}");
+    let killer = async {
+        for round in 0..4_u64 {
+            let (_, worker) = platform.worker(&format!("w{round}")).await;
+            let life = 300 + (seed.wrapping_mul(round + 7) >> 20) % 900;
+            tokio::time::sleep(Duration::from_millis(life)).await;
+            // As a kill: nothing is drained; lanes and their ffmpeg go with the task.
+            worker.abort();
+            let _ = worker.await;
+        }
+        platform.worker("last").await
+    };
+    let (made, (stop, worker)) = tokio::join!(platform.vod("film", &clip), killer);
+    made.unwrap();
+    let mut pieces: Vec<String> = log
+        .read_all("encoded")
+        .await
+        .unwrap()
+        .iter()
+        .map(|record| serde_json::from_slice::<serde_json::Value>(&record.value).unwrap()["piece"].as_str().unwrap().to_owned())
+        .collect();
+    pieces.sort();
+    let all = pieces.len();
+    pieces.dedup();
+    assert_eq!(pieces.len(), all, "seed {seed}: a piece was encoded twice");
+    assert!(all <= 41);
+    stop.stop();
+    worker.await.unwrap().unwrap();
+    platform.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_probe_tells_what_a_source_is() {
+    let Some(platform) = Platform::new().await else { return };
+    let clip = platform.draw("clip.mp4", CLIP);
+    let facts = platform.job(&PROBE, json!({ "source": format!("file://{}", clip.display()) })).await.unwrap();
+    assert_eq!(facts["video"]["frame_rate"], "30000/1001");
+    assert_eq!(facts["duration_ms"].as_u64().unwrap() / 100, 90);
+    assert_eq!(facts["digest"], digest(&clip));
+    platform.end().await;
+}
