@@ -28,6 +28,9 @@ pub trait EngineDriver: Send + Sync {
     /// What the spec asks for and the installed version lacks, or what the check found: the switch does not happen.
     async fn prepare(&self, spec: &Value, folder: &std::path::Path, cx: &ServiceContext) -> Result<Prepared>;
 
+    /// What must be done between preparing and starting, such as switching a link.
+    async fn before_start(&self, prepared: &Prepared, cx: &ServiceContext) -> Result<()>;
+
     /// What it takes to get from one configuration to another.
     fn change(&self, from: &Prepared, to: &Prepared) -> Change;
 

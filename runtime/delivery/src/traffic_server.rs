@@ -1,3 +1,254 @@
-//! Stub.
-/// Stub.
+//! The driver of Apache Traffic Server: where its folders are, how a configuration is checked, switched to and watched.
+//!
+//! ```text
+//! <scratch>/engine/runroot.yaml   what the engine is started with (TS_RUNROOT)
+//! <scratch>/engine/current        a link to the folder of the configuration that runs
+//! <scratch>/engine/{cache,run,log}
+//! ```
+//! A reload switches the link and tells the engine; its process, its cache and its connections stay.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use streamverse_core::engine::{Change, EngineDriver, Prepared};
+use streamverse_core::tool::{Limits, Tool};
+use streamverse_core::{Error, Result, ServiceContext};
+use streamverse_model::delivery::AtsEdgeSpec;
+use streamverse_model::delivery::ats::{self, Paths, RELOADABLE, Version};
+use streamverse_model::platform::node::EngineInfo;
+use streamverse_model::platform::{EngineKind, Name};
+
+/// Where Debian and the project's own packages put plugins.
+const PLUGINS: &[&str] = &["/usr/lib/trafficserver/modules", "/opt/trafficserver/libexec/trafficserver", "/usr/libexec/trafficserver"];
+
+/// Apache Traffic Server, as it is installed on this host.
+#[derive(Clone, Copy, Debug, Default)]
 pub struct TrafficServer;
+
+#[async_trait]
+impl EngineDriver for TrafficServer {
+    fn kind(&self) -> EngineKind {
+        EngineKind::TrafficServer
+    }
+
+    async fn detect(&self) -> Result<Option<EngineInfo>> {
+        let said = match Tool::at("traffic_server", "traffic_server").args(["--version"]).limits(quick()).run().await {
+            Ok(said) => said,
+            Err(error) if error.code == "binary-missing" => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let text = format!("{}{}", said.stdout, said.stderr);
+        let version = text.split_whitespace().find(|word| Version::parse(word).is_some());
+        let Some(version) = version else {
+            return Err(Error::permanent("engine-broken", "traffic_server does not tell its version"));
+        };
+        let plugins = plugin_folder().and_then(|folder| std::fs::read_dir(folder).ok());
+        let mut plugins: Vec<String> = plugins
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter_map(|entry| entry.file_name().into_string().ok())
+            .filter(|name| name.ends_with(".so"))
+            .collect();
+        plugins.sort();
+        Ok(Some(EngineInfo { engine: EngineKind::TrafficServer, version: version.to_owned(), plugins }))
+    }
+
+    async fn prepare(&self, spec: &Value, folder: &Path, cx: &ServiceContext) -> Result<Prepared> {
+        let spec: AtsEdgeSpec = serde_json::from_value(spec.clone())
+            .map_err(|error| Error::permanent("spec-invalid", "this is no spec of an edge").because(error))?;
+        let info = self.detect().await?.ok_or_else(|| {
+            Error::permanent("binary-missing", "Traffic Server is not installed on this host: apt-get install trafficserver")
+        })?;
+        let version = Version::parse(&info.version).unwrap_or(Version { major: 0, minor: 0 });
+        lacks(&spec, &info)?;
+        let engine = home(cx);
+        let current = engine.join("current");
+        let paths = Paths {
+            config: current.to_string_lossy().into_owned(),
+            cache: engine.join("cache").to_string_lossy().into_owned(),
+            bind: cx.bind.to_string(),
+            tls_key: tls_key(cx),
+        };
+        let files = ats::files(&spec, version, &paths).map_err(|why| Error::permanent("spec-invalid", why))?;
+        if let Some(rules) = files.get("ip_allow.yaml") {
+            ats::check_ip_allow(rules).map_err(|why| Error::permanent("check-failed", why))?;
+        }
+        for name in ["cache", "run", "log"] {
+            make(&engine.join(name)).await?;
+        }
+        // The check sees this folder as the current one, so that paths inside of files hold in both.
+        for (name, text) in &files {
+            let written = text.replace(&paths.config, &folder.to_string_lossy());
+            write(&folder.join(name), &written).await?;
+        }
+        write(&folder.join("runroot.yaml"), &runroot(&engine, folder)).await?;
+        check(folder).await?;
+        for (name, text) in &files {
+            write(&folder.join(name), text).await?;
+        }
+        write(&engine.join("runroot.yaml"), &runroot(&engine, &current)).await?;
+        let digests = |reloadable: bool| -> BTreeMap<String, String> {
+            let of = files.iter().filter(|(name, _)| {
+                // What a record file says is split in two: what can be reloaded lies in `dynamic`.
+                name.as_str() != "records.config" && name.as_str() != "records.yaml" && RELOADABLE.contains(&name.as_str()) == reloadable
+            });
+            of.map(|(name, text)| (name.clone(), digest(text))).collect()
+        };
+        let mut restart = digests(false);
+        let records = files.get("records.config").or_else(|| files.get("records.yaml")).cloned().unwrap_or_default();
+        let dynamic: Vec<&str> = files.get("dynamic").map(|text| text.lines().filter_map(|it| it.split(' ').next()).collect()).unwrap_or_default();
+        let fixed: String = records.lines().filter(|line| !dynamic.iter().any(|name| line.contains(name))).collect();
+        restart.insert("records".to_owned(), digest(&fixed));
+        let all: String = files.iter().map(|(name, text)| format!("{name}\n{text}\n")).collect();
+        Ok(Prepared {
+            digest: digest(&all),
+            folder: folder.to_owned(),
+            program: PathBuf::from("traffic_manager"),
+            args: Vec::new(),
+            env: BTreeMap::from([("TS_RUNROOT".to_owned(), engine.to_string_lossy().into_owned())]),
+            restart,
+            reload: digests(true),
+            warnings: if version.major == 9 { Vec::new() } else { vec!["Traffic Server 10 was never run in our tests".to_owned()] },
+        })
+    }
+
+    async fn before_start(&self, prepared: &Prepared, cx: &ServiceContext) -> Result<()> {
+        point(&home(cx), &prepared.folder).await
+    }
+
+    fn change(&self, from: &Prepared, to: &Prepared) -> Change {
+        if from.restart != to.restart {
+            return Change::Restart;
+        }
+        if from.reload == to.reload { Change::None } else { Change::Reload }
+    }
+
+    async fn reload(&self, _: &Prepared, to: &Prepared, cx: &ServiceContext) -> Result<()> {
+        point(&home(cx), &to.folder).await?;
+        let said = control(to, &["config", "reload"]).await;
+        said.map_err(|error| Error::passing("reload-failed", "Traffic Server was not told to reload").because(error))?;
+        // The engine reads its files in the background.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        Ok(())
+    }
+
+    async fn drain(&self, running: &Prepared, _: &ServiceContext) -> Result<()> {
+        // With an engine that does not answer there is nothing to drain.
+        let _ = control(running, &["server", "drain"]).await;
+        Ok(())
+    }
+
+    async fn health(&self, running: &Prepared, cx: &ServiceContext) -> Result<()> {
+        let records = tokio::fs::read_to_string(running.folder.join("records.config")).await.unwrap_or_default();
+        let port = records.lines().find_map(|line| line.split("server_ports STRING ").nth(1)?.split(':').next()?.parse::<u16>().ok());
+        let port = port.ok_or_else(|| Error::permanent("engine-broken", "the running configuration has no port"))?;
+        let host = if cx.bind.is_unspecified() { "127.0.0.1".to_owned() } else { cx.bind.to_string() };
+        let client = reqwest::Client::builder().timeout(Duration::from_secs(2)).no_proxy().build();
+        let client = client.map_err(|error| Error::permanent("engine-broken", "no HTTP client").because(error))?;
+        let asked = client.get(format!("http://{host}:{port}/_edge/metrics")).send().await;
+        match asked {
+            Ok(answer) if answer.status().is_success() => Ok(()),
+            Ok(answer) => Err(Error::passing("unhealthy", format!("the edge answers {} to its own health check", answer.status()))),
+            Err(error) => Err(Error::passing("unhealthy", "the edge does not answer").because(error.without_url())),
+        }
+    }
+}
+
+/// Makes a prepared configuration the one that the engine starts with.
+async fn point(engine: &Path, folder: &Path) -> Result<()> {
+    let (fresh, current) = (engine.join("current.new"), engine.join("current"));
+    let _ = tokio::fs::remove_file(&fresh).await;
+    let failed = |error: std::io::Error| Error::passing("scratch", "the engine's folder cannot be written").because(error);
+    tokio::fs::symlink(folder, &fresh).await.map_err(failed)?;
+    tokio::fs::rename(&fresh, &current).await.map_err(failed)
+}
+
+fn home(cx: &ServiceContext) -> PathBuf {
+    cx.scratch_dir.join("engine")
+}
+
+/// The key lies where the site puts the edge's own secret.
+fn tls_key(cx: &ServiceContext) -> Option<String> {
+    let kind = Name::parse("ats-edge").ok()?;
+    let path = cx.credentials_dir.join(format!("{kind}.{}", cx.owner.name)).join("private-key");
+    path.is_file().then(|| path.to_string_lossy().into_owned())
+}
+
+/// What the spec asks for and the installed version has not.
+fn lacks(spec: &AtsEdgeSpec, info: &EngineInfo) -> Result<()> {
+    let needed = ["stats_over_http.so", "header_rewrite.so"].into_iter();
+    let wanted = spec.plugins.iter().flatten().filter_map(|line| line.split_whitespace().next());
+    for plugin in needed.chain(wanted) {
+        if !info.plugins.iter().any(|there| there == plugin) {
+            let text = format!("Traffic Server {} on this host has no plugin {plugin}: install it, or leave it out", info.version);
+            return Err(Error::permanent("plugin-missing", text));
+        }
+    }
+    if let Some(control) = &spec.congestion_control {
+        let known = std::fs::read_to_string("/proc/sys/net/ipv4/tcp_available_congestion_control").unwrap_or_default();
+        if !known.is_empty() && !known.split_whitespace().any(|it| it == control) {
+            let text = format!("this host's kernel has no congestion control {control:?}; it has {}", known.trim());
+            return Err(Error::permanent("congestion-control-missing", text));
+        }
+    }
+    Ok(())
+}
+
+async fn check(folder: &Path) -> Result<()> {
+    let root = folder.to_string_lossy().into_owned();
+    let done = Tool::at("traffic_server", "traffic_server")
+        .args(["-C", "verify_config", &format!("--run-root={root}")])
+        .limits(quick())
+        .run()
+        .await;
+    done.map(|_| ()).map_err(|error| match error.code {
+        "tool-failed" => Error::permanent("check-failed", "Traffic Server refuses the configuration").because(error),
+        _ => error,
+    })
+}
+
+async fn control(prepared: &Prepared, words: &[&str]) -> Result<()> {
+    let root = prepared.env.get("TS_RUNROOT").cloned().unwrap_or_default();
+    let args: Vec<String> = std::iter::once(format!("--run-root={root}")).chain(words.iter().map(|it| (*it).to_owned())).collect();
+    Tool::at("traffic_ctl", "traffic_ctl").args(args).limits(quick()).run().await.map(|_| ())
+}
+
+fn quick() -> Limits {
+    Limits { time: Duration::from_secs(20), ..Limits::default() }
+}
+
+fn plugin_folder() -> Option<&'static str> {
+    PLUGINS.iter().copied().find(|folder| Path::new(folder).is_dir())
+}
+
+fn runroot(engine: &Path, config: &Path) -> String {
+    let (engine, config) = (engine.display(), config.display());
+    let plugins = plugin_folder().unwrap_or("/usr/lib/trafficserver/modules");
+    format!(
+        "prefix: {engine}\nexec_prefix: /usr\nbindir: /usr/bin\nsbindir: /usr/sbin\nsysconfdir: {config}\ndatadir: {engine}/cache\n\
+         includedir: /usr/include\nlibdir: /usr/lib/trafficserver\nlibexecdir: {plugins}\nlocalstatedir: {engine}/run\n\
+         runtimedir: {engine}/run\nlogdir: {engine}/log\nmandir: /usr/share/man\ncachedir: {engine}/cache\n"
+    )
+}
+
+async fn make(folder: &Path) -> Result<()> {
+    let made = tokio::fs::create_dir_all(folder).await;
+    made.map_err(|error| Error::passing("scratch", format!("{} cannot be made", folder.display())).because(error))
+}
+
+async fn write(path: &Path, text: &str) -> Result<()> {
+    if let Some(folder) = path.parent() {
+        make(folder).await?;
+    }
+    let written = tokio::fs::write(path, text).await;
+    written.map_err(|error| Error::passing("scratch", format!("{} cannot be written", path.display())).because(error))
+}
+
+fn digest(text: &str) -> String {
+    hex::encode(&Sha256::digest(text.as_bytes())[..8])
+}

@@ -1,1 +1,16 @@
-//! Stub.
+//! The node agent: holds the desired state of one host and keeps it running.
+//!
+//! It answers the API of `streamverse_model::platform::node` on a Unix socket that only its owner may use, keeps one file
+//! per owner, and gives each service, job and engine a keeper. Processes outlive the agent: the next one finds them by
+//! process id, start time and boot id, and goes on keeping them.
+
+mod agent;
+mod api;
+mod cli;
+mod files;
+mod keeper;
+mod process;
+mod secrets;
+
+pub use agent::{Agent, Config};
+pub use cli::{NodeCommand, run};

@@ -1,2 +1,89 @@
-//! Stub.
-fn main() {}
+//! The main binary: chosen targets per process, the node agent, and what people do with a platform at a terminal.
+
+mod sweep;
+mod targets;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Parser, Subcommand};
+use streamverse_core::run::{AdminAddress, JobEnd, RunOptions, run};
+use streamverse_core::telemetry;
+use streamverse_platform::NodeCommand;
+
+/// A video platform: its services, and the agent that keeps them running.
+#[derive(Debug, Parser)]
+#[command(name = "streamverse", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run one service or job to its end. Sites call this.
+    Run {
+        /// The row of the target table.
+        #[arg(long)]
+        target: String,
+        /// A file with its spec, JSON.
+        #[arg(long)]
+        spec: PathBuf,
+        /// A file that says where it runs, JSON.
+        #[arg(long)]
+        context: PathBuf,
+        /// Where it answers about itself: unix:/PATH or tcp:ADDRESS:PORT.
+        #[arg(long)]
+        admin: AdminAddress,
+        /// Where it writes how it ended.
+        #[arg(long)]
+        outcome: Option<PathBuf>,
+    },
+    /// The agent of a node.
+    #[command(subcommand)]
+    Node(NodeCommand),
+    /// Remove what a deployment has on sites, after a crashed apply or a lost state.
+    Sweep(sweep::SweepArgs),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let telemetry = telemetry::init("streamverse");
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: no threads: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let code = runtime.block_on(act(cli.command));
+    // A thread that hangs in a system call must not keep a process that is done.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+    drop(telemetry);
+    code
+}
+
+async fn act(command: Command) -> ExitCode {
+    let outcome = match command {
+        Command::Run { target, spec, context, admin, outcome } => {
+            let options = RunOptions { target, spec, context, admin, outcome };
+            return match run(options, targets::ALL).await {
+                JobEnd::Succeeded(_) => ExitCode::SUCCESS,
+                JobEnd::Failed { retry: true, .. } => ExitCode::from(1),
+                JobEnd::Failed { .. } => ExitCode::from(2),
+            };
+        }
+        Command::Node(command) => {
+            streamverse_platform::run(command, targets::ALL, vec![Arc::new(streamverse_delivery::TrafficServer)]).await
+        }
+        Command::Sweep(args) => sweep::run(args).await,
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {}", error.chain());
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,5 +1,6 @@
 //! What viewers reach: origin, edge, page.
 
+pub mod ats;
 mod ats_edge;
 mod origin;
 mod player;

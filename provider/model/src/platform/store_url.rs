@@ -80,8 +80,10 @@ impl StoreUrl {
         if !REMOTE.contains(&scheme) {
             return fail("its scheme is none of file, embedded, sqlite, memory, s3, kafka, postgres, redis");
         }
-        let single = match scheme {
-            "kafka" => text.replacen(',', "%2C", usize::MAX),
+        // A URL has one host: the other brokers travel as a parameter.
+        let authority = rest.split(['/', '?']).next().unwrap_or_default();
+        let single = match (scheme, authority.split_once(',')) {
+            ("kafka", Some((first, _))) => text.replacen(authority, first, 1),
             _ => text.to_owned(),
         };
         let mut url = Url::parse(&single).map_err(|error| StoreUrlError(error.to_string()))?;
@@ -103,6 +105,9 @@ impl StoreUrl {
             } else {
                 url.query_pairs_mut().append_pair(&key, &value);
             }
+        }
+        if scheme == "kafka" {
+            url.query_pairs_mut().append_pair("brokers", authority);
         }
         Ok(StoreUrl::Remote { url, secret })
     }
@@ -167,6 +172,6 @@ mod tests {
         let url = StoreUrl::parse("kafka://a:9092,b:9092?secret=event-log.main&prefix=x").unwrap();
         assert_eq!(url.secret().map(|it| it.kind.as_str().to_owned()), Some("event-log".to_owned()));
         let StoreUrl::Remote { url, .. } = url else { panic!() };
-        assert_eq!(url.query(), Some("prefix=x"));
+        assert_eq!(url.query(), Some("prefix=x&brokers=a%3A9092%2Cb%3A9092"));
     }
 }

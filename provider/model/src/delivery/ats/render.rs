@@ -1,0 +1,226 @@
+//! From the spec to files.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use crate::delivery::{AtsEdgeSpec, ParentPolicy};
+
+/// A version of Traffic Server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Version {
+    /// 9 or 10.
+    pub major: u32,
+    /// The part after the first dot.
+    pub minor: u32,
+}
+
+impl Version {
+    /// Reads `9.2.9`.
+    pub fn parse(text: &str) -> Option<Version> {
+        let mut parts = text.split('.').map(str::parse);
+        Some(Version { major: parts.next()?.ok()?, minor: parts.next()?.ok()? })
+    }
+}
+
+/// Where things lie for the running engine.
+#[derive(Clone, Debug)]
+pub struct Paths {
+    /// The folder that holds these files.
+    pub config: String,
+    /// The folder of the cache.
+    pub cache: String,
+    /// The address to listen on: `127.0.0.1`, `0.0.0.0`.
+    pub bind: String,
+    /// The private key of TLS, PEM; needed when the spec has TLS.
+    pub tls_key: Option<String>,
+}
+
+/// Files that a reload applies. All others need a restart.
+pub const RELOADABLE: &[&str] =
+    &["remap.config", "parent.config", "ip_allow.yaml", "defaults.config", "ssl_multicert.config", "certificate.pem", "dynamic"];
+
+/// All files by name. `records.config` (9) or `records.yaml` (10) holds what needs a restart and what does not; the part
+/// that does not is given again under the name `dynamic`, which is no file of the engine's.
+///
+/// # Errors
+/// A version that is neither 9 nor 10, TLS without a key, an address of an origin that is none.
+pub fn files(spec: &AtsEdgeSpec, version: Version, paths: &Paths) -> Result<BTreeMap<String, String>, String> {
+    if !(9..=10).contains(&version.major) {
+        return Err(format!("Traffic Server {}.{} is neither 9 nor 10: install one of these", version.major, version.minor));
+    }
+    let mut files = BTreeMap::new();
+    let mut put = |name: &str, text: String| files.insert(name.to_owned(), text);
+    let (fixed, dynamic) = records(spec, paths);
+    if version.major == 9 {
+        let lines: Vec<String> = fixed.iter().chain(&dynamic).map(|(name, kind, value)| format!("CONFIG {name} {kind} {value}")).collect();
+        put("records.config", lines.join("\n") + "\n");
+    } else {
+        put("records.yaml", yaml(fixed.iter().chain(&dynamic)));
+    }
+    put("dynamic", dynamic.iter().map(|(name, _, value)| format!("{name} {value}\n")).collect());
+    put("storage.config", format!("{} {}\n", paths.cache, spec.storage.0));
+    put("ip_allow.yaml", ip_allow());
+    let origin = spec.origins.first().ok_or("an edge needs an origin")?;
+    put("remap.config", format!("map / {}/\n", origin.url.trim_end_matches('/')));
+    put("parent.config", parents(spec)?);
+    put("plugin.config", plugins(spec, paths));
+    put("stats.config", "path=_edge/metrics\nrecord_types=0x3\nallow_ip=127.0.0.1/32\nallow_ip6=::1/128\n".to_owned());
+    put("defaults.config", defaults(spec));
+    if let Some(tls) = &spec.tls {
+        let key = paths.tls_key.as_ref().ok_or("TLS needs a private key: set private_key_wo or private_key_ref")?;
+        put("certificate.pem", tls.certificate.clone());
+        put("ssl_multicert.config", format!("dest_ip=* ssl_cert_name={}/certificate.pem ssl_key_name={key}\n", paths.config));
+    }
+    Ok(files)
+}
+
+type Record = (String, &'static str, String);
+
+fn records(spec: &AtsEdgeSpec, paths: &Paths) -> (Vec<Record>, Vec<Record>) {
+    let record = |name: &str, kind: &'static str, value: String| (format!("proxy.config.{name}"), kind, value);
+    let text = |name: &str, value: &str| record(name, "STRING", value.to_owned());
+    let int = |name: &str, value: u64| record(name, "INT", value.to_string());
+    let mut ports = format!("{}:ip-in={}", spec.port, paths.bind);
+    if let Some(tls) = &spec.tls {
+        let _ = write!(ports, " {}:ssl:ip-in={}", tls.port, paths.bind);
+    }
+    let mut fixed = vec![
+        text("http.server_ports", &ports),
+        text("admin.user_id", "#-1"),
+        int("cache.ram_cache.size", spec.memory.0),
+        text("proxy_name", "streamverse-edge"),
+        int("diags.debug.enabled", 0),
+        int("dump_mem_info_frequency", 0),
+    ];
+    if let Some(control) = &spec.congestion_control {
+        fixed.push(text("net.tcp_congestion_control_in", control));
+    }
+    let collapse = spec.cache.as_ref().is_none_or(|cache| cache.collapse);
+    let stale = spec.cache.as_ref().map_or(3600, |cache| cache.stale.0.as_secs());
+    let check = spec.health_check.as_ref();
+    let dynamic = vec![
+        int("url_remap.remap_required", 1),
+        int("url_remap.pristine_host_hdr", 0),
+        int("http.insert_response_via_str", 3),
+        int("http.insert_age_in_response", 1),
+        int("http.cache.http", 1),
+        // Only what says how long it may be kept; `defaults.config` says it where an origin does not.
+        int("http.cache.required_headers", 2),
+        int("http.cache.max_stale_age", stale),
+        int("cache.enable_read_while_writer", u64::from(collapse)),
+        // 5: those who lose the race for writing read what the winner writes.
+        int("http.cache.open_write_fail_action", if collapse { 5 } else { 0 }),
+        int("http.cache.max_open_read_retries", if collapse { 10 } else { 0 }),
+        int("http.background_fill_active_timeout", 60),
+        record("http.background_fill_completed_threshold", "FLOAT", "0.0".to_owned()),
+        int("http.parent_proxy.fail_threshold", check.map_or(3, |check| u64::from(check.failures))),
+        int("http.parent_proxy.retry_time", check.map_or(10, |check| check.retry.0.as_secs().max(1))),
+        int("http.connect_attempts_timeout", 10),
+        int("http.transaction_no_activity_timeout_in", 60),
+        int("http.transaction_no_activity_timeout_out", 30),
+        int("http.push_method_enabled", 0),
+    ];
+    (fixed, dynamic)
+}
+
+/// `proxy.config.a.b` becomes nested maps under `records` (10.0's records.yaml).
+fn yaml<'r>(records: impl Iterator<Item = &'r Record>) -> String {
+    let mut text = "records:\n".to_owned();
+    let mut sorted: Vec<&Record> = records.collect();
+    sorted.sort();
+    let mut open: Vec<&str> = Vec::new();
+    for (name, kind, value) in sorted {
+        let parts: Vec<&str> = name.trim_start_matches("proxy.config.").split('.').collect();
+        let (leaf, folders) = parts.split_last().map_or(("", [].as_slice()), |(leaf, folders)| (*leaf, folders));
+        let same = open.iter().zip(folders).take_while(|(a, b)| a == b).count();
+        open.truncate(same);
+        for folder in folders.iter().skip(same) {
+            let _ = writeln!(text, "{}{folder}:", "  ".repeat(open.len() + 1));
+            open.push(folder);
+        }
+        let quoted = if *kind == "STRING" { format!("\"{value}\"") } else { value.clone() };
+        let _ = writeln!(text, "{}{leaf}: {quoted}", "  ".repeat(open.len() + 1));
+    }
+    text
+}
+
+/// Everybody may read; only this host may purge.
+fn ip_allow() -> String {
+    let mut text = "ip_allow:\n".to_owned();
+    for address in ["127.0.0.1", "::1"] {
+        let _ = write!(text, "  - apply: in\n    ip_addrs: {address}\n    action: allow\n    methods: ALL\n");
+    }
+    for address in ["0.0.0.0/0", "::/0"] {
+        let _ = write!(text, "  - apply: in\n    ip_addrs: {address}\n    action: allow\n    methods: [GET, HEAD, OPTIONS]\n");
+    }
+    text
+}
+
+/// Origins in order (parent.config). One origin alone needs none.
+fn parents(spec: &AtsEdgeSpec) -> Result<String, String> {
+    let mut list = Vec::new();
+    for origin in &spec.origins {
+        let url = url::Url::parse(&origin.url).map_err(|error| format!("the origin {:?} is no address: {error}", origin.url))?;
+        let port = url.port_or_known_default().unwrap_or(80);
+        list.push(format!("{}:{port}|{}", url.host_str().unwrap_or_default(), f64::from(origin.weight)));
+    }
+    if list.len() < 2 {
+        return Ok(String::new());
+    }
+    let policy = match spec.policy {
+        ParentPolicy::FirstLive => "false",
+        ParentPolicy::ConsistentHash => "consistent_hash",
+        ParentPolicy::RoundRobin => "strict",
+    };
+    Ok(format!("dest_domain=. parent=\"{}\" round_robin={policy} go_direct=false parent_is_proxy=false\n", list.join(",")))
+}
+
+fn plugins(spec: &AtsEdgeSpec, paths: &Paths) -> String {
+    let mut text = format!("stats_over_http.so {0}/stats.config\nheader_rewrite.so {0}/defaults.config\n", paths.config);
+    for plugin in spec.plugins.iter().flatten() {
+        let _ = writeln!(text, "{plugin}");
+    }
+    text
+}
+
+fn defaults(spec: &AtsEdgeSpec) -> String {
+    let (manifests, segments) = spec.cache.as_ref().map_or((2, 86_400), |cache| (cache.manifests.0.as_secs(), cache.segments.0.as_secs()));
+    format!(
+        "cond %{{READ_RESPONSE_HDR_HOOK}} [AND]\ncond %{{HEADER:Cache-Control}} =\"\" [AND]\ncond %{{CLIENT-URL:PATH}} /\\.(m3u8|mpd|json)$/\n\
+         set-header Cache-Control \"public, max-age={manifests}\"\n\n\
+         cond %{{READ_RESPONSE_HDR_HOOK}} [AND]\ncond %{{HEADER:Cache-Control}} =\"\" [AND]\ncond %{{STATUS}} =200\n\
+         set-header Cache-Control \"public, max-age={segments}\"\n"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec() -> AtsEdgeSpec {
+        serde_json::from_value(serde_json::json!({
+            "port": 8081, "tls": null, "policy": "first_live", "health_check": null, "storage": "64MiB", "memory": "32MiB",
+            "cache": null, "congestion_control": "bbr", "plugins": null,
+            "origins": [{ "url": "http://10.0.0.1:8080", "weight": 1 }, { "url": "http://10.0.0.2:8080", "weight": 2 }],
+        }))
+        .unwrap()
+    }
+
+    fn paths() -> Paths {
+        Paths { config: "/c".to_owned(), cache: "/cache".to_owned(), bind: "0.0.0.0".to_owned(), tls_key: None }
+    }
+
+    #[test]
+    fn nine_and_ten_say_the_same_in_their_own_words() {
+        let nine = files(&spec(), Version { major: 9, minor: 2 }, &paths()).unwrap();
+        assert!(nine["records.config"].contains("CONFIG proxy.config.net.tcp_congestion_control_in STRING bbr\n"));
+        assert!(nine["parent.config"].contains("parent=\"10.0.0.1:8080|1,10.0.0.2:8080|2\" round_robin=false go_direct=false"));
+        let ten = files(&spec(), Version { major: 10, minor: 1 }, &paths()).unwrap();
+        assert!(!ten.contains_key("records.config"));
+        assert!(ten["records.yaml"].contains("  net:\n    tcp_congestion_control_in: \"bbr\"\n"), "{}", ten["records.yaml"]);
+        assert!(ten["records.yaml"].contains("      required_headers: 2\n"));
+        assert_eq!(nine["remap.config"], ten["remap.config"]);
+        super::super::check_ip_allow(&nine["ip_allow.yaml"]).unwrap();
+        assert!(files(&spec(), Version { major: 8, minor: 1 }, &paths()).is_err());
+    }
+}

@@ -1,0 +1,381 @@
+//! The agent: what is desired on disk, a keeper for each object.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use streamverse_core::engine::EngineDriver;
+use streamverse_core::{Error, Result, TargetTable};
+use streamverse_model::platform::node::Applied;
+use streamverse_model::platform::{Bundle, CredentialUse, EngineKind, Name, Object, ObjectStatus, Observed, Owner, Phase};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tracing::info;
+
+use crate::files::{User, make, remove, write_whole};
+use crate::keeper::{Board, Keeper, Order};
+use crate::secrets::Vault;
+
+/// How an agent is set up.
+#[derive(Clone)]
+pub struct Config {
+    /// The site's name, as local stores carry it in their URLs.
+    pub site: Name,
+    /// Durable data.
+    pub data: PathBuf,
+    /// Sockets and credentials; may be emptied by a reboot.
+    pub run: PathBuf,
+    /// The program that runs services: `streamverse`.
+    pub program: PathBuf,
+    /// The user that services and engines run as, where the agent is root.
+    pub user: Option<String>,
+    /// External tools by name.
+    pub tools: BTreeMap<String, PathBuf>,
+    /// What the binary can run.
+    pub targets: TargetTable,
+    /// The engines that it can drive.
+    pub engines: Vec<Arc<dyn EngineDriver>>,
+}
+
+/// What keepers share.
+pub(crate) struct Shared {
+    pub(crate) site: Name,
+    pub(crate) data: PathBuf,
+    pub(crate) run: PathBuf,
+    pub(crate) program: PathBuf,
+    pub(crate) user: Option<User>,
+    pub(crate) tools: BTreeMap<String, PathBuf>,
+    pub(crate) targets: TargetTable,
+    pub(crate) vault: Vault,
+    engines: Vec<Arc<dyn EngineDriver>>,
+    owners: Mutex<BTreeMap<Owner, Kept>>,
+}
+
+/// An owner's file.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Desired {
+    bundle: Bundle,
+    /// It is being removed.
+    #[serde(default)]
+    deleting: bool,
+}
+
+struct Kept {
+    desired: Desired,
+    board: Board,
+    keepers: BTreeMap<String, (watch::Sender<Order>, JoinHandle<()>)>,
+}
+
+impl Shared {
+    pub(crate) fn driver(&self, kind: EngineKind) -> Option<Arc<dyn EngineDriver>> {
+        self.engines.iter().find(|engine| engine.kind() == kind).cloned()
+    }
+
+    pub(crate) fn engines(&self) -> &[Arc<dyn EngineDriver>] {
+        &self.engines
+    }
+
+    /// The spec of an owner's service, and the credentials that it reads.
+    pub(crate) fn spec_of(&self, owner: &Owner, service: &Name) -> Option<(Value, Vec<CredentialUse>)> {
+        self.owners(|owners| {
+            let kept = owners.get(owner).filter(|kept| !kept.desired.deleting)?;
+            kept.desired.bundle.objects.iter().find_map(|object| match object {
+                Object::Service(it) if it.name == *service => Some((it.spec.clone(), it.credentials.clone())),
+                _ => None,
+            })
+        })
+    }
+
+    fn owners<T>(&self, with: impl FnOnce(&mut BTreeMap<Owner, Kept>) -> T) -> T {
+        with(&mut self.owners.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// The agent. Dropping it leaves processes alone.
+pub struct Agent {
+    pub(crate) shared: Arc<Shared>,
+}
+
+/// Why a request was refused, for the API.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    pub(crate) code: &'static str,
+    pub(crate) message: String,
+    pub(crate) next: Option<String>,
+    pub(crate) field: Option<String>,
+}
+
+impl Agent {
+    /// Opens the agent's state and goes on keeping what is desired.
+    ///
+    /// # Errors
+    /// A folder that cannot be used, a user that does not exist, state that cannot be read.
+    pub fn open(config: Config) -> Result<Agent> {
+        let user = match &config.user {
+            Some(name) => Some(User::find(name).ok_or_else(|| {
+                Error::permanent("user", format!("there is no user {name:?} on this host: useradd --system {name}"))
+            })?),
+            None => None,
+        };
+        for folder in [&config.data, &config.run, &config.data.join("owners")] {
+            make(folder, None)?;
+        }
+        let shared = Arc::new(Shared {
+            vault: Vault::open(&config.data)?,
+            site: config.site,
+            data: config.data,
+            run: config.run,
+            program: config.program,
+            user,
+            tools: config.tools,
+            targets: config.targets,
+            engines: config.engines,
+            owners: Mutex::default(),
+        });
+        let agent = Agent { shared };
+        agent.load()?;
+        Ok(agent)
+    }
+
+    fn folder(&self) -> PathBuf {
+        self.shared.data.join("owners")
+    }
+
+    fn file(&self, owner: &Owner) -> PathBuf {
+        self.folder().join(format!("{}.{}.json", owner.deployment, owner.key()))
+    }
+
+    fn load(&self) -> Result<()> {
+        let folder = self.folder();
+        let entries = fs::read_dir(&folder).map_err(|error| crate::files::failed(&folder, error))?;
+        for entry in entries.flatten() {
+            let path = entry.path();
+            if path.extension().is_none_or(|end| end != "json") {
+                continue;
+            }
+            let text = fs::read(&path).map_err(|error| crate::files::failed(&path, error))?;
+            // Written whole or not at all, so what cannot be read is of another version, or somebody's hand: it stays.
+            let desired: Desired = serde_json::from_slice(&text).map_err(|error| {
+                Error::permanent("state", format!("{} is not what this version wrote: move it away", path.display())).because(error)
+            })?;
+            info!(owner = %desired.bundle.owner, "Keeping.");
+            self.keep(desired);
+        }
+        Ok(())
+    }
+
+    /// Checks a bundle as a whole.
+    pub(crate) fn judge(&self, bundle: &Bundle) -> Result<(), Refusal> {
+        let refuse = |code, message: String, next: &str, field: String| {
+            Err(Refusal { code, message, next: Some(next.to_owned()), field: Some(field) })
+        };
+        let mut seen = std::collections::BTreeSet::new();
+        for (at, object) in bundle.objects.iter().enumerate() {
+            if !seen.insert(object.key()) {
+                return refuse("invalid", format!("{} is there twice", object.key()), "Give each object its own name.", format!("/objects/{at}/name"));
+            }
+            let target = match object {
+                Object::Service(it) => Some(&it.target),
+                Object::Job(it) => Some(&it.target),
+                Object::Manifest(_) => {
+                    return refuse("unsupported", format!("{} is a Kubernetes object", object.key()), "Put it on a Kubernetes site.", format!("/objects/{at}"));
+                }
+                _ => None,
+            };
+            if let Some(target) = target.filter(|target| !self.shared.targets.iter().any(|it| it.name == target.as_str())) {
+                return refuse("unsupported", format!("this agent has no target {target:?}"), "Upgrade the agent.", format!("/objects/{at}/target"));
+            }
+            let ports = match object {
+                Object::Service(it) => &it.ports,
+                Object::Engine(it) => &it.ports,
+                _ => continue,
+            };
+            for (number, port) in ports.iter().enumerate() {
+                if let Some(other) = self.holder(&bundle.owner, port.number) {
+                    return refuse("owned-by-another", format!("port {} belongs to {other}", port.number), "Choose another port.", format!("/objects/{at}/ports/{number}/number"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn holder(&self, but: &Owner, port: u16) -> Option<Owner> {
+        self.shared.owners(|owners| {
+            let has = |object: &Object| match object {
+                Object::Service(it) => it.ports.iter().any(|it| it.number == port),
+                Object::Engine(it) => it.ports.iter().any(|it| it.number == port),
+                _ => false,
+            };
+            let found = owners.iter().find(|(owner, kept)| *owner != but && kept.desired.bundle.objects.iter().any(has));
+            found.map(|(owner, _)| owner.clone())
+        })
+    }
+
+    /// What applying a bundle changes.
+    pub(crate) fn compare(&self, bundle: &Bundle) -> Applied {
+        let before = self.shared.owners(|owners| owners.get(&bundle.owner).map(|kept| kept.desired.bundle.clone()));
+        let before: BTreeMap<String, Object> =
+            before.into_iter().flat_map(|bundle| bundle.objects).map(|object| (object.key(), object)).collect();
+        let mut applied = Applied { revision: bundle.revision(), created: vec![], changed: vec![], removed: vec![], warnings: vec![] };
+        for object in &bundle.objects {
+            match before.get(&object.key()) {
+                None => applied.created.push(object.key()),
+                Some(old) if old != object => applied.changed.push(object.key()),
+                Some(_) => {}
+            }
+        }
+        applied.removed = before.into_keys().filter(|key| !bundle.objects.iter().any(|it| it.key() == *key)).collect();
+        applied
+    }
+
+    /// Makes the bundle the owner's, durably, and keeps it.
+    pub(crate) fn apply(&self, bundle: Bundle, values: &BTreeMap<Name, String>) -> Result<Applied> {
+        let applied = self.compare(&bundle);
+        if !values.is_empty() {
+            self.shared.vault.put(&bundle.owner, values)?;
+        }
+        let desired = Desired { bundle, deleting: false };
+        self.write(&desired)?;
+        self.keep(desired);
+        Ok(applied)
+    }
+
+    fn write(&self, desired: &Desired) -> Result<()> {
+        let text = serde_json::to_vec_pretty(desired).map_err(|error| Error::permanent("state", "it cannot be written").because(error))?;
+        write_whole(&self.file(&desired.bundle.owner), &text, 0o600, None)
+    }
+
+    /// Gives every object a keeper, and tells those that have one.
+    fn keep(&self, desired: Desired) {
+        self.shared.owners(|owners| {
+            let owner = desired.bundle.owner.clone();
+            let kept = owners.entry(owner.clone()).or_insert_with(|| Kept {
+                desired: desired.clone(),
+                board: Board::default(),
+                keepers: BTreeMap::new(),
+            });
+            kept.desired = desired;
+            kept.keepers.retain(|_, (_, task)| !task.is_finished());
+            let wanted: BTreeMap<String, &Object> = match kept.desired.deleting {
+                true => BTreeMap::new(),
+                false => kept.desired.bundle.objects.iter().map(|object| (object.key(), object)).collect(),
+            };
+            for (key, (orders, _)) in &kept.keepers {
+                if !wanted.contains_key(key) {
+                    orders.send_replace(Order::Remove);
+                }
+            }
+            for (key, object) in wanted {
+                if !matches!(object, Object::Service(_) | Object::Job(_) | Object::Engine(_)) {
+                    continue;
+                }
+                let order = Order::Keep(Box::new(object.clone()));
+                if let Some((orders, _)) = kept.keepers.get(&key).filter(|(orders, _)| *orders.borrow() != Order::Remove) {
+                    orders.send_if_modified(|now| {
+                        let new = *now != order;
+                        *now = order;
+                        new
+                    });
+                    continue;
+                }
+                let (sender, receiver) = watch::channel(order);
+                let keeper = Keeper::new(Arc::clone(&self.shared), owner.clone(), key.clone(), Arc::clone(&kept.board), receiver);
+                kept.keepers.insert(key, (sender, tokio::spawn(keeper.run())));
+            }
+        });
+    }
+
+    /// What is held for an owner.
+    pub(crate) fn observe(&self, owner: &Owner) -> Option<Observed> {
+        self.shared.owners(|owners| {
+            let kept = owners.get(owner)?;
+            let board = kept.board.lock().unwrap_or_else(PoisonError::into_inner);
+            let status = |object: &Object| {
+                let runs = matches!(object, Object::Service(_) | Object::Job(_) | Object::Engine(_));
+                board.get(&object.key()).cloned().unwrap_or_else(|| ObjectStatus {
+                    object: object.key(),
+                    phase: match (kept.desired.deleting, runs) {
+                        (true, _) => Phase::Stopping,
+                        (false, true) => Phase::Applied,
+                        (false, false) => Phase::Ready,
+                    },
+                    reason: None,
+                    restarts: 0,
+                    pids: Vec::new(),
+                    progress: None,
+                    result: None,
+                })
+            };
+            let bundle = kept.desired.bundle.clone();
+            Some(Observed { revision: bundle.revision(), objects: bundle.objects.iter().map(status).collect(), bundle })
+        })
+    }
+
+    pub(crate) fn list(&self, deployment: &Name) -> Vec<Owner> {
+        self.shared.owners(|owners| owners.keys().filter(|owner| owner.deployment == *deployment).cloned().collect())
+    }
+
+    /// Removes an owner: what it waits for, or nothing when it is gone.
+    pub(crate) fn delete(&self, owner: &Owner) -> Result<Option<String>> {
+        let Some(desired) = self.shared.owners(|owners| owners.get(owner).map(|kept| kept.desired.clone())) else {
+            return Ok(None);
+        };
+        if !desired.deleting {
+            let desired = Desired { deleting: true, ..desired };
+            self.write(&desired)?;
+            self.keep(desired);
+        }
+        let waiting = self.shared.owners(|owners| {
+            let kept = owners.get_mut(owner)?;
+            kept.keepers.retain(|_, (_, task)| !task.is_finished());
+            kept.keepers.keys().next().cloned()
+        });
+        if let Some(key) = waiting {
+            return Ok(Some(format!("{key} is being stopped")));
+        }
+        self.forget_data(owner);
+        self.shared.vault.remove(owner);
+        remove(&self.file(owner));
+        self.shared.owners(|owners| owners.remove(owner));
+        Ok(None)
+    }
+
+    /// The data of a local store goes with its owner, and the deployment's folders with its last owner.
+    fn forget_data(&self, owner: &Owner) {
+        let data = self.shared.data.join(owner.deployment.as_str());
+        let name = owner.name.as_str();
+        match owner.kind.as_str() {
+            "object-store" => remove(&data.join("stores").join(name)),
+            "event-log" => remove(&data.join("logs").join(name)),
+            "catalogue" => {
+                for end in ["", "-wal", "-shm"] {
+                    remove(&data.join("catalogues").join(format!("{name}.sqlite{end}")));
+                }
+            }
+            _ => {}
+        }
+        for object in ["service", "job", "engine"] {
+            remove(&Keeper::log_of(&self.shared, owner, &format!("{object}/{}", owner.kind)));
+        }
+        if self.list(&owner.deployment).len() <= 1 {
+            remove(&data);
+            remove(&self.shared.run.join(owner.deployment.as_str()));
+        }
+    }
+
+    /// Ends all keepers and leaves their processes to the next agent.
+    pub async fn leave(&self) {
+        let keepers: Vec<(watch::Sender<Order>, JoinHandle<()>)> =
+            self.shared.owners(|owners| owners.values_mut().flat_map(|kept| std::mem::take(&mut kept.keepers).into_values()).collect());
+        for (orders, _) in &keepers {
+            orders.send_replace(Order::Leave);
+        }
+        for (_, task) in keepers {
+            let _ = tokio::time::timeout(std::time::Duration::from_secs(5), task).await;
+        }
+    }
+}

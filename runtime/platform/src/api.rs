@@ -1,0 +1,231 @@
+//! The agent's HTTP API, as `streamverse_model::platform::node` describes it.
+
+use std::collections::BTreeMap;
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::path::Path as FilePath;
+use std::sync::Arc;
+
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::Deserialize;
+use streamverse_core::{Error, JobHandle, Metrics, ServiceContext, Start, Stop};
+use streamverse_model::platform::node::{ApiError, Applied, ApplyRequest, NodeInfo, OwnerList, ProbeRequest};
+use streamverse_model::platform::{Name, Object, Observed, Owner};
+
+use crate::agent::{Agent, Refusal};
+use crate::keeper::Keeper;
+
+/// A probe's answer may take so long; the client has a deadline of its own.
+const PROBE: std::time::Duration = std::time::Duration::from_secs(300);
+
+pub(crate) fn router(agent: Arc<Agent>) -> Router {
+    Router::new()
+        .route("/livez", get(|| async { "ok\n" }))
+        .route("/readyz", get(|| async { "ready\n" }))
+        .route("/v1/node", get(node))
+        .route("/v1/deployments/{deployment}/owners", get(list))
+        .route("/v1/deployments/{deployment}/owners/{kind}/{name}", get(observe).put(apply).delete(remove))
+        .route("/v1/deployments/{deployment}/owners/{kind}/{name}/logs", get(logs))
+        .route("/v1/deployments/{deployment}/probe", post(probe))
+        .fallback(|| async { Answer::not_found("there is no such path in this API") })
+        .with_state(agent)
+}
+
+/// A refusal with its status.
+struct Answer(StatusCode, ApiError);
+
+impl Answer {
+    fn not_found(message: &str) -> Answer {
+        let error = ApiError { code: "not-found".to_owned(), message: message.to_owned(), next: None, field: None };
+        Answer(StatusCode::NOT_FOUND, error)
+    }
+
+    fn invalid(message: impl Into<String>) -> Answer {
+        let error = ApiError { code: "invalid".to_owned(), message: message.into(), next: None, field: None };
+        Answer(StatusCode::BAD_REQUEST, error)
+    }
+}
+
+impl IntoResponse for Answer {
+    fn into_response(self) -> Response {
+        (self.0, Json(self.1)).into_response()
+    }
+}
+
+impl From<Error> for Answer {
+    fn from(error: Error) -> Answer {
+        let status = if error.retry { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::UNPROCESSABLE_ENTITY };
+        Answer(status, ApiError { code: error.code.to_owned(), message: error.chain(), next: None, field: None })
+    }
+}
+
+impl From<Refusal> for Answer {
+    fn from(refusal: Refusal) -> Answer {
+        let status = match refusal.code {
+            "owned-by-another" => StatusCode::CONFLICT,
+            _ => StatusCode::UNPROCESSABLE_ENTITY,
+        };
+        let Refusal { code, message, next, field } = refusal;
+        Answer(status, ApiError { code: code.to_owned(), message, next, field })
+    }
+}
+
+fn owner(deployment: &str, kind: &str, name: &str) -> Result<Owner, Answer> {
+    Owner::new(deployment, kind, name).map_err(|error| Answer::invalid(error.to_string()))
+}
+
+async fn node(State(agent): State<Arc<Agent>>) -> Json<NodeInfo> {
+    let shared = &agent.shared;
+    let mut engines = BTreeMap::new();
+    let mut problems = Vec::new();
+    for driver in shared.engines() {
+        match driver.detect().await {
+            Ok(Some(info)) => {
+                engines.insert(driver.kind().as_str().to_owned(), info);
+            }
+            Ok(None) => {}
+            Err(error) => problems.push(error.chain()),
+        }
+    }
+    let memory = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let memory = memory.lines().find_map(|line| line.strip_prefix("MemTotal:")?.split_whitespace().next()?.parse::<u64>().ok());
+    let free = rustix::fs::statvfs(&shared.data).map_or(0, |about| about.f_bavail * about.f_frsize);
+    if free < 256 << 20 {
+        problems.push(format!("{} has only {} MiB left", shared.data.display(), free >> 20));
+    }
+    Json(NodeInfo {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        host: std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned(),
+        targets: shared.targets.iter().map(|target| target.name.to_owned()).collect(),
+        engines,
+        tools: shared.tools.iter().map(|(name, path)| (name.clone(), path.display().to_string())).collect(),
+        cpus: std::thread::available_parallelism().map_or(1, |count| u32::try_from(count.get()).unwrap_or(u32::MAX)),
+        memory_bytes: memory.unwrap_or(0) * 1024,
+        free_bytes: free,
+        problems,
+    })
+}
+
+async fn list(State(agent): State<Arc<Agent>>, Path(deployment): Path<String>) -> Result<Json<OwnerList>, Answer> {
+    let deployment = Name::parse(&deployment).map_err(|error| Answer::invalid(error.to_string()))?;
+    Ok(Json(OwnerList { owners: agent.list(&deployment) }))
+}
+
+type OwnerPath = Path<(String, String, String)>;
+
+async fn observe(State(agent): State<Arc<Agent>>, Path((d, kind, name)): OwnerPath) -> Result<Json<Observed>, Answer> {
+    let owner = owner(&d, &kind, &name)?;
+    agent.observe(&owner).map(Json).ok_or_else(|| Answer::not_found(&format!("nothing is held for {owner}")))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ApplyOptions {
+    #[serde(default)]
+    dry_run: bool,
+}
+
+async fn apply(
+    State(agent): State<Arc<Agent>>,
+    Path((d, kind, name)): OwnerPath,
+    Query(options): Query<ApplyOptions>,
+    body: Result<Json<ApplyRequest>, axum::extract::rejection::JsonRejection>,
+) -> Result<Json<Applied>, Answer> {
+    let owner = owner(&d, &kind, &name)?;
+    let Json(request) = body.map_err(|rejection| Answer::invalid(rejection.body_text()))?;
+    if request.bundle.owner != owner {
+        return Err(Answer::invalid(format!("the bundle belongs to {}, the path to {owner}", request.bundle.owner)));
+    }
+    agent.judge(&request.bundle)?;
+    if options.dry_run {
+        return Ok(Json(agent.compare(&request.bundle)));
+    }
+    let declared = |name: &Name| request.bundle.objects.iter().any(|object| matches!(object, Object::Secret(it) if it.name == *name));
+    if let Some(name) = request.secrets.keys().find(|name| !declared(name)) {
+        return Err(Answer::invalid(format!("there are values for the secret {name}, which the bundle does not have")));
+    }
+    let values: BTreeMap<Name, String> = request.secrets.into_values().flatten().collect();
+    Ok(Json(agent.apply(request.bundle, &values)?))
+}
+
+async fn remove(State(agent): State<Arc<Agent>>, Path((d, kind, name)): OwnerPath) -> Result<Response, Answer> {
+    let owner = owner(&d, &kind, &name)?;
+    if agent.observe(&owner).is_none() {
+        return Err(Answer::not_found(&format!("nothing is held for {owner}")));
+    }
+    Ok(match agent.delete(&owner)? {
+        Some(waiting) => (StatusCode::ACCEPTED, waiting).into_response(),
+        None => StatusCode::NO_CONTENT.into_response(),
+    })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LogOptions {
+    object: String,
+    #[serde(default = "hundred")]
+    lines: usize,
+}
+
+fn hundred() -> usize {
+    100
+}
+
+async fn logs(State(agent): State<Arc<Agent>>, Path((d, kind, name)): OwnerPath, Query(options): Query<LogOptions>) -> Result<String, Answer> {
+    let owner = owner(&d, &kind, &name)?;
+    let observed = agent.observe(&owner).ok_or_else(|| Answer::not_found(&format!("nothing is held for {owner}")))?;
+    if observed.object(&options.object).is_none() {
+        let all: Vec<&str> = observed.objects.iter().map(|it| it.object.as_str()).collect();
+        return Err(Answer::not_found(&format!("{owner} has no {}; it has {}", options.object, all.join(", "))));
+    }
+    let path = Keeper::log_of(&agent.shared, &owner, &options.object);
+    Ok(tail(&path, options.lines.min(10_000)).unwrap_or_default())
+}
+
+/// The last lines of a file, read from its end.
+pub(crate) fn tail(path: &FilePath, lines: usize) -> Option<String> {
+    let mut file = std::fs::File::open(path).ok()?;
+    let size = file.metadata().ok()?.len();
+    file.seek(SeekFrom::Start(size.saturating_sub(4 << 20))).ok()?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).ok()?;
+    let text = String::from_utf8_lossy(&bytes);
+    let all: Vec<&str> = text.lines().collect();
+    let last = all.get(all.len().saturating_sub(lines)..).unwrap_or_default();
+    Some(last.iter().flat_map(|line| [*line, "\n"]).collect())
+}
+
+async fn probe(
+    State(agent): State<Arc<Agent>>,
+    Path(deployment): Path<String>,
+    body: Result<Json<ProbeRequest>, axum::extract::rejection::JsonRejection>,
+) -> Result<Json<serde_json::Value>, Answer> {
+    let owner = owner(&deployment, "probe", "probe")?;
+    let Json(request) = body.map_err(|rejection| Answer::invalid(rejection.body_text()))?;
+    let shared = &agent.shared;
+    let target = streamverse_core::run::find(shared.targets, "probe")?;
+    let Start::Job(start) = target.start else { return Err(Answer::not_found("this agent cannot probe")) };
+    let cx = ServiceContext {
+        site: shared.site.clone(),
+        owner,
+        object: "job/probe".to_owned(),
+        data_dir: shared.data.join(&deployment),
+        scratch_dir: shared.data.join("probes"),
+        run_dir: shared.run.join(&deployment),
+        credentials_dir: shared.run.join("none"),
+        specs_dir: shared.run.join("none"),
+        tools: shared.tools.clone(),
+        bind: [127, 0, 0, 1].into(),
+        metrics: Metrics::new(),
+    };
+    let spec = serde_json::to_value(request).map_err(|error| Answer::invalid(error.to_string()))?;
+    let stop = Stop::new();
+    let work = async { start(spec, cx).await?.run(JobHandle::new(), stop.clone()).await };
+    match tokio::time::timeout(PROBE, work).await {
+        Ok(done) => Ok(Json(done?)),
+        Err(_) => Err(Error::passing("deadline", "the source was not probed within 5 minutes").into()),
+    }
+}

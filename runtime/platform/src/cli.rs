@@ -1,0 +1,200 @@
+//! `streamverse node …`: run the agent, look at what it holds.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::{Args, Subcommand};
+use streamverse_core::engine::EngineDriver;
+use streamverse_core::{Error, Result, Stop, TargetTable, http, run as process};
+use streamverse_model::platform::{Name, Observed};
+use tracing::info;
+
+use crate::agent::{Agent, Config};
+
+/// What can be done with a node.
+#[derive(Debug, Subcommand)]
+pub enum NodeCommand {
+    /// Run the agent until it is told to stop; what it started goes on running.
+    Run(RunArgs),
+    /// Print what every owner of a deployment has, and how it is.
+    Status(AskArgs),
+    /// Print the last lines of an object's log.
+    Logs(LogArgs),
+    /// Print why an owner is not ready, or that it is.
+    Why(WhyArgs),
+    /// Write a systemd unit for the agent to stdout.
+    Install(RunArgs),
+}
+
+/// How the agent is run.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Durable data.
+    #[arg(long, default_value = "/var/lib/streamverse")]
+    data: PathBuf,
+    /// Sockets and credentials.
+    #[arg(long, default_value = "/run/streamverse")]
+    run: PathBuf,
+    /// The API's Unix socket; `node.sock` in the run directory where none is given.
+    #[arg(long)]
+    socket: Option<PathBuf>,
+    /// The site's name in the provider block.
+    #[arg(long, default_value = "default")]
+    site: String,
+    /// The user that services and engines run as, where the agent is root.
+    #[arg(long)]
+    user: Option<String>,
+    /// Where a tool is: NAME=PATH. May be repeated.
+    #[arg(long = "tool", value_name = "NAME=PATH")]
+    tools: Vec<String>,
+}
+
+/// Where the agent is asked.
+#[derive(Debug, Args)]
+pub struct AskArgs {
+    /// The API's Unix socket.
+    #[arg(long, env = "STREAMVERSE_NODE_SOCKET", default_value = "/run/streamverse/node.sock")]
+    socket: PathBuf,
+    /// The deployment.
+    #[arg(long)]
+    deployment: String,
+}
+
+/// Whose log.
+#[derive(Debug, Args)]
+pub struct LogArgs {
+    #[command(flatten)]
+    ask: AskArgs,
+    /// KIND/NAME of the owner, such as `origin/main`.
+    owner: String,
+    /// Lines from the end.
+    #[arg(long, default_value_t = 100)]
+    lines: usize,
+}
+
+/// Who.
+#[derive(Debug, Args)]
+pub struct WhyArgs {
+    #[command(flatten)]
+    ask: AskArgs,
+    /// KIND/NAME of the owner, such as `origin/main`.
+    owner: String,
+}
+
+/// Does what the command says.
+///
+/// # Errors
+/// What the agent or its API refused.
+pub async fn run(command: NodeCommand, targets: TargetTable, engines: Vec<Arc<dyn EngineDriver>>) -> Result<()> {
+    match command {
+        NodeCommand::Run(args) => serve(args, targets, engines).await,
+        NodeCommand::Install(args) => print(&unit(&args)?),
+        NodeCommand::Status(args) => {
+            let list: streamverse_model::platform::node::OwnerList = ask(&args.socket, &format!("/v1/deployments/{}/owners", args.deployment)).await?;
+            let mut text = String::new();
+            for owner in list.owners {
+                let path = format!("/v1/deployments/{}/owners/{}/{}", args.deployment, owner.kind, owner.name);
+                let observed: Observed = ask(&args.socket, &path).await?;
+                text.push_str(&format!("{}/{}\n", owner.kind, owner.name));
+                for status in &observed.objects {
+                    text.push_str(&format!("  {}\n", status.line()));
+                }
+            }
+            print(&text)
+        }
+        NodeCommand::Why(args) => {
+            let observed: Observed = ask(&args.ask.socket, &format!("/v1/deployments/{}/owners/{}", args.ask.deployment, args.owner)).await?;
+            match observed.why_not().as_slice() {
+                [] => print(&format!("{} is ready\n", args.owner)),
+                lines => print(&(lines.join("\n") + "\n")),
+            }
+        }
+        NodeCommand::Logs(args) => {
+            let path = format!("/v1/deployments/{}/owners/{}", args.ask.deployment, args.owner);
+            let observed: Observed = ask(&args.ask.socket, &path).await?;
+            for status in &observed.objects {
+                let path = format!("{path}/logs?object={}&lines={}", status.object, args.lines);
+                print(&text(&args.ask.socket, &path).await?)?;
+            }
+            Ok(())
+        }
+    }
+}
+
+async fn serve(args: RunArgs, targets: TargetTable, engines: Vec<Arc<dyn EngineDriver>>) -> Result<()> {
+    let site = Name::parse(&args.site).map_err(|error| Error::permanent("usage", error.to_string()))?;
+    let mut tools = BTreeMap::new();
+    for tool in &args.tools {
+        let (name, path) = tool.split_once('=').ok_or_else(|| Error::permanent("usage", format!("--tool {tool} must be NAME=PATH")))?;
+        tools.insert(name.to_owned(), PathBuf::from(path));
+    }
+    let program = std::env::current_exe().map_err(|error| Error::permanent("usage", "this program cannot be found").because(error))?;
+    let absolute = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
+    let (data, run) = (absolute(args.data), absolute(args.run));
+    let socket = args.socket.map_or_else(|| run.join("node.sock"), absolute);
+    let agent = Agent::open(Config { site, data, run, program, user: args.user, tools, targets, engines })?;
+    let agent = Arc::new(agent);
+    let listener = process::listen_unix(&socket)?;
+    let stop = Stop::new();
+    let told = stop.clone();
+    tokio::spawn(async move {
+        use tokio::signal::unix::{SignalKind, signal};
+        let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else { return };
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = int.recv() => {}
+        }
+        told.stop();
+    });
+    info!(socket = %socket.display(), "The agent answers.");
+    http::serve_unix(listener, crate::api::router(Arc::clone(&agent)), http::Limits::default(), &stop).await;
+    agent.leave().await;
+    let _ = std::fs::remove_file(&socket);
+    Ok(())
+}
+
+/// `KillMode=process`: systemd would end what must outlive the agent.
+fn unit(args: &RunArgs) -> Result<String> {
+    let program = std::env::current_exe().map_err(|error| Error::permanent("usage", "this program cannot be found").because(error))?;
+    let mut command = format!("{} node run --data {} --run {} --site {}", program.display(), args.data.display(), args.run.display(), args.site);
+    for (flag, value) in [("--user", args.user.clone()), ("--socket", args.socket.as_ref().map(|it| it.display().to_string()))] {
+        if let Some(value) = value {
+            command.push_str(&format!(" {flag} {value}"));
+        }
+    }
+    for tool in &args.tools {
+        command.push_str(&format!(" --tool {tool}"));
+    }
+    Ok(format!(
+        "[Unit]\nDescription=StreamVerse node agent\nDocumentation=https://github.com/streamverse/streamverse\nAfter=network-online.target\nWants=network-online.target\n\n\
+         [Service]\nType=exec\nExecStart={command}\nRestart=always\nRestartSec=1\nKillMode=process\nLimitNOFILE=65536\n\n\
+         [Install]\nWantedBy=multi-user.target\n"
+    ))
+}
+
+async fn ask<T: serde::de::DeserializeOwned>(socket: &std::path::Path, path: &str) -> Result<T> {
+    let text = text(socket, path).await?;
+    serde_json::from_str(&text).map_err(|error| Error::permanent("answer", "the agent's answer is not understood").because(error))
+}
+
+async fn text(socket: &std::path::Path, path: &str) -> Result<String> {
+    let away = || Error::passing("agent-away", format!("no agent answers at {}: start it with `streamverse node run`", socket.display()));
+    let client = reqwest::Client::builder().unix_socket(socket).timeout(std::time::Duration::from_secs(30)).build();
+    let client = client.map_err(|error| away().because(error))?;
+    let answer = client.get(format!("http://node{path}")).send().await.map_err(|error| away().because(error.without_url()))?;
+    let good = answer.status().is_success();
+    let body = answer.text().await.map_err(|error| away().because(error.without_url()))?;
+    if good {
+        return Ok(body);
+    }
+    let message = serde_json::from_str::<streamverse_model::platform::node::ApiError>(&body).map_or(body, |error| error.message);
+    Err(Error::permanent("refused", message))
+}
+
+fn print(text: &str) -> Result<()> {
+    use std::io::Write as _;
+    // A reader that left early, such as `head`, is no error.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    Ok(())
+}

@@ -1,0 +1,13 @@
+//! The table of targets: all that `streamverse run --target …` can run, one row each.
+
+use streamverse_core::TargetTable;
+
+pub(crate) const ALL: TargetTable = &[
+    streamverse_core::log::EVENT_LOG,
+    streamverse_media::TRANSCODER,
+    streamverse_media::VOD,
+    streamverse_media::VOD_REMOVE,
+    streamverse_media::PROBE,
+    streamverse_delivery::ORIGIN,
+    streamverse_delivery::PLAYER,
+];
