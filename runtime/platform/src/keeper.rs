@@ -233,7 +233,8 @@ impl Keeper {
     fn begin(&mut self, program: &Path, args: &[String], env: &BTreeMap<String, String>, fingerprint: &str) -> Result<()> {
         let log = Self::log_of(&self.shared, &self.owner, &self.key);
         let dir = self.scratch();
-        let start = Start { program, args, env, dir: &dir, log: &log, user: self.shared.user };
+        let orphan = self.key.starts_with("engine/");
+        let start = Start { program, args, env, dir: &dir, log: &log, user: self.shared.user, orphan };
         let process = Process::start(&start, fingerprint)?;
         if let Some(user) = self.shared.user {
             let _ = std::os::unix::fs::chown(&log, Some(user.uid), Some(user.gid));

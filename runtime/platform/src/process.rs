@@ -26,6 +26,8 @@ pub(crate) struct Start<'a> {
     pub(crate) dir: &'a Path,
     pub(crate) log: &'a Path,
     pub(crate) user: Option<User>,
+    /// Not our child from the beginning: Traffic Server's manager ends itself when its parent changes.
+    pub(crate) orphan: bool,
 }
 
 /// A process as it is remembered on disk.
@@ -51,7 +53,16 @@ impl Process {
         let open = || OpenOptions::new().create(true).append(true).open(start.log);
         let log = open().map_err(|error| crate::files::failed(start.log, error))?;
         let errors = log.try_clone().map_err(|error| crate::files::failed(start.log, error))?;
-        let mut command = Command::new(start.program);
+        let pid_file = start.dir.join("pid");
+        let mut command = if start.orphan {
+            // The shell ends at once, and what it started is init's child.
+            let mut shell = Command::new("sh");
+            shell.args(["-c", "setsid \"$@\" & echo $! > pid", "sh"]).arg(start.program);
+            let _ = std::fs::remove_file(&pid_file);
+            shell
+        } else {
+            Command::new(start.program)
+        };
         command.args(start.args).current_dir(start.dir).stdin(Stdio::null()).stdout(log).stderr(errors);
         command.process_group(0).env_clear().envs(start.env);
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
@@ -63,16 +74,32 @@ impl Process {
         if let Some(user) = start.user {
             command.uid(user.uid).gid(user.gid);
         }
-        let child = command.spawn().map_err(|error| match error.kind() {
+        if start.orphan && !start.program.is_absolute() && !on_path(start.program) {
+            return Err(Error::permanent("binary-missing", format!("there is no {} on this host", start.program.display())));
+        }
+        let mut child = command.spawn().map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => {
                 Error::permanent("binary-missing", format!("there is no {} on this host", start.program.display()))
             }
             _ => Error::passing("start-failed", format!("{} cannot be started", start.program.display())).because(error),
         })?;
-        let pid = child.id();
-        let started = started(pid).unwrap_or(0);
+        let mut pid = child.id();
+        let mut child = if start.orphan {
+            let _ = child.wait();
+            let told = std::fs::read_to_string(&pid_file).ok().and_then(|text| text.trim().parse().ok());
+            pid = told.ok_or_else(|| Error::passing("start-failed", format!("{} was not started", start.program.display())))?;
+            None
+        } else {
+            Some(child)
+        };
+        let Some(started) = started(pid) else {
+            if let Some(child) = &mut child {
+                let _ = child.wait();
+            }
+            return Err(Error::passing("crashed", format!("{} ended at once", start.program.display())));
+        };
         let identity = Identity { pid, started, boot: boot(), fingerprint: fingerprint.to_owned() };
-        Ok(Process { identity, child: Some(child) })
+        Ok(Process { identity, child })
     }
 
     /// The process of that identity, if it still runs.
@@ -119,6 +146,10 @@ impl Process {
     }
 }
 
+fn on_path(program: &Path) -> bool {
+    std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(program).is_file()))
+}
+
 fn rotate(log: &Path) {
     if std::fs::metadata(log).is_ok_and(|about| about.len() > LARGEST_LOG) {
         let _ = std::fs::rename(log, PathBuf::from(format!("{}.1", log.display())));
@@ -148,7 +179,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (args, env) = (["60".to_owned()], BTreeMap::new());
         let log = folder.path().join("log");
-        let start = Start { program: Path::new("sleep"), args: &args, env: &env, dir: folder.path(), log: &log, user: None };
+        let start = Start { program: Path::new("sleep"), args: &args, env: &env, dir: folder.path(), log: &log, user: None, orphan: false };
         let mut process = Process::start(&start, "x").unwrap();
         let identity = process.identity.clone();
         assert!(Process::adopt(identity.clone()).is_some());
