@@ -3,6 +3,7 @@
 mod asset;
 mod facts;
 mod ladder;
+pub mod ladder_check;
 mod transcoder;
 
 pub use asset::{

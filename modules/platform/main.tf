@@ -1,0 +1,83 @@
+# A small platform on one site: stores, workers, an origin, an edge and a page.
+
+terraform {
+  required_providers {
+    streamverse = {
+      source = "registry.terraform.io/streamverse/streamverse"
+    }
+  }
+}
+
+resource "streamverse_object_store" "media" {
+  name = "${var.name}-media"
+  site = var.site
+}
+
+resource "streamverse_event_log" "work" {
+  name = "${var.name}-work"
+  site = var.site
+}
+
+resource "streamverse_catalogue" "catalogue" {
+  name = "${var.name}-catalogue"
+  site = var.site
+}
+
+resource "streamverse_transcode_ladder" "ladder" {
+  segment_duration = var.segment_duration
+  video            = var.video
+  audio            = var.audio
+}
+
+resource "streamverse_transcoder" "transcoder" {
+  name         = "${var.name}-transcoder"
+  site         = var.site
+  concurrency  = var.concurrency
+  event_log    = streamverse_event_log.work.url
+  object_store = streamverse_object_store.media.url
+  catalogue    = streamverse_catalogue.catalogue.url
+}
+
+resource "streamverse_vod_asset" "asset" {
+  for_each   = var.assets
+  name       = each.key
+  site       = var.site
+  title      = each.value.title
+  source     = each.value.source
+  subtitles  = each.value.subtitles
+  thumbnails = {}
+  ladder     = streamverse_transcode_ladder.ladder.definition
+  transcoder = streamverse_transcoder.transcoder.name
+}
+
+resource "streamverse_origin" "origin" {
+  name         = "${var.name}-origin"
+  site         = var.site
+  port         = var.ports.origin
+  object_store = streamverse_object_store.media.url
+  catalogue    = streamverse_catalogue.catalogue.url
+}
+
+resource "streamverse_ats_edge" "edge" {
+  name    = "${var.name}-edge"
+  site    = var.site
+  port    = var.ports.edge
+  origins = [{ url = streamverse_origin.origin.address }]
+  storage = var.edge_storage
+}
+
+resource "streamverse_web_player" "page" {
+  name      = "${var.name}-page"
+  site      = var.site
+  port      = var.ports.page
+  title     = var.title
+  catalogue = streamverse_catalogue.catalogue.url
+  delivery  = streamverse_ats_edge.edge.address
+  services  = { origin = streamverse_origin.origin.address }
+}
+
+data "streamverse_playback" "asset" {
+  for_each = var.assets
+  asset    = each.key
+  delivery = streamverse_ats_edge.edge.address
+}

@@ -1,0 +1,247 @@
+//! The life of a resource that puts objects on a site: applied, waited for, looked at, removed.
+//!
+//! "Applied" and "ready" are different facts. A create succeeds once the site holds the objects; that something is not
+//! ready in time is a warning with the site's own reason, never an error, for an error would taint the resource and have
+//! the next apply destroy it. Drift shows as a change of `revision`.
+
+use std::time::Duration;
+
+use streamverse_model::platform::{Bundle, CredentialUse, Name, Object, Observed, Owner, Peer, Reach, SecretValue, StoreUrl};
+use streamverse_sites::{Class as SiteClass, Deletion, Site};
+use tfplugin_framework::schema::Path;
+use tfplugin_framework::{Class, Context, Draft, Error, Result, Schema};
+
+use crate::provider::Streamverse;
+
+/// What is left for the answer when waiting ends.
+const MARGIN: Duration = Duration::from_secs(3);
+/// Between two looks.
+const LOOK: Duration = Duration::from_millis(300);
+/// The private value that remembers what we applied.
+const APPLIED: &str = "applied_revision";
+
+/// Something that is put on a site.
+pub(crate) trait Deployed: Schema + Send + Sync {
+    /// The owner's kind: the resource type with `-` for `_`.
+    const KIND: &'static str;
+
+    /// The resource's name.
+    fn name(&self) -> &str;
+    /// The site that it names.
+    fn site(&self) -> Option<&str>;
+    /// What it puts there.
+    fn objects(&self) -> Result<Vec<Object>>;
+}
+
+/// What a look at a site says about a resource.
+pub(crate) enum Look {
+    Gone,
+    /// The site cannot be asked: what is stored is all there is.
+    Unknown,
+    Found(Box<Observed>),
+}
+
+/// Puts a resource on its site and waits for it; returns the revision that is held.
+pub(crate) async fn apply<R: Deployed>(
+    cx: &Context<Streamverse>,
+    resource: &R,
+    secrets: &[SecretValue],
+    persisted: impl FnOnce(&str),
+) -> Result<String> {
+    let bundle = bundle_of(cx, resource)?;
+    let site = cx.provider().site(resource.site())?;
+    let applied = site.apply(&bundle, secrets).await.map_err(|error| told(error, &bundle))?;
+    for warning in applied.warnings {
+        cx.warn("The site says", warning);
+    }
+    cx.set_private(APPLIED, &applied.revision)?;
+    persisted(&applied.revision);
+    wait(cx, &*site, &bundle.owner).await;
+    Ok(applied.revision)
+}
+
+fn bundle_of<R: Deployed>(cx: &Context<Streamverse>, resource: &R) -> Result<Bundle> {
+    let owner = cx.provider().owner(R::KIND, resource.name())?;
+    let mut bundle = Bundle::new(owner, resource.objects()?);
+    bundle.labels = cx.provider().labels();
+    Ok(bundle)
+}
+
+/// Waits until everything is ready, has failed, or the time is nearly up; says so as a warning.
+async fn wait(cx: &Context<Streamverse>, site: &dyn Site, owner: &Owner) {
+    let last = loop {
+        // A failed process may be one of many tries; a failed object is not tried again.
+        let (last, settled) = match site.observe(owner).await {
+            Ok(Some(observed)) if observed.is_ready() => return,
+            Ok(Some(observed)) => (observed.why_not(), observed.failed().is_some()),
+            Ok(None) => (vec!["it was removed meanwhile".to_owned()], false),
+            Err(error) => (vec![error.to_string()], false),
+        };
+        if settled || cx.time_left().is_some_and(|left| left < MARGIN) || cx.is_cancelled() {
+            break last;
+        }
+        tokio::time::sleep(LOOK).await;
+    };
+    let lines: Vec<String> = last.iter().map(|line| format!("- {line}")).collect();
+    cx.warn(
+        format!("{} is there, but not ready", cx.subject()),
+        format!("Site {} holds {owner}, and says:\n{}\nThe next plan shows how it is; `streamverse node why {}/{}` too.", site.name(), lines.join("\n"), owner.kind, owner.name),
+    );
+}
+
+/// What the site holds.
+pub(crate) async fn look<R: Deployed>(cx: &Context<Streamverse>, resource: &R) -> Result<Look> {
+    look_for(cx, R::KIND, resource.name(), resource.site()).await
+}
+
+/// What a site holds for an owner.
+pub(crate) async fn look_for(cx: &Context<Streamverse>, kind: &str, name: &str, site: Option<&str>) -> Result<Look> {
+    let owner = cx.provider().owner(kind, name)?;
+    match cx.provider().site(site)?.observe(&owner).await {
+        Ok(Some(observed)) => Ok(Look::Found(Box::new(observed))),
+        Ok(None) => Ok(Look::Gone),
+        Err(error) if error.class == SiteClass::Unreachable || error.class == SiteClass::Denied => {
+            // An agent that is down must not make the plan forget what is there.
+            let next = error.next.clone().unwrap_or_default();
+            cx.warn(format!("{} was not looked at", cx.subject()), format!("{error}. The plan shows what is stored. {next}"));
+            Ok(Look::Unknown)
+        }
+        Err(error) => Err(told(error, &Bundle::new(owner, Vec::new()))),
+    }
+}
+
+/// Removes a resource from its site and waits until nothing is left.
+pub(crate) async fn remove<R: Deployed>(cx: &Context<Streamverse>, resource: &R) -> Result<()> {
+    let owner = cx.provider().owner(R::KIND, resource.name())?;
+    let site = cx.provider().site(resource.site())?;
+    loop {
+        let deletion = site.delete(&owner).await.map_err(|error| told(error, &Bundle::new(owner.clone(), Vec::new())))?;
+        let Deletion::Pending(why) = deletion else { return Ok(()) };
+        if cx.is_cancelled() || cx.time_left().is_some_and(|left| left < MARGIN) {
+            return Err(Error::new(Class::Retry, format!("{owner} is still being removed: {why}"))
+                .next("Run the destroy again; raise `timeouts.delete` if it needs longer."));
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// Plans an update when the site holds something else than what was applied, and refuses sites that do not exist.
+pub(crate) fn plan<R: Deployed>(
+    cx: &Context<Streamverse>,
+    draft: &mut Draft<R>,
+    site: Option<&str>,
+    at_site: impl Into<Path>,
+    prior_revision: Option<String>,
+    at_revision: impl Into<Path>,
+) -> Result<()> {
+    if draft.is_destroy() {
+        return Ok(());
+    }
+    if let (Some(site), Some(names)) = (site, cx.provider().site_names()) {
+        if !names.contains(&site) {
+            return Err(Error::invalid(format!("there is no site {site:?}; there is {}", names.join(", ")))
+                .at(at_site)
+                .next("Add it to `sites` of the provider block, or name one that is there."));
+        }
+    }
+    let applied: Option<String> = cx.private(APPLIED)?;
+    if let (Some(applied), Some(held)) = (applied, prior_revision) {
+        if applied != held {
+            draft.set_unknown(at_revision)?;
+        }
+    }
+    Ok(())
+}
+
+/// An error of a site, at the attribute where it is about one.
+pub(crate) fn told(error: streamverse_sites::Error, bundle: &Bundle) -> Error {
+    let class = match error.class {
+        SiteClass::Unreachable | SiteClass::Retry => Class::Retry,
+        SiteClass::Denied => Class::Denied,
+        SiteClass::Invalid | SiteClass::Unsupported | SiteClass::Conflict => Class::Invalid,
+        SiteClass::Permanent => Class::Permanent,
+    };
+    // `/objects/0/ports/0/number` is the attribute `port`; specs are flattened, so `/objects/0/spec/x` is `x`.
+    let attribute = error.field.as_deref().and_then(|pointer| {
+        if pointer.contains("/ports/") {
+            return Some("port".to_owned());
+        }
+        pointer.split("/spec/").nth(1).and_then(|rest| rest.split('/').next()).map(str::to_owned)
+    });
+    let mut wrapped = Error::new(class, error.message.clone()).context(format!("applying {}", bundle.owner));
+    if let Some(next) = error.next.clone() {
+        wrapped = wrapped.next(next);
+    }
+    if let Some(attribute) = attribute {
+        wrapped = wrapped.at(Path::attribute(attribute));
+    }
+    match std::error::Error::source(&error).map(ToString::to_string) {
+        Some(cause) => wrapped.because(std::io::Error::other(cause)),
+        None => wrapped,
+    }
+}
+
+/// Secrets that stores' URLs name, once each.
+pub(crate) fn credentials(urls: &[&str]) -> Result<Vec<CredentialUse>> {
+    let mut uses = Vec::new();
+    for url in urls {
+        uses.extend(StoreUrl::parse(url)?.secret().cloned());
+    }
+    uses.sort();
+    uses.dedup();
+    Ok(uses)
+}
+
+/// What must be reached for stores' URLs.
+pub(crate) fn reach(urls: &[&str]) -> Result<Vec<Reach>> {
+    let mut all = Vec::new();
+    for url in urls {
+        if let StoreUrl::Remote { url, .. } = StoreUrl::parse(url)? {
+            let usual = match url.scheme() {
+                "s3" => 443,
+                "kafka" => 9092,
+                "postgres" => 5432,
+                _ => 6379,
+            };
+            all.push(Reach { peer: Peer::Anywhere, port: url.port().unwrap_or(usual) });
+        }
+    }
+    Ok(all)
+}
+
+pub(crate) fn name(text: &str) -> Result<Name> {
+    Ok(Name::parse(text)?)
+}
+
+/// `SITE/NAME` or `NAME`, as import takes it.
+pub(crate) fn read_id(id: &str) -> (Option<String>, String) {
+    match id.split_once('/') {
+        Some((site, name)) => (Some(site.to_owned()), name.to_owned()),
+        None => (None, id.to_owned()),
+    }
+}
+
+/// What import finds, or why there is nothing.
+pub(crate) async fn find(cx: &Context<Streamverse>, kind: &str, id: &str) -> Result<(Option<String>, String, Observed)> {
+    let (site, name) = read_id(id);
+    match look_for(cx, kind, &name, site.as_deref()).await? {
+        Look::Found(observed) => {
+            cx.set_private(APPLIED, &observed.revision)?;
+            Ok((site, name, *observed))
+        }
+        _ => Err(Error::invalid(format!("there is no {kind} {name:?} on site {}", site.as_deref().unwrap_or("default")))
+            .next("Give NAME, or SITE/NAME. `streamverse node status` lists what there is.")),
+    }
+}
+
+/// The spec of the first service, job or engine that was found.
+pub(crate) fn found_spec<T: serde::de::DeserializeOwned>(observed: &Observed) -> Result<T> {
+    let spec = observed.bundle.objects.iter().find_map(|object| match object {
+        Object::Service(it) => Some(it.spec.clone()),
+        Object::Job(it) => Some(it.spec.clone()),
+        Object::Engine(it) => Some(it.spec.clone()),
+        _ => None,
+    });
+    let spec = spec.ok_or_else(|| Error::invalid("what is on the site has no spec"))?;
+    serde_json::from_value(spec).map_err(|error| Error::permanent("what is on the site is of another version").because(error))
+}

@@ -1,0 +1,13 @@
+//! The StreamVerse provider: one file per resource, in folders by domain. What may be asked for is in
+//! `streamverse-model`, how it gets to its place in `streamverse-sites`, what every resource shares in [`deploy`].
+
+mod delivery;
+mod deploy;
+mod media;
+mod platform;
+mod provider;
+
+pub use provider::Streamverse;
+
+/// Where the registry has it.
+pub const ADDRESS: &str = "registry.terraform.io/streamverse/streamverse";

@@ -1,0 +1,114 @@
+//! `streamverse_transcode_ladder`: pure, nothing runs for it. What it refuses and computes: `model::media::ladder_check`.
+
+use std::collections::BTreeMap;
+
+use streamverse_model::media::{LadderSpec, ladder_check};
+use tfplugin_framework::schema::{Computed, Diagnostics, Value};
+use tfplugin_framework::{Context, Draft, Error, Findings, Plan, Read, Resource, Result, Schema, State, Stored, resource};
+
+use crate::provider::Streamverse;
+
+/// The renditions that are made of every source: sizes, bit rates, audio layouts, and the segment length that all of
+/// them share. Nothing runs for a ladder; assets take its `definition`.
+#[derive(Clone, Schema)]
+pub struct TranscodeLadder {
+    /// What it is.
+    #[attribute(flatten)]
+    pub spec: LadderSpec,
+    /// The ladder as JSON: what `streamverse_vod_asset` takes as `ladder`.
+    pub definition: Computed<String>,
+    /// Codec strings by rendition (RFC 6381).
+    pub codecs: Computed<BTreeMap<String, String>>,
+    /// Bytes that an hour of all renditions takes, at their average bit rates.
+    pub storage_per_hour: Computed<u64>,
+}
+
+fn computed(spec: &LadderSpec) -> Result<TranscodeLadderComputed> {
+    Ok(TranscodeLadderComputed {
+        definition: serde_json::to_string(spec)?,
+        codecs: ladder_check::codecs(spec),
+        storage_per_hour: ladder_check::storage_per_hour(spec),
+    })
+}
+
+/// The spec of a plan, when all of it is known.
+fn spec_of(planned: &Value) -> Option<LadderSpec> {
+    let mut plain = plain(planned)?;
+    let all = plain.as_object_mut()?;
+    for own in ["definition", "codecs", "storage_per_hour"] {
+        all.remove(own);
+    }
+    serde_json::from_value(plain).ok()
+}
+
+/// A value as JSON; what is computed may be unknown, and is null then.
+fn plain(value: &Value) -> Option<serde_json::Value> {
+    Some(match value {
+        Value::Null => serde_json::Value::Null,
+        Value::Bool(it) => (*it).into(),
+        Value::String(it) => it.clone().into(),
+        Value::Number(it) => serde_json::from_str(&it.to_string()).ok()?,
+        Value::List(all) => all.iter().map(plain).collect::<Option<Vec<_>>>()?.into(),
+        Value::Map(all) => {
+            let own = ["definition", "codecs", "storage_per_hour"];
+            let members = all.iter().filter(|(name, _)| !own.contains(&name.as_str()));
+            members.map(|(name, value)| Some((name.to_string(), plain(value)?))).collect::<Option<serde_json::Map<_, _>>>()?.into()
+        }
+        _ => return None,
+    })
+}
+
+#[resource(name = "transcode_ladder")]
+impl Resource for TranscodeLadder {
+    type Provider = Streamverse;
+
+    async fn create(_: &Context<Streamverse>, plan: Plan<Self>) -> Result<State<Self>> {
+        let computed = computed(&plan.spec)?;
+        Ok(plan.into_inner().complete(computed))
+    }
+
+    async fn read(_: &Context<Streamverse>, _: Stored<Self>) -> Result<Read<Self>> {
+        Ok(Read::Unchanged)
+    }
+
+    async fn update(cx: &Context<Streamverse>, _: Stored<Self>, plan: Plan<Self>) -> Result<State<Self>> {
+        Self::create(cx, plan).await
+    }
+
+    async fn delete(_: &Context<Streamverse>, _: Stored<Self>) -> Result<()> {
+        Ok(())
+    }
+
+    fn validate(config: &TranscodeLadderView, findings: &mut Findings) {
+        let mut found = Diagnostics::new();
+        ladder_check::check(&config.spec, &mut found);
+        for diagnostic in found {
+            findings.push(diagnostic);
+        }
+    }
+
+    async fn modify_plan(_: &Context<Streamverse>, draft: &mut Draft<Self>) -> Result<()> {
+        if draft.is_destroy() {
+            return Ok(());
+        }
+        if let Some(spec) = spec_of(draft.value()) {
+            let computed = computed(&spec)?;
+            draft.set(Self::definition(), &computed.definition)?;
+            draft.set(Self::codecs(), &computed.codecs)?;
+            draft.set(Self::storage_per_hour(), &computed.storage_per_hour)?;
+        } else if draft.is_change() {
+            draft.set_unknown(Self::definition())?;
+            draft.set_unknown(Self::codecs())?;
+            draft.set_unknown(Self::storage_per_hour())?;
+        }
+        Ok(())
+    }
+
+    async fn import(_: &Context<Streamverse>, definition: &str) -> Result<State<Self>> {
+        let spec: LadderSpec = serde_json::from_str(definition).map_err(|error| {
+            Error::invalid("this is no ladder's definition").next("Give the JSON of an output of `definition`.").because(error)
+        })?;
+        let TranscodeLadderComputed { definition, codecs, storage_per_hour } = computed(&spec)?;
+        Ok(TranscodeLadderState { spec, definition, codecs, storage_per_hour })
+    }
+}

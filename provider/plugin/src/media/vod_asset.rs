@@ -1,0 +1,256 @@
+//! `streamverse_vod_asset`: from a source file to packages that play. What may be asked for: `model::media`; who does it:
+//! the targets `vod` and `vod-remove` of `runtime/media`.
+
+use streamverse_model::media::{LadderSpec, SourceSpec, SubtitleSpec, ThumbnailSpec, VodAssetSpec, VodJobSpec};
+use streamverse_model::platform::node::ProbeRequest;
+use streamverse_model::platform::{JobObject, Object, Resources, SpecUse};
+use streamverse_sites::Class as SiteClass;
+use tfplugin_framework::schema::{Computed, Timeouts};
+use tfplugin_framework::{Context, Draft, Error, Findings, Plan, Read, Resource, Result, Schema, State, Stored, resource};
+
+use crate::deploy::{self, Deployed, Look};
+use crate::provider::Streamverse;
+
+/// A video on demand: its source is fetched, encoded in the renditions of a ladder, packaged for HLS and DASH, and
+/// published. The same source is never encoded twice; another digest is encoded beside the old one, which plays until the
+/// new one is published. Destroying it removes what was made.
+#[derive(Clone, Schema)]
+pub struct VodAsset {
+    /// Unique in the deployment, and the first part of its addresses; another name is another asset.
+    #[attribute(replace, validate(regex("^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$", says = "must be 1 to 40 characters of a-z, 0-9 and inner -")))]
+    pub name: String,
+    /// The site of its transcoder; `default` where none is given.
+    #[attribute(replace)]
+    pub site: Option<String>,
+    /// The title that viewers see; the name where none is given.
+    pub title: Option<String>,
+    /// The file.
+    pub source: SourceSpec,
+    /// Subtitles, one for each language.
+    pub subtitles: Option<Vec<SubtitleSpec>>,
+    /// Pictures for the player's time line; none where it is not set.
+    pub thumbnails: Option<ThumbnailSpec>,
+    /// The renditions: the `definition` of a `streamverse_transcode_ladder`.
+    pub ladder: String,
+    /// The name of the `streamverse_transcoder` that encodes it, on the same site.
+    pub transcoder: String,
+    /// Length of the source in milliseconds, a fact that its digest pins. Null until the source could be looked at.
+    #[attribute(changes_with = [source])]
+    pub duration_ms: Computed<Option<u64>>,
+    /// What is made now, as a digest of sources and ladder: the second part of addresses.
+    pub generation: Computed<String>,
+    /// What the site holds, as a digest. It changes when somebody else changed it there: the next apply repairs that.
+    #[attribute(changes_with = any)]
+    pub revision: Computed<String>,
+    /// Deadlines. A job that is not done in time goes on; the apply ends with a warning.
+    pub timeouts: Timeouts,
+}
+
+impl VodAsset {
+    fn job(&self) -> Result<VodJobSpec> {
+        Ok(VodJobSpec {
+            name: deploy::name(&self.name)?,
+            asset: VodAssetSpec {
+                title: self.title.clone(),
+                source: self.source.clone(),
+                subtitles: self.subtitles.clone(),
+                thumbnails: self.thumbnails.clone(),
+            },
+            ladder: ladder(&self.ladder)?,
+            transcoder: deploy::name(&self.transcoder)?,
+        })
+    }
+
+    fn object(&self, target: &str, spec: serde_json::Value) -> Result<Object> {
+        let transcoder = deploy::name("transcoder")?;
+        Ok(Object::Job(JobObject {
+            name: deploy::name("vod-asset")?,
+            target: target.to_owned(),
+            spec,
+            uses: vec![SpecUse { kind: transcoder.clone(), name: deploy::name(&self.transcoder)?, service: transcoder }],
+            credentials: Vec::new(),
+            reach: Vec::new(),
+            resources: Resources { cpu_millis: 500, memory_bytes: 1 << 30, scratch_bytes: 64 << 30 },
+            retries: 6,
+            deadline_seconds: 7 * 24 * 3600,
+        }))
+    }
+}
+
+fn ladder(text: &str) -> Result<LadderSpec> {
+    serde_json::from_str(text).map_err(|error| {
+        Error::invalid("this is no ladder").at(VodAsset::ladder()).next("Give the `definition` of a streamverse_transcode_ladder.").because(error)
+    })
+}
+
+impl Deployed for VodAsset {
+    const KIND: &'static str = "vod-asset";
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn site(&self) -> Option<&str> {
+        self.site.as_deref()
+    }
+
+    fn objects(&self) -> Result<Vec<Object>> {
+        Ok(vec![self.object("vod", serde_json::to_value(self.job()?)?)?])
+    }
+}
+
+/// What takes the asset away, under the same owner.
+struct Removal<'a>(&'a VodAsset);
+
+/// Looks at the source from its site. Nothing is made when it is no media or not what was declared.
+async fn probe(cx: &Context<Streamverse>, asset: &VodAsset) -> Result<Option<u64>> {
+    let owner = cx.provider().owner(VodAsset::KIND, &asset.name)?;
+    if asset.source.url.starts_with("s3://") {
+        return Ok(None); // the job looks at it, with the transcoder's store
+    }
+    let request = ProbeRequest {
+        source: asset.source.url.clone(),
+        digest: Some(asset.source.digest.clone()),
+        allow_private: asset.source.allow_private,
+    };
+    let limit = cx.time_left().map_or(std::time::Duration::from_secs(120), |left| left / 2);
+    match cx.provider().site(asset.site.as_deref())?.probe(&owner.deployment, &request, limit).await {
+        Ok(facts) => Ok(facts.map(|facts| facts.duration_ms)),
+        Err(error) if error.class == SiteClass::Unreachable => {
+            cx.warn_at(VodAsset::source(), "The source was not looked at", format!("{error}. The job does it; `duration_ms` follows with a later plan."));
+            Ok(None)
+        }
+        Err(error) => {
+            let attribute = match error.message.as_str() {
+                text if text.contains("digest") => VodAsset::source().digest().into(),
+                _ => tfplugin_framework::schema::Path::from(VodAsset::source().url()),
+            };
+            Err(Error::invalid(error.message.clone()).context("looking at the source").at(attribute))
+        }
+    }
+}
+
+#[resource(name = "vod_asset", timeouts(create = "30m", read = "1m", update = "30m", delete = "10m"))]
+impl Resource for VodAsset {
+    type Provider = Streamverse;
+
+    async fn create(cx: &Context<Streamverse>, plan: Plan<Self>) -> Result<State<Self>> {
+        let generation = plan.job()?.generation();
+        let duration_ms = probe(cx, &plan).await?;
+        let partial = plan.partial().set(Self::generation(), &generation);
+        let partial = match &duration_ms {
+            Some(duration) => partial.set(Self::duration_ms(), duration),
+            None => partial,
+        };
+        let persisted = |revision: &str| cx.save(&partial.set(Self::revision(), &revision.to_owned()));
+        let revision = deploy::apply(cx, &*plan, &[], persisted).await?;
+        Ok(plan.into_inner().complete(VodAssetComputed { duration_ms, generation, revision }))
+    }
+
+    async fn read(cx: &Context<Streamverse>, stored: Stored<Self>) -> Result<Read<Self>> {
+        let observed = match deploy::look(cx, &*stored).await? {
+            Look::Gone => return Ok(Read::Gone),
+            Look::Unknown => return Ok(Read::Unchanged),
+            Look::Found(observed) => observed,
+        };
+        // A duration that could not be found at create is a fact that the job found meanwhile.
+        let found = observed.object("job/vod-asset").and_then(|status| status.result.as_ref()?.get("duration_ms")?.as_u64());
+        let duration_ms = stored.duration_ms.get().ok().copied().flatten().or(found);
+        let generation = stored.generation.get()?.clone();
+        if Some(&observed.revision) == stored.revision.get().ok() && stored.duration_ms.get().ok() == Some(&duration_ms) {
+            return Ok(Read::Unchanged);
+        }
+        let revision = observed.revision;
+        Ok(Read::Found(stored.into_inner().complete(VodAssetComputed { duration_ms, generation, revision })))
+    }
+
+    async fn update(cx: &Context<Streamverse>, prior: Stored<Self>, plan: Plan<Self>) -> Result<State<Self>> {
+        let generation = plan.job()?.generation();
+        let duration_ms = match plan.changed(Self::source()) {
+            true => probe(cx, &plan).await?,
+            false => prior.duration_ms.get().ok().copied().flatten(),
+        };
+        let revision = deploy::apply(cx, &*plan, &[], |_| {}).await?;
+        Ok(plan.into_inner().complete(VodAssetComputed { duration_ms, generation, revision }))
+    }
+
+    async fn delete(cx: &Context<Streamverse>, stored: Stored<Self>) -> Result<()> {
+        Removal(&stored).run(cx).await?;
+        deploy::remove(cx, &*stored).await
+    }
+
+    fn validate(config: &VodAssetView, findings: &mut Findings) {
+        if let Some(text) = config.ladder.known() {
+            if let Err(error) = ladder(text) {
+                findings.push(error.diagnostic());
+            }
+        }
+    }
+
+    async fn modify_plan(cx: &Context<Streamverse>, draft: &mut Draft<Self>) -> Result<()> {
+        if draft.is_destroy() {
+            return Ok(());
+        }
+        let planned = draft.planned()?;
+        let before = draft.prior()?.and_then(|prior| prior.revision.into_known());
+        deploy::plan(cx, draft, planned.site.known().map(String::as_str), Self::site(), before, Self::revision())?;
+        let parts = [Self::source().into(), Self::subtitles().into(), Self::thumbnails().into(), tfplugin_framework::schema::Path::from(Self::ladder())];
+        if parts.into_iter().any(|path| draft.changed(path)) {
+            draft.set_unknown(Self::generation())?;
+        }
+        Ok(())
+    }
+
+    async fn import(cx: &Context<Streamverse>, id: &str) -> Result<State<Self>> {
+        let (site, name, observed) = deploy::find(cx, Self::KIND, id).await?;
+        let spec: VodJobSpec = deploy::found_spec(&observed)?;
+        let duration_ms = observed.object("job/vod-asset").and_then(|status| status.result.as_ref()?.get("duration_ms")?.as_u64());
+        Ok(VodAssetState {
+            name,
+            site,
+            generation: spec.generation(),
+            title: spec.asset.title,
+            source: spec.asset.source,
+            subtitles: spec.asset.subtitles,
+            thumbnails: spec.asset.thumbnails,
+            ladder: serde_json::to_string(&spec.ladder)?,
+            transcoder: spec.transcoder.to_string(),
+            duration_ms,
+            revision: observed.revision,
+            timeouts: Timeouts::default(),
+        })
+    }
+}
+
+impl Removal<'_> {
+    /// Has the site remove what was made, and waits for it. A transcoder that is gone took its stores along.
+    async fn run(&self, cx: &Context<Streamverse>) -> Result<()> {
+        let asset = self.0;
+        let owner = cx.provider().owner(VodAsset::KIND, &asset.name)?;
+        let site = cx.provider().site(asset.site.as_deref())?;
+        let transcoder = cx.provider().owner("transcoder", &asset.transcoder)?;
+        let there = site.observe(&transcoder).await.map_err(|error| deploy::told(error, &streamverse_model::platform::Bundle::new(transcoder, Vec::new())))?;
+        if there.is_none() {
+            cx.warn("What the asset made may be left", format!("The transcoder {:?}, which knows the stores, is gone. Objects below vod/{} stay in its object store if that is still there.", asset.transcoder, asset.name));
+            return Ok(());
+        }
+        let spec = serde_json::json!({ "name": asset.name, "transcoder": asset.transcoder });
+        let bundle = streamverse_model::platform::Bundle::new(owner.clone(), vec![asset.object("vod-remove", spec)?]);
+        let failed = |error| deploy::told(error, &bundle);
+        site.apply(&bundle, &[]).await.map_err(failed)?;
+        loop {
+            let observed = site.observe(&owner).await.map_err(failed)?;
+            let Some(observed) = observed else { return Ok(()) };
+            if observed.is_ready() {
+                return Ok(());
+            }
+            if let Some(status) = observed.failed() {
+                return Err(Error::permanent(format!("what the asset made was not removed: {}", status.line())).next("Repair what it names, then run the destroy again."));
+            }
+            if cx.is_cancelled() || cx.time_left().is_some_and(|left| left < std::time::Duration::from_secs(3)) {
+                return Err(Error::new(tfplugin_framework::Class::Retry, "what the asset made is still being removed").next("Run the destroy again."));
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        }
+    }
+}

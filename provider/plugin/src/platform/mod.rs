@@ -1,0 +1,16 @@
+//! Stores, and what a site is.
+
+mod catalogue;
+mod event_log;
+mod object_store;
+
+use tfplugin_framework::Parts;
+
+use crate::provider::Streamverse;
+
+pub(crate) fn parts(parts: Parts<Streamverse>) -> Parts<Streamverse> {
+    parts
+        .resource::<object_store::ObjectStore>()
+        .resource::<event_log::EventLog>()
+        .resource::<catalogue::Catalogue>()
+}
