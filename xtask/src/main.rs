@@ -9,9 +9,11 @@ mod cache;
 mod docs;
 mod failure;
 mod process;
+mod quickstart;
 mod test;
 mod tidy;
 mod tools;
+mod web;
 mod workspace;
 
 use std::process::ExitCode;
@@ -20,11 +22,13 @@ use failure::{Failure, Outcome};
 use workspace::Workspace;
 
 const HELP: &str = "\
+cargo xtask quickstart [--input FILE]… [--down]   a platform on this host that plays in a browser; --down removes it
 cargo xtask test [--fast]          every check, in order; --fast: what needs no command line tool
 cargo xtask test STEP…             these steps of it, such as `clippy` or `tests`
 cargo xtask tidy                   the rules that neither rustc nor clippy knows
 cargo xtask tools                  build (once) the Terraform and OpenTofu versions that tests run
 cargo xtask bench NAME [--quick | --long] [--json F]   measure; NAME: framework
+cargo xtask web                    build the page that the player service has compiled in
 cargo xtask docs [--check]         write the generated pages, or fail when they are stale
 ";
 
@@ -59,8 +63,8 @@ fn dispatch(words: &[&str]) -> Outcome {
         ["docs", "--check"] => {
             docs::run(&workspace, docs::Mode::Check).map(|summary| println!("docs: {summary}"))
         }
-        ["quickstart", ..] => Err(Failure::new("the quickstart is not here yet")
-            .next("it comes with the streaming provider; see README.md")),
+        ["quickstart", options @ ..] => quickstart::run(&workspace, options),
+        ["web"] => web::build(&workspace).map(|summary| println!("web: {summary}")),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             Ok(())

@@ -6,6 +6,8 @@ mod report;
 mod setup;
 mod steps;
 
+pub(crate) use setup::ensure_engines;
+
 use std::time::Instant;
 
 use report::Report;

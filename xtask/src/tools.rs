@@ -12,7 +12,6 @@ mod wheel;
 use std::path::{Path, PathBuf};
 
 pub(crate) use deny::cargo_deny;
-pub(crate) use go::has_go;
 
 use crate::cache;
 use crate::failure::{Failure, Outcome};
@@ -113,13 +112,21 @@ pub(crate) fn prepare(workspace: &Workspace) -> Outcome<Ready> {
     Ok(ready)
 }
 
-/// What the quickstart needs of all these: the media tools and Node, by variable.
+/// What the quickstart needs of all these: the media tools, by variable.
 pub(crate) fn prepare_quickstart() -> Outcome<Ready> {
     let tools = cache::tools_dir()?;
     let mut ready = Ready::default();
     ready.unpack(&tools, &wheel::MEDIA, wheel::MEDIA_PROGRAMS);
-    ready.unpack(&tools, &wheel::NODE, wheel::NODE_PROGRAMS);
     Ok(ready)
+}
+
+/// Node with npm: the chosen one, else the cache's.
+pub(crate) fn node() -> Outcome<PathBuf> {
+    if let Some(path) = wheel::NODE_PROGRAMS.first().and_then(|program| chosen(program.variable)) {
+        return Ok(path);
+    }
+    let place = wheel::NODE.ensure(&cache::tools_dir()?, wheel::NODE_PROGRAMS)?;
+    Ok(place.join("bin").join("node"))
 }
 
 /// `terraform` or `tofu` from PATH, else OpenTofu, built once. (Terraform itself may not be shipped: BUSL-1.1.)

@@ -6,7 +6,9 @@
 
 use std::time::Duration;
 
-use streamverse_model::platform::{Bundle, CredentialUse, Name, Object, Observed, Owner, Peer, Reach, SecretValue, StoreUrl};
+use streamverse_model::platform::{
+    Bundle, CredentialUse, Name, Object, Observed, Owner, Peer, Reach, SecretValue, StoreUrl,
+};
 use streamverse_sites::{Class as SiteClass, Deletion, Site};
 use tfplugin_framework::schema::Path;
 use tfplugin_framework::{Class, Context, Draft, Error, Result, Schema};
@@ -95,7 +97,12 @@ pub(crate) async fn look<R: Deployed>(cx: &Context<Streamverse>, resource: &R) -
 }
 
 /// What a site holds for an owner.
-pub(crate) async fn look_for(cx: &Context<Streamverse>, kind: &str, name: &str, site: Option<&str>) -> Result<Look> {
+pub(crate) async fn look_for(
+    cx: &Context<Streamverse>,
+    kind: &str,
+    name: &str,
+    site: Option<&str>,
+) -> Result<Look> {
     let owner = cx.provider().owner(kind, name)?;
     match cx.provider().site(site)?.observe(&owner).await {
         Ok(Some(observed)) => Ok(Look::Found(Box::new(observed))),
@@ -103,7 +110,10 @@ pub(crate) async fn look_for(cx: &Context<Streamverse>, kind: &str, name: &str, 
         Err(error) if error.class == SiteClass::Unreachable || error.class == SiteClass::Denied => {
             // An agent that is down must not make the plan forget what is there.
             let next = error.next.clone().unwrap_or_default();
-            cx.warn(format!("{} was not looked at", cx.subject()), format!("{error}. The plan shows what is stored. {next}"));
+            cx.warn(
+                format!("{} was not looked at", cx.subject()),
+                format!("{error}. The plan shows what is stored. {next}"),
+            );
             Ok(Look::Unknown)
         }
         Err(error) => Err(told(error, &Bundle::new(owner, Vec::new()))),
@@ -115,7 +125,10 @@ pub(crate) async fn remove<R: Deployed>(cx: &Context<Streamverse>, resource: &R)
     let owner = cx.provider().owner(R::KIND, resource.name())?;
     let site = cx.provider().site(resource.site())?;
     loop {
-        let deletion = site.delete(&owner).await.map_err(|error| told(error, &Bundle::new(owner.clone(), Vec::new())))?;
+        let deletion = site
+            .delete(&owner)
+            .await
+            .map_err(|error| told(error, &Bundle::new(owner.clone(), Vec::new())))?;
         let Deletion::Pending(why) = deletion else { return Ok(()) };
         if cx.is_cancelled() || cx.time_left().is_some_and(|left| left < MARGIN) {
             return Err(Error::new(Class::Retry, format!("{owner} is still being removed: {why}"))
@@ -222,15 +235,22 @@ pub(crate) fn read_id(id: &str) -> (Option<String>, String) {
 }
 
 /// What import finds, or why there is nothing.
-pub(crate) async fn find(cx: &Context<Streamverse>, kind: &str, id: &str) -> Result<(Option<String>, String, Observed)> {
+pub(crate) async fn find(
+    cx: &Context<Streamverse>,
+    kind: &str,
+    id: &str,
+) -> Result<(Option<String>, String, Observed)> {
     let (site, name) = read_id(id);
     match look_for(cx, kind, &name, site.as_deref()).await? {
         Look::Found(observed) => {
             cx.set_private(APPLIED, &observed.revision)?;
             Ok((site, name, *observed))
         }
-        _ => Err(Error::invalid(format!("there is no {kind} {name:?} on site {}", site.as_deref().unwrap_or("default")))
-            .next("Give NAME, or SITE/NAME. `streamverse node status` lists what there is.")),
+        _ => Err(Error::invalid(format!(
+            "there is no {kind} {name:?} on site {}",
+            site.as_deref().unwrap_or("default")
+        ))
+        .next("Give NAME, or SITE/NAME. `streamverse node status` lists what there is.")),
     }
 }
 
@@ -243,5 +263,6 @@ pub(crate) fn found_spec<T: serde::de::DeserializeOwned>(observed: &Observed) ->
         _ => None,
     });
     let spec = spec.ok_or_else(|| Error::invalid("what is on the site has no spec"))?;
-    serde_json::from_value(spec).map_err(|error| Error::permanent("what is on the site is of another version").because(error))
+    serde_json::from_value(spec)
+        .map_err(|error| Error::permanent("what is on the site is of another version").because(error))
 }

@@ -16,7 +16,10 @@ use crate::{delivery, media, platform};
 pub struct Configuration {
     /// The name of this installation. It is part of every name that is made, so that two workspaces never take each
     /// other's things: 1 to 40 characters of a-z, 0-9 and -.
-    #[attribute(validate(regex("^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$", says = "must be 1 to 40 characters of a-z, 0-9 and inner -")))]
+    #[attribute(validate(regex(
+        "^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$",
+        says = "must be 1 to 40 characters of a-z, 0-9 and inner -"
+    )))]
     pub deployment: String,
     /// The sites, by the name that resources give as `site`. Without any, there is `default`: the node agent of this host.
     pub sites: Option<BTreeMap<String, SiteBlock>>,
@@ -84,10 +87,18 @@ impl Provider for Streamverse {
         for (name, block) in sites {
             let at = Configuration::sites().key(name.as_str());
             if Name::parse(name).is_err() {
-                findings.refuse(at.clone(), "Invalid site name", format!("{name:?} must be 1 to {} characters of a-z, 0-9 and -.", Name::LONGEST));
+                findings.refuse(
+                    at.clone(),
+                    "Invalid site name",
+                    format!("{name:?} must be 1 to {} characters of a-z, 0-9 and -.", Name::LONGEST),
+                );
             }
             if block.known().is_some_and(|block| block.node.is_null()) {
-                findings.refuse(at, "No kind of site", format!("Say what the site {name:?} is: node = {{}} is a host under a node agent."));
+                findings.refuse(
+                    at,
+                    "No kind of site",
+                    format!("Say what the site {name:?} is: node = {{}} is a host under a node agent."),
+                );
             }
         }
     }
@@ -101,7 +112,9 @@ impl Streamverse {
     /// The owner of a resource.
     pub(crate) fn owner(&self, kind: &str, name: &str) -> Result<Owner> {
         let deployment = self.deployment.known().ok_or_else(|| {
-            Error::invalid("the deployment is not known").next("Give `deployment` in the provider block a value that is known when the plan is applied.")
+            Error::invalid("the deployment is not known").next(
+                "Give `deployment` in the provider block a value that is known when the plan is applied.",
+            )
         })?;
         Ok(Owner::new(deployment, kind, name)?)
     }

@@ -9,5 +9,5 @@ pub mod kubernetes;
 pub mod node;
 mod site;
 
-pub use error::{Error, Class, Result};
+pub use error::{Class, Error, Result};
 pub use site::{Address, Capability, Deletion, Site, SiteInfo, SiteKind};

@@ -68,11 +68,18 @@ impl NodeSite {
     }
 
     /// One request, again while the agent is away. Every request of this API may be repeated.
-    async fn send(&self, method: Method, path: &str, body: Option<&impl Serialize>, limit: Duration) -> Result<(StatusCode, Vec<u8>)> {
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&impl Serialize>,
+        limit: Duration,
+    ) -> Result<(StatusCode, Vec<u8>)> {
         let until = tokio::time::Instant::now() + PATIENCE;
         let mut pause = Duration::from_millis(100);
         loop {
-            let mut request = self.client().await?.request(method.clone(), format!("http://node{path}")).timeout(limit);
+            let mut request =
+                self.client().await?.request(method.clone(), format!("http://node{path}")).timeout(limit);
             if let Some(body) = body {
                 request = request.json(body);
             }
@@ -102,7 +109,12 @@ impl NodeSite {
             .because(error.without_url())
     }
 
-    async fn ask<T: DeserializeOwned>(&self, method: Method, path: &str, body: Option<&impl Serialize>) -> Result<Option<T>> {
+    async fn ask<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&impl Serialize>,
+    ) -> Result<Option<T>> {
         let (status, bytes) = self.send(method, path, body, LIMIT).await?;
         answer(status, &bytes)
     }
@@ -113,7 +125,10 @@ impl NodeSite {
         let request = ApplyRequest { bundle: bundle.clone(), secrets: values };
         let path = format!("{}?dry_run={dry_run}", Self::path(&bundle.owner));
         let applied = self.ask(Method::PUT, &path, Some(&request)).await?;
-        applied.ok_or_else(|| Error::new(Class::Permanent, "the node agent does not know its own API").next("Upgrade the agent."))
+        applied.ok_or_else(|| {
+            Error::new(Class::Permanent, "the node agent does not know its own API")
+                .next("Upgrade the agent.")
+        })
     }
 }
 
@@ -168,14 +183,23 @@ impl Site for NodeSite {
 
     async fn describe(&self) -> Result<SiteInfo> {
         let info: Option<NodeInfo> = self.ask(Method::GET, "/v1/node", NO_BODY).await?;
-        let info = info.ok_or_else(|| Error::new(Class::Permanent, "the node agent does not know its own API"))?;
+        let info =
+            info.ok_or_else(|| Error::new(Class::Permanent, "the node agent does not know its own API"))?;
         let one = |name: String, version: &str| Capability { name, version: version.to_owned() };
         let targets = info.targets.iter().map(|name| one(format!("target/{name}"), &info.version));
-        let engines = info.engines.iter().map(|(name, engine)| one(format!("engine/{name}"), &engine.version));
-        let plugins = info.engines.values().flat_map(|engine| engine.plugins.iter().map(|name| one(format!("plugin/{name}"), &engine.version)));
+        let engines =
+            info.engines.iter().map(|(name, engine)| one(format!("engine/{name}"), &engine.version));
+        let plugins = info.engines.values().flat_map(|engine| {
+            engine.plugins.iter().map(|name| one(format!("plugin/{name}"), &engine.version))
+        });
         let tools = info.tools.keys().map(|name| one(format!("tool/{name}"), ""));
         let capabilities = targets.chain(engines).chain(plugins).chain(tools).collect();
-        Ok(SiteInfo { healthy: info.problems.is_empty(), version: info.version, problems: info.problems, capabilities })
+        Ok(SiteInfo {
+            healthy: info.problems.is_empty(),
+            version: info.version,
+            problems: info.problems,
+            capabilities,
+        })
     }
 
     async fn rehearse(&self, bundle: &Bundle) -> Result<Applied> {
@@ -184,7 +208,8 @@ impl Site for NodeSite {
 
     async fn apply(&self, bundle: &Bundle, secrets: &[SecretValue]) -> Result<Applied> {
         if let Some(object) = bundle.objects.iter().find(|object| matches!(object, Object::Manifest(_))) {
-            return Err(Error::new(Class::Unsupported, format!("a node cannot hold {}", object.key())).next("Choose a Kubernetes site."));
+            return Err(Error::new(Class::Unsupported, format!("a node cannot hold {}", object.key()))
+                .next("Choose a Kubernetes site."));
         }
         self.put(bundle, secrets, false).await
     }
@@ -198,17 +223,27 @@ impl Site for NodeSite {
         match status {
             StatusCode::NO_CONTENT | StatusCode::NOT_FOUND => Ok(Deletion::Gone),
             StatusCode::ACCEPTED => Ok(Deletion::Pending(String::from_utf8_lossy(&bytes).into_owned())),
-            _ => Err(answer::<()>(status, &bytes).err().unwrap_or_else(|| Error::new(Class::Retry, "the node agent answered something else"))),
+            _ => Err(answer::<()>(status, &bytes)
+                .err()
+                .unwrap_or_else(|| Error::new(Class::Retry, "the node agent answered something else"))),
         }
     }
 
     async fn list(&self, deployment: &Name) -> Result<Vec<Owner>> {
-        let list: Option<OwnerList> = self.ask(Method::GET, &format!("/v1/deployments/{deployment}/owners"), NO_BODY).await?;
+        let list: Option<OwnerList> =
+            self.ask(Method::GET, &format!("/v1/deployments/{deployment}/owners"), NO_BODY).await?;
         Ok(list.map(|list| list.owners).unwrap_or_default())
     }
 
-    async fn probe(&self, deployment: &Name, request: &ProbeRequest, limit: Duration) -> Result<Option<MediaFacts>> {
-        let (status, bytes) = self.send(Method::POST, &format!("/v1/deployments/{deployment}/probe"), Some(request), limit).await?;
+    async fn probe(
+        &self,
+        deployment: &Name,
+        request: &ProbeRequest,
+        limit: Duration,
+    ) -> Result<Option<MediaFacts>> {
+        let (status, bytes) = self
+            .send(Method::POST, &format!("/v1/deployments/{deployment}/probe"), Some(request), limit)
+            .await?;
         answer(status, &bytes)
     }
 

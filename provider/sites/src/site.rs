@@ -44,7 +44,12 @@ pub trait Site: Send + Sync {
     async fn list(&self, deployment: &Name) -> Result<Vec<Owner>>;
 
     /// Looks at a source file from the site, within `limit`. `None` when nothing could run in time.
-    async fn probe(&self, deployment: &Name, request: &ProbeRequest, limit: Duration) -> Result<Option<MediaFacts>>;
+    async fn probe(
+        &self,
+        deployment: &Name,
+        request: &ProbeRequest,
+        limit: Duration,
+    ) -> Result<Option<MediaFacts>>;
 
     /// The last lines of an object's log.
     async fn logs(&self, owner: &Owner, object: &str, lines: usize) -> Result<String>;

@@ -50,12 +50,13 @@ impl ServiceContext {
     pub fn credential(&self, secret: &CredentialUse, key: &str) -> Result<String> {
         let path = self.credentials_dir.join(format!("{}.{}", secret.kind, secret.name)).join(key);
         let told = || format!("the credential {}.{}/{key} cannot be read", secret.kind, secret.name);
-        let size = std::fs::metadata(&path).map_err(|error| Error::passing("credential", told()).because(error))?;
+        let size =
+            std::fs::metadata(&path).map_err(|error| Error::passing("credential", told()).because(error))?;
         if size.len() > LARGEST_CREDENTIAL {
             return Err(Error::permanent("credential", format!("{}: it is larger than 1 MiB", told())));
         }
-        let text =
-            std::fs::read_to_string(&path).map_err(|error| Error::passing("credential", told()).because(error))?;
+        let text = std::fs::read_to_string(&path)
+            .map_err(|error| Error::passing("credential", told()).because(error))?;
         Ok(text.strip_suffix('\n').map_or_else(|| text.clone(), str::to_owned))
     }
 
@@ -78,6 +79,7 @@ fn read_spec<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
     let file = path.display();
     let text = std::fs::read(path)
         .map_err(|error| Error::passing("spec-missing", format!("{file} cannot be read")).because(error))?;
-    serde_json::from_slice(&text)
-        .map_err(|error| Error::permanent("spec-invalid", format!("{file} is not a spec of this version")).because(error))
+    serde_json::from_slice(&text).map_err(|error| {
+        Error::permanent("spec-invalid", format!("{file} is not a spec of this version")).because(error)
+    })
 }

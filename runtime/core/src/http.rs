@@ -55,16 +55,22 @@ impl Default for Limits {
 pub fn listen(address: SocketAddr) -> Result<TcpListener> {
     let failed = |error: std::io::Error| match error.kind() {
         std::io::ErrorKind::AddrInUse => {
-            let holder = holder_of(address.port()).map(|pid| format!(" by process {pid}")).unwrap_or_default();
-            Error::passing("port-taken", format!("port {} is taken{holder}: choose another one or end what holds it", address.port()))
+            let holder =
+                holder_of(address.port()).map(|pid| format!(" by process {pid}")).unwrap_or_default();
+            Error::passing(
+                "port-taken",
+                format!("port {} is taken{holder}: choose another one or end what holds it", address.port()),
+            )
         }
-        std::io::ErrorKind::PermissionDenied => {
-            Error::permanent("port-denied", format!("port {} needs more rights: choose one from 1024 on", address.port()))
-        }
+        std::io::ErrorKind::PermissionDenied => Error::permanent(
+            "port-denied",
+            format!("port {} needs more rights: choose one from 1024 on", address.port()),
+        ),
         _ => Error::passing("listen", format!("{address} cannot be listened on")).because(error),
     };
     let domain = socket2::Domain::for_address(address);
-    let socket = socket2::Socket::new(domain, socket2::Type::STREAM, Some(socket2::Protocol::TCP)).map_err(failed)?;
+    let socket =
+        socket2::Socket::new(domain, socket2::Type::STREAM, Some(socket2::Protocol::TCP)).map_err(failed)?;
     socket.set_reuse_address(true).map_err(failed)?;
     socket.set_reuse_port(true).map_err(failed)?;
     socket.set_nonblocking(true).map_err(failed)?;
@@ -82,7 +88,7 @@ pub fn holder_of(port: u16) -> Option<u32> {
         for line in text.lines().skip(1) {
             let words: Vec<&str> = line.split_whitespace().collect();
             // local address, state 0A (listening), inode
-            if let [_, local, _, "0A", .., ] = words.as_slice() {
+            if let [_, local, _, "0A", ..] = words.as_slice() {
                 if local.ends_with(&wanted) {
                     inodes.extend(words.get(9).map(|inode| format!("socket:[{inode}]")));
                 }
@@ -94,7 +100,9 @@ pub fn holder_of(port: u16) -> Option<u32> {
     }
     let processes = std::fs::read_dir("/proc").ok()?;
     for process in processes.flatten() {
-        let Some(pid) = process.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
+        let Some(pid) = process.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {
+            continue;
+        };
         let Ok(files) = std::fs::read_dir(process.path().join("fd")) else { continue };
         for file in files.flatten() {
             let target = std::fs::read_link(file.path()).unwrap_or_default();
@@ -218,7 +226,11 @@ impl<S> Impatient<S> {
         Impatient { stream, idle, timer: Box::pin(tokio::time::sleep(idle)) }
     }
 
-    fn judge<T>(&mut self, cx: &mut Context<'_>, moved: Poll<std::io::Result<T>>) -> Poll<std::io::Result<T>> {
+    fn judge<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        moved: Poll<std::io::Result<T>>,
+    ) -> Poll<std::io::Result<T>> {
         if moved.is_ready() {
             let later = Instant::now() + self.idle;
             self.timer.as_mut().reset(later);
@@ -232,7 +244,11 @@ impl<S> Impatient<S> {
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Impatient<S> {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
         let this = self.get_mut();
         let moved = Pin::new(&mut this.stream).poll_read(cx, buffer);
         this.judge(cx, moved)
@@ -292,7 +308,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_client_that_never_ends_its_headers_is_cut_off() {
-        let limits = Limits { headers: Duration::from_millis(200), idle: Duration::from_millis(300), ..Limits::default() };
+        let limits = Limits {
+            headers: Duration::from_millis(200),
+            idle: Duration::from_millis(300),
+            ..Limits::default()
+        };
         let (address, stop, task) = started(limits).await;
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nx-slow: ").await.unwrap();

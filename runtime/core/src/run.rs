@@ -180,7 +180,10 @@ pub fn panicked(panic: &(dyn std::any::Any + Send)) -> Error {
 pub fn find<'t>(table: &'t [Target], name: &str) -> Result<&'t Target> {
     table.iter().find(|target| target.name == name).ok_or_else(|| {
         let names: Vec<&str> = table.iter().map(|target| target.name).collect();
-        Error::permanent("unknown-target", format!("this binary has no target {name:?}; it has {}", names.join(", ")))
+        Error::permanent(
+            "unknown-target",
+            format!("this binary has no target {name:?}; it has {}", names.join(", ")),
+        )
     })
 }
 
@@ -233,7 +236,11 @@ pub fn listen_unix(path: &Path) -> Result<tokio::net::UnixListener> {
 }
 
 async fn readyz(State(admin): State<Admin>) -> (StatusCode, &'static str) {
-    if *admin.ready.borrow() { (StatusCode::OK, "ready\n") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready\n") }
+    if *admin.ready.borrow() {
+        (StatusCode::OK, "ready\n")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "not ready\n")
+    }
 }
 
 /// The answer of `/metrics`.
@@ -243,7 +250,8 @@ pub fn metrics_page(metrics: &Metrics) -> impl axum::response::IntoResponse + us
 
 async fn stop_at_signals(stop: Stop) {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
         return;
     };
     tokio::select! {
@@ -258,15 +266,20 @@ fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
     let file = path.display();
     let text = std::fs::read(path)
         .map_err(|error| Error::permanent("spec-missing", format!("{file} cannot be read")).because(error))?;
-    serde_json::from_slice(&text)
-        .map_err(|error| Error::permanent("spec-invalid", format!("{file} is not what this version expects")).because(error))
+    serde_json::from_slice(&text).map_err(|error| {
+        Error::permanent("spec-invalid", format!("{file} is not what this version expects")).because(error)
+    })
 }
 
 fn write_outcome(path: &Path, end: &JobEnd) -> std::io::Result<()> {
     let mut text = serde_json::to_vec(end)?;
     if text.len() > LARGEST_RESULT {
         let message = format!("its result has {} bytes, more than {LARGEST_RESULT}", text.len());
-        text = serde_json::to_vec(&JobEnd::Failed { code: "result-too-large".to_owned(), message, retry: false })?;
+        text = serde_json::to_vec(&JobEnd::Failed {
+            code: "result-too-large".to_owned(),
+            message,
+            retry: false,
+        })?;
     }
     // A pod's termination log is a file that cannot be replaced, so it is written in place.
     if path.parent().is_some_and(|folder| folder == Path::new("/dev")) {

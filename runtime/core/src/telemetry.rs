@@ -51,8 +51,11 @@ pub fn init(service: &str) -> Result<Telemetry> {
     if std::env::var_os("OTEL_EXPORTER_OTLP_ENDPOINT").is_some() {
         use opentelemetry::trace::TracerProvider as _;
         let exporter = opentelemetry_otlp::SpanExporter::builder().with_tonic().build().map_err(|error| {
-            Error::permanent("telemetry", "the trace exporter's configuration is wrong: see OTEL_EXPORTER_OTLP_*")
-                .because(error)
+            Error::permanent(
+                "telemetry",
+                "the trace exporter's configuration is wrong: see OTEL_EXPORTER_OTLP_*",
+            )
+            .because(error)
         })?;
         let resource = opentelemetry_sdk::Resource::builder().with_service_name(service.to_owned()).build();
         let provider = opentelemetry_sdk::trace::SdkTracerProvider::builder()

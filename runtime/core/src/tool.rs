@@ -166,11 +166,16 @@ impl Tool {
         };
         let Some((status, stdout, stderr)) = ended else {
             kill_group(group);
-            return Err(Error::passing("stopped", format!("{} was ended, because the service stops", self.name)));
+            return Err(Error::passing(
+                "stopped",
+                format!("{} was ended, because the service stops", self.name),
+            ));
         };
         said.stdout = stdout;
         said.stderr = stderr;
-        let status = status.map_err(|error| Error::passing("tool-failed", format!("{} was lost", self.name)).because(error))?;
+        let status = status.map_err(|error| {
+            Error::passing("tool-failed", format!("{} was lost", self.name)).because(error)
+        })?;
         if status.success() {
             return Ok(said);
         }
@@ -223,7 +228,11 @@ impl Tool {
         if stderr.contains("Cannot allocate memory") || status.signal() == Some(9) {
             return Error::permanent(
                 "tool-killed",
-                format!("{} was killed, most likely for memory (its limit is {} MiB)", self.name, self.limits.memory >> 20),
+                format!(
+                    "{} was killed, most likely for memory (its limit is {} MiB)",
+                    self.name,
+                    self.limits.memory >> 20
+                ),
             );
         }
         Error::permanent("tool-failed", format!("{} ended with {status}: {told}", self.name))
@@ -254,7 +263,8 @@ fn exists(program: &Path) -> bool {
     if program.components().count() > 1 {
         return program.is_file();
     }
-    std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join(program).is_file()))
+    std::env::var_os("PATH")
+        .is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join(program).is_file()))
 }
 
 async fn lines(stream: Option<impl AsyncRead + Unpin>, mut seen: impl FnMut(&str)) {
@@ -299,7 +309,10 @@ mod tests {
     #[tokio::test]
     async fn a_tool_says_what_it_wrote() {
         let mut seen = Vec::new();
-        let said = shell("echo one; echo two; echo oops >&2").each_line(|line| seen.push(line.to_owned())).await.unwrap();
+        let said = shell("echo one; echo two; echo oops >&2")
+            .each_line(|line| seen.push(line.to_owned()))
+            .await
+            .unwrap();
         assert_eq!(seen, ["one", "two"]);
         assert_eq!(said.stdout, "one\ntwo\n");
         assert_eq!(said.stderr, "oops\n");
@@ -321,7 +334,8 @@ mod tests {
         let script = "sleep 60 & echo $! > child; wait";
         let error = shell(script).dir(folder.path()).limits(limits).run().await.unwrap_err();
         assert_eq!(error.code, "tool-timeout");
-        let child: u32 = std::fs::read_to_string(folder.path().join("child")).unwrap().trim().parse().unwrap();
+        let child: u32 =
+            std::fs::read_to_string(folder.path().join("child")).unwrap().trim().parse().unwrap();
         for _ in 0..100 {
             // A zombie counts as gone: nobody but init can reap it.
             let stat = std::fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();

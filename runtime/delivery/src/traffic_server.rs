@@ -3,7 +3,8 @@
 //! ```text
 //! <scratch>/engine/runroot.yaml   what the engine is started with (TS_RUNROOT)
 //! <scratch>/engine/current        a link to the folder of the configuration that runs
-//! <scratch>/engine/{cache,run,log}
+//! <scratch>/engine/{cache,log}
+//! <place>/ats                     sockets: their paths must be short
 //! ```
 //! A reload switches the link and tells the engine; its process, its cache and its connections stay.
 
@@ -23,7 +24,11 @@ use streamverse_model::platform::node::EngineInfo;
 use streamverse_model::platform::{EngineKind, Name};
 
 /// Where Debian and the project's own packages put plugins.
-const PLUGINS: &[&str] = &["/usr/lib/trafficserver/modules", "/opt/trafficserver/libexec/trafficserver", "/usr/libexec/trafficserver"];
+const PLUGINS: &[&str] = &[
+    "/usr/lib/trafficserver/modules",
+    "/opt/trafficserver/libexec/trafficserver",
+    "/usr/libexec/trafficserver",
+];
 
 /// Apache Traffic Server, as it is installed on this host.
 #[derive(Clone, Copy, Debug, Default)]
@@ -36,7 +41,12 @@ impl EngineDriver for TrafficServer {
     }
 
     async fn detect(&self) -> Result<Option<EngineInfo>> {
-        let said = match Tool::at("traffic_server", "traffic_server").args(["--version"]).limits(quick()).run().await {
+        let said = match Tool::at("traffic_server", "traffic_server")
+            .args(["--version"])
+            .limits(quick())
+            .run()
+            .await
+        {
             Ok(said) => said,
             Err(error) if error.code == "binary-missing" => return Ok(None),
             Err(error) => return Err(error),
@@ -62,7 +72,10 @@ impl EngineDriver for TrafficServer {
         let spec: AtsEdgeSpec = serde_json::from_value(spec.clone())
             .map_err(|error| Error::permanent("spec-invalid", "this is no spec of an edge").because(error))?;
         let info = self.detect().await?.ok_or_else(|| {
-            Error::permanent("binary-missing", "Traffic Server is not installed on this host: apt-get install trafficserver")
+            Error::permanent(
+                "binary-missing",
+                "Traffic Server is not installed on this host: apt-get install trafficserver",
+            )
         })?;
         let version = Version::parse(&info.version).unwrap_or(Version { major: 0, minor: 0 });
         lacks(&spec, &info)?;
@@ -74,35 +87,43 @@ impl EngineDriver for TrafficServer {
             bind: cx.bind.to_string(),
             tls_key: tls_key(cx),
         };
-        let files = ats::files(&spec, version, &paths).map_err(|why| Error::permanent("spec-invalid", why))?;
+        let files =
+            ats::files(&spec, version, &paths).map_err(|why| Error::permanent("spec-invalid", why))?;
         if let Some(rules) = files.get("ip_allow.yaml") {
             ats::check_ip_allow(rules).map_err(|why| Error::permanent("check-failed", why))?;
         }
-        for name in ["cache", "run", "log"] {
-            make(&engine.join(name)).await?;
+        for folder in [engine.join("cache"), engine.join("log"), sockets(cx)] {
+            make(&folder).await?;
         }
         // The check sees this folder as the current one, so that paths inside of files hold in both.
         for (name, text) in &files {
             let written = text.replace(&paths.config, &folder.to_string_lossy());
             write(&folder.join(name), &written).await?;
         }
-        write(&folder.join("runroot.yaml"), &runroot(&engine, folder)).await?;
+        write(&folder.join("runroot.yaml"), &runroot(&engine, folder, &sockets(cx))).await?;
         check(folder).await?;
         for (name, text) in &files {
             write(&folder.join(name), text).await?;
         }
-        write(&engine.join("runroot.yaml"), &runroot(&engine, &current)).await?;
+        write(&engine.join("runroot.yaml"), &runroot(&engine, &current, &sockets(cx))).await?;
         let digests = |reloadable: bool| -> BTreeMap<String, String> {
             let of = files.iter().filter(|(name, _)| {
                 // What a record file says is split in two: what can be reloaded lies in `dynamic`.
-                name.as_str() != "records.config" && name.as_str() != "records.yaml" && RELOADABLE.contains(&name.as_str()) == reloadable
+                name.as_str() != "records.config"
+                    && name.as_str() != "records.yaml"
+                    && RELOADABLE.contains(&name.as_str()) == reloadable
             });
             of.map(|(name, text)| (name.clone(), digest(text))).collect()
         };
         let mut restart = digests(false);
-        let records = files.get("records.config").or_else(|| files.get("records.yaml")).cloned().unwrap_or_default();
-        let dynamic: Vec<&str> = files.get("dynamic").map(|text| text.lines().filter_map(|it| it.split(' ').next()).collect()).unwrap_or_default();
-        let fixed: String = records.lines().filter(|line| !dynamic.iter().any(|name| line.contains(name))).collect();
+        let records =
+            files.get("records.config").or_else(|| files.get("records.yaml")).cloned().unwrap_or_default();
+        let dynamic: Vec<&str> = files
+            .get("dynamic")
+            .map(|text| text.lines().filter_map(|it| it.split(' ').next()).collect())
+            .unwrap_or_default();
+        let fixed: String =
+            records.lines().filter(|line| !dynamic.iter().any(|name| line.contains(name))).collect();
         restart.insert("records".to_owned(), digest(&fixed));
         let all: String = files.iter().map(|(name, text)| format!("{name}\n{text}\n")).collect();
         Ok(Prepared {
@@ -113,11 +134,16 @@ impl EngineDriver for TrafficServer {
             env: BTreeMap::from([("TS_RUNROOT".to_owned(), engine.to_string_lossy().into_owned())]),
             restart,
             reload: digests(true),
-            warnings: if version.major == 9 { Vec::new() } else { vec!["Traffic Server 10 was never run in our tests".to_owned()] },
+            warnings: if version.major == 9 {
+                Vec::new()
+            } else {
+                vec!["Traffic Server 10 was never run in our tests".to_owned()]
+            },
         })
     }
 
     async fn before_start(&self, prepared: &Prepared, cx: &ServiceContext) -> Result<()> {
+        make(&sockets(cx)).await?;
         point(&home(cx), &prepared.folder).await
     }
 
@@ -131,7 +157,9 @@ impl EngineDriver for TrafficServer {
     async fn reload(&self, _: &Prepared, to: &Prepared, cx: &ServiceContext) -> Result<()> {
         point(&home(cx), &to.folder).await?;
         let said = control(to, &["config", "reload"]).await;
-        said.map_err(|error| Error::passing("reload-failed", "Traffic Server was not told to reload").because(error))?;
+        said.map_err(|error| {
+            Error::passing("reload-failed", "Traffic Server was not told to reload").because(error)
+        })?;
         // The engine reads its files in the background.
         tokio::time::sleep(Duration::from_millis(500)).await;
         Ok(())
@@ -144,17 +172,27 @@ impl EngineDriver for TrafficServer {
     }
 
     async fn health(&self, running: &Prepared, cx: &ServiceContext) -> Result<()> {
-        let records = tokio::fs::read_to_string(running.folder.join("records.config")).await.unwrap_or_default();
-        let port = records.lines().find_map(|line| line.split("server_ports STRING ").nth(1)?.split(':').next()?.parse::<u16>().ok());
-        let port = port.ok_or_else(|| Error::permanent("engine-broken", "the running configuration has no port"))?;
+        let records =
+            tokio::fs::read_to_string(running.folder.join("records.config")).await.unwrap_or_default();
+        let port = records.lines().find_map(|line| {
+            line.split("server_ports STRING ").nth(1)?.split(':').next()?.parse::<u16>().ok()
+        });
+        let port =
+            port.ok_or_else(|| Error::permanent("engine-broken", "the running configuration has no port"))?;
         let host = if cx.bind.is_unspecified() { "127.0.0.1".to_owned() } else { cx.bind.to_string() };
         let client = reqwest::Client::builder().timeout(Duration::from_secs(2)).no_proxy().build();
-        let client = client.map_err(|error| Error::permanent("engine-broken", "no HTTP client").because(error))?;
+        let client =
+            client.map_err(|error| Error::permanent("engine-broken", "no HTTP client").because(error))?;
         let asked = client.get(format!("http://{host}:{port}/_edge/metrics")).send().await;
         match asked {
             Ok(answer) if answer.status().is_success() => Ok(()),
-            Ok(answer) => Err(Error::passing("unhealthy", format!("the edge answers {} to its own health check", answer.status()))),
-            Err(error) => Err(Error::passing("unhealthy", "the edge does not answer").because(error.without_url())),
+            Ok(answer) => Err(Error::passing(
+                "unhealthy",
+                format!("the edge answers {} to its own health check", answer.status()),
+            )),
+            Err(error) => {
+                Err(Error::passing("unhealthy", "the edge does not answer").because(error.without_url()))
+            }
         }
     }
 }
@@ -163,9 +201,16 @@ impl EngineDriver for TrafficServer {
 async fn point(engine: &Path, folder: &Path) -> Result<()> {
     let (fresh, current) = (engine.join("current.new"), engine.join("current"));
     let _ = tokio::fs::remove_file(&fresh).await;
-    let failed = |error: std::io::Error| Error::passing("scratch", "the engine's folder cannot be written").because(error);
+    let failed = |error: std::io::Error| {
+        Error::passing("scratch", "the engine's folder cannot be written").because(error)
+    };
     tokio::fs::symlink(folder, &fresh).await.map_err(failed)?;
     tokio::fs::rename(&fresh, &current).await.map_err(failed)
+}
+
+/// Beside the credentials, where the site keeps what a reboot may take: a socket's path has 107 bytes at most.
+fn sockets(cx: &ServiceContext) -> PathBuf {
+    cx.credentials_dir.parent().unwrap_or(&cx.run_dir).join("ats")
 }
 
 fn home(cx: &ServiceContext) -> PathBuf {
@@ -185,14 +230,19 @@ fn lacks(spec: &AtsEdgeSpec, info: &EngineInfo) -> Result<()> {
     let wanted = spec.plugins.iter().flatten().filter_map(|line| line.split_whitespace().next());
     for plugin in needed.chain(wanted) {
         if !info.plugins.iter().any(|there| there == plugin) {
-            let text = format!("Traffic Server {} on this host has no plugin {plugin}: install it, or leave it out", info.version);
+            let text = format!(
+                "Traffic Server {} on this host has no plugin {plugin}: install it, or leave it out",
+                info.version
+            );
             return Err(Error::permanent("plugin-missing", text));
         }
     }
     if let Some(control) = &spec.congestion_control {
-        let known = std::fs::read_to_string("/proc/sys/net/ipv4/tcp_available_congestion_control").unwrap_or_default();
+        let known = std::fs::read_to_string("/proc/sys/net/ipv4/tcp_available_congestion_control")
+            .unwrap_or_default();
         if !known.is_empty() && !known.split_whitespace().any(|it| it == control) {
-            let text = format!("this host's kernel has no congestion control {control:?}; it has {}", known.trim());
+            let text =
+                format!("this host's kernel has no congestion control {control:?}; it has {}", known.trim());
             return Err(Error::permanent("congestion-control-missing", text));
         }
     }
@@ -207,14 +257,18 @@ async fn check(folder: &Path) -> Result<()> {
         .run()
         .await;
     done.map(|_| ()).map_err(|error| match error.code {
-        "tool-failed" => Error::permanent("check-failed", "Traffic Server refuses the configuration").because(error),
+        "tool-failed" => {
+            Error::permanent("check-failed", "Traffic Server refuses the configuration").because(error)
+        }
         _ => error,
     })
 }
 
 async fn control(prepared: &Prepared, words: &[&str]) -> Result<()> {
     let root = prepared.env.get("TS_RUNROOT").cloned().unwrap_or_default();
-    let args: Vec<String> = std::iter::once(format!("--run-root={root}")).chain(words.iter().map(|it| (*it).to_owned())).collect();
+    let args: Vec<String> = std::iter::once(format!("--run-root={root}"))
+        .chain(words.iter().map(|it| (*it).to_owned()))
+        .collect();
     Tool::at("traffic_ctl", "traffic_ctl").args(args).limits(quick()).run().await.map(|_| ())
 }
 
@@ -226,19 +280,21 @@ fn plugin_folder() -> Option<&'static str> {
     PLUGINS.iter().copied().find(|folder| Path::new(folder).is_dir())
 }
 
-fn runroot(engine: &Path, config: &Path) -> String {
-    let (engine, config) = (engine.display(), config.display());
+fn runroot(engine: &Path, config: &Path, sockets: &Path) -> String {
+    let (engine, config, sockets) = (engine.display(), config.display(), sockets.display());
     let plugins = plugin_folder().unwrap_or("/usr/lib/trafficserver/modules");
     format!(
         "prefix: {engine}\nexec_prefix: /usr\nbindir: /usr/bin\nsbindir: /usr/sbin\nsysconfdir: {config}\ndatadir: {engine}/cache\n\
-         includedir: /usr/include\nlibdir: /usr/lib/trafficserver\nlibexecdir: {plugins}\nlocalstatedir: {engine}/run\n\
-         runtimedir: {engine}/run\nlogdir: {engine}/log\nmandir: /usr/share/man\ncachedir: {engine}/cache\n"
+         includedir: /usr/include\nlibdir: /usr/lib/trafficserver\nlibexecdir: {plugins}\nlocalstatedir: {sockets}\n\
+         runtimedir: {sockets}\nlogdir: {engine}/log\nmandir: /usr/share/man\ncachedir: {engine}/cache\n"
     )
 }
 
 async fn make(folder: &Path) -> Result<()> {
     let made = tokio::fs::create_dir_all(folder).await;
-    made.map_err(|error| Error::passing("scratch", format!("{} cannot be made", folder.display())).because(error))
+    made.map_err(|error| {
+        Error::passing("scratch", format!("{} cannot be made", folder.display())).because(error)
+    })
 }
 
 async fn write(path: &Path, text: &str) -> Result<()> {
@@ -246,7 +302,9 @@ async fn write(path: &Path, text: &str) -> Result<()> {
         make(folder).await?;
     }
     let written = tokio::fs::write(path, text).await;
-    written.map_err(|error| Error::passing("scratch", format!("{} cannot be written", path.display())).because(error))
+    written.map_err(|error| {
+        Error::passing("scratch", format!("{} cannot be written", path.display())).because(error)
+    })
 }
 
 fn digest(text: &str) -> String {

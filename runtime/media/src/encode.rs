@@ -6,7 +6,9 @@
 use std::path::Path;
 
 use streamverse_core::{Error, Result};
-use streamverse_model::media::{Acceleration, AudioCodec, AudioRendition, ChannelLayout, MediaFacts, VideoCodec, VideoRendition};
+use streamverse_model::media::{
+    Acceleration, AudioCodec, AudioRendition, ChannelLayout, MediaFacts, VideoCodec, VideoRendition,
+};
 
 use crate::plan::{Cut, FrameRate, width};
 
@@ -42,7 +44,12 @@ impl VideoRun<'_> {
             args.extend(words("-vaapi_device /dev/dri/renderD128"));
         }
         args.extend(words("-copyts -start_at_zero -protocol_whitelist file,pipe"));
-        args.extend(["-ss".to_owned(), seek.to_string(), "-i".to_owned(), self.source.to_string_lossy().into_owned()]);
+        args.extend([
+            "-ss".to_owned(),
+            seek.to_string(),
+            "-i".to_owned(),
+            self.source.to_string_lossy().into_owned(),
+        ]);
         args.extend(words("-map 0:V:0 -an -sn -dn -map_metadata -1"));
         args.extend(["-vf".to_owned(), self.filters(begin, end)?]);
         args.extend(["-fps_mode", "passthrough", "-enc_time_base"].map(str::to_owned));
@@ -88,10 +95,13 @@ impl VideoRun<'_> {
 
     fn key_frames(&self, begin: u64, end: u64) -> String {
         let seconds = |frame: u64| {
-            let time = (frame as f64) * self.rate.denominator as f64 / self.rate.numerator as f64 + self.rate.shift() as f64;
+            let time = (frame as f64) * self.rate.denominator as f64 / self.rate.numerator as f64
+                + self.rate.shift() as f64;
             format!("{time:.6}")
         };
-        let starts = (self.first..self.end).map(|k| self.cut.first_frame(k, self.rate)).filter(|it| (begin..end).contains(it));
+        let starts = (self.first..self.end)
+            .map(|k| self.cut.first_frame(k, self.rate))
+            .filter(|it| (begin..end).contains(it));
         starts.map(seconds).collect::<Vec<_>>().join(",")
     }
 
@@ -109,10 +119,17 @@ impl VideoRun<'_> {
         let mut args = vec!["-c:v".to_owned(), encoder.to_owned()];
         match encoder {
             "libx264" => args.extend(words("-preset veryfast -sc_threshold 0 -flags +cgop")),
-            "libx265" => args.extend(words("-preset veryfast -x265-params log-level=error:scenecut=0:open-gop=0")),
+            "libx265" => {
+                args.extend(words("-preset veryfast -x265-params log-level=error:scenecut=0:open-gop=0"))
+            }
             _ => args.extend(words("-bf 0 -forced-idr 1")),
         }
-        args.extend(["-b:v".to_owned(), rendition.bit_rate.to_string(), "-maxrate".to_owned(), most.to_string()]);
+        args.extend([
+            "-b:v".to_owned(),
+            rendition.bit_rate.to_string(),
+            "-maxrate".to_owned(),
+            most.to_string(),
+        ]);
         args.extend(["-bufsize".to_owned(), (2 * most).to_string(), "-g".to_owned(), self.gop().to_string()]);
         Ok(args)
     }
@@ -139,7 +156,13 @@ pub(crate) fn encoder(codec: VideoCodec, acceleration: Acceleration) -> Result<&
 }
 
 /// The whole of one sound track, from the source's beginning to its end, into one MP4 file.
-pub(crate) fn audio_args(source: &Path, target: &Path, facts: &MediaFacts, rendition: &AudioRendition, stream: usize) -> Vec<String> {
+pub(crate) fn audio_args(
+    source: &Path,
+    target: &Path,
+    facts: &MediaFacts,
+    rendition: &AudioRendition,
+    stream: usize,
+) -> Vec<String> {
     let seconds = facts.duration_ms as f64 / 1000.0;
     let layout = match rendition.layout {
         ChannelLayout::Mono => ("mono", "1"),

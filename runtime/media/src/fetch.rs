@@ -19,19 +19,34 @@ const ATTEMPTS: u32 = 5;
 
 /// Copies the source to `target` and returns its digest, as found, and its size. With `spec.digest` empty, nothing is
 /// compared.
-pub(crate) async fn fetch(spec: &SourceSpec, store: Option<&Arc<dyn ObjectStore>>, target: &Path, stop: &Stop) -> Result<(String, u64)> {
+pub(crate) async fn fetch(
+    spec: &SourceSpec,
+    store: Option<&Arc<dyn ObjectStore>>,
+    target: &Path,
+    stop: &Stop,
+) -> Result<(String, u64)> {
     let file = tokio::fs::File::create(target).await.map_err(|error| io(target, error))?;
-    let mut sink = Sink { file: tokio::io::BufWriter::with_capacity(1 << 20, file), hash: Sha256::new(), size: 0, target };
+    let mut sink = Sink {
+        file: tokio::io::BufWriter::with_capacity(1 << 20, file),
+        hash: Sha256::new(),
+        size: 0,
+        target,
+    };
     let copy = async {
         match spec.url.split_once("://") {
             Some(("file", path)) => from_file(Path::new(path), &mut sink).await,
             Some(("s3", rest)) => {
                 let key = rest.split_once('/').map_or("", |(_, key)| key);
-                let store = store.ok_or_else(|| Error::permanent("source-url", "there is no object store to read it from"))?;
+                let store = store.ok_or_else(|| {
+                    Error::permanent("source-url", "there is no object store to read it from")
+                })?;
                 from_store(store, key, &mut sink).await
             }
             Some(("http" | "https", _)) => from_web(&spec.url, spec.allow_private, &mut sink).await,
-            _ => Err(Error::permanent("source-url", "a source begins with file:///, http://, https:// or s3://")),
+            _ => Err(Error::permanent(
+                "source-url",
+                "a source begins with file:///, http://, https:// or s3://",
+            )),
         }
     };
     tokio::select! {
@@ -43,7 +58,10 @@ pub(crate) async fn fetch(spec: &SourceSpec, store: Option<&Arc<dyn ObjectStore>
     if !spec.digest.is_empty() && digest != spec.digest {
         return Err(Error::permanent(
             "source-changed",
-            format!("the source is not the one that was declared: its digest is {digest}, declared is {}; declare the new digest if the new file is meant", spec.digest),
+            format!(
+                "the source is not the one that was declared: its digest is {digest}, declared is {}; declare the new digest if the new file is meant",
+                spec.digest
+            ),
         ));
     }
     Ok((digest, sink.size))
@@ -70,7 +88,8 @@ impl Sink<'_> {
 async fn from_file(path: &Path, sink: &mut Sink<'_>) -> Result<()> {
     let told = path.display().to_string();
     let missing = |error: std::io::Error| {
-        Error::permanent("source-missing", format!("the source {told} cannot be read on this host")).because(error)
+        Error::permanent("source-missing", format!("the source {told} cannot be read on this host"))
+            .because(error)
     };
     let about = tokio::fs::metadata(path).await.map_err(missing)?;
     if !about.is_file() {
@@ -88,13 +107,16 @@ async fn from_file(path: &Path, sink: &mut Sink<'_>) -> Result<()> {
 }
 
 async fn from_store(store: &Arc<dyn ObjectStore>, key: &str, sink: &mut Sink<'_>) -> Result<()> {
-    let path = object_store::path::Path::parse(key)
-        .map_err(|error| Error::permanent("source-url", format!("{key:?} is no object's name")).because(error))?;
+    let path = object_store::path::Path::parse(key).map_err(|error| {
+        Error::permanent("source-url", format!("{key:?} is no object's name")).because(error)
+    })?;
     let failed = |error: object_store::Error| match error {
         object_store::Error::NotFound { .. } => {
             Error::permanent("source-missing", format!("the object store has no {key:?}"))
         }
-        other => Error::passing("store-unreachable", "the object store did not give the source").because(other),
+        other => {
+            Error::passing("store-unreachable", "the object store did not give the source").because(other)
+        }
     };
     let mut stream = store.get(&path).await.map_err(failed)?.into_stream();
     while let Some(bytes) = stream.next().await {
@@ -125,7 +147,8 @@ async fn some_of_web(url: &str, allow_private: bool, sink: &mut Sink<'_>) -> Res
     let mut stream = answer.bytes_stream();
     while let Some(bytes) = stream.next().await {
         let bytes = bytes.map_err(|error| {
-            Error::passing("source-unreachable", "the source's connection was cut").because(error.without_url())
+            Error::passing("source-unreachable", "the source's connection was cut")
+                .because(error.without_url())
         })?;
         sink.take(&bytes).await?;
     }

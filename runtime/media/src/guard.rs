@@ -17,13 +17,15 @@ const SILENCE: Duration = Duration::from_secs(30);
 
 /// Asks for a URL from byte `from` on, following redirects, and refuses private addresses unless they are allowed.
 pub(crate) async fn get(url: &str, from: u64, allow_private: bool) -> Result<Response> {
-    let mut url = Url::parse(url).map_err(|error| Error::permanent("source-url", format!("{url} is no address: {error}")))?;
+    let mut url = Url::parse(url)
+        .map_err(|error| Error::permanent("source-url", format!("{url} is no address: {error}")))?;
     for _ in 0..=MOST_REDIRECTS {
         let answer = ask(&url, from, allow_private).await?;
         if !answer.status().is_redirection() {
             return settled(&url, answer, from);
         }
-        let location = answer.headers().get("location").and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let location =
+            answer.headers().get("location").and_then(|value| value.to_str().ok()).unwrap_or_default();
         url = url.join(location).map_err(|_| refused(&url, "it redirects to what is no address"))?;
         if !matches!(url.scheme(), "http" | "https") {
             return Err(refused(&url, "it redirects to another scheme"));
@@ -48,7 +50,8 @@ async fn ask(url: &Url, from: u64, allow_private: bool) -> Result<Response> {
         request = request.header("range", format!("bytes={from}-"));
     }
     request.send().await.map_err(|error| {
-        Error::passing("source-unreachable", format!("{} does not answer", told(url))).because(error.without_url())
+        Error::passing("source-unreachable", format!("{} does not answer", told(url)))
+            .because(error.without_url())
     })
 }
 
@@ -58,11 +61,18 @@ fn settled(url: &Url, answer: Response, from: u64) -> Result<Response> {
         return Ok(answer);
     }
     if status.is_success() {
-        return Err(Error::passing("source-no-ranges", format!("{} cannot go on where it was cut off", told(url))));
+        return Err(Error::passing(
+            "source-no-ranges",
+            format!("{} cannot go on where it was cut off", told(url)),
+        ));
     }
     let text = format!("{} answers {status}", told(url));
     let passing = status.is_server_error() || status.as_u16() == 429 || status.as_u16() == 408;
-    Err(if passing { Error::passing("source-unreachable", text) } else { Error::permanent("source-missing", text) })
+    Err(if passing {
+        Error::passing("source-unreachable", text)
+    } else {
+        Error::permanent("source-missing", text)
+    })
 }
 
 /// The address to connect to.
@@ -73,14 +83,18 @@ async fn resolve(url: &Url, allow_private: bool) -> Result<SocketAddr> {
         return Err(refused(url, "it holds credentials"));
     }
     let lookup = tokio::time::timeout(CONNECT, tokio::net::lookup_host((host.as_str(), port))).await;
-    let unresolved = || Error::passing("source-unreachable", format!("the host of {} has no address", told(url)));
+    let unresolved =
+        || Error::passing("source-unreachable", format!("the host of {} has no address", told(url)));
     let found: Vec<SocketAddr> = lookup.map_err(|_| unresolved())?.map_err(|_| unresolved())?.collect();
     let first = *found.first().ok_or_else(unresolved)?;
     // All of them: an answer that mixes public and private addresses is an attack.
     match found.iter().find(|address| !allow_private && !is_public(address.ip())) {
         Some(private) => Err(refused(
             url,
-            &format!("it leads to {}, which is no public address; set allow_private if that is meant", private.ip()),
+            &format!(
+                "it leads to {}, which is no public address; set allow_private if that is meant",
+                private.ip()
+            ),
         )),
         None => Ok(first),
     }
@@ -144,9 +158,25 @@ mod tests {
     #[test]
     fn special_addresses_are_not_public_however_they_are_spelt() {
         for text in [
-            "127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "224.0.0.1",
-            "255.255.255.255", "198.18.0.1", "::1", "::", "fe80::1", "fc00::1", "ff02::1", "::ffff:127.0.0.1",
-            "64:ff9b::7f00:1", "2002:7f00:1::", "2001:db8::1",
+            "127.0.0.1",
+            "10.1.2.3",
+            "172.16.0.1",
+            "192.168.1.1",
+            "169.254.169.254",
+            "100.64.0.1",
+            "0.0.0.0",
+            "224.0.0.1",
+            "255.255.255.255",
+            "198.18.0.1",
+            "::1",
+            "::",
+            "fe80::1",
+            "fc00::1",
+            "ff02::1",
+            "::ffff:127.0.0.1",
+            "64:ff9b::7f00:1",
+            "2002:7f00:1::",
+            "2001:db8::1",
         ] {
             assert!(!is_public(text.parse().unwrap()), "{text}");
         }

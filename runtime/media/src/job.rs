@@ -22,7 +22,9 @@ use crate::fetch::fetch;
 use crate::package::{AudioTrack, Package, TextTrack, VideoTrack, renditions};
 use crate::plan::{Cut, fitting, width};
 use crate::probe::probe;
-use crate::work::{self, PARTITIONS, Place, TASKS, Task, TaskFailure, Track, audio_name, rate_of, store_failed};
+use crate::work::{
+    self, PARTITIONS, Place, TASKS, Task, TaskFailure, Track, audio_name, rate_of, store_failed,
+};
 
 /// The target `vod`.
 pub const VOD: Target = Target { name: "vod", start: Start::Job(|spec, cx| Box::pin(start(spec, cx))) };
@@ -47,7 +49,10 @@ pub(crate) struct Stores {
 }
 
 impl Stores {
-    pub(crate) async fn open(transcoder: &streamverse_model::platform::Name, cx: &ServiceContext) -> Result<Stores> {
+    pub(crate) async fn open(
+        transcoder: &streamverse_model::platform::Name,
+        cx: &ServiceContext,
+    ) -> Result<Stores> {
         let spec: TranscoderSpec = cx.spec("transcoder", transcoder.as_str())?;
         Ok(Stores {
             objects: open_objects(&spec.object_store, cx)?,
@@ -195,7 +200,8 @@ impl VodJob {
 
     async fn check_tools(&self, facts: &MediaFacts, stop: &Stop) -> Result<()> {
         if facts.video.as_ref().is_some_and(|video| video.hdr) {
-            let filters = Tool::of(&self.cx, "ffmpeg").args(["-v", "error", "-filters"]).until(stop).run().await?;
+            let filters =
+                Tool::of(&self.cx, "ffmpeg").args(["-v", "error", "-filters"]).until(stop).run().await?;
             if !filters.stdout.contains(" zscale ") {
                 return Err(Error::permanent(
                     "source-hdr",
@@ -232,7 +238,10 @@ impl VodJob {
                 let path = place.failure(name.trim_end_matches(".json"));
                 let failure = work::read_json::<TaskFailure>(objects, &path).await?;
                 let (code, message) = failure.map_or_else(Default::default, |it| (it.code, it.message));
-                return Err(Error::permanent("encode-failed", format!("encoding {name} failed: {message} ({code})")));
+                return Err(Error::permanent(
+                    "encode-failed",
+                    format!("encoding {name} failed: {message} ({code})"),
+                ));
             }
             tokio::select! {
                 () = tokio::time::sleep(LOOK) => {}
@@ -254,7 +263,13 @@ impl VodJob {
         Ok(there)
     }
 
-    async fn package(&self, work: &Work, facts: &MediaFacts, scratch: &Path, stop: &Stop) -> Result<AssetRecord> {
+    async fn package(
+        &self,
+        work: &Work,
+        facts: &MediaFacts,
+        scratch: &Path,
+        stop: &Stop,
+    ) -> Result<AssetRecord> {
         let (objects, place) = (&*self.stores.objects, self.place());
         info!(asset = %self.spec.name, "Packaging.");
         let (mut video, mut audio, mut text) = (Vec::new(), Vec::new(), Vec::new());
@@ -263,13 +278,23 @@ impl VodJob {
             self.join(&rendition.name, *count, &file).await?;
             let height = rendition.height / 2 * 2;
             let shift = rate_of(rendition, facts)?.shift();
-            video.push(VideoTrack { name: rendition.name.clone(), file, shift, width: width(facts, height), height });
+            video.push(VideoTrack {
+                name: rendition.name.clone(),
+                file,
+                shift,
+                width: width(facts, height),
+                height,
+            });
         }
         for (rendition, stream, language) in &work.audio {
             let name = audio_name(rendition, *stream);
             let file = scratch.join(format!("{name}.mp4"));
             work::download(objects, &place.audio(&name), &file).await?;
-            audio.push(AudioTrack { name: name.trim_start_matches("audio-").to_owned(), file, language: language.clone() });
+            audio.push(AudioTrack {
+                name: name.trim_start_matches("audio-").to_owned(),
+                file,
+                language: language.clone(),
+            });
         }
         for (number, subtitle) in self.spec.asset.subtitles.iter().flatten().enumerate() {
             let file = scratch.join(format!("subtitle-{number}"));
@@ -277,8 +302,15 @@ impl VodJob {
             let label = subtitle.label.clone().unwrap_or_else(|| subtitle.language.clone());
             text.push(TextTrack { file, language: subtitle.language.clone(), label });
         }
-        let package =
-            Package { cx: &self.cx, stop, ladder: &self.spec.ladder, video, audio, text, duration_ms: facts.duration_ms };
+        let package = Package {
+            cx: &self.cx,
+            stop,
+            ladder: &self.spec.ladder,
+            video,
+            audio,
+            text,
+            duration_ms: facts.duration_ms,
+        };
         let folder = scratch.join("package");
         package.write(scratch, &folder).await?;
         let mut thumbnails = None;
@@ -289,7 +321,9 @@ impl VodJob {
         }
         let sizes = self.upload(&folder).await?;
         let master = tokio::fs::read_to_string(folder.join("hls.m3u8")).await.unwrap_or_default();
-        let bytes_of = |prefix: &str| sizes.iter().filter(|(name, _)| name.starts_with(prefix)).map(|(_, size)| size).sum();
+        let bytes_of = |prefix: &str| {
+            sizes.iter().filter(|(name, _)| name.starts_with(prefix)).map(|(_, size)| size).sum()
+        };
         Ok(AssetRecord {
             name: self.spec.name.to_string(),
             generation: self.generation.clone(),
@@ -306,12 +340,15 @@ impl VodJob {
 
     /// Segments of a rendition, one after another, in one file.
     async fn join(&self, rendition: &str, count: u64, file: &Path) -> Result<()> {
-        let unwritable =
-            |error: std::io::Error| Error::passing("scratch", format!("{} cannot be written", file.display())).because(error);
+        let unwritable = |error: std::io::Error| {
+            Error::passing("scratch", format!("{} cannot be written", file.display())).because(error)
+        };
         let mut target = tokio::fs::File::create(file).await.map_err(unwritable)?;
         for k in 0..count {
             let path = self.place().segment(rendition, k);
-            let found = object_store::ObjectStoreExt::get(&*self.stores.objects, &path).await.map_err(store_failed)?;
+            let found = object_store::ObjectStoreExt::get(&*self.stores.objects, &path)
+                .await
+                .map_err(store_failed)?;
             let mut stream = found.into_stream();
             while let Some(bytes) = stream.try_next().await.map_err(store_failed)? {
                 tokio::io::AsyncWriteExt::write_all(&mut target, &bytes).await.map_err(unwritable)?;
@@ -349,12 +386,15 @@ impl VodJob {
 
 async fn make(folder: &Path) -> Result<()> {
     let made = tokio::fs::create_dir_all(folder).await;
-    made.map_err(|error| Error::passing("scratch", format!("{} cannot be made", folder.display())).because(error))
+    made.map_err(|error| {
+        Error::passing("scratch", format!("{} cannot be made", folder.display())).because(error)
+    })
 }
 
 /// Names relative to the folder, with `/`.
 async fn files_below(folder: &Path) -> Result<Vec<String>> {
-    let unreadable = |error: std::io::Error| Error::passing("scratch", "the package cannot be listed").because(error);
+    let unreadable =
+        |error: std::io::Error| Error::passing("scratch", "the package cannot be listed").because(error);
     let (mut todo, mut files): (Vec<PathBuf>, Vec<String>) = (vec![folder.to_owned()], Vec::new());
     while let Some(next) = todo.pop() {
         let mut entries = tokio::fs::read_dir(&next).await.map_err(unreadable)?;

@@ -60,7 +60,8 @@ impl Package<'_> {
         }
         for track in &self.audio {
             // The packager knows no "undetermined".
-            let language = if track.language == "und" { String::new() } else { format!(",language={}", track.language) };
+            let language =
+                if track.language == "und" { String::new() } else { format!(",language={}", track.language) };
             let extra = format!("{language},hls_group_id=audio,hls_name={}", track.name);
             descriptors.push(segmented("audio", &track.file, &format!("audio/{}", track.name), &extra));
         }
@@ -103,22 +104,37 @@ impl Package<'_> {
         args.push(to.to_string_lossy().into_owned());
         let made = Tool::of(self.cx, "ffmpeg").args(args).until(self.stop).limits(limits()).run().await;
         made.map(|_| ()).map_err(|error| match error.code {
-            "tool-failed" => Error::permanent("subtitles-broken", "subtitles are neither WebVTT nor SubRip").because(error),
+            "tool-failed" => {
+                Error::permanent("subtitles-broken", "subtitles are neither WebVTT nor SubRip").because(error)
+            }
             _ => error,
         })
     }
 
     fn label_of(&self, track: &TextTrack) -> String {
         // The packager splits its descriptors at commas and equal signs.
-        track.label.chars().map(|it| if ",=/\\\"".contains(it) || it.is_control() { ' ' } else { it }).collect()
+        track
+            .label
+            .chars()
+            .map(|it| if ",=/\\\"".contains(it) || it.is_control() { ' ' } else { it })
+            .collect()
     }
 
     /// Sprites of 5 × 5 pictures and a WebVTT file that says which is which; its name.
-    pub(crate) async fn thumbnails(&self, spec: &ThumbnailSpec, source: &Path, folder: &Path) -> Result<Option<String>> {
+    pub(crate) async fn thumbnails(
+        &self,
+        spec: &ThumbnailSpec,
+        source: &Path,
+        folder: &Path,
+    ) -> Result<Option<String>> {
         let Some(first) = self.video.first() else { return Ok(None) };
         let interval = spec.interval.0.as_secs_f64().max(0.5);
         let height = spec.height / 2 * 2;
-        let width = u32::try_from(u64::from(height) * u64::from(first.width) / u64::from(first.height.max(1)) / 2 * 2).unwrap_or(2).max(2);
+        let width = u32::try_from(
+            u64::from(height) * u64::from(first.width) / u64::from(first.height.max(1)) / 2 * 2,
+        )
+        .unwrap_or(2)
+        .max(2);
         make(&folder.join("thumbnails")).await?;
         let mut args = words("-v error -nostdin -y -protocol_whitelist file,pipe -i");
         args.push(source.to_string_lossy().into_owned());
@@ -129,7 +145,10 @@ impl Package<'_> {
         let mut index = "WEBVTT\n".to_owned();
         let pictures = (self.duration_ms as f64 / 1000.0 / interval).ceil().max(1.0) as u64;
         for number in 0..pictures {
-            let (begin, end) = (number as f64 * interval, ((number + 1) as f64 * interval).min(self.duration_ms as f64 / 1000.0));
+            let (begin, end) = (
+                number as f64 * interval,
+                ((number + 1) as f64 * interval).min(self.duration_ms as f64 / 1000.0),
+            );
             let (sprite, place) = (number / 25 + 1, number % 25);
             let (x, y) = (place % 5 * u64::from(width), place / 5 * u64::from(height));
             index.push_str(&format!(
@@ -139,7 +158,9 @@ impl Package<'_> {
             ));
         }
         let written = tokio::fs::write(folder.join("thumbnails/index.vtt"), index).await;
-        written.map_err(|error| Error::passing("scratch", "the thumbnails' index cannot be written").because(error))?;
+        written.map_err(|error| {
+            Error::passing("scratch", "the thumbnails' index cannot be written").because(error)
+        })?;
         Ok(Some("thumbnails/index.vtt".to_owned()))
     }
 }
@@ -167,7 +188,9 @@ fn limits() -> Limits {
 
 async fn make(folder: &Path) -> Result<()> {
     let made = tokio::fs::create_dir_all(folder).await;
-    made.map_err(|error| Error::passing("scratch", format!("{} cannot be made", folder.display())).because(error))
+    made.map_err(|error| {
+        Error::passing("scratch", format!("{} cannot be made", folder.display())).because(error)
+    })
 }
 
 /// `00:01:02.500`.
@@ -177,11 +200,17 @@ fn clock(seconds: f64) -> String {
 }
 
 /// What the master playlist says about the renditions.
-pub(crate) fn renditions(master: &str, package: &Package<'_>, bytes: impl Fn(&str) -> u64) -> Vec<RenditionRecord> {
+pub(crate) fn renditions(
+    master: &str,
+    package: &Package<'_>,
+    bytes: impl Fn(&str) -> u64,
+) -> Vec<RenditionRecord> {
     let rate = |folder: &str| bytes(folder) * 8000 / package.duration_ms.max(1);
     let codecs: Vec<&str> = master
         .lines()
-        .filter_map(|line| line.strip_prefix("#EXT-X-STREAM-INF:")?.split("CODECS=\"").nth(1)?.split('"').next())
+        .filter_map(|line| {
+            line.strip_prefix("#EXT-X-STREAM-INF:")?.split("CODECS=\"").nth(1)?.split('"').next()
+        })
         .flat_map(|codecs| codecs.split(','))
         .collect();
     let by_height = |height: u32| {

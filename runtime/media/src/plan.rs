@@ -77,12 +77,16 @@ impl Cut {
 /// The renditions that a source can be made into: none larger than it, one at least.
 pub(crate) fn fitting(ladder: &LadderSpec, facts: &MediaFacts) -> (Vec<VideoRendition>, Vec<String>) {
     let Some(video) = &facts.video else {
-        let left = ladder.video.iter().map(|it| format!("{} is left out: the source has no picture", it.name));
+        let left =
+            ladder.video.iter().map(|it| format!("{} is left out: the source has no picture", it.name));
         return (Vec::new(), left.collect());
     };
-    let (mut fit, large): (Vec<_>, Vec<_>) = ladder.video.iter().cloned().partition(|it| it.height <= video.height);
-    let mut told: Vec<String> =
-        large.iter().map(|it| format!("{} is left out: the source has {} lines", it.name, video.height)).collect();
+    let (mut fit, large): (Vec<_>, Vec<_>) =
+        ladder.video.iter().cloned().partition(|it| it.height <= video.height);
+    let mut told: Vec<String> = large
+        .iter()
+        .map(|it| format!("{} is left out: the source has {} lines", it.name, video.height))
+        .collect();
     if fit.is_empty() {
         // The smallest, at the source's own size.
         if let Some(mut smallest) = large.into_iter().min_by_key(|it| it.height) {
@@ -97,7 +101,8 @@ pub(crate) fn fitting(ladder: &LadderSpec, facts: &MediaFacts) -> (Vec<VideoRend
 
 /// Width for a height, in the source's shape, even.
 pub(crate) fn width(facts: &MediaFacts, height: u32) -> u32 {
-    let (wide, high) = facts.video.as_ref().map_or((16, 9), |video| (u64::from(video.width), u64::from(video.height)));
+    let (wide, high) =
+        facts.video.as_ref().map_or((16, 9), |video| (u64::from(video.width), u64::from(video.height)));
     let width = (u64::from(height) * wide + high) / (2 * high) * 2;
     u32::try_from(width).unwrap_or(u32::MAX).max(2)
 }

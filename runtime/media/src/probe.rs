@@ -18,8 +18,9 @@ pub const PROBE: Target = Target {
     name: "probe",
     start: Start::Job(|spec, cx| {
         Box::pin(async move {
-            let request: ProbeRequest = serde_json::from_value(spec)
-                .map_err(|error| Error::permanent("spec-invalid", "this is no probe's spec").because(error))?;
+            let request: ProbeRequest = serde_json::from_value(spec).map_err(|error| {
+                Error::permanent("spec-invalid", "this is no probe's spec").because(error)
+            })?;
             Ok(Box::new(ProbeJob { request, cx }) as Box<dyn Job>)
         })
     }),
@@ -34,7 +35,8 @@ struct ProbeJob {
 impl Job for ProbeJob {
     async fn run(self: Box<Self>, _: JobHandle, stop: Stop) -> Result<Value> {
         let facts = probe_source(&self.request, &self.cx, &stop).await?;
-        serde_json::to_value(facts).map_err(|error| Error::permanent("probe", "the facts cannot be told").because(error))
+        serde_json::to_value(facts)
+            .map_err(|error| Error::permanent("probe", "the facts cannot be told").because(error))
     }
 }
 
@@ -96,7 +98,12 @@ struct Stream {
 }
 
 /// What the file is.
-pub(crate) async fn probe(file: &Path, digest: String, cx: &ServiceContext, stop: &Stop) -> Result<MediaFacts> {
+pub(crate) async fn probe(
+    file: &Path,
+    digest: String,
+    cx: &ServiceContext,
+    stop: &Stop,
+) -> Result<MediaFacts> {
     let bytes = tokio::fs::metadata(file).await.map_or(0, |about| about.len());
     if bytes == 0 {
         return Err(broken("it is empty"));
@@ -113,15 +120,16 @@ pub(crate) async fn probe(file: &Path, digest: String, cx: &ServiceContext, stop
             "tool-failed" => broken("ffprobe cannot read it").because(error),
             _ => error,
         })?;
-    let answer: Answer =
-        serde_json::from_str(&said.stdout).map_err(|error| broken("ffprobe's answer is not understood").because(error))?;
+    let answer: Answer = serde_json::from_str(&said.stdout)
+        .map_err(|error| broken("ffprobe's answer is not understood").because(error))?;
     judge(&answer, digest, bytes)
 }
 
 fn judge(answer: &Answer, digest: String, bytes: u64) -> Result<MediaFacts> {
     let format = answer.format.as_ref().ok_or_else(|| broken("it is no media file"))?;
     // Text and pictures are media to ffprobe; they are no source.
-    if format.format_name == "tty" || format.format_name.ends_with("_pipe") || format.format_name == "image2" {
+    if format.format_name == "tty" || format.format_name.ends_with("_pipe") || format.format_name == "image2"
+    {
         return Err(broken("it is no video or audio file"));
     }
     let of = |kind: &'static str| answer.streams.iter().filter(move |stream| stream.codec_type == kind);
@@ -138,7 +146,8 @@ fn judge(answer: &Answer, digest: String, bytes: u64) -> Result<MediaFacts> {
     if !(seconds.is_finite() && seconds > 0.0 && seconds < 1e7) {
         return Err(broken("it has no length: it may be cut off, or still be written"));
     }
-    let subtitles = of("subtitle").map(|stream| SubtitleFacts { codec: stream.codec_name.clone(), language: language(stream) });
+    let subtitles = of("subtitle")
+        .map(|stream| SubtitleFacts { codec: stream.codec_name.clone(), language: language(stream) });
     Ok(MediaFacts {
         digest,
         bytes,
@@ -155,7 +164,11 @@ fn video_facts(stream: &Stream, remarks: &mut Vec<String>) -> Result<VideoFacts>
     if stream.width == 0 || stream.height == 0 || stream.width > 16_384 || stream.height > 16_384 {
         return Err(broken("its picture has no usable size"));
     }
-    let rotation = stream.side_data_list.iter().find_map(|data| data.get("rotation").and_then(Value::as_i64)).unwrap_or(0);
+    let rotation = stream
+        .side_data_list
+        .iter()
+        .find_map(|data| data.get("rotation").and_then(Value::as_i64))
+        .unwrap_or(0);
     let rotation = u32::try_from((-rotation).rem_euclid(360)).unwrap_or(0);
     // Square pixels, upright.
     let (wide, high) = ratio(stream.sample_aspect_ratio.as_deref().unwrap_or("1:1"), ':').unwrap_or((1, 1));
@@ -170,7 +183,8 @@ fn video_facts(stream: &Stream, remarks: &mut Vec<String>) -> Result<VideoFacts>
         let (a, b) = (real.0 as f64 / real.1 as f64, average.0 as f64 / average.1 as f64);
         (a - b).abs() > 0.01 * b
     });
-    let interlaced = stream.field_order.as_deref().is_some_and(|order| ["tt", "bb", "tb", "bt"].contains(&order));
+    let interlaced =
+        stream.field_order.as_deref().is_some_and(|order| ["tt", "bb", "tb", "bt"].contains(&order));
     let hdr = stream.color_transfer.as_deref().is_some_and(|it| it == "smpte2084" || it == "arib-std-b67");
     let mut remark = |when: bool, text: &str| {
         if when {
@@ -198,7 +212,18 @@ fn video_facts(stream: &Stream, remarks: &mut Vec<String>) -> Result<VideoFacts>
 /// telephones, whose rates mean nothing.
 fn sane_rate((numerator, denominator): (u64, u64)) -> String {
     const USUAL: &[(u64, u64)] = &[
-        (10, 1), (12, 1), (15, 1), (24_000, 1001), (24, 1), (25, 1), (30_000, 1001), (30, 1), (48, 1), (50, 1), (60_000, 1001), (60, 1),
+        (10, 1),
+        (12, 1),
+        (15, 1),
+        (24_000, 1001),
+        (24, 1),
+        (25, 1),
+        (30_000, 1001),
+        (30, 1),
+        (48, 1),
+        (50, 1),
+        (60_000, 1001),
+        (60, 1),
     ];
     let rate = numerator as f64 / denominator as f64;
     let far = |it: &(u64, u64)| (it.0 as f64 / it.1 as f64 - rate).abs();

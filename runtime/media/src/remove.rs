@@ -11,7 +11,8 @@ use crate::job::Stores;
 use crate::work;
 
 /// The target `vod-remove` (spec: the asset's and the transcoder's name).
-pub const VOD_REMOVE: Target = Target { name: "vod-remove", start: Start::Job(|spec, cx| Box::pin(start(spec, cx))) };
+pub const VOD_REMOVE: Target =
+    Target { name: "vod-remove", start: Start::Job(|spec, cx| Box::pin(start(spec, cx))) };
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

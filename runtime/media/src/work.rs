@@ -34,9 +34,16 @@ pub(crate) struct Task {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Track {
-    Video { rendition: VideoRendition, first: u64, end: u64 },
+    Video {
+        rendition: VideoRendition,
+        first: u64,
+        end: u64,
+    },
     /// The source's sound track `stream`, whole.
-    Audio { rendition: AudioRendition, stream: usize },
+    Audio {
+        rendition: AudioRendition,
+        stream: usize,
+    },
 }
 
 /// A finished segment.
@@ -149,7 +156,10 @@ pub(crate) fn store_failed(error: object_store::Error) -> Error {
 }
 
 /// An object's content as JSON, if it is there.
-pub(crate) async fn read_json<T: DeserializeOwned>(store: &dyn ObjectStore, path: &Path) -> Result<Option<T>> {
+pub(crate) async fn read_json<T: DeserializeOwned>(
+    store: &dyn ObjectStore,
+    path: &Path,
+) -> Result<Option<T>> {
     let bytes = match store.get(path).await {
         Ok(found) => found.bytes().await.map_err(store_failed)?,
         Err(object_store::Error::NotFound { .. }) => return Ok(None),

@@ -21,7 +21,9 @@ use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 use crate::encode::{VideoRun, audio_args};
-use crate::work::{self, ENCODED, Encoded, PARTITIONS, TASKS, Task, TaskFailure, Track, WORKERS, rate_of, store_failed};
+use crate::work::{
+    self, ENCODED, Encoded, PARTITIONS, TASKS, Task, TaskFailure, Track, WORKERS, rate_of, store_failed,
+};
 
 /// The target `transcoder`.
 pub const TRANSCODER: Target =
@@ -31,8 +33,9 @@ pub const TRANSCODER: Target =
 const ATTEMPTS: u32 = 3;
 
 async fn start(spec: serde_json::Value, cx: ServiceContext) -> Result<Box<dyn Service>> {
-    let spec: TranscoderSpec = serde_json::from_value(spec)
-        .map_err(|error| Error::permanent("spec-invalid", "this is no spec of a transcoder").because(error))?;
+    let spec: TranscoderSpec = serde_json::from_value(spec).map_err(|error| {
+        Error::permanent("spec-invalid", "this is no spec of a transcoder").because(error)
+    })?;
     // Whether it is there at all is better known now than at the first task.
     Tool::of(&cx, "ffmpeg").args(["-version"]).run().await?;
     let store = open_objects(&spec.object_store, &cx)?;
@@ -67,7 +70,9 @@ impl Service for Transcoder {
         }
         let mut outcome = Ok(());
         while let Some(ended) = lanes.join_next().await {
-            let ended = ended.unwrap_or_else(|error| Err(Error::passing("panicked", "a lane of the worker panicked").because(error)));
+            let ended = ended.unwrap_or_else(|error| {
+                Err(Error::passing("panicked", "a lane of the worker panicked").because(error))
+            });
             if ended.is_err() {
                 stop.stop();
                 outcome = ended;
@@ -146,7 +151,8 @@ impl Worker {
         let done = match &task.track {
             Track::Video { rendition, first, end } => {
                 let there = work::names(&*self.store, &place.segments(&rendition.name)).await?;
-                let there: BTreeSet<u64> = there.iter().filter_map(|name| name.strip_suffix(".ts")?.parse().ok()).collect();
+                let there: BTreeSet<u64> =
+                    there.iter().filter_map(|name| name.strip_suffix(".ts")?.parse().ok()).collect();
                 missing_runs(*first, *end, &there)
             }
             Track::Audio { rendition, stream } => {
@@ -183,7 +189,15 @@ impl Worker {
         Ok(file)
     }
 
-    async fn video(&self, task: &Task, source: &Path, first: u64, end: u64, scratch: &Path, stop: &Stop) -> Result<()> {
+    async fn video(
+        &self,
+        task: &Task,
+        source: &Path,
+        first: u64,
+        end: u64,
+        scratch: &Path,
+        stop: &Stop,
+    ) -> Result<()> {
         let Track::Video { rendition, .. } = &task.track else { return Ok(()) };
         let rate = rate_of(rendition, &task.facts)?;
         let run = VideoRun {
@@ -202,15 +216,19 @@ impl Worker {
         made.map_err(|error| Error::passing("scratch", "scratch space cannot be made").because(error))?;
         info!(task = task.key(), first, end, "Encoding.");
         let (sender, mut receiver) = mpsc::unbounded_channel::<String>();
-        let tool = Tool::of(&self.cx, "ffmpeg").args(run.args()?).dir(&folder).limits(Limits::default()).until(stop);
+        let tool =
+            Tool::of(&self.cx, "ffmpeg").args(run.args()?).dir(&folder).limits(Limits::default()).until(stop);
         let encoding = tool.each_line(move |line| {
             let _ = sender.send(line.to_owned());
         });
         let uploading = async {
             while let Some(name) = receiver.recv().await {
-                let Some(k) = name.strip_suffix(".ts").and_then(|number| number.parse::<u64>().ok()) else { continue };
+                let Some(k) = name.strip_suffix(".ts").and_then(|number| number.parse::<u64>().ok()) else {
+                    continue;
+                };
                 let piece = format!("{}/{k}", rendition.name);
-                self.finish(task, &folder.join(&name), &task.place().segment(&rendition.name, k), piece).await?;
+                self.finish(task, &folder.join(&name), &task.place().segment(&rendition.name, k), piece)
+                    .await?;
             }
             Ok::<(), Error>(())
         };
@@ -231,10 +249,21 @@ impl Worker {
     }
 
     /// Puts a piece into the store and tells that it was encoded, once.
-    async fn finish(&self, task: &Task, file: &Path, path: &object_store::path::Path, piece: String) -> Result<()> {
+    async fn finish(
+        &self,
+        task: &Task,
+        file: &Path,
+        path: &object_store::path::Path,
+        piece: String,
+    ) -> Result<()> {
         work::upload(&*self.store, file, path).await?;
         let _ = tokio::fs::remove_file(file).await;
-        let told = Encoded { asset: task.asset.clone(), generation: task.generation.clone(), piece, worker: self.name.clone() };
+        let told = Encoded {
+            asset: task.asset.clone(),
+            generation: task.generation.clone(),
+            piece,
+            worker: self.name.clone(),
+        };
         let told = serde_json::to_vec(&told).unwrap_or_default();
         self.log.append(ENCODED, &task.asset, Bytes::from(told)).await.map(|_| ())
     }

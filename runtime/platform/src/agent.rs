@@ -10,7 +10,9 @@ use serde_json::Value;
 use streamverse_core::engine::EngineDriver;
 use streamverse_core::{Error, Result, TargetTable};
 use streamverse_model::platform::node::Applied;
-use streamverse_model::platform::{Bundle, CredentialUse, EngineKind, Name, Object, ObjectStatus, Observed, Owner, Phase};
+use streamverse_model::platform::{
+    Bundle, CredentialUse, EngineKind, Name, Object, ObjectStatus, Observed, Owner, Phase,
+};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::info;
@@ -117,7 +119,10 @@ impl Agent {
     pub fn open(config: Config) -> Result<Agent> {
         let user = match &config.user {
             Some(name) => Some(User::find(name).ok_or_else(|| {
-                Error::permanent("user", format!("there is no user {name:?} on this host: useradd --system {name}"))
+                Error::permanent(
+                    "user",
+                    format!("there is no user {name:?} on this host: useradd --system {name}"),
+                )
             })?),
             None => None,
         };
@@ -160,7 +165,11 @@ impl Agent {
             let text = fs::read(&path).map_err(|error| crate::files::failed(&path, error))?;
             // Written whole or not at all, so what cannot be read is of another version, or somebody's hand: it stays.
             let desired: Desired = serde_json::from_slice(&text).map_err(|error| {
-                Error::permanent("state", format!("{} is not what this version wrote: move it away", path.display())).because(error)
+                Error::permanent(
+                    "state",
+                    format!("{} is not what this version wrote: move it away", path.display()),
+                )
+                .because(error)
             })?;
             info!(owner = %desired.bundle.owner, "Keeping.");
             self.keep(desired);
@@ -176,18 +185,35 @@ impl Agent {
         let mut seen = std::collections::BTreeSet::new();
         for (at, object) in bundle.objects.iter().enumerate() {
             if !seen.insert(object.key()) {
-                return refuse("invalid", format!("{} is there twice", object.key()), "Give each object its own name.", format!("/objects/{at}/name"));
+                return refuse(
+                    "invalid",
+                    format!("{} is there twice", object.key()),
+                    "Give each object its own name.",
+                    format!("/objects/{at}/name"),
+                );
             }
             let target = match object {
                 Object::Service(it) => Some(&it.target),
                 Object::Job(it) => Some(&it.target),
                 Object::Manifest(_) => {
-                    return refuse("unsupported", format!("{} is a Kubernetes object", object.key()), "Put it on a Kubernetes site.", format!("/objects/{at}"));
+                    return refuse(
+                        "unsupported",
+                        format!("{} is a Kubernetes object", object.key()),
+                        "Put it on a Kubernetes site.",
+                        format!("/objects/{at}"),
+                    );
                 }
                 _ => None,
             };
-            if let Some(target) = target.filter(|target| !self.shared.targets.iter().any(|it| it.name == target.as_str())) {
-                return refuse("unsupported", format!("this agent has no target {target:?}"), "Upgrade the agent.", format!("/objects/{at}/target"));
+            if let Some(target) =
+                target.filter(|target| !self.shared.targets.iter().any(|it| it.name == target.as_str()))
+            {
+                return refuse(
+                    "unsupported",
+                    format!("this agent has no target {target:?}"),
+                    "Upgrade the agent.",
+                    format!("/objects/{at}/target"),
+                );
             }
             let ports = match object {
                 Object::Service(it) => &it.ports,
@@ -196,7 +222,12 @@ impl Agent {
             };
             for (number, port) in ports.iter().enumerate() {
                 if let Some(other) = self.holder(&bundle.owner, port.number) {
-                    return refuse("owned-by-another", format!("port {} belongs to {other}", port.number), "Choose another port.", format!("/objects/{at}/ports/{number}/number"));
+                    return refuse(
+                        "owned-by-another",
+                        format!("port {} belongs to {other}", port.number),
+                        "Choose another port.",
+                        format!("/objects/{at}/ports/{number}/number"),
+                    );
                 }
             }
         }
@@ -210,17 +241,29 @@ impl Agent {
                 Object::Engine(it) => it.ports.iter().any(|it| it.number == port),
                 _ => false,
             };
-            let found = owners.iter().find(|(owner, kept)| *owner != but && kept.desired.bundle.objects.iter().any(has));
+            let found = owners
+                .iter()
+                .find(|(owner, kept)| *owner != but && kept.desired.bundle.objects.iter().any(has));
             found.map(|(owner, _)| owner.clone())
         })
     }
 
     /// What applying a bundle changes.
     pub(crate) fn compare(&self, bundle: &Bundle) -> Applied {
-        let before = self.shared.owners(|owners| owners.get(&bundle.owner).map(|kept| kept.desired.bundle.clone()));
-        let before: BTreeMap<String, Object> =
-            before.into_iter().flat_map(|bundle| bundle.objects).map(|object| (object.key(), object)).collect();
-        let mut applied = Applied { revision: bundle.revision(), created: vec![], changed: vec![], removed: vec![], warnings: vec![] };
+        let before =
+            self.shared.owners(|owners| owners.get(&bundle.owner).map(|kept| kept.desired.bundle.clone()));
+        let before: BTreeMap<String, Object> = before
+            .into_iter()
+            .flat_map(|bundle| bundle.objects)
+            .map(|object| (object.key(), object))
+            .collect();
+        let mut applied = Applied {
+            revision: bundle.revision(),
+            created: vec![],
+            changed: vec![],
+            removed: vec![],
+            warnings: vec![],
+        };
         for object in &bundle.objects {
             match before.get(&object.key()) {
                 None => applied.created.push(object.key()),
@@ -228,7 +271,8 @@ impl Agent {
                 Some(_) => {}
             }
         }
-        applied.removed = before.into_keys().filter(|key| !bundle.objects.iter().any(|it| it.key() == *key)).collect();
+        applied.removed =
+            before.into_keys().filter(|key| !bundle.objects.iter().any(|it| it.key() == *key)).collect();
         applied
     }
 
@@ -245,7 +289,8 @@ impl Agent {
     }
 
     fn write(&self, desired: &Desired) -> Result<()> {
-        let text = serde_json::to_vec_pretty(desired).map_err(|error| Error::permanent("state", "it cannot be written").because(error))?;
+        let text = serde_json::to_vec_pretty(desired)
+            .map_err(|error| Error::permanent("state", "it cannot be written").because(error))?;
         write_whole(&self.file(&desired.bundle.owner), &text, 0o600, None)
     }
 
@@ -274,7 +319,9 @@ impl Agent {
                     continue;
                 }
                 let order = Order::Keep(Box::new(object.clone()));
-                if let Some((orders, _)) = kept.keepers.get(&key).filter(|(orders, _)| *orders.borrow() != Order::Remove) {
+                if let Some((orders, _)) =
+                    kept.keepers.get(&key).filter(|(orders, _)| *orders.borrow() != Order::Remove)
+                {
                     orders.send_if_modified(|now| {
                         let new = *now != order;
                         *now = order;
@@ -283,7 +330,13 @@ impl Agent {
                     continue;
                 }
                 let (sender, receiver) = watch::channel(order);
-                let keeper = Keeper::new(Arc::clone(&self.shared), owner.clone(), key.clone(), Arc::clone(&kept.board), receiver);
+                let keeper = Keeper::new(
+                    Arc::clone(&self.shared),
+                    owner.clone(),
+                    key.clone(),
+                    Arc::clone(&kept.board),
+                    receiver,
+                );
                 kept.keepers.insert(key, (sender, tokio::spawn(keeper.run())));
             }
         });
@@ -311,17 +364,23 @@ impl Agent {
                 })
             };
             let bundle = kept.desired.bundle.clone();
-            Some(Observed { revision: bundle.revision(), objects: bundle.objects.iter().map(status).collect(), bundle })
+            Some(Observed {
+                revision: bundle.revision(),
+                objects: bundle.objects.iter().map(status).collect(),
+                bundle,
+            })
         })
     }
 
     pub(crate) fn list(&self, deployment: &Name) -> Vec<Owner> {
-        self.shared.owners(|owners| owners.keys().filter(|owner| owner.deployment == *deployment).cloned().collect())
+        self.shared
+            .owners(|owners| owners.keys().filter(|owner| owner.deployment == *deployment).cloned().collect())
     }
 
     /// Removes an owner: what it waits for, or nothing when it is gone.
     pub(crate) fn delete(&self, owner: &Owner) -> Result<Option<String>> {
-        let Some(desired) = self.shared.owners(|owners| owners.get(owner).map(|kept| kept.desired.clone())) else {
+        let Some(desired) = self.shared.owners(|owners| owners.get(owner).map(|kept| kept.desired.clone()))
+        else {
             return Ok(None);
         };
         if !desired.deleting {
@@ -369,8 +428,9 @@ impl Agent {
 
     /// Ends all keepers and leaves their processes to the next agent.
     pub async fn leave(&self) {
-        let keepers: Vec<(watch::Sender<Order>, JoinHandle<()>)> =
-            self.shared.owners(|owners| owners.values_mut().flat_map(|kept| std::mem::take(&mut kept.keepers).into_values()).collect());
+        let keepers: Vec<(watch::Sender<Order>, JoinHandle<()>)> = self.shared.owners(|owners| {
+            owners.values_mut().flat_map(|kept| std::mem::take(&mut kept.keepers).into_values()).collect()
+        });
         for (orders, _) in &keepers {
             orders.send_replace(Order::Leave);
         }

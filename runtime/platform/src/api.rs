@@ -39,7 +39,8 @@ struct Answer(StatusCode, ApiError);
 
 impl Answer {
     fn not_found(message: &str) -> Answer {
-        let error = ApiError { code: "not-found".to_owned(), message: message.to_owned(), next: None, field: None };
+        let error =
+            ApiError { code: "not-found".to_owned(), message: message.to_owned(), next: None, field: None };
         Answer(StatusCode::NOT_FOUND, error)
     }
 
@@ -57,8 +58,12 @@ impl IntoResponse for Answer {
 
 impl From<Error> for Answer {
     fn from(error: Error) -> Answer {
-        let status = if error.retry { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::UNPROCESSABLE_ENTITY };
-        Answer(status, ApiError { code: error.code.to_owned(), message: error.chain(), next: None, field: None })
+        let status =
+            if error.retry { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::UNPROCESSABLE_ENTITY };
+        Answer(
+            status,
+            ApiError { code: error.code.to_owned(), message: error.chain(), next: None, field: None },
+        )
     }
 }
 
@@ -91,7 +96,9 @@ async fn node(State(agent): State<Arc<Agent>>) -> Json<NodeInfo> {
         }
     }
     let memory = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let memory = memory.lines().find_map(|line| line.strip_prefix("MemTotal:")?.split_whitespace().next()?.parse::<u64>().ok());
+    let memory = memory
+        .lines()
+        .find_map(|line| line.strip_prefix("MemTotal:")?.split_whitespace().next()?.parse::<u64>().ok());
     let free = rustix::fs::statvfs(&shared.data).map_or(0, |about| about.f_bavail * about.f_frsize);
     if free < 256 << 20 {
         problems.push(format!("{} has only {} MiB left", shared.data.display(), free >> 20));
@@ -102,21 +109,28 @@ async fn node(State(agent): State<Arc<Agent>>) -> Json<NodeInfo> {
         targets: shared.targets.iter().map(|target| target.name.to_owned()).collect(),
         engines,
         tools: shared.tools.iter().map(|(name, path)| (name.clone(), path.display().to_string())).collect(),
-        cpus: std::thread::available_parallelism().map_or(1, |count| u32::try_from(count.get()).unwrap_or(u32::MAX)),
+        cpus: std::thread::available_parallelism()
+            .map_or(1, |count| u32::try_from(count.get()).unwrap_or(u32::MAX)),
         memory_bytes: memory.unwrap_or(0) * 1024,
         free_bytes: free,
         problems,
     })
 }
 
-async fn list(State(agent): State<Arc<Agent>>, Path(deployment): Path<String>) -> Result<Json<OwnerList>, Answer> {
+async fn list(
+    State(agent): State<Arc<Agent>>,
+    Path(deployment): Path<String>,
+) -> Result<Json<OwnerList>, Answer> {
     let deployment = Name::parse(&deployment).map_err(|error| Answer::invalid(error.to_string()))?;
     Ok(Json(OwnerList { owners: agent.list(&deployment) }))
 }
 
 type OwnerPath = Path<(String, String, String)>;
 
-async fn observe(State(agent): State<Arc<Agent>>, Path((d, kind, name)): OwnerPath) -> Result<Json<Observed>, Answer> {
+async fn observe(
+    State(agent): State<Arc<Agent>>,
+    Path((d, kind, name)): OwnerPath,
+) -> Result<Json<Observed>, Answer> {
     let owner = owner(&d, &kind, &name)?;
     agent.observe(&owner).map(Json).ok_or_else(|| Answer::not_found(&format!("nothing is held for {owner}")))
 }
@@ -137,21 +151,31 @@ async fn apply(
     let owner = owner(&d, &kind, &name)?;
     let Json(request) = body.map_err(|rejection| Answer::invalid(rejection.body_text()))?;
     if request.bundle.owner != owner {
-        return Err(Answer::invalid(format!("the bundle belongs to {}, the path to {owner}", request.bundle.owner)));
+        return Err(Answer::invalid(format!(
+            "the bundle belongs to {}, the path to {owner}",
+            request.bundle.owner
+        )));
     }
     agent.judge(&request.bundle)?;
     if options.dry_run {
         return Ok(Json(agent.compare(&request.bundle)));
     }
-    let declared = |name: &Name| request.bundle.objects.iter().any(|object| matches!(object, Object::Secret(it) if it.name == *name));
+    let declared = |name: &Name| {
+        request.bundle.objects.iter().any(|object| matches!(object, Object::Secret(it) if it.name == *name))
+    };
     if let Some(name) = request.secrets.keys().find(|name| !declared(name)) {
-        return Err(Answer::invalid(format!("there are values for the secret {name}, which the bundle does not have")));
+        return Err(Answer::invalid(format!(
+            "there are values for the secret {name}, which the bundle does not have"
+        )));
     }
     let values: BTreeMap<Name, String> = request.secrets.into_values().flatten().collect();
     Ok(Json(agent.apply(request.bundle, &values)?))
 }
 
-async fn remove(State(agent): State<Arc<Agent>>, Path((d, kind, name)): OwnerPath) -> Result<Response, Answer> {
+async fn remove(
+    State(agent): State<Arc<Agent>>,
+    Path((d, kind, name)): OwnerPath,
+) -> Result<Response, Answer> {
     let owner = owner(&d, &kind, &name)?;
     if agent.observe(&owner).is_none() {
         return Err(Answer::not_found(&format!("nothing is held for {owner}")));
@@ -174,12 +198,21 @@ fn hundred() -> usize {
     100
 }
 
-async fn logs(State(agent): State<Arc<Agent>>, Path((d, kind, name)): OwnerPath, Query(options): Query<LogOptions>) -> Result<String, Answer> {
+async fn logs(
+    State(agent): State<Arc<Agent>>,
+    Path((d, kind, name)): OwnerPath,
+    Query(options): Query<LogOptions>,
+) -> Result<String, Answer> {
     let owner = owner(&d, &kind, &name)?;
-    let observed = agent.observe(&owner).ok_or_else(|| Answer::not_found(&format!("nothing is held for {owner}")))?;
+    let observed =
+        agent.observe(&owner).ok_or_else(|| Answer::not_found(&format!("nothing is held for {owner}")))?;
     if observed.object(&options.object).is_none() {
         let all: Vec<&str> = observed.objects.iter().map(|it| it.object.as_str()).collect();
-        return Err(Answer::not_found(&format!("{owner} has no {}; it has {}", options.object, all.join(", "))));
+        return Err(Answer::not_found(&format!(
+            "{owner} has no {}; it has {}",
+            options.object,
+            all.join(", ")
+        )));
     }
     let path = Keeper::log_of(&agent.shared, &owner, &options.object);
     Ok(tail(&path, options.lines.min(10_000)).unwrap_or_default())

@@ -86,15 +86,21 @@ pub struct WhyArgs {
 ///
 /// # Errors
 /// What the agent or its API refused.
-pub async fn run(command: NodeCommand, targets: TargetTable, engines: Vec<Arc<dyn EngineDriver>>) -> Result<()> {
+pub async fn run(
+    command: NodeCommand,
+    targets: TargetTable,
+    engines: Vec<Arc<dyn EngineDriver>>,
+) -> Result<()> {
     match command {
         NodeCommand::Run(args) => serve(args, targets, engines).await,
         NodeCommand::Install(args) => print(&unit(&args)?),
         NodeCommand::Status(args) => {
-            let list: streamverse_model::platform::node::OwnerList = ask(&args.socket, &format!("/v1/deployments/{}/owners", args.deployment)).await?;
+            let list: streamverse_model::platform::node::OwnerList =
+                ask(&args.socket, &format!("/v1/deployments/{}/owners", args.deployment)).await?;
             let mut text = String::new();
             for owner in list.owners {
-                let path = format!("/v1/deployments/{}/owners/{}/{}", args.deployment, owner.kind, owner.name);
+                let path =
+                    format!("/v1/deployments/{}/owners/{}/{}", args.deployment, owner.kind, owner.name);
                 let observed: Observed = ask(&args.socket, &path).await?;
                 text.push_str(&format!("{}/{}\n", owner.kind, owner.name));
                 for status in &observed.objects {
@@ -104,7 +110,11 @@ pub async fn run(command: NodeCommand, targets: TargetTable, engines: Vec<Arc<dy
             print(&text)
         }
         NodeCommand::Why(args) => {
-            let observed: Observed = ask(&args.ask.socket, &format!("/v1/deployments/{}/owners/{}", args.ask.deployment, args.owner)).await?;
+            let observed: Observed = ask(
+                &args.ask.socket,
+                &format!("/v1/deployments/{}/owners/{}", args.ask.deployment, args.owner),
+            )
+            .await?;
             match observed.why_not().as_slice() {
                 [] => print(&format!("{} is ready\n", args.owner)),
                 lines => print(&(lines.join("\n") + "\n")),
@@ -126,10 +136,13 @@ async fn serve(args: RunArgs, targets: TargetTable, engines: Vec<Arc<dyn EngineD
     let site = Name::parse(&args.site).map_err(|error| Error::permanent("usage", error.to_string()))?;
     let mut tools = BTreeMap::new();
     for tool in &args.tools {
-        let (name, path) = tool.split_once('=').ok_or_else(|| Error::permanent("usage", format!("--tool {tool} must be NAME=PATH")))?;
+        let (name, path) = tool
+            .split_once('=')
+            .ok_or_else(|| Error::permanent("usage", format!("--tool {tool} must be NAME=PATH")))?;
         tools.insert(name.to_owned(), PathBuf::from(path));
     }
-    let program = std::env::current_exe().map_err(|error| Error::permanent("usage", "this program cannot be found").because(error))?;
+    let program = std::env::current_exe()
+        .map_err(|error| Error::permanent("usage", "this program cannot be found").because(error))?;
     let absolute = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
     let (data, run) = (absolute(args.data), absolute(args.run));
     let socket = args.socket.map_or_else(|| run.join("node.sock"), absolute);
@@ -140,7 +153,10 @@ async fn serve(args: RunArgs, targets: TargetTable, engines: Vec<Arc<dyn EngineD
     let told = stop.clone();
     tokio::spawn(async move {
         use tokio::signal::unix::{SignalKind, signal};
-        let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else { return };
+        let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+        else {
+            return;
+        };
         tokio::select! {
             _ = term.recv() => {}
             _ = int.recv() => {}
@@ -156,9 +172,18 @@ async fn serve(args: RunArgs, targets: TargetTable, engines: Vec<Arc<dyn EngineD
 
 /// `KillMode=process`: systemd would end what must outlive the agent.
 fn unit(args: &RunArgs) -> Result<String> {
-    let program = std::env::current_exe().map_err(|error| Error::permanent("usage", "this program cannot be found").because(error))?;
-    let mut command = format!("{} node run --data {} --run {} --site {}", program.display(), args.data.display(), args.run.display(), args.site);
-    for (flag, value) in [("--user", args.user.clone()), ("--socket", args.socket.as_ref().map(|it| it.display().to_string()))] {
+    let program = std::env::current_exe()
+        .map_err(|error| Error::permanent("usage", "this program cannot be found").because(error))?;
+    let mut command = format!(
+        "{} node run --data {} --run {} --site {}",
+        program.display(),
+        args.data.display(),
+        args.run.display(),
+        args.site
+    );
+    for (flag, value) in
+        [("--user", args.user.clone()), ("--socket", args.socket.as_ref().map(|it| it.display().to_string()))]
+    {
         if let Some(value) = value {
             command.push_str(&format!(" {flag} {value}"));
         }
@@ -175,20 +200,32 @@ fn unit(args: &RunArgs) -> Result<String> {
 
 async fn ask<T: serde::de::DeserializeOwned>(socket: &std::path::Path, path: &str) -> Result<T> {
     let text = text(socket, path).await?;
-    serde_json::from_str(&text).map_err(|error| Error::permanent("answer", "the agent's answer is not understood").because(error))
+    serde_json::from_str(&text)
+        .map_err(|error| Error::permanent("answer", "the agent's answer is not understood").because(error))
 }
 
 async fn text(socket: &std::path::Path, path: &str) -> Result<String> {
-    let away = || Error::passing("agent-away", format!("no agent answers at {}: start it with `streamverse node run`", socket.display()));
-    let client = reqwest::Client::builder().unix_socket(socket).timeout(std::time::Duration::from_secs(30)).build();
+    let away = || {
+        Error::passing(
+            "agent-away",
+            format!("no agent answers at {}: start it with `streamverse node run`", socket.display()),
+        )
+    };
+    let client =
+        reqwest::Client::builder().unix_socket(socket).timeout(std::time::Duration::from_secs(30)).build();
     let client = client.map_err(|error| away().because(error))?;
-    let answer = client.get(format!("http://node{path}")).send().await.map_err(|error| away().because(error.without_url()))?;
+    let answer = client
+        .get(format!("http://node{path}"))
+        .send()
+        .await
+        .map_err(|error| away().because(error.without_url()))?;
     let good = answer.status().is_success();
     let body = answer.text().await.map_err(|error| away().because(error.without_url()))?;
     if good {
         return Ok(body);
     }
-    let message = serde_json::from_str::<streamverse_model::platform::node::ApiError>(&body).map_or(body, |error| error.message);
+    let message = serde_json::from_str::<streamverse_model::platform::node::ApiError>(&body)
+        .map_or(body, |error| error.message);
     Err(Error::permanent("refused", message))
 }
 

@@ -9,7 +9,9 @@ use sha2::{Digest as _, Sha256};
 use streamverse_core::engine::{Change, EngineDriver, Prepared};
 use streamverse_core::run::JobEnd;
 use streamverse_core::{Error, JobNews, Metrics, Result, ServiceContext};
-use streamverse_model::platform::{CredentialUse, JobObject, Name, Object, ObjectStatus, Owner, Phase, Port, Reason, SpecUse};
+use streamverse_model::platform::{
+    CredentialUse, JobObject, Name, Object, ObjectStatus, Owner, Phase, Port, Reason, SpecUse,
+};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::{info, warn};
@@ -53,7 +55,13 @@ pub(crate) struct Keeper {
 }
 
 impl Keeper {
-    pub(crate) fn new(shared: Arc<Shared>, owner: Owner, key: String, board: Board, orders: watch::Receiver<Order>) -> Keeper {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        owner: Owner,
+        key: String,
+        board: Board,
+        orders: watch::Receiver<Order>,
+    ) -> Keeper {
         Keeper { shared, owner, key, board, orders, process: None, running: None, restarts: 0 }
     }
 
@@ -74,13 +82,28 @@ impl Keeper {
                 }
                 Order::Keep(object) => {
                     let outcome = match &*object {
-                        Object::Service(it) => self.service(&it.target, &it.spec, &it.ports, &it.credentials, it.drain_seconds).await,
+                        Object::Service(it) => {
+                            self.service(&it.target, &it.spec, &it.ports, &it.credentials, it.drain_seconds)
+                                .await
+                        }
                         Object::Job(it) => self.job(it).await,
                         Object::Engine(it) => {
                             let driver = self.shared.driver(it.engine);
                             match driver {
-                                Some(driver) => self.engine(&*driver, &it.spec, &it.ports, &it.credentials, it.drain_seconds).await,
-                                None => Err(Error::permanent("unsupported", "this agent has no driver for the engine")),
+                                Some(driver) => {
+                                    self.engine(
+                                        &*driver,
+                                        &it.spec,
+                                        &it.ports,
+                                        &it.credentials,
+                                        it.drain_seconds,
+                                    )
+                                    .await
+                                }
+                                None => Err(Error::permanent(
+                                    "unsupported",
+                                    "this agent has no driver for the engine",
+                                )),
                             }
                         }
                         _ => Ok(()),
@@ -109,7 +132,11 @@ impl Keeper {
     }
 
     fn scratch(&self) -> PathBuf {
-        self.shared.data.join(self.owner.deployment.as_str()).join("scratch").join(format!("{}.{}", self.owner.key(), self.key.replace('/', ".")))
+        self.shared.data.join(self.owner.deployment.as_str()).join("scratch").join(format!(
+            "{}.{}",
+            self.owner.key(),
+            self.key.replace('/', ".")
+        ))
     }
 
     fn socket(&self) -> PathBuf {
@@ -148,7 +175,9 @@ impl Keeper {
         for name in ["scratch", "log", "stores", "logs", "catalogues"] {
             make(&self.shared.data.join(deployment).join(name), user)?;
         }
-        for folder in [self.scratch(), self.place(), self.place().join("credentials"), self.place().join("specs")] {
+        for folder in
+            [self.scratch(), self.place(), self.place().join("credentials"), self.place().join("specs")]
+        {
             make(&folder, user)?;
         }
         Ok(())
@@ -161,7 +190,10 @@ impl Keeper {
         for one in credentials {
             let owner = self.other(&one.kind, &one.name);
             if !self.shared.vault.lay(&owner, &folder, user)? {
-                return Ok(Some(Reason::new("secret-missing", format!("the secret of {owner} is not here yet"))));
+                return Ok(Some(Reason::new(
+                    "secret-missing",
+                    format!("the secret of {owner} is not here yet"),
+                )));
             }
         }
         for one in uses {
@@ -208,7 +240,11 @@ impl Keeper {
 
     fn failed(&self, error: &Error) {
         warn!(owner = %self.owner, object = self.key, code = error.code, error = %error.chain(), "It failed.");
-        let news = self.board(|board| board.get(&self.key).map(|it| JobNews { progress: it.progress.clone(), result: it.result.clone() }));
+        let news = self.board(|board| {
+            board
+                .get(&self.key)
+                .map(|it| JobNews { progress: it.progress.clone(), result: it.result.clone() })
+        });
         self.tell_news(Phase::Failed, Some(Reason::new(error.code, error.chain())), news.unwrap_or_default());
     }
 
@@ -230,7 +266,13 @@ impl Keeper {
         }
     }
 
-    fn begin(&mut self, program: &Path, args: &[String], env: &BTreeMap<String, String>, fingerprint: &str) -> Result<()> {
+    fn begin(
+        &mut self,
+        program: &Path,
+        args: &[String],
+        env: &BTreeMap<String, String>,
+        fingerprint: &str,
+    ) -> Result<()> {
         let log = Self::log_of(&self.shared, &self.owner, &self.key);
         let dir = self.scratch();
         let orphan = self.key.starts_with("engine/");
@@ -269,7 +311,8 @@ impl Keeper {
 
     fn run_args(&self, target: &str) -> Vec<String> {
         let file = |name: &str| self.place().join(name).to_string_lossy().into_owned();
-        let words = ["run", "--target", target, "--spec", &file("spec.json"), "--context", &file("context.json")];
+        let words =
+            ["run", "--target", target, "--spec", &file("spec.json"), "--context", &file("context.json")];
         let mut args: Vec<String> = words.iter().map(|it| (*it).to_owned()).collect();
         args.extend(["--admin".to_owned(), format!("unix:{}", self.socket().display())]);
         args.extend(["--outcome".to_owned(), self.scratch().join("end.json").to_string_lossy().into_owned()]);
@@ -279,19 +322,30 @@ impl Keeper {
     fn write_orders(&self, spec: &serde_json::Value, cx: &ServiceContext) -> Result<()> {
         let user = self.shared.user;
         write_whole(&self.place().join("spec.json"), spec.to_string().as_bytes(), 0o600, user)?;
-        let context = serde_json::to_vec(cx).map_err(|error| Error::permanent("node", "the context cannot be written").because(error))?;
+        let context = serde_json::to_vec(cx)
+            .map_err(|error| Error::permanent("node", "the context cannot be written").because(error))?;
         write_whole(&self.place().join("context.json"), &context, 0o600, user)
     }
 
     async fn ask(&self, path: &str) -> Option<reqwest::Response> {
-        let client = reqwest::Client::builder().unix_socket(self.socket()).timeout(Duration::from_secs(2)).build().ok()?;
+        let client = reqwest::Client::builder()
+            .unix_socket(self.socket())
+            .timeout(Duration::from_secs(2))
+            .build()
+            .ok()?;
         client.get(format!("http://admin{path}")).send().await.ok()
     }
 
     // -- kinds -------------------------------------------------------------------------------------------------------
 
     /// Prepares folders, credentials and the spec; waits for what is missing. False when an order came meanwhile.
-    async fn ready_to_start(&mut self, spec: &serde_json::Value, ports: &[Port], credentials: &[CredentialUse], uses: &[SpecUse]) -> Result<bool> {
+    async fn ready_to_start(
+        &mut self,
+        spec: &serde_json::Value,
+        ports: &[Port],
+        credentials: &[CredentialUse],
+        uses: &[SpecUse],
+    ) -> Result<bool> {
         loop {
             self.make_folders()?;
             match self.lay(credentials, uses)? {
@@ -306,7 +360,14 @@ impl Keeper {
         Ok(true)
     }
 
-    async fn service(&mut self, target: &str, spec: &serde_json::Value, ports: &[Port], credentials: &[CredentialUse], drain: u32) -> Result<()> {
+    async fn service(
+        &mut self,
+        target: &str,
+        spec: &serde_json::Value,
+        ports: &[Port],
+        credentials: &[CredentialUse],
+        drain: u32,
+    ) -> Result<()> {
         let drain = Duration::from_secs(u64::from(drain));
         let fingerprint = fingerprint(&(target, spec, ports.iter().map(|it| it.public).collect::<Vec<_>>()));
         let mut pause = SHORTEST_PAUSE;
@@ -320,8 +381,15 @@ impl Keeper {
                     return Ok(());
                 }
                 remove(&self.scratch().join("end.json"));
-                self.begin(&self.shared.program.clone(), &self.run_args(target), &BTreeMap::new(), &fingerprint)?;
-            } else if !self.place().join("context.json").exists() && self.ready_to_start(spec, ports, credentials, &[]).await? {
+                self.begin(
+                    &self.shared.program.clone(),
+                    &self.run_args(target),
+                    &BTreeMap::new(),
+                    &fingerprint,
+                )?;
+            } else if !self.place().join("context.json").exists()
+                && self.ready_to_start(spec, ports, credentials, &[]).await?
+            {
                 // The run directory was emptied under a living process, its socket too: it is started anew.
                 self.end(drain).await;
                 continue;
@@ -343,7 +411,8 @@ impl Keeper {
             }
             self.restarts += 1;
             let why = self.why_it_ended();
-            let permanent = why.code == "spec-invalid" || why.code == "unknown-target" || why.code == "binary-missing";
+            let permanent =
+                why.code == "spec-invalid" || why.code == "unknown-target" || why.code == "binary-missing";
             self.process = None;
             if permanent {
                 return Err(Error::permanent("service-refused", why.text));
@@ -387,7 +456,12 @@ impl Keeper {
                     return Ok(());
                 }
                 remove(&self.scratch().join("end.json"));
-                self.begin(&self.shared.program.clone(), &self.run_args(&job.target), &BTreeMap::new(), &fingerprint)?;
+                self.begin(
+                    &self.shared.program.clone(),
+                    &self.run_args(&job.target),
+                    &BTreeMap::new(),
+                    &fingerprint,
+                )?;
             }
             while self.is_alive() {
                 let news = match self.ask("/news").await {
@@ -400,11 +474,16 @@ impl Keeper {
                 }
                 if Instant::now() > until {
                     self.end(Duration::from_secs(5)).await;
-                    return Err(Error::permanent("deadline", format!("it was not done within {} s", job.deadline_seconds)));
+                    return Err(Error::permanent(
+                        "deadline",
+                        format!("it was not done within {} s", job.deadline_seconds),
+                    ));
                 }
             }
             self.process = None;
-            let end = std::fs::read(self.scratch().join("end.json")).ok().and_then(|text| serde_json::from_slice(&text).ok());
+            let end = std::fs::read(self.scratch().join("end.json"))
+                .ok()
+                .and_then(|text| serde_json::from_slice(&text).ok());
             let end = end.unwrap_or_else(|| {
                 let why = self.why_it_ended();
                 JobEnd::Failed { code: why.code, message: why.text, retry: true }
@@ -413,8 +492,12 @@ impl Keeper {
             match &end {
                 JobEnd::Failed { code, message, retry: true } if tries <= job.retries => {
                     self.restarts += 1;
-                    self.tell(Phase::Running, Some(Reason { code: code.clone(), text: format!("try {tries} failed: {message}") }));
-                    let pause = Duration::from_secs(1 << tries.min(6)).mul_f64(rand::random_range(0.75..1.25));
+                    self.tell(
+                        Phase::Running,
+                        Some(Reason { code: code.clone(), text: format!("try {tries} failed: {message}") }),
+                    );
+                    let pause =
+                        Duration::from_secs(1 << tries.min(6)).mul_f64(rand::random_range(0.75..1.25));
                     if self.ordered_within(pause).await {
                         return Ok(());
                     }
@@ -441,13 +524,21 @@ impl Keeper {
         Ok(())
     }
 
-    async fn engine(&mut self, driver: &dyn EngineDriver, spec: &serde_json::Value, ports: &[Port], credentials: &[CredentialUse], drain: u32) -> Result<()> {
+    async fn engine(
+        &mut self,
+        driver: &dyn EngineDriver,
+        spec: &serde_json::Value,
+        ports: &[Port],
+        credentials: &[CredentialUse],
+        drain: u32,
+    ) -> Result<()> {
         let drain = Duration::from_secs(u64::from(drain));
         if !self.ready_to_start(spec, ports, credentials, &[]).await? {
             return Ok(());
         }
         let cx = self.context(ports);
-        let number = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |it| it.as_millis());
+        let number =
+            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |it| it.as_millis());
         let folder = self.scratch().join("configurations").join(number.to_string());
         for part in [self.scratch().join("engine"), self.scratch().join("configurations"), folder.clone()] {
             make(&part, self.shared.user)?;
@@ -458,7 +549,8 @@ impl Keeper {
             (Ok(prepared), _) => prepared,
             // What runs goes on.
             (Err(error), Some(running)) if alive => {
-                let text = format!("the new configuration was refused, the last good one serves: {}", error.chain());
+                let text =
+                    format!("the new configuration was refused, the last good one serves: {}", error.chain());
                 self.tell(Phase::Degraded, Some(Reason::new(error.code, text)));
                 return self.watch_engine(driver, running, &cx, drain, true).await;
             }
@@ -472,7 +564,13 @@ impl Keeper {
                     Change::None => {}
                     Change::Reload => driver.reload(&before, &prepared, &cx).await?,
                     Change::Restart => {
-                        self.tell(Phase::Starting, Some(Reason::new("restart", "it is restarted with the new configuration, after draining")));
+                        self.tell(
+                            Phase::Starting,
+                            Some(Reason::new(
+                                "restart",
+                                "it is restarted with the new configuration, after draining",
+                            )),
+                        );
                         driver.drain(&before, &cx).await?;
                         self.end(drain).await;
                         self.start_engine(driver, &prepared, &cx).await?;
@@ -486,7 +584,16 @@ impl Keeper {
                     } else {
                         driver.reload(&prepared, &before, &cx).await?;
                     }
-                    self.tell(Phase::Degraded, Some(Reason::new("rolled-back", format!("the new configuration did not serve, the last good one does: {}", error.chain()))));
+                    self.tell(
+                        Phase::Degraded,
+                        Some(Reason::new(
+                            "rolled-back",
+                            format!(
+                                "the new configuration did not serve, the last good one does: {}",
+                                error.chain()
+                            ),
+                        )),
+                    );
                     return self.watch_engine(driver, before, &cx, drain, true).await;
                 }
             }
@@ -500,15 +607,27 @@ impl Keeper {
         self.watch_engine(driver, prepared, &cx, drain, false).await
     }
 
-    async fn start_engine(&mut self, driver: &dyn EngineDriver, prepared: &Prepared, cx: &ServiceContext) -> Result<()> {
+    async fn start_engine(
+        &mut self,
+        driver: &dyn EngineDriver,
+        prepared: &Prepared,
+        cx: &ServiceContext,
+    ) -> Result<()> {
         for port in self.ports() {
             if let Some(pid) = streamverse_core::http::holder_of(port) {
-                self.tell(Phase::Waiting, Some(Reason::new("port-taken", format!("port {port} is taken by process {pid}"))));
-                return Err(Error::passing("port-taken", format!("port {port} is taken by process {pid}: end it, or choose another port")));
+                self.tell(
+                    Phase::Waiting,
+                    Some(Reason::new("port-taken", format!("port {port} is taken by process {pid}"))),
+                );
+                return Err(Error::passing(
+                    "port-taken",
+                    format!("port {port} is taken by process {pid}: end it, or choose another port"),
+                ));
             }
         }
         driver.before_start(prepared, cx).await?;
         self.own(&self.scratch().join("engine"));
+        self.own(&self.place());
         self.begin(&prepared.program, &prepared.args, &prepared.env, &prepared.digest)
     }
 
@@ -529,12 +648,19 @@ impl Keeper {
         while let Some(next) = todo.pop() {
             let _ = std::os::unix::fs::lchown(&next, Some(user.uid), Some(user.gid));
             if next.is_dir() && !next.is_symlink() {
-                todo.extend(std::fs::read_dir(&next).into_iter().flatten().flatten().map(|entry| entry.path()));
+                todo.extend(
+                    std::fs::read_dir(&next).into_iter().flatten().flatten().map(|entry| entry.path()),
+                );
             }
         }
     }
 
-    async fn serves(&mut self, driver: &dyn EngineDriver, prepared: &Prepared, cx: &ServiceContext) -> Result<()> {
+    async fn serves(
+        &mut self,
+        driver: &dyn EngineDriver,
+        prepared: &Prepared,
+        cx: &ServiceContext,
+    ) -> Result<()> {
         let until = Instant::now() + SETTLE;
         loop {
             let outcome = driver.health(prepared, cx).await;
@@ -552,7 +678,8 @@ impl Keeper {
     }
 
     fn forget_configurations(&self, current: &Prepared) {
-        for entry in std::fs::read_dir(self.scratch().join("configurations")).into_iter().flatten().flatten() {
+        for entry in std::fs::read_dir(self.scratch().join("configurations")).into_iter().flatten().flatten()
+        {
             if entry.path() != current.folder {
                 remove(&entry.path());
             }
@@ -560,7 +687,14 @@ impl Keeper {
     }
 
     /// Watches a running engine, and starts it again when it ends, until an order comes.
-    async fn watch_engine(&mut self, driver: &dyn EngineDriver, prepared: Prepared, cx: &ServiceContext, drain: Duration, degraded: bool) -> Result<()> {
+    async fn watch_engine(
+        &mut self,
+        driver: &dyn EngineDriver,
+        prepared: Prepared,
+        cx: &ServiceContext,
+        drain: Duration,
+        degraded: bool,
+    ) -> Result<()> {
         let mut pause = SHORTEST_PAUSE;
         let mut told = None;
         loop {
@@ -581,7 +715,8 @@ impl Keeper {
                 match &healthy {
                     Ok(()) => {
                         pause = SHORTEST_PAUSE;
-                        let warning = prepared.warnings.first().map(|text| Reason::new("warning", text.clone()));
+                        let warning =
+                            prepared.warnings.first().map(|text| Reason::new("warning", text.clone()));
                         self.tell(Phase::Ready, warning);
                     }
                     Err(error) => self.tell(Phase::Starting, Some(Reason::new(error.code, error.chain()))),

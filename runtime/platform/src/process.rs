@@ -66,7 +66,13 @@ impl Process {
         command.args(start.args).current_dir(start.dir).stdin(Stdio::null()).stdout(log).stderr(errors);
         command.process_group(0).env_clear().envs(start.env);
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
-        for name in ["STREAMVERSE_LOG", "STREAMVERSE_LOG_FORMAT", "OTEL_EXPORTER_OTLP_ENDPOINT", "LANG", "RUST_BACKTRACE"] {
+        for name in [
+            "STREAMVERSE_LOG",
+            "STREAMVERSE_LOG_FORMAT",
+            "OTEL_EXPORTER_OTLP_ENDPOINT",
+            "LANG",
+            "RUST_BACKTRACE",
+        ] {
             if let Some(value) = std::env::var_os(name) {
                 command.env(name, value);
             }
@@ -75,19 +81,26 @@ impl Process {
             command.uid(user.uid).gid(user.gid);
         }
         if start.orphan && !start.program.is_absolute() && !on_path(start.program) {
-            return Err(Error::permanent("binary-missing", format!("there is no {} on this host", start.program.display())));
+            return Err(Error::permanent(
+                "binary-missing",
+                format!("there is no {} on this host", start.program.display()),
+            ));
         }
         let mut child = command.spawn().map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => {
-                Error::permanent("binary-missing", format!("there is no {} on this host", start.program.display()))
-            }
-            _ => Error::passing("start-failed", format!("{} cannot be started", start.program.display())).because(error),
+            std::io::ErrorKind::NotFound => Error::permanent(
+                "binary-missing",
+                format!("there is no {} on this host", start.program.display()),
+            ),
+            _ => Error::passing("start-failed", format!("{} cannot be started", start.program.display()))
+                .because(error),
         })?;
         let mut pid = child.id();
         let mut child = if start.orphan {
             let _ = child.wait();
             let told = std::fs::read_to_string(&pid_file).ok().and_then(|text| text.trim().parse().ok());
-            pid = told.ok_or_else(|| Error::passing("start-failed", format!("{} was not started", start.program.display())))?;
+            pid = told.ok_or_else(|| {
+                Error::passing("start-failed", format!("{} was not started", start.program.display()))
+            })?;
             None
         } else {
             Some(child)
@@ -147,7 +160,8 @@ impl Process {
 }
 
 fn on_path(program: &Path) -> bool {
-    std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(program).is_file()))
+    std::env::var_os("PATH")
+        .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(program).is_file()))
 }
 
 fn rotate(log: &Path) {
@@ -179,7 +193,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (args, env) = (["60".to_owned()], BTreeMap::new());
         let log = folder.path().join("log");
-        let start = Start { program: Path::new("sleep"), args: &args, env: &env, dir: folder.path(), log: &log, user: None, orphan: false };
+        let start = Start {
+            program: Path::new("sleep"),
+            args: &args,
+            env: &env,
+            dir: folder.path(),
+            log: &log,
+            user: None,
+            orphan: false,
+        };
         let mut process = Process::start(&start, "x").unwrap();
         let identity = process.identity.clone();
         assert!(Process::adopt(identity.clone()).is_some());

@@ -28,14 +28,17 @@ impl Vault {
         let path = data.join("secrets.key");
         let key = match fs::read(&path) {
             Ok(key) if key.len() == 32 => key,
-            Ok(_) => return Err(Error::permanent("vault", format!("{} is no key: restore it", path.display()))),
+            Ok(_) => {
+                return Err(Error::permanent("vault", format!("{} is no key: restore it", path.display())));
+            }
             Err(_) => {
                 let key = Key::generate();
                 write_whole(&path, &key, 0o600, None)?;
                 key.to_vec()
             }
         };
-        let key = Key::try_from(key.as_slice()).map_err(|_| Error::permanent("vault", "the vault's key has a wrong length"))?;
+        let key = Key::try_from(key.as_slice())
+            .map_err(|_| Error::permanent("vault", "the vault's key has a wrong length"))?;
         Ok(Vault { folder, cipher: XChaCha20Poly1305::new(&key) })
     }
 
@@ -47,7 +50,8 @@ impl Vault {
     pub(crate) fn put(&self, owner: &Owner, values: &BTreeMap<Name, String>) -> Result<()> {
         let mut all = self.get(owner)?.unwrap_or_default();
         all.extend(values.clone());
-        let clear = serde_json::to_vec(&all).map_err(|error| Error::permanent("vault", "values cannot be sealed").because(error))?;
+        let clear = serde_json::to_vec(&all)
+            .map_err(|error| Error::permanent("vault", "values cannot be sealed").because(error))?;
         let nonce = XNonce::generate();
         let place = owner.to_string();
         let sealed = self.cipher.encrypt(&nonce, Payload { msg: &clear, aad: place.as_bytes() });
@@ -58,11 +62,15 @@ impl Vault {
     /// The values of an owner's secrets, if it has any.
     pub(crate) fn get(&self, owner: &Owner) -> Result<Option<BTreeMap<Name, String>>> {
         let Ok(bytes) = fs::read(self.path(owner)) else { return Ok(None) };
-        let broken = || Error::permanent("vault", format!("the secret of {owner} cannot be opened: apply it again"));
+        let broken =
+            || Error::permanent("vault", format!("the secret of {owner} cannot be opened: apply it again"));
         let (nonce, sealed) = bytes.split_at_checked(NONCE).ok_or_else(broken)?;
         let nonce = XNonce::try_from(nonce).map_err(|_| broken())?;
         let place = owner.to_string();
-        let clear = self.cipher.decrypt(&nonce, Payload { msg: sealed, aad: place.as_bytes() }).map_err(|_| broken())?;
+        let clear = self
+            .cipher
+            .decrypt(&nonce, Payload { msg: sealed, aad: place.as_bytes() })
+            .map_err(|_| broken())?;
         serde_json::from_slice(&clear).map(Some).map_err(|_| broken())
     }
 

@@ -75,7 +75,12 @@ async fn act(command: Command) -> ExitCode {
             };
         }
         Command::Node(command) => {
-            streamverse_platform::run(command, targets::ALL, vec![Arc::new(streamverse_delivery::TrafficServer)]).await
+            streamverse_platform::run(
+                command,
+                targets::ALL,
+                vec![Arc::new(streamverse_delivery::TrafficServer)],
+            )
+            .await
         }
         Command::Sweep(args) => sweep::run(args).await,
     };

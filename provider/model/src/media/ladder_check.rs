@@ -2,7 +2,9 @@
 
 use tfplugin_schema::{Diagnostics, Path};
 
-use super::ladder::{Acceleration, AudioCodec, AudioRendition, Backend, LadderSpec, LadderSpecView, VideoCodec, VideoRendition};
+use super::ladder::{
+    Acceleration, AudioCodec, AudioRendition, Backend, LadderSpec, LadderSpecView, VideoCodec, VideoRendition,
+};
 
 /// GPUs without a video encoder, and those with one, by the names that clouds use (NVIDIA's Video Encode and Decode
 /// Support Matrix, read for `facts/spot-gpu.md` on 2026-11-21).
@@ -15,7 +17,11 @@ pub fn check(view: &LadderSpecView, out: &mut Diagnostics) {
         out.error_at(LadderSpec::segment_duration(), "Unusable segment length", "Segments are 1 s to 15 s long: shorter ones cost more requests than they save, longer ones make players wait.");
     }
     if view.backend.known() == Some(&Backend::Gstreamer) {
-        out.error_at(LadderSpec::backend(), "Backend not available", "This version drives ffmpeg only. Set backend = \"ffmpeg\".");
+        out.error_at(
+            LadderSpec::backend(),
+            "Backend not available",
+            "This version drives ffmpeg only. Set backend = \"ffmpeg\".",
+        );
     }
     if let (Some(acceleration), Some(gpu)) = (view.acceleration.known(), view.gpu.known()) {
         let lacks = WITHOUT_ENCODER.iter().any(|it| gpu.to_uppercase().contains(it));
@@ -36,7 +42,11 @@ fn videos(view: &LadderSpecView, segment: Option<std::time::Duration>, out: &mut
         let place = || LadderSpec::video().at(at);
         if let Some(name) = rendition.name.known() {
             if names.contains(&name) {
-                out.error_at(place().name(), "Name taken", format!("Two renditions are called {name:?}; addresses need one each."));
+                out.error_at(
+                    place().name(),
+                    "Name taken",
+                    format!("Two renditions are called {name:?}; addresses need one each."),
+                );
             }
             names.push(name);
         }
@@ -44,27 +54,48 @@ fn videos(view: &LadderSpecView, segment: Option<std::time::Duration>, out: &mut
             out.error_at(place().codec(), "Codec not available", "This version encodes h264 and hevc. AV1 needs an intermediate format that it does not have yet.");
         }
         if rendition.height.known().is_some_and(|height| height % 2 == 1) {
-            out.error_at(place().height(), "Odd height", "Codecs with 4:2:0 colour (ITU-T H.264 table 6-1) need even heights.");
+            out.error_at(
+                place().height(),
+                "Odd height",
+                "Codecs with 4:2:0 colour (ITU-T H.264 table 6-1) need even heights.",
+            );
         }
         // A player can only switch at a key frame at the beginning of a segment (RFC 8216 section 6.2.4).
         if let (Some(gop), Some(segment)) = (rendition.gop.known(), segment) {
             if gop.0.is_zero() || segment.as_millis() % gop.0.as_millis().max(1) != 0 {
-                out.error_at(place().gop(), "Key frames miss the segments", format!("A group of {gop} does not divide a segment of {}; choose a whole part of it.", tfplugin_schema::Duration(segment)));
+                out.error_at(
+                    place().gop(),
+                    "Key frames miss the segments",
+                    format!(
+                        "A group of {gop} does not divide a segment of {}; choose a whole part of it.",
+                        tfplugin_schema::Duration(segment)
+                    ),
+                );
             }
         }
         if let Some(rate) = rendition.frame_rate.known() {
             let (n, d) = rate.split_once('/').unwrap_or((rate, "1"));
             if !matches!((n.parse::<u32>(), d.parse::<u32>()), (Ok(1..=300_000), Ok(1 | 1001))) {
-                out.error_at(place().frame_rate(), "Not a frame rate", format!("{rate:?} must be whole, such as 25, or over 1001, such as 30000/1001."));
+                out.error_at(
+                    place().frame_rate(),
+                    "Not a frame rate",
+                    format!("{rate:?} must be whole, such as 25, or over 1001, such as 30000/1001."),
+                );
             }
         }
         if let (Some(most), Some(average)) = (rendition.max_bit_rate.known(), rendition.bit_rate.known()) {
             if most < average {
-                out.error_at(place().max_bit_rate(), "Ceiling below the average", format!("{most} bit/s cannot hold an average of {average} bit/s."));
+                out.error_at(
+                    place().max_bit_rate(),
+                    "Ceiling below the average",
+                    format!("{most} bit/s cannot hold an average of {average} bit/s."),
+                );
             }
         }
         if let (Some(&height), Some(&bit_rate)) = (rendition.height.known(), rendition.bit_rate.known()) {
-            if let Some((_, low, rate)) = seen.iter().find(|(_, other, rate)| (*other < height && *rate >= bit_rate) || (*other > height && *rate <= bit_rate)) {
+            if let Some((_, low, rate)) = seen.iter().find(|(_, other, rate)| {
+                (*other < height && *rate >= bit_rate) || (*other > height && *rate <= bit_rate)
+            }) {
                 out.error_at(place().bit_rate(), "Bit rates fall as sizes rise", format!("{height} lines at {bit_rate} bit/s beside {low} lines at {rate} bit/s: players take the higher rate for the better picture."));
             }
             seen.push((at, height, bit_rate));
@@ -83,13 +114,23 @@ fn audios(view: &LadderSpecView, out: &mut Diagnostics) {
         let place = || -> tfplugin_schema::Path { LadderSpec::audio().at(at).name().into() };
         if let Some(name) = rendition.name.known() {
             if names.contains(&name) {
-                out.error_at(place(), "Name taken", format!("Two renditions are called {name:?}; addresses need one each."));
+                out.error_at(
+                    place(),
+                    "Name taken",
+                    format!("Two renditions are called {name:?}; addresses need one each."),
+                );
             }
             names.push(name);
         }
         // RFC 7845 and the Opus mapping of ISO BMFF: always 48 kHz.
-        if rendition.codec.known() == Some(&AudioCodec::Opus) && rendition.sample_rate.known().is_some_and(|rate| *rate != 48_000) {
-            out.error_at(Path::from(LadderSpec::audio().at(at).sample_rate()), "Opus is 48 kHz", "Opus in MP4 has 48000 samples per second (RFC 7845).");
+        if rendition.codec.known() == Some(&AudioCodec::Opus)
+            && rendition.sample_rate.known().is_some_and(|rate| *rate != 48_000)
+        {
+            out.error_at(
+                Path::from(LadderSpec::audio().at(at).sample_rate()),
+                "Opus is 48 kHz",
+                "Opus in MP4 has 48000 samples per second (RFC 7845).",
+            );
         }
     }
 }
@@ -120,13 +161,29 @@ fn video_codec(rendition: &VideoRendition) -> String {
             let frame = width.div_ceil(16) * u64::from(rendition.height).div_ceil(16);
             let second = (frame as f64 * rate).ceil() as u64;
             const LEVELS: &[(u8, u64, u64)] = &[
-                (30, 1620, 40_500), (31, 3600, 108_000), (32, 5120, 216_000), (40, 8192, 245_760), (42, 8704, 522_240),
-                (50, 22_080, 589_824), (51, 36_864, 983_040), (52, 36_864, 2_073_600), (60, 139_264, 4_177_920),
+                (30, 1620, 40_500),
+                (31, 3600, 108_000),
+                (32, 5120, 216_000),
+                (40, 8192, 245_760),
+                (42, 8704, 522_240),
+                (50, 22_080, 589_824),
+                (51, 36_864, 983_040),
+                (52, 36_864, 2_073_600),
+                (60, 139_264, 4_177_920),
             ];
             let level = LEVELS.iter().find(|(_, f, s)| frame <= *f && second <= *s).map_or(62, |it| it.0);
             format!("avc1.6400{level:02x}")
         }
-        VideoCodec::Hevc => format!("hvc1.1.6.L{}.90", if rendition.height <= 720 { 93 } else if rendition.height <= 1080 { 123 } else { 153 }),
+        VideoCodec::Hevc => format!(
+            "hvc1.1.6.L{}.90",
+            if rendition.height <= 720 {
+                93
+            } else if rendition.height <= 1080 {
+                123
+            } else {
+                153
+            }
+        ),
         VideoCodec::Av1 => "av01.0.08M.08".to_owned(),
     }
 }
@@ -165,7 +222,11 @@ mod tests {
         let view = LadderSpec::view(&LadderSpec::write(&spec)).unwrap();
         let mut out = Diagnostics::new();
         check(view.known().unwrap(), &mut out);
-        out.iter().map(|it| format!("{}: {}", it.path.as_ref().map(ToString::to_string).unwrap_or_default(), it.summary)).collect()
+        out.iter()
+            .map(|it| {
+                format!("{}: {}", it.path.as_ref().map(ToString::to_string).unwrap_or_default(), it.summary)
+            })
+            .collect()
     }
 
     #[test]
@@ -181,7 +242,8 @@ mod tests {
             (json!([0, "max_bit_rate", 1_000_000]), "video[0].max_bit_rate: Ceiling below the average"),
         ] {
             let found = findings(|ladder| {
-                ladder["video"][change[0].as_u64().unwrap() as usize][change[1].as_str().unwrap()] = change[2].clone();
+                ladder["video"][change[0].as_u64().unwrap() as usize][change[1].as_str().unwrap()] =
+                    change[2].clone();
             });
             assert_eq!(found, [wanted]);
         }

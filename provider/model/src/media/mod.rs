@@ -7,12 +7,14 @@ pub mod ladder_check;
 mod transcoder;
 
 pub use asset::{
-    SourceSpec, SourceSpecPath, SourceSpecView, SubtitleSpec, SubtitleSpecPath, SubtitleSpecView, ThumbnailSpec,
-    ThumbnailSpecPath, ThumbnailSpecView, VodAssetSpec, VodAssetSpecPath, VodAssetSpecView, VodJobSpec,
+    SourceSpec, SourceSpecPath, SourceSpecView, SubtitleSpec, SubtitleSpecPath, SubtitleSpecView,
+    ThumbnailSpec, ThumbnailSpecPath, ThumbnailSpecView, VodAssetSpec, VodAssetSpecPath, VodAssetSpecView,
+    VodJobSpec,
 };
 pub use facts::{AudioFacts, MediaFacts, SubtitleFacts, VideoFacts};
 pub use ladder::{
     Acceleration, AudioCodec, AudioRendition, AudioRenditionPath, AudioRenditionView, Backend, ChannelLayout,
-    LadderSpec, LadderSpecPath, LadderSpecView, VideoCodec, VideoRendition, VideoRenditionPath, VideoRenditionView,
+    LadderSpec, LadderSpecPath, LadderSpecView, VideoCodec, VideoRendition, VideoRenditionPath,
+    VideoRenditionView,
 };
 pub use transcoder::{TranscoderSpec, TranscoderSpecPath, TranscoderSpecView};

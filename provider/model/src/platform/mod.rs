@@ -12,5 +12,5 @@ pub use object::{
     SpecUse,
 };
 pub use owner::{Name, NameError, Owner};
-pub use status::{Observed, ObjectStatus, Phase, Progress, Reason};
+pub use status::{ObjectStatus, Observed, Phase, Progress, Reason};
 pub use store_url::{StoreUrl, StoreUrlError};

@@ -62,7 +62,8 @@ impl StoreUrl {
             text.split_once("://").ok_or_else(|| StoreUrlError("it has no scheme".to_owned()))?;
         if LOCAL.contains(&scheme) {
             if scheme == "file" && rest.starts_with('/') {
-                if rest.split('/').any(|part| part == ".." || part == ".") || rest.contains(['?', '#', '\0']) {
+                if rest.split('/').any(|part| part == ".." || part == ".") || rest.contains(['?', '#', '\0'])
+                {
                     return fail("a folder's path has no `.`, `..`, `?` or `#`");
                 }
                 return Ok(StoreUrl::Folder(rest.to_owned()));

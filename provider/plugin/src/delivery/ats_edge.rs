@@ -1,7 +1,9 @@
 //! `streamverse_ats_edge`: Apache Traffic Server in front of origins. What may be asked for: `model::delivery`.
 
 use streamverse_model::delivery::AtsEdgeSpec;
-use streamverse_model::platform::{EndpointObject, EngineKind, EngineObject, Object, Port, Protocol, Resources};
+use streamverse_model::platform::{
+    EndpointObject, EngineKind, EngineObject, Object, Port, Protocol, Resources,
+};
 use tfplugin_framework::schema::{Computed, Timeouts};
 use tfplugin_framework::{Context, Draft, Plan, Read, Resource, Result, Schema, State, Stored, resource};
 
@@ -12,7 +14,13 @@ use crate::provider::Streamverse;
 #[derive(Clone, Schema)]
 pub struct AtsEdge {
     /// Unique in the deployment; another name is another edge.
-    #[attribute(replace, validate(regex("^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$", says = "must be 1 to 40 characters of a-z, 0-9 and inner -")))]
+    #[attribute(
+        replace,
+        validate(regex(
+            "^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$",
+            says = "must be 1 to 40 characters of a-z, 0-9 and inner -"
+        ))
+    )]
     pub name: String,
     /// The site that holds it; `default` where none is given.
     #[attribute(replace)]
@@ -48,13 +56,27 @@ impl Deployed for AtsEdge {
                 name: deploy::name("ats-edge")?,
                 engine: EngineKind::TrafficServer,
                 spec: serde_json::to_value(&self.spec)?,
-                ports: vec![Port { name: http.clone(), number: self.spec.port, protocol: Protocol::Tcp, public: false }],
+                ports: vec![Port {
+                    name: http.clone(),
+                    number: self.spec.port,
+                    protocol: Protocol::Tcp,
+                    public: false,
+                }],
                 credentials: Vec::new(),
                 reach: Vec::new(),
-                resources: Resources { memory_bytes: self.spec.memory.0 + (512 << 20), scratch_bytes: self.spec.storage.0, ..Resources::default() },
+                resources: Resources {
+                    memory_bytes: self.spec.memory.0 + (512 << 20),
+                    scratch_bytes: self.spec.storage.0,
+                    ..Resources::default()
+                },
                 drain_seconds: 10,
             }),
-            Object::Endpoint(EndpointObject { name: http.clone(), of: "engine/ats-edge".to_owned(), port: http, public: true }),
+            Object::Endpoint(EndpointObject {
+                name: http.clone(),
+                of: "engine/ats-edge".to_owned(),
+                port: http,
+                public: true,
+            }),
         ])
     }
 }
@@ -73,7 +95,9 @@ impl Resource for AtsEdge {
         match deploy::look(cx, &*stored).await? {
             Look::Gone => Ok(Read::Gone),
             Look::Unknown => Ok(Read::Unchanged),
-            Look::Found(observed) if Some(&observed.revision) == stored.revision.get().ok() => Ok(Read::Unchanged),
+            Look::Found(observed) if Some(&observed.revision) == stored.revision.get().ok() => {
+                Ok(Read::Unchanged)
+            }
             Look::Found(observed) => {
                 let address = stored.address.get()?.clone();
                 let revision = observed.revision.clone();
@@ -96,8 +120,17 @@ impl Resource for AtsEdge {
         }
         let planned = draft.planned()?;
         let before = draft.prior()?.and_then(|prior| prior.revision.into_known());
-        deploy::plan(cx, draft, planned.site.known().map(String::as_str), Self::site(), before, Self::revision())?;
-        if let (Some(&port), Some(host)) = (planned.spec.port.known(), cx.provider().host(planned.site.known().map(String::as_str)).known()) {
+        deploy::plan(
+            cx,
+            draft,
+            planned.site.known().map(String::as_str),
+            Self::site(),
+            before,
+            Self::revision(),
+        )?;
+        if let (Some(&port), Some(host)) =
+            (planned.spec.port.known(), cx.provider().host(planned.site.known().map(String::as_str)).known())
+        {
             draft.set(Self::address(), &format!("http://{host}:{port}"))?;
         }
         Ok(())
@@ -107,7 +140,14 @@ impl Resource for AtsEdge {
         let (site, name, observed) = deploy::find(cx, Self::KIND, id).await?;
         let spec: AtsEdgeSpec = deploy::found_spec(&observed)?;
         let address = address(cx, site.as_deref(), spec.port);
-        Ok(AtsEdgeState { name, site, spec, address, revision: observed.revision, timeouts: Timeouts::default() })
+        Ok(AtsEdgeState {
+            name,
+            site,
+            spec,
+            address,
+            revision: observed.revision,
+            timeouts: Timeouts::default(),
+        })
     }
 }
 

@@ -1,7 +1,9 @@
 //! `streamverse_origin`: serves packages from the object store. What may be asked for: `model::delivery`.
 
 use streamverse_model::delivery::OriginSpec;
-use streamverse_model::platform::{EndpointObject, Isolation, Object, Port, Protocol, Resources, ServiceObject};
+use streamverse_model::platform::{
+    EndpointObject, Isolation, Object, Port, Protocol, Resources, ServiceObject,
+};
 use tfplugin_framework::schema::{Computed, Timeouts};
 use tfplugin_framework::{Context, Draft, Plan, Read, Resource, Result, Schema, State, Stored, resource};
 
@@ -12,7 +14,13 @@ use crate::provider::Streamverse;
 #[derive(Clone, Schema)]
 pub struct Origin {
     /// Unique in the deployment; another name is another origin.
-    #[attribute(replace, validate(regex("^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$", says = "must be 1 to 40 characters of a-z, 0-9 and inner -")))]
+    #[attribute(
+        replace,
+        validate(regex(
+            "^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$",
+            says = "must be 1 to 40 characters of a-z, 0-9 and inner -"
+        ))
+    )]
     pub name: String,
     /// The site that holds it; `default` where none is given.
     #[attribute(replace)]
@@ -51,14 +59,27 @@ impl Deployed for Origin {
                 target: "origin".to_owned(),
                 spec: serde_json::to_value(&self.spec)?,
                 replicas: self.spec.replicas,
-                ports: vec![Port { name: http.clone(), number: self.spec.port, protocol: Protocol::Tcp, public: false }],
+                ports: vec![Port {
+                    name: http.clone(),
+                    number: self.spec.port,
+                    protocol: Protocol::Tcp,
+                    public: false,
+                }],
                 credentials: deploy::credentials(&urls)?,
                 reach: deploy::reach(&urls)?,
-                resources: Resources { memory_bytes: self.spec.memory.0 + (256 << 20), ..Resources::default() },
+                resources: Resources {
+                    memory_bytes: self.spec.memory.0 + (256 << 20),
+                    ..Resources::default()
+                },
                 isolation: Isolation::Process,
                 drain_seconds: 10,
             }),
-            Object::Endpoint(EndpointObject { name: http.clone(), of: "service/origin".to_owned(), port: http, public: false }),
+            Object::Endpoint(EndpointObject {
+                name: http.clone(),
+                of: "service/origin".to_owned(),
+                port: http,
+                public: false,
+            }),
         ])
     }
 }
@@ -77,7 +98,9 @@ impl Resource for Origin {
         match deploy::look(cx, &*stored).await? {
             Look::Gone => Ok(Read::Gone),
             Look::Unknown => Ok(Read::Unchanged),
-            Look::Found(observed) if Some(&observed.revision) == stored.revision.get().ok() => Ok(Read::Unchanged),
+            Look::Found(observed) if Some(&observed.revision) == stored.revision.get().ok() => {
+                Ok(Read::Unchanged)
+            }
             Look::Found(observed) => {
                 let address = stored.address.get()?.clone();
                 let revision = observed.revision.clone();
@@ -100,8 +123,17 @@ impl Resource for Origin {
         }
         let planned = draft.planned()?;
         let before = draft.prior()?.and_then(|prior| prior.revision.into_known());
-        deploy::plan(cx, draft, planned.site.known().map(String::as_str), Self::site(), before, Self::revision())?;
-        if let (Some(&port), Some(host)) = (planned.spec.port.known(), cx.provider().host(planned.site.known().map(String::as_str)).known()) {
+        deploy::plan(
+            cx,
+            draft,
+            planned.site.known().map(String::as_str),
+            Self::site(),
+            before,
+            Self::revision(),
+        )?;
+        if let (Some(&port), Some(host)) =
+            (planned.spec.port.known(), cx.provider().host(planned.site.known().map(String::as_str)).known())
+        {
             draft.set(Self::address(), &format!("http://{host}:{port}"))?;
         }
         Ok(())
@@ -111,7 +143,14 @@ impl Resource for Origin {
         let (site, name, observed) = deploy::find(cx, Self::KIND, id).await?;
         let spec: OriginSpec = deploy::found_spec(&observed)?;
         let address = address(cx, site.as_deref(), spec.port);
-        Ok(OriginState { name, site, spec, address, revision: observed.revision, timeouts: Timeouts::default() })
+        Ok(OriginState {
+            name,
+            site,
+            spec,
+            address,
+            revision: observed.revision,
+            timeouts: Timeouts::default(),
+        })
     }
 }
 

@@ -24,6 +24,7 @@ impl DataSource for Playback {
 
     async fn read(_: &Context<Streamverse>, config: Self) -> Result<State<Self>> {
         let base = format!("{}/vod/{}", config.delivery.trim_end_matches('/'), config.asset);
-        Ok(config.complete(PlaybackComputed { hls: format!("{base}/hls.m3u8"), dash: format!("{base}/dash.mpd") }))
+        Ok(config
+            .complete(PlaybackComputed { hls: format!("{base}/hls.m3u8"), dash: format!("{base}/dash.mpd") }))
     }
 }

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use streamverse_model::media::{LadderSpec, ladder_check};
 use tfplugin_framework::schema::{Computed, Diagnostics, Value};
-use tfplugin_framework::{Context, Draft, Error, Findings, Plan, Read, Resource, Result, Schema, State, Stored, resource};
+use tfplugin_framework::{
+    Context, Draft, Error, Findings, Plan, Read, Resource, Result, Schema, State, Stored, resource,
+};
 
 use crate::provider::Streamverse;
 
@@ -52,7 +54,10 @@ fn plain(value: &Value) -> Option<serde_json::Value> {
         Value::Map(all) => {
             let own = ["definition", "codecs", "storage_per_hour"];
             let members = all.iter().filter(|(name, _)| !own.contains(&name.as_str()));
-            members.map(|(name, value)| Some((name.to_string(), plain(value)?))).collect::<Option<serde_json::Map<_, _>>>()?.into()
+            members
+                .map(|(name, value)| Some((name.to_string(), plain(value)?)))
+                .collect::<Option<serde_json::Map<_, _>>>()?
+                .into()
         }
         _ => return None,
     })
@@ -106,7 +111,9 @@ impl Resource for TranscodeLadder {
 
     async fn import(_: &Context<Streamverse>, definition: &str) -> Result<State<Self>> {
         let spec: LadderSpec = serde_json::from_str(definition).map_err(|error| {
-            Error::invalid("this is no ladder's definition").next("Give the JSON of an output of `definition`.").because(error)
+            Error::invalid("this is no ladder's definition")
+                .next("Give the JSON of an output of `definition`.")
+                .because(error)
         })?;
         let TranscodeLadderComputed { definition, codecs, storage_per_hour } = computed(&spec)?;
         Ok(TranscodeLadderState { spec, definition, codecs, storage_per_hour })

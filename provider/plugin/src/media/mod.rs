@@ -9,5 +9,8 @@ use tfplugin_framework::Parts;
 use crate::provider::Streamverse;
 
 pub(crate) fn parts(parts: Parts<Streamverse>) -> Parts<Streamverse> {
-    parts.resource::<ladder::TranscodeLadder>().resource::<transcoder::Transcoder>().resource::<vod_asset::VodAsset>()
+    parts
+        .resource::<ladder::TranscodeLadder>()
+        .resource::<transcoder::Transcoder>()
+        .resource::<vod_asset::VodAsset>()
 }

@@ -12,7 +12,13 @@ use crate::provider::Streamverse;
 #[derive(Clone, Schema)]
 pub struct Transcoder {
     /// Unique in the deployment; another name is another transcoder.
-    #[attribute(replace, validate(regex("^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$", says = "must be 1 to 40 characters of a-z, 0-9 and inner -")))]
+    #[attribute(
+        replace,
+        validate(regex(
+            "^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$",
+            says = "must be 1 to 40 characters of a-z, 0-9 and inner -"
+        ))
+    )]
     pub name: String,
     /// The site that holds it; `default` where none is given.
     #[attribute(replace)]
@@ -39,7 +45,8 @@ impl Deployed for Transcoder {
     }
 
     fn objects(&self) -> Result<Vec<Object>> {
-        let urls = [self.spec.event_log.as_str(), self.spec.object_store.as_str(), self.spec.catalogue.as_str()];
+        let urls =
+            [self.spec.event_log.as_str(), self.spec.object_store.as_str(), self.spec.catalogue.as_str()];
         Ok(vec![Object::Service(ServiceObject {
             name: deploy::name("transcoder")?,
             target: "transcoder".to_owned(),
@@ -48,7 +55,11 @@ impl Deployed for Transcoder {
             ports: Vec::new(),
             credentials: deploy::credentials(&urls)?,
             reach: deploy::reach(&urls)?,
-            resources: Resources { cpu_millis: 1000 * self.spec.concurrency, memory_bytes: self.spec.memory.0, scratch_bytes: self.spec.scratch.0 },
+            resources: Resources {
+                cpu_millis: 1000 * self.spec.concurrency,
+                memory_bytes: self.spec.memory.0,
+                scratch_bytes: self.spec.scratch.0,
+            },
             isolation: Isolation::Process,
             drain_seconds: 10,
         })])
@@ -68,7 +79,9 @@ impl Resource for Transcoder {
         match deploy::look(cx, &*stored).await? {
             Look::Gone => Ok(Read::Gone),
             Look::Unknown => Ok(Read::Unchanged),
-            Look::Found(observed) if Some(&observed.revision) == stored.revision.get().ok() => Ok(Read::Unchanged),
+            Look::Found(observed) if Some(&observed.revision) == stored.revision.get().ok() => {
+                Ok(Read::Unchanged)
+            }
             Look::Found(observed) => {
                 let revision = observed.revision.clone();
                 Ok(Read::Found(stored.into_inner().complete(TranscoderComputed { revision })))
@@ -90,7 +103,14 @@ impl Resource for Transcoder {
         }
         let planned = draft.planned()?;
         let before = draft.prior()?.and_then(|prior| prior.revision.into_known());
-        deploy::plan(cx, draft, planned.site.known().map(String::as_str), Self::site(), before, Self::revision())?;
+        deploy::plan(
+            cx,
+            draft,
+            planned.site.known().map(String::as_str),
+            Self::site(),
+            before,
+            Self::revision(),
+        )?;
         Ok(())
     }
 

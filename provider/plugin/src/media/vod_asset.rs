@@ -1,12 +1,16 @@
 //! `streamverse_vod_asset`: from a source file to packages that play. What may be asked for: `model::media`; who does it:
 //! the targets `vod` and `vod-remove` of `runtime/media`.
 
-use streamverse_model::media::{LadderSpec, SourceSpec, SubtitleSpec, ThumbnailSpec, VodAssetSpec, VodJobSpec};
+use streamverse_model::media::{
+    LadderSpec, SourceSpec, SubtitleSpec, ThumbnailSpec, VodAssetSpec, VodJobSpec,
+};
 use streamverse_model::platform::node::ProbeRequest;
 use streamverse_model::platform::{JobObject, Object, Resources, SpecUse};
 use streamverse_sites::Class as SiteClass;
 use tfplugin_framework::schema::{Computed, Timeouts};
-use tfplugin_framework::{Context, Draft, Error, Findings, Plan, Read, Resource, Result, Schema, State, Stored, resource};
+use tfplugin_framework::{
+    Context, Draft, Error, Findings, Plan, Read, Resource, Result, Schema, State, Stored, resource,
+};
 
 use crate::deploy::{self, Deployed, Look};
 use crate::provider::Streamverse;
@@ -17,7 +21,13 @@ use crate::provider::Streamverse;
 #[derive(Clone, Schema)]
 pub struct VodAsset {
     /// Unique in the deployment, and the first part of its addresses; another name is another asset.
-    #[attribute(replace, validate(regex("^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$", says = "must be 1 to 40 characters of a-z, 0-9 and inner -")))]
+    #[attribute(
+        replace,
+        validate(regex(
+            "^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$",
+            says = "must be 1 to 40 characters of a-z, 0-9 and inner -"
+        ))
+    )]
     pub name: String,
     /// The site of its transcoder; `default` where none is given.
     #[attribute(replace)]
@@ -67,7 +77,11 @@ impl VodAsset {
             name: deploy::name("vod-asset")?,
             target: target.to_owned(),
             spec,
-            uses: vec![SpecUse { kind: transcoder.clone(), name: deploy::name(&self.transcoder)?, service: transcoder }],
+            uses: vec![SpecUse {
+                kind: transcoder.clone(),
+                name: deploy::name(&self.transcoder)?,
+                service: transcoder,
+            }],
             credentials: Vec::new(),
             reach: Vec::new(),
             resources: Resources { cpu_millis: 500, memory_bytes: 1 << 30, scratch_bytes: 64 << 30 },
@@ -79,7 +93,10 @@ impl VodAsset {
 
 fn ladder(text: &str) -> Result<LadderSpec> {
     serde_json::from_str(text).map_err(|error| {
-        Error::invalid("this is no ladder").at(VodAsset::ladder()).next("Give the `definition` of a streamverse_transcode_ladder.").because(error)
+        Error::invalid("this is no ladder")
+            .at(VodAsset::ladder())
+            .next("Give the `definition` of a streamverse_transcode_ladder.")
+            .because(error)
     })
 }
 
@@ -117,7 +134,11 @@ async fn probe(cx: &Context<Streamverse>, asset: &VodAsset) -> Result<Option<u64
     match cx.provider().site(asset.site.as_deref())?.probe(&owner.deployment, &request, limit).await {
         Ok(facts) => Ok(facts.map(|facts| facts.duration_ms)),
         Err(error) if error.class == SiteClass::Unreachable => {
-            cx.warn_at(VodAsset::source(), "The source was not looked at", format!("{error}. The job does it; `duration_ms` follows with a later plan."));
+            cx.warn_at(
+                VodAsset::source(),
+                "The source was not looked at",
+                format!("{error}. The job does it; `duration_ms` follows with a later plan."),
+            );
             Ok(None)
         }
         Err(error) => {
@@ -154,10 +175,14 @@ impl Resource for VodAsset {
             Look::Found(observed) => observed,
         };
         // A duration that could not be found at create is a fact that the job found meanwhile.
-        let found = observed.object("job/vod-asset").and_then(|status| status.result.as_ref()?.get("duration_ms")?.as_u64());
+        let found = observed
+            .object("job/vod-asset")
+            .and_then(|status| status.result.as_ref()?.get("duration_ms")?.as_u64());
         let duration_ms = stored.duration_ms.get().ok().copied().flatten().or(found);
         let generation = stored.generation.get()?.clone();
-        if Some(&observed.revision) == stored.revision.get().ok() && stored.duration_ms.get().ok() == Some(&duration_ms) {
+        if Some(&observed.revision) == stored.revision.get().ok()
+            && stored.duration_ms.get().ok() == Some(&duration_ms)
+        {
             return Ok(Read::Unchanged);
         }
         let revision = observed.revision;
@@ -193,8 +218,20 @@ impl Resource for VodAsset {
         }
         let planned = draft.planned()?;
         let before = draft.prior()?.and_then(|prior| prior.revision.into_known());
-        deploy::plan(cx, draft, planned.site.known().map(String::as_str), Self::site(), before, Self::revision())?;
-        let parts = [Self::source().into(), Self::subtitles().into(), Self::thumbnails().into(), tfplugin_framework::schema::Path::from(Self::ladder())];
+        deploy::plan(
+            cx,
+            draft,
+            planned.site.known().map(String::as_str),
+            Self::site(),
+            before,
+            Self::revision(),
+        )?;
+        let parts = [
+            Self::source().into(),
+            Self::subtitles().into(),
+            Self::thumbnails().into(),
+            tfplugin_framework::schema::Path::from(Self::ladder()),
+        ];
         if parts.into_iter().any(|path| draft.changed(path)) {
             draft.set_unknown(Self::generation())?;
         }
@@ -204,7 +241,9 @@ impl Resource for VodAsset {
     async fn import(cx: &Context<Streamverse>, id: &str) -> Result<State<Self>> {
         let (site, name, observed) = deploy::find(cx, Self::KIND, id).await?;
         let spec: VodJobSpec = deploy::found_spec(&observed)?;
-        let duration_ms = observed.object("job/vod-asset").and_then(|status| status.result.as_ref()?.get("duration_ms")?.as_u64());
+        let duration_ms = observed
+            .object("job/vod-asset")
+            .and_then(|status| status.result.as_ref()?.get("duration_ms")?.as_u64());
         Ok(VodAssetState {
             name,
             site,
@@ -229,13 +268,16 @@ impl Removal<'_> {
         let owner = cx.provider().owner(VodAsset::KIND, &asset.name)?;
         let site = cx.provider().site(asset.site.as_deref())?;
         let transcoder = cx.provider().owner("transcoder", &asset.transcoder)?;
-        let there = site.observe(&transcoder).await.map_err(|error| deploy::told(error, &streamverse_model::platform::Bundle::new(transcoder, Vec::new())))?;
+        let there = site.observe(&transcoder).await.map_err(|error| {
+            deploy::told(error, &streamverse_model::platform::Bundle::new(transcoder, Vec::new()))
+        })?;
         if there.is_none() {
             cx.warn("What the asset made may be left", format!("The transcoder {:?}, which knows the stores, is gone. Objects below vod/{} stay in its object store if that is still there.", asset.transcoder, asset.name));
             return Ok(());
         }
         let spec = serde_json::json!({ "name": asset.name, "transcoder": asset.transcoder });
-        let bundle = streamverse_model::platform::Bundle::new(owner.clone(), vec![asset.object("vod-remove", spec)?]);
+        let bundle =
+            streamverse_model::platform::Bundle::new(owner.clone(), vec![asset.object("vod-remove", spec)?]);
         let failed = |error| deploy::told(error, &bundle);
         site.apply(&bundle, &[]).await.map_err(failed)?;
         loop {
@@ -245,10 +287,20 @@ impl Removal<'_> {
                 return Ok(());
             }
             if let Some(status) = observed.failed() {
-                return Err(Error::permanent(format!("what the asset made was not removed: {}", status.line())).next("Repair what it names, then run the destroy again."));
+                return Err(Error::permanent(format!(
+                    "what the asset made was not removed: {}",
+                    status.line()
+                ))
+                .next("Repair what it names, then run the destroy again."));
             }
-            if cx.is_cancelled() || cx.time_left().is_some_and(|left| left < std::time::Duration::from_secs(3)) {
-                return Err(Error::new(tfplugin_framework::Class::Retry, "what the asset made is still being removed").next("Run the destroy again."));
+            if cx.is_cancelled()
+                || cx.time_left().is_some_and(|left| left < std::time::Duration::from_secs(3))
+            {
+                return Err(Error::new(
+                    tfplugin_framework::Class::Retry,
+                    "what the asset made is still being removed",
+                )
+                .next("Run the destroy again."));
             }
             tokio::time::sleep(std::time::Duration::from_millis(300)).await;
         }

@@ -13,7 +13,13 @@ use crate::provider::{DEFAULT, Streamverse};
 #[derive(Clone, Schema)]
 pub struct Catalogue {
     /// Unique in the deployment; another name is another catalogue.
-    #[attribute(replace, validate(regex("^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$", says = "must be 1 to 40 characters of a-z, 0-9 and inner -")))]
+    #[attribute(
+        replace,
+        validate(regex(
+            "^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$",
+            says = "must be 1 to 40 characters of a-z, 0-9 and inner -"
+        ))
+    )]
     pub name: String,
     /// The site that holds it; `default` where none is given.
     #[attribute(replace)]
@@ -62,10 +68,14 @@ impl Resource for Catalogue {
         match deploy::look(cx, &*stored).await? {
             Look::Gone => Ok(Read::Gone),
             Look::Unknown => Ok(Read::Unchanged),
-            Look::Found(observed) if Some(&observed.revision) == stored.revision.get().ok() => Ok(Read::Unchanged),
+            Look::Found(observed) if Some(&observed.revision) == stored.revision.get().ok() => {
+                Ok(Read::Unchanged)
+            }
             Look::Found(observed) => {
                 let url = stored.url.get()?.clone();
-                Ok(Read::Found(stored.into_inner().complete(CatalogueComputed { url, revision: observed.revision })))
+                Ok(Read::Found(
+                    stored.into_inner().complete(CatalogueComputed { url, revision: observed.revision }),
+                ))
             }
         }
     }

@@ -35,8 +35,14 @@ impl Job for Worker {
 }
 
 const TABLE: TargetTable = &[
-    Target { name: "sleeper", start: Start::Service(|_, _| Box::pin(async { Ok(Box::new(Sleeper) as Box<dyn Service>) })) },
-    Target { name: "worker", start: Start::Job(|spec, _| Box::pin(async { Ok(Box::new(Worker(spec)) as Box<dyn Job>) })) },
+    Target {
+        name: "sleeper",
+        start: Start::Service(|_, _| Box::pin(async { Ok(Box::new(Sleeper) as Box<dyn Service>) })),
+    },
+    Target {
+        name: "worker",
+        start: Start::Job(|spec, _| Box::pin(async { Ok(Box::new(Worker(spec)) as Box<dyn Job>) })),
+    },
 ];
 
 fn options(folder: &Path, target: &str, spec: &Value) -> RunOptions {
@@ -100,12 +106,15 @@ async fn a_job_says_how_it_ended_even_by_panic() {
     let folder = tempfile::tempdir().unwrap();
     let end = run(options(folder.path(), "worker", &json!("x")), TABLE).await;
     assert_eq!(end, JobEnd::Succeeded(json!({ "made": "x" })));
-    let kept: JobEnd = serde_json::from_slice(&std::fs::read(folder.path().join("end.json")).unwrap()).unwrap();
+    let kept: JobEnd =
+        serde_json::from_slice(&std::fs::read(folder.path().join("end.json")).unwrap()).unwrap();
     assert_eq!(kept, end);
     for (word, code) in [("fail", "asked"), ("panic", "panicked")] {
         let end = run(options(folder.path(), "worker", &json!(word)), TABLE).await;
         assert!(matches!(&end, JobEnd::Failed { code: found, .. } if found == code), "{end:?}");
     }
     let end = run(options(folder.path(), "nobody", &json!({})), TABLE).await;
-    assert!(matches!(&end, JobEnd::Failed { code, message, .. } if code == "unknown-target" && message.contains("sleeper")));
+    assert!(
+        matches!(&end, JobEnd::Failed { code, message, .. } if code == "unknown-target" && message.contains("sleeper"))
+    );
 }

@@ -133,7 +133,9 @@ pub async fn open_catalogue(url: &str, cx: &ServiceContext) -> Result<Arc<dyn Ca
 /// As [`open_catalogue`].
 pub async fn open_cache(url: &str, max_bytes: u64, cx: &ServiceContext) -> Result<Arc<dyn Cache>> {
     match read_url(url, cx)? {
-        StoreUrl::Local { scheme, .. } if scheme == "memory" => Ok(Arc::new(cache::memory::Memory::new(max_bytes))),
+        StoreUrl::Local { scheme, .. } if scheme == "memory" => {
+            Ok(Arc::new(cache::memory::Memory::new(max_bytes)))
+        }
         #[cfg(feature = "redis")]
         StoreUrl::Remote { url, secret } if url.scheme() == "redis" => {
             Ok(Arc::new(cache::redis::Redis::open(&url, secret.as_ref(), cx).await?))
@@ -146,7 +148,8 @@ pub async fn open_cache(url: &str, max_bytes: u64, cx: &ServiceContext) -> Resul
 pub(crate) fn read_url(url: &str, cx: &ServiceContext) -> Result<StoreUrl> {
     let read = StoreUrl::parse(url).map_err(|error| Error::permanent("store-url", error.to_string()))?;
     if read.site().is_some_and(|site| *site != cx.site) {
-        let text = format!("the store {url} lies on another site than this one ({}): give it a store here", cx.site);
+        let text =
+            format!("the store {url} lies on another site than this one ({}): give it a store here", cx.site);
         return Err(Error::permanent("store-elsewhere", text));
     }
     Ok(read)
@@ -154,7 +157,10 @@ pub(crate) fn read_url(url: &str, cx: &ServiceContext) -> Result<StoreUrl> {
 
 pub(crate) fn wrong_scheme(url: &str, wanted: &str) -> Error {
     let scheme = url.split("://").next().unwrap_or_default();
-    Error::permanent("store-url", format!("a store with the scheme {scheme:?} is of no use here: it must be {wanted}"))
+    Error::permanent(
+        "store-url",
+        format!("a store with the scheme {scheme:?} is of no use here: it must be {wanted}"),
+    )
 }
 
 fn encode(asset: &AssetRecord) -> Result<String> {
@@ -163,6 +169,7 @@ fn encode(asset: &AssetRecord) -> Result<String> {
 }
 
 fn decode(text: &str) -> Result<AssetRecord> {
-    serde_json::from_str(text)
-        .map_err(|error| Error::permanent("catalogue", "the catalogue has a record of another version").because(error))
+    serde_json::from_str(text).map_err(|error| {
+        Error::permanent("catalogue", "the catalogue has a record of another version").because(error)
+    })
 }

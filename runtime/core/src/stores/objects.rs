@@ -41,7 +41,12 @@ pub(super) fn s3(
             "region" => builder.with_region(value.into_owned()),
             "path_style" => builder.with_virtual_hosted_style_request(value != "true"),
             other => {
-                return Err(Error::permanent("store-url", format!("an s3:// store has no parameter {other:?}: endpoint, region, path_style and secret are those that it has")));
+                return Err(Error::permanent(
+                    "store-url",
+                    format!(
+                        "an s3:// store has no parameter {other:?}: endpoint, region, path_style and secret are those that it has"
+                    ),
+                ));
             }
         };
     }
@@ -50,9 +55,9 @@ pub(super) fn s3(
             .with_access_key_id(cx.credential(secret, "access_key")?)
             .with_secret_access_key(cx.credential(secret, "secret_key")?);
     }
-    let store = builder
-        .build()
-        .map_err(|error| Error::permanent("store-url", format!("s3://{bucket} cannot be used")).because(error))?;
+    let store = builder.build().map_err(|error| {
+        Error::permanent("store-url", format!("s3://{bucket} cannot be used")).because(error)
+    })?;
     let prefix = url.path().trim_matches('/');
     Ok(if prefix.is_empty() { Arc::new(store) } else { Arc::new(PrefixStore::new(store, prefix)) })
 }

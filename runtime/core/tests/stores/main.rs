@@ -24,7 +24,10 @@ async fn sqlite_is_a_catalogue() {
 #[tokio::test]
 async fn memory_is_a_cache() {
     let place = Place::new();
-    suites::cache(&*streamverse_core::stores::open_cache("memory://here/main", 1 << 20, &place.cx).await.unwrap()).await;
+    suites::cache(
+        &*streamverse_core::stores::open_cache("memory://here/main", 1 << 20, &place.cx).await.unwrap(),
+    )
+    .await;
 }
 
 #[tokio::test]

@@ -131,7 +131,9 @@ fn in_order(all: &[Record]) -> bool {
     let mut last = std::collections::BTreeMap::new();
     let mut place = std::collections::BTreeMap::new();
     all.iter().all(|it| {
-        let grows = last.insert(it.position.partition, it.position.offset).is_none_or(|before| before < it.position.offset);
+        let grows = last
+            .insert(it.position.partition, it.position.offset)
+            .is_none_or(|before| before < it.position.offset);
         grows && *place.entry(it.key.clone()).or_insert(it.position.partition) == it.position.partition
     })
 }

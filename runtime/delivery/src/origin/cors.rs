@@ -39,7 +39,10 @@ impl Cors {
     pub(super) fn preflight(&self, request: &HeaderMap, answer: &mut HeaderMap) {
         self.add(request, answer);
         answer.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, HEAD, OPTIONS"));
-        answer.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("range, if-none-match, if-modified-since"));
+        answer.insert(
+            header::ACCESS_CONTROL_ALLOW_HEADERS,
+            HeaderValue::from_static("range, if-none-match, if-modified-since"),
+        );
         answer.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("86400"));
     }
 }

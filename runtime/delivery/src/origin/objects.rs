@@ -40,11 +40,19 @@ pub(super) struct Objects {
 }
 
 impl Objects {
-    pub(super) fn new(store: Arc<dyn ObjectStore>, shared: Option<Arc<dyn Cache>>, max_bytes: u64) -> Objects {
+    pub(super) fn new(
+        store: Arc<dyn ObjectStore>,
+        shared: Option<Arc<dyn Cache>>,
+        max_bytes: u64,
+    ) -> Objects {
         let weigh = |_: &Path, held: &Option<Arc<Held>>| {
             held.as_ref().map_or(64, |held| u32::try_from(held.bytes.len() + 256).unwrap_or(u32::MAX))
         };
-        let memory = Moka::builder().max_capacity(max_bytes).weigher(weigh).time_to_live(Duration::from_secs(3600)).build();
+        let memory = Moka::builder()
+            .max_capacity(max_bytes)
+            .weigher(weigh)
+            .time_to_live(Duration::from_secs(3600))
+            .build();
         let about = Moka::builder().max_capacity(20_000).time_to_live(Duration::from_secs(60)).build();
         Objects { store, shared, memory, about }
     }
@@ -55,7 +63,10 @@ impl Objects {
             return Ok(Some(held.about.clone()));
         }
         // One question for all who ask at once; "nothing there" is not remembered, for it may come.
-        let asked = self.about.try_get_with_by_ref(path, async { self.store.head(path).await.map(|meta| about(&meta)) }).await;
+        let asked = self
+            .about
+            .try_get_with_by_ref(path, async { self.store.head(path).await.map(|meta| about(&meta)) })
+            .await;
         match asked {
             Ok(about) => Ok(Some(about)),
             Err(error) => match &*error {
@@ -66,12 +77,21 @@ impl Objects {
     }
 
     /// `first..=last` of an object.
-    pub(super) async fn read(&self, path: &Path, about: &About, first: u64, last: u64) -> object_store::Result<Body> {
+    pub(super) async fn read(
+        &self,
+        path: &Path,
+        about: &About,
+        first: u64,
+        last: u64,
+    ) -> object_store::Result<Body> {
         if about.size == 0 {
             return Ok(Body::empty());
         }
         if about.size <= SMALL {
-            let held = self.memory.try_get_with_by_ref(path, async { self.load(path).await.map(|it| Some(Arc::new(it))) }).await;
+            let held = self
+                .memory
+                .try_get_with_by_ref(path, async { self.load(path).await.map(|it| Some(Arc::new(it))) })
+                .await;
             let held = held.map_err(|error| again(&error))?;
             if let Some(part) = held.and_then(|held| {
                 let range = usize::try_from(first).ok()?..usize::try_from(last + 1).ok()?;
@@ -110,7 +130,10 @@ impl Objects {
 }
 
 fn about(meta: &object_store::ObjectMeta) -> About {
-    let tag = meta.e_tag.clone().unwrap_or_else(|| format!("{:x}-{:x}", meta.last_modified.timestamp_millis(), meta.size));
+    let tag = meta
+        .e_tag
+        .clone()
+        .unwrap_or_else(|| format!("{:x}-{:x}", meta.last_modified.timestamp_millis(), meta.size));
     let plain: String = tag.chars().filter(|it| it.is_ascii_graphic() && *it != '"').collect();
     About { size: meta.size, etag: format!("\"{plain}\""), modified: meta.last_modified.into() }
 }

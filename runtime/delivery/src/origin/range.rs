@@ -6,22 +6,23 @@ pub(super) enum Ranged {
     /// All of it: no range, one that is not understood, or several.
     Whole,
     /// `first..=last`.
-    Part {
-        first: u64,
-        last: u64,
-    },
+    Part { first: u64, last: u64 },
     /// None of it: 416.
     Nothing,
 }
 
 /// Reads a `Range` header. Several ranges are answered whole, which section 14.2 allows.
 pub(super) fn read(header: Option<&str>, size: u64) -> Ranged {
-    let Some(set) = header.and_then(|header| header.trim().strip_prefix("bytes=")) else { return Ranged::Whole };
+    let Some(set) = header.and_then(|header| header.trim().strip_prefix("bytes=")) else {
+        return Ranged::Whole;
+    };
     if set.contains(',') {
         return Ranged::Whole;
     }
     let Some((first, last)) = set.trim().split_once('-') else { return Ranged::Whole };
-    let number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse::<u64>().unwrap_or(u64::MAX));
+    let number = |text: &str| {
+        text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse::<u64>().unwrap_or(u64::MAX))
+    };
     match (first.is_empty(), last.is_empty()) {
         (false, _) => {
             let Some(first) = number(first) else { return Ranged::Whole };

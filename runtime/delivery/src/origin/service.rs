@@ -23,7 +23,8 @@ use super::range::{self, Ranged};
 use super::shown::Shown;
 
 /// The target `origin`.
-pub const ORIGIN: Target = Target { name: "origin", start: Start::Service(|spec, cx| Box::pin(start(spec, cx))) };
+pub const ORIGIN: Target =
+    Target { name: "origin", start: Start::Service(|spec, cx| Box::pin(start(spec, cx))) };
 
 async fn start(spec: serde_json::Value, cx: ServiceContext) -> Result<Box<dyn Service>> {
     let spec: OriginSpec = serde_json::from_value(spec)
@@ -73,9 +74,17 @@ pub(super) struct Counters {
 
 impl Counters {
     fn register(&self, registry: &mut prometheus_client::registry::Registry) {
-        registry.register("origin_served", "Requests answered with content or a redirect", self.served.clone());
+        registry.register(
+            "origin_served",
+            "Requests answered with content or a redirect",
+            self.served.clone(),
+        );
         registry.register("origin_missing", "Requests for what is not there", self.missing.clone());
-        registry.register("origin_failed", "Requests that the store or the catalogue failed", self.failed.clone());
+        registry.register(
+            "origin_failed",
+            "Requests that the store or the catalogue failed",
+            self.failed.clone(),
+        );
     }
 }
 
@@ -94,7 +103,12 @@ pub(super) fn router(origin: Arc<Origin>) -> Router {
     Router::new()
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
-        .route("/metrics", get(|State(origin): State<Arc<Origin>>| async move { streamverse_core::run::metrics_page(&origin.cx.metrics) }))
+        .route(
+            "/metrics",
+            get(|State(origin): State<Arc<Origin>>| async move {
+                streamverse_core::run::metrics_page(&origin.cx.metrics)
+            }),
+        )
         .route("/catalogue.json", any(catalogue))
         .route("/vod/{*path}", any(vod))
         .with_state(origin)
@@ -144,7 +158,10 @@ async fn serve(origin: &Origin, path: &str, headers: &HeaderMap, head: bool) -> 
     // What packages are called needs no escapes; what needs them is not ours.
     let parts: Vec<&str> = path.trim_start_matches("/vod/").split('/').collect();
     let plain = |part: &&str| {
-        !part.is_empty() && *part != "." && *part != ".." && part.bytes().all(|it| it.is_ascii_alphanumeric() || b"._-$".contains(&it))
+        !part.is_empty()
+            && *part != "."
+            && *part != ".."
+            && part.bytes().all(|it| it.is_ascii_alphanumeric() || b"._-$".contains(&it))
     };
     if parts.len() < 2 || !parts.iter().all(plain) {
         return missing(origin, StatusCode::NOT_FOUND);
@@ -249,7 +266,10 @@ fn describe(origin: &Origin, path: &Path, about: &About, fields: &mut HeaderMap)
 /// RFC 9110 section 13.2.2: the tag counts before the date.
 fn not_modified(headers: &HeaderMap, about: &About) -> bool {
     if let Some(tags) = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok()) {
-        return tags.split(',').map(|tag| tag.trim().trim_start_matches("W/")).any(|tag| tag == "*" || tag == about.etag);
+        return tags
+            .split(',')
+            .map(|tag| tag.trim().trim_start_matches("W/"))
+            .any(|tag| tag == "*" || tag == about.etag);
     }
     let since = headers.get(header::IF_MODIFIED_SINCE).and_then(|value| value.to_str().ok());
     since.is_some_and(|since| since == http_date(about.modified))
@@ -257,7 +277,9 @@ fn not_modified(headers: &HeaderMap, about: &About) -> bool {
 
 /// RFC 9110 section 13.1.5: a range counts only while the representation is the same.
 fn if_range_holds(headers: &HeaderMap, about: &About) -> bool {
-    let Some(condition) = headers.get(header::IF_RANGE).and_then(|value| value.to_str().ok()) else { return true };
+    let Some(condition) = headers.get(header::IF_RANGE).and_then(|value| value.to_str().ok()) else {
+        return true;
+    };
     condition == about.etag || condition == http_date(about.modified)
 }
 
@@ -269,7 +291,8 @@ fn missing(origin: &Origin, status: StatusCode) -> Response {
 
 fn failed(origin: &Origin) -> Response {
     origin.counters.failed.inc();
-    (StatusCode::SERVICE_UNAVAILABLE, [(header::CACHE_CONTROL, "no-store"), (header::RETRY_AFTER, "2")]).into_response()
+    (StatusCode::SERVICE_UNAVAILABLE, [(header::CACHE_CONTROL, "no-store"), (header::RETRY_AFTER, "2")])
+        .into_response()
 }
 
 fn content_type(name: &str) -> &'static str {
@@ -310,10 +333,16 @@ fn http_date(time: SystemTime) -> String {
     let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
     let year = year_of_era + era * 400 + u64::from(month <= 2);
     const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
-    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let weekday = DAYS.get((days % 7) as usize).copied().unwrap_or_default();
     let month = MONTHS.get((month - 1) as usize).copied().unwrap_or_default();
-    format!("{weekday}, {day:02} {month} {year} {:02}:{:02}:{:02} GMT", rest / 3600, rest / 60 % 60, rest % 60)
+    format!(
+        "{weekday}, {day:02} {month} {year} {:02}:{:02}:{:02} GMT",
+        rest / 3600,
+        rest / 60 % 60,
+        rest % 60
+    )
 }
 
 #[cfg(test)]

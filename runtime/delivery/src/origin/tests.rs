@@ -84,15 +84,22 @@ async fn a_stable_address_leads_to_what_is_shown_and_that_never_changes() {
     let answer = origin.get("/vod/film/hls.m3u8").send().await.unwrap();
     assert_eq!(answer.status(), 302);
     assert_eq!(answer.headers()["location"], "/vod/film/g1/hls.m3u8");
-    assert!(answer.headers()["cache-control"].to_str().unwrap().starts_with("public, max-age=2, stale-while-revalidate=60"));
-    let answer = origin.get("/vod/film/g1/hls.m3u8").header("origin", "https://tv.example").send().await.unwrap();
+    assert!(
+        answer.headers()["cache-control"]
+            .to_str()
+            .unwrap()
+            .starts_with("public, max-age=2, stale-while-revalidate=60")
+    );
+    let answer =
+        origin.get("/vod/film/g1/hls.m3u8").header("origin", "https://tv.example").send().await.unwrap();
     assert_eq!(answer.headers()["content-type"], "application/vnd.apple.mpegurl");
     assert_eq!(answer.headers()["cache-control"], "public, max-age=86400, immutable");
     assert_eq!(answer.headers()["access-control-allow-origin"], "https://tv.example");
     let tag = answer.headers()["etag"].clone();
     let again = origin.get("/vod/film/g1/hls.m3u8").header("if-none-match", tag).send().await.unwrap();
     assert_eq!(again.status(), 304);
-    let other = origin.get("/vod/film/g1/hls.m3u8").header("origin", "https://else.example").send().await.unwrap();
+    let other =
+        origin.get("/vod/film/g1/hls.m3u8").header("origin", "https://else.example").send().await.unwrap();
     assert!(!other.headers().contains_key("access-control-allow-origin"));
     origin.stop.stop();
 }
@@ -102,9 +109,13 @@ async fn parts_are_served_under_their_conditions() {
     let origin = running().await;
     let path = "/vod/film/g1/video/1.m4s";
     let part = origin.get(path).header("range", "bytes=2-4").send().await.unwrap();
-    assert_eq!((part.status().as_u16(), part.headers()["content-range"].to_str().unwrap()), (206, "bytes 2-4/10"));
+    assert_eq!(
+        (part.status().as_u16(), part.headers()["content-range"].to_str().unwrap()),
+        (206, "bytes 2-4/10")
+    );
     assert_eq!(part.text().await.unwrap(), "234");
-    let stale = origin.get(path).header("range", "bytes=2-4").header("if-range", "\"other\"").send().await.unwrap();
+    let stale =
+        origin.get(path).header("range", "bytes=2-4").header("if-range", "\"other\"").send().await.unwrap();
     assert_eq!(stale.status(), 200);
     assert_eq!(origin.get(path).header("range", "bytes=10-").send().await.unwrap().status(), 416);
     let head = origin.client.head(format!("{}{path}", origin.base)).send().await.unwrap();
@@ -118,11 +129,19 @@ async fn nothing_outside_of_packages_is_reached() {
     let origin = running().await;
     std::fs::write(origin.cx.data_dir.join("secret"), "x").unwrap();
     for path in [
-        "/vod/film/../../../secret", "/vod/film/g1/%2e%2e/%2e%2e/x", "/vod/film/g1/..%2f..%2fx", "/vod//film/g1/x",
-        "/vod/film/g1/a%00b", "/vod/nobody/hls.m3u8", "/vod/film/other.m3u8", "/vod/film", "/catalogues/main.sqlite",
+        "/vod/film/../../../secret",
+        "/vod/film/g1/%2e%2e/%2e%2e/x",
+        "/vod/film/g1/..%2f..%2fx",
+        "/vod//film/g1/x",
+        "/vod/film/g1/a%00b",
+        "/vod/nobody/hls.m3u8",
+        "/vod/film/other.m3u8",
+        "/vod/film",
+        "/catalogues/main.sqlite",
     ] {
         // A raw request: a client would tidy the path.
-        let mut stream = tokio::net::TcpStream::connect(origin.base.trim_start_matches("http://")).await.unwrap();
+        let mut stream =
+            tokio::net::TcpStream::connect(origin.base.trim_start_matches("http://")).await.unwrap();
         let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
         tokio::io::AsyncWriteExt::write_all(&mut stream, request.as_bytes()).await.unwrap();
         let mut answer = String::new();

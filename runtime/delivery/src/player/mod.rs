@@ -27,7 +27,8 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 /// The target `player`.
-pub const PLAYER: Target = Target { name: "player", start: Start::Service(|spec, cx| Box::pin(start(spec, cx))) };
+pub const PLAYER: Target =
+    Target { name: "player", start: Start::Service(|spec, cx| Box::pin(start(spec, cx))) };
 
 /// The page as Vite built it; nothing where it was not built. In a debug build it is read from the folder.
 #[derive(RustEmbed)]
@@ -42,7 +43,10 @@ async fn start(spec: serde_json::Value, cx: ServiceContext) -> Result<Box<dyn Se
     let client = reqwest::Client::builder().timeout(Duration::from_secs(1)).build();
     let client = client.map_err(|error| Error::permanent("player", "no HTTP client").because(error))?;
     let address = SocketAddr::new(cx.bind, spec.port);
-    Ok(Box::new(PlayerService { shared: Arc::new(Shared { spec, catalogue, client, health: Mutex::new(None) }), address }))
+    Ok(Box::new(PlayerService {
+        shared: Arc::new(Shared { spec, catalogue, client, health: Mutex::new(None) }),
+        address,
+    }))
 }
 
 struct PlayerService {
@@ -66,7 +70,12 @@ impl Service for PlayerService {
             .route("/livez", get(|| async { "ok\n" }))
             .route("/readyz", get(|| async { "ready\n" }))
             .route("/", get(|State(shared): State<Arc<Shared>>| async move { file(&shared, "index.html") }))
-            .route("/{*path}", get(|State(shared): State<Arc<Shared>>, Path(path): Path<String>| async move { file(&shared, &path) }))
+            .route(
+                "/{*path}",
+                get(|State(shared): State<Arc<Shared>>, Path(path): Path<String>| async move {
+                    file(&shared, &path)
+                }),
+            )
             .route("/api/page.json", get(page))
             .route("/api/assets.json", get(assets))
             .route("/api/health.json", get(health))
@@ -115,7 +124,11 @@ fn fresh(mut answer: Response) -> Response {
 fn file(shared: &Shared, path: &str) -> Response {
     let Some(found) = Page::get(path) else {
         if path == "index.html" {
-            return (StatusCode::SERVICE_UNAVAILABLE, "The page is not built into this binary: run `cargo xtask web`, then build again.\n").into_response();
+            return (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The page is not built into this binary: run `cargo xtask web`, then build again.\n",
+            )
+                .into_response();
         }
         return StatusCode::NOT_FOUND.into_response();
     };
@@ -133,7 +146,8 @@ fn file(shared: &Shared, path: &str) -> Response {
     fields.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
     fields.insert("referrer-policy", HeaderValue::from_static("no-referrer"));
     // Vite names files by their content.
-    let lifetime = if path.starts_with("assets/") { "public, max-age=31536000, immutable" } else { "no-cache" };
+    let lifetime =
+        if path.starts_with("assets/") { "public, max-age=31536000, immutable" } else { "no-cache" };
     fields.insert(header::CACHE_CONTROL, HeaderValue::from_static(lifetime));
     let delivery = shared.spec.delivery.trim_end_matches('/');
     let policy = format!(

@@ -8,7 +8,10 @@ use crate::kit::{Platform, spec};
 #[tokio::test(flavor = "multi_thread")]
 async fn a_source_that_is_no_video_is_refused_in_words() {
     let Some(platform) = Platform::new().await else { return };
-    let whole = platform.draw("whole.mp4", "-f lavfi -i testsrc2=s=320x180:r=25:d=3 -pix_fmt yuv420p -c:v libx264 -preset ultrafast");
+    let whole = platform.draw(
+        "whole.mp4",
+        "-f lavfi -i testsrc2=s=320x180:r=25:d=3 -pix_fmt yuv420p -c:v libx264 -preset ultrafast",
+    );
     let bytes = std::fs::read(&whole).unwrap();
     let files: [(&str, Vec<u8>); 4] = [
         ("empty.mp4", Vec::new()),
@@ -43,20 +46,44 @@ async fn odd_sources_become_even_packages() {
     let Some(platform) = Platform::new().await else { return };
     let (stop, worker) = platform.worker("one").await;
     let clips = [
-        ("silent", "-f lavfi -i testsrc2=s=640x360:r=25:d=3 -pix_fmt yuv420p -c:v libx264 -preset ultrafast", 2),
+        (
+            "silent",
+            "-f lavfi -i testsrc2=s=640x360:r=25:d=3 -pix_fmt yuv420p -c:v libx264 -preset ultrafast",
+            2,
+        ),
         ("sound", "-f lavfi -i sine=440:d=3 -c:a aac", 1),
         ("odd", "-f lavfi -i testsrc2=s=641x361:r=25:d=3 -c:v libx264 -preset ultrafast -pix_fmt yuv444p", 2),
-        ("small", "-f lavfi -i testsrc2=s=160x90:r=12:d=3 -pix_fmt yuv420p -c:v libx264 -preset ultrafast", 1),
-        ("interlaced", "-f lavfi -i testsrc2=s=720x576:r=25:d=3 -vf setfield=tff -flags +ilme+ildct -pix_fmt yuv420p -c:v libx264 -preset ultrafast -x264-params tff=1", 2),
-        ("rotated", "-display_rotation 90 -f lavfi -i testsrc2=s=640x360:r=25:d=3 -pix_fmt yuv420p -c:v libx264 -preset ultrafast", 2),
-        ("variable", "-f lavfi -i testsrc2=s=640x360:r=50:d=3 -vf select='not(mod(n\\,3))+lt(random(0)\\,0.3)' -fps_mode vfr -pix_fmt yuv420p -c:v libx264 -preset ultrafast", 2),
+        (
+            "small",
+            "-f lavfi -i testsrc2=s=160x90:r=12:d=3 -pix_fmt yuv420p -c:v libx264 -preset ultrafast",
+            1,
+        ),
+        (
+            "interlaced",
+            "-f lavfi -i testsrc2=s=720x576:r=25:d=3 -vf setfield=tff -flags +ilme+ildct -pix_fmt yuv420p -c:v libx264 -preset ultrafast -x264-params tff=1",
+            2,
+        ),
+        (
+            "rotated",
+            "-display_rotation 90 -f lavfi -i testsrc2=s=640x360:r=25:d=3 -pix_fmt yuv420p -c:v libx264 -preset ultrafast",
+            2,
+        ),
+        (
+            "variable",
+            "-f lavfi -i testsrc2=s=640x360:r=50:d=3 -vf select='not(mod(n\\,3))+lt(random(0)\\,0.3)' -fps_mode vfr -pix_fmt yuv420p -c:v libx264 -preset ultrafast",
+            2,
+        ),
     ];
     for (name, args, renditions) in clips {
         let clip = platform.draw(&format!("{name}.mp4"), args);
-        let made = platform.vod(name, &clip).await.unwrap_or_else(|error| panic!("{name}: {}", error.chain()));
+        let made =
+            platform.vod(name, &clip).await.unwrap_or_else(|error| panic!("{name}: {}", error.chain()));
         assert_eq!(made["renditions"].as_array().unwrap().len(), renditions, "{name}: {made}");
         for rendition in made["renditions"].as_array().unwrap() {
-            assert!(rendition["width"].as_u64().unwrap() % 2 == 0 && rendition["height"].as_u64().unwrap() % 2 == 0);
+            assert!(
+                rendition["width"].as_u64().unwrap() % 2 == 0
+                    && rendition["height"].as_u64().unwrap() % 2 == 0
+            );
         }
     }
     stop.stop();

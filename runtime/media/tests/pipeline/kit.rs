@@ -23,9 +23,11 @@ impl Platform {
     /// None, told aloud, without the tools.
     pub(crate) async fn new() -> Option<Platform> {
         let mut tools = BTreeMap::new();
-        for (name, variable) in
-            [("ffmpeg", "STREAMVERSE_FFMPEG"), ("ffprobe", "STREAMVERSE_FFPROBE"), ("packager", "STREAMVERSE_PACKAGER")]
-        {
+        for (name, variable) in [
+            ("ffmpeg", "STREAMVERSE_FFMPEG"),
+            ("ffprobe", "STREAMVERSE_FFPROBE"),
+            ("packager", "STREAMVERSE_PACKAGER"),
+        ] {
             match std::env::var_os(variable) {
                 Some(path) => tools.insert(name.to_owned(), path.into()),
                 None => {
@@ -38,7 +40,8 @@ impl Platform {
         let folder = tempfile::tempdir().unwrap();
         let mut platform = Platform { folder, tools, log: None };
         let stop = Stop::new();
-        let task = serve(&EVENT_LOG, json!({ "name": "main" }), platform.cx("event-log"), &stop).await.unwrap();
+        let task =
+            serve(&EVENT_LOG, json!({ "name": "main" }), platform.cx("event-log"), &stop).await.unwrap();
         platform.log = Some((stop, task));
         Some(platform)
     }
@@ -113,9 +116,16 @@ impl Platform {
 
     /// What ffprobe says of a file, as lines.
     pub(crate) fn probe(&self, file: &Path, args: &str) -> Vec<String> {
-        let out = Command::new(self.tool("ffprobe")).args(["-v", "error"]).args(args.split_whitespace()).arg(file).output();
+        let out = Command::new(self.tool("ffprobe"))
+            .args(["-v", "error"])
+            .args(args.split_whitespace())
+            .arg(file)
+            .output();
         let out = out.unwrap();
-        String::from_utf8_lossy(&out.stdout).lines().map(|line| line.trim_end_matches(',').to_owned()).collect()
+        String::from_utf8_lossy(&out.stdout)
+            .lines()
+            .map(|line| line.trim_end_matches(',').to_owned())
+            .collect()
     }
 
     pub(crate) async fn end(mut self) {
@@ -149,7 +159,12 @@ pub(crate) fn spec(name: &str, source: &Path) -> Value {
     })
 }
 
-async fn serve(target: &Target, spec: Value, cx: ServiceContext, stop: &Stop) -> Result<JoinHandle<Result<()>>> {
+async fn serve(
+    target: &Target,
+    spec: Value,
+    cx: ServiceContext,
+    stop: &Stop,
+) -> Result<JoinHandle<Result<()>>> {
     let Start::Service(start) = target.start else { panic!("{} is no service", target.name) };
     let service = start(spec, cx).await?;
     let (ready, mut is_ready) = Ready::new();

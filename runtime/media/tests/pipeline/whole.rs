@@ -15,7 +15,10 @@ const CLIP: &str = "-f lavfi -i testsrc2=s=640x360:r=30000/1001:d=9 -f lavfi -i 
 /// Init segment and media segments of a rendition, in one file.
 fn joined(platform: &Platform, package: &Path, rendition: &str) -> std::path::PathBuf {
     let folder = package.join(rendition);
-    let mut names: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|it| it.unwrap().file_name().into_string().unwrap()).collect();
+    let mut names: Vec<_> = std::fs::read_dir(&folder)
+        .unwrap()
+        .map(|it| it.unwrap().file_name().into_string().unwrap())
+        .collect();
     names.retain(|name| name.ends_with(".m4s"));
     names.sort();
     let mut bytes = std::fs::read(folder.join("init.mp4")).unwrap();
@@ -58,7 +61,10 @@ async fn a_clip_is_packaged_without_a_gap_and_published_once() {
     }
     let segments = |rendition: &str| std::fs::read_dir(package.join(rendition)).unwrap().count();
     assert_eq!(segments("video/360p"), segments("video/180p"), "all renditions are cut at the same times");
-    assert!(!platform.path("data/stores/media/work/film").join(generation).join("source").exists(), "work is removed");
+    assert!(
+        !platform.path("data/stores/media/work/film").join(generation).join("source").exists(),
+        "work is removed"
+    );
 
     // Again: nothing is encoded.
     let log = open_log("embedded://here/main", &platform.cx("test")).await.unwrap();
@@ -75,7 +81,10 @@ async fn a_clip_is_packaged_without_a_gap_and_published_once() {
     assert_ne!(second["generation"], made["generation"]);
     assert!(package.join("hls.m3u8").is_file(), "viewers in the middle of the old one go on");
     let catalogue = open_catalogue("sqlite://here/main", &platform.cx("test")).await.unwrap();
-    assert_eq!(catalogue.asset("film").await.unwrap().unwrap().generation, second["generation"].as_str().unwrap());
+    assert_eq!(
+        catalogue.asset("film").await.unwrap().unwrap().generation,
+        second["generation"].as_str().unwrap()
+    );
 
     // Taken away: nothing is left.
     platform.job(&VOD_REMOVE, json!({ "name": "film", "transcoder": "main" })).await.unwrap();
@@ -112,7 +121,12 @@ async fn no_finished_segment_is_encoded_twice_when_workers_die() {
         .await
         .unwrap()
         .iter()
-        .map(|record| serde_json::from_slice::<serde_json::Value>(&record.value).unwrap()["piece"].as_str().unwrap().to_owned())
+        .map(|record| {
+            serde_json::from_slice::<serde_json::Value>(&record.value).unwrap()["piece"]
+                .as_str()
+                .unwrap()
+                .to_owned()
+        })
         .collect();
     pieces.sort();
     let all = pieces.len();
@@ -128,7 +142,8 @@ async fn no_finished_segment_is_encoded_twice_when_workers_die() {
 async fn a_probe_tells_what_a_source_is() {
     let Some(platform) = Platform::new().await else { return };
     let clip = platform.draw("clip.mp4", CLIP);
-    let facts = platform.job(&PROBE, json!({ "source": format!("file://{}", clip.display()) })).await.unwrap();
+    let facts =
+        platform.job(&PROBE, json!({ "source": format!("file://{}", clip.display()) })).await.unwrap();
     assert_eq!(facts["video"]["frame_rate"], "30000/1001");
     assert_eq!(facts["duration_ms"].as_u64().unwrap() / 100, 90);
     assert_eq!(facts["digest"], digest(&clip));

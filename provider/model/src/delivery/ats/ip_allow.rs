@@ -6,7 +6,10 @@
 /// # Errors
 /// The first line that is not.
 pub fn check_ip_allow(text: &str) -> Result<(), String> {
-    let mut lines = text.lines().map(str::trim_end).filter(|line| !line.is_empty() && !line.trim_start().starts_with('#'));
+    let mut lines = text
+        .lines()
+        .map(str::trim_end)
+        .filter(|line| !line.is_empty() && !line.trim_start().starts_with('#'));
     if lines.next() != Some("ip_allow:") {
         return Err("ip_allow.yaml: the first line must be `ip_allow:`".to_owned());
     }
@@ -27,7 +30,9 @@ pub fn check_ip_allow(text: &str) -> Result<(), String> {
         };
         let good = match key {
             "apply" => value == "in" || value == "out",
-            "ip_addrs" => value.split('/').next().is_some_and(|address| address.parse::<std::net::IpAddr>().is_ok()),
+            "ip_addrs" => {
+                value.split('/').next().is_some_and(|address| address.parse::<std::net::IpAddr>().is_ok())
+            }
             "action" => ["allow", "deny", "set_allow", "set_deny"].contains(&value),
             "methods" => value == "ALL" || value.starts_with('[') && value.ends_with(']'),
             _ => false,
@@ -51,7 +56,13 @@ mod tests {
     fn a_broken_rule_is_found() {
         let good = "ip_allow:\n  - apply: in\n    ip_addrs: 127.0.0.1\n    action: allow\n    methods: ALL\n";
         assert_eq!(check_ip_allow(good), Ok(()));
-        for (from, to) in [("127.0.0.1", "nobody"), ("allow\n", "permit\n"), ("    action: allow\n", ""), ("ip_allow:\n", ""), (": in", " in")] {
+        for (from, to) in [
+            ("127.0.0.1", "nobody"),
+            ("allow\n", "permit\n"),
+            ("    action: allow\n", ""),
+            ("ip_allow:\n", ""),
+            (": in", " in"),
+        ] {
             let bad = good.replacen(from, to, if from == "allow\n" { 2 } else { 1 });
             assert!(check_ip_allow(&bad).is_err(), "{bad}");
         }

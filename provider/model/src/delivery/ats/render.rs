@@ -36,23 +36,41 @@ pub struct Paths {
 }
 
 /// Files that a reload applies. All others need a restart.
-pub const RELOADABLE: &[&str] =
-    &["remap.config", "parent.config", "ip_allow.yaml", "defaults.config", "ssl_multicert.config", "certificate.pem", "dynamic"];
+pub const RELOADABLE: &[&str] = &[
+    "remap.config",
+    "parent.config",
+    "ip_allow.yaml",
+    "defaults.config",
+    "ssl_multicert.config",
+    "certificate.pem",
+    "dynamic",
+];
 
 /// All files by name. `records.config` (9) or `records.yaml` (10) holds what needs a restart and what does not; the part
 /// that does not is given again under the name `dynamic`, which is no file of the engine's.
 ///
 /// # Errors
 /// A version that is neither 9 nor 10, TLS without a key, an address of an origin that is none.
-pub fn files(spec: &AtsEdgeSpec, version: Version, paths: &Paths) -> Result<BTreeMap<String, String>, String> {
+pub fn files(
+    spec: &AtsEdgeSpec,
+    version: Version,
+    paths: &Paths,
+) -> Result<BTreeMap<String, String>, String> {
     if !(9..=10).contains(&version.major) {
-        return Err(format!("Traffic Server {}.{} is neither 9 nor 10: install one of these", version.major, version.minor));
+        return Err(format!(
+            "Traffic Server {}.{} is neither 9 nor 10: install one of these",
+            version.major, version.minor
+        ));
     }
     let mut files = BTreeMap::new();
     let mut put = |name: &str, text: String| files.insert(name.to_owned(), text);
     let (fixed, dynamic) = records(spec, paths);
     if version.major == 9 {
-        let lines: Vec<String> = fixed.iter().chain(&dynamic).map(|(name, kind, value)| format!("CONFIG {name} {kind} {value}")).collect();
+        let lines: Vec<String> = fixed
+            .iter()
+            .chain(&dynamic)
+            .map(|(name, kind, value)| format!("CONFIG {name} {kind} {value}"))
+            .collect();
         put("records.config", lines.join("\n") + "\n");
     } else {
         put("records.yaml", yaml(fixed.iter().chain(&dynamic)));
@@ -64,12 +82,19 @@ pub fn files(spec: &AtsEdgeSpec, version: Version, paths: &Paths) -> Result<BTre
     put("remap.config", format!("map / {}/\n", origin.url.trim_end_matches('/')));
     put("parent.config", parents(spec)?);
     put("plugin.config", plugins(spec, paths));
-    put("stats.config", "path=_edge/metrics\nrecord_types=0x3\nallow_ip=127.0.0.1/32\nallow_ip6=::1/128\n".to_owned());
+    put(
+        "stats.config",
+        "path=_edge/metrics\nrecord_types=0x3\nallow_ip=127.0.0.1/32\nallow_ip6=::1/128\n".to_owned(),
+    );
     put("defaults.config", defaults(spec));
     if let Some(tls) = &spec.tls {
-        let key = paths.tls_key.as_ref().ok_or("TLS needs a private key: set private_key_wo or private_key_ref")?;
+        let key =
+            paths.tls_key.as_ref().ok_or("TLS needs a private key: set private_key_wo or private_key_ref")?;
         put("certificate.pem", tls.certificate.clone());
-        put("ssl_multicert.config", format!("dest_ip=* ssl_cert_name={}/certificate.pem ssl_key_name={key}\n", paths.config));
+        put(
+            "ssl_multicert.config",
+            format!("dest_ip=* ssl_cert_name={}/certificate.pem ssl_key_name={key}\n", paths.config),
+        );
     }
     Ok(files)
 }
@@ -77,7 +102,8 @@ pub fn files(spec: &AtsEdgeSpec, version: Version, paths: &Paths) -> Result<BTre
 type Record = (String, &'static str, String);
 
 fn records(spec: &AtsEdgeSpec, paths: &Paths) -> (Vec<Record>, Vec<Record>) {
-    let record = |name: &str, kind: &'static str, value: String| (format!("proxy.config.{name}"), kind, value);
+    let record =
+        |name: &str, kind: &'static str, value: String| (format!("proxy.config.{name}"), kind, value);
     let text = |name: &str, value: &str| record(name, "STRING", value.to_owned());
     let int = |name: &str, value: u64| record(name, "INT", value.to_string());
     let mut ports = format!("{}:ip-in={}", spec.port, paths.bind);
@@ -131,7 +157,8 @@ fn yaml<'r>(records: impl Iterator<Item = &'r Record>) -> String {
     let mut open: Vec<&str> = Vec::new();
     for (name, kind, value) in sorted {
         let parts: Vec<&str> = name.trim_start_matches("proxy.config.").split('.').collect();
-        let (leaf, folders) = parts.split_last().map_or(("", [].as_slice()), |(leaf, folders)| (*leaf, folders));
+        let (leaf, folders) =
+            parts.split_last().map_or(("", [].as_slice()), |(leaf, folders)| (*leaf, folders));
         let same = open.iter().zip(folders).take_while(|(a, b)| a == b).count();
         open.truncate(same);
         for folder in folders.iter().skip(same) {
@@ -151,7 +178,10 @@ fn ip_allow() -> String {
         let _ = write!(text, "  - apply: in\n    ip_addrs: {address}\n    action: allow\n    methods: ALL\n");
     }
     for address in ["0.0.0.0/0", "::/0"] {
-        let _ = write!(text, "  - apply: in\n    ip_addrs: {address}\n    action: allow\n    methods: [GET, HEAD, OPTIONS]\n");
+        let _ = write!(
+            text,
+            "  - apply: in\n    ip_addrs: {address}\n    action: allow\n    methods: [GET, HEAD, OPTIONS]\n"
+        );
     }
     text
 }
@@ -160,7 +190,8 @@ fn ip_allow() -> String {
 fn parents(spec: &AtsEdgeSpec) -> Result<String, String> {
     let mut list = Vec::new();
     for origin in &spec.origins {
-        let url = url::Url::parse(&origin.url).map_err(|error| format!("the origin {:?} is no address: {error}", origin.url))?;
+        let url = url::Url::parse(&origin.url)
+            .map_err(|error| format!("the origin {:?} is no address: {error}", origin.url))?;
         let port = url.port_or_known_default().unwrap_or(80);
         list.push(format!("{}:{port}|{}", url.host_str().unwrap_or_default(), f64::from(origin.weight)));
     }
@@ -172,11 +203,15 @@ fn parents(spec: &AtsEdgeSpec) -> Result<String, String> {
         ParentPolicy::ConsistentHash => "consistent_hash",
         ParentPolicy::RoundRobin => "strict",
     };
-    Ok(format!("dest_domain=. parent=\"{}\" round_robin={policy} go_direct=false parent_is_proxy=false\n", list.join(",")))
+    Ok(format!(
+        "dest_domain=. parent=\"{}\" round_robin={policy} go_direct=false parent_is_proxy=false\n",
+        list.join(",")
+    ))
 }
 
 fn plugins(spec: &AtsEdgeSpec, paths: &Paths) -> String {
-    let mut text = format!("stats_over_http.so {0}/stats.config\nheader_rewrite.so {0}/defaults.config\n", paths.config);
+    let mut text =
+        format!("stats_over_http.so {0}/stats.config\nheader_rewrite.so {0}/defaults.config\n", paths.config);
     for plugin in spec.plugins.iter().flatten() {
         let _ = writeln!(text, "{plugin}");
     }
@@ -184,7 +219,10 @@ fn plugins(spec: &AtsEdgeSpec, paths: &Paths) -> String {
 }
 
 fn defaults(spec: &AtsEdgeSpec) -> String {
-    let (manifests, segments) = spec.cache.as_ref().map_or((2, 86_400), |cache| (cache.manifests.0.as_secs(), cache.segments.0.as_secs()));
+    let (manifests, segments) = spec
+        .cache
+        .as_ref()
+        .map_or((2, 86_400), |cache| (cache.manifests.0.as_secs(), cache.segments.0.as_secs()));
     format!(
         "cond %{{READ_RESPONSE_HDR_HOOK}} [AND]\ncond %{{HEADER:Cache-Control}} =\"\" [AND]\ncond %{{CLIENT-URL:PATH}} /\\.(m3u8|mpd|json)$/\n\
          set-header Cache-Control \"public, max-age={manifests}\"\n\n\
@@ -207,17 +245,31 @@ mod tests {
     }
 
     fn paths() -> Paths {
-        Paths { config: "/c".to_owned(), cache: "/cache".to_owned(), bind: "0.0.0.0".to_owned(), tls_key: None }
+        Paths {
+            config: "/c".to_owned(),
+            cache: "/cache".to_owned(),
+            bind: "0.0.0.0".to_owned(),
+            tls_key: None,
+        }
     }
 
     #[test]
     fn nine_and_ten_say_the_same_in_their_own_words() {
         let nine = files(&spec(), Version { major: 9, minor: 2 }, &paths()).unwrap();
-        assert!(nine["records.config"].contains("CONFIG proxy.config.net.tcp_congestion_control_in STRING bbr\n"));
-        assert!(nine["parent.config"].contains("parent=\"10.0.0.1:8080|1,10.0.0.2:8080|2\" round_robin=false go_direct=false"));
+        assert!(
+            nine["records.config"].contains("CONFIG proxy.config.net.tcp_congestion_control_in STRING bbr\n")
+        );
+        assert!(
+            nine["parent.config"]
+                .contains("parent=\"10.0.0.1:8080|1,10.0.0.2:8080|2\" round_robin=false go_direct=false")
+        );
         let ten = files(&spec(), Version { major: 10, minor: 1 }, &paths()).unwrap();
         assert!(!ten.contains_key("records.config"));
-        assert!(ten["records.yaml"].contains("  net:\n    tcp_congestion_control_in: \"bbr\"\n"), "{}", ten["records.yaml"]);
+        assert!(
+            ten["records.yaml"].contains("  net:\n    tcp_congestion_control_in: \"bbr\"\n"),
+            "{}",
+            ten["records.yaml"]
+        );
         assert!(ten["records.yaml"].contains("      required_headers: 2\n"));
         assert_eq!(nine["remap.config"], ten["remap.config"]);
         super::super::check_ip_allow(&nine["ip_allow.yaml"]).unwrap();

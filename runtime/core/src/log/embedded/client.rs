@@ -40,7 +40,8 @@ impl EmbeddedLog {
     pub(in crate::log) fn open(cx: &ServiceContext, name: &str) -> Result<EmbeddedLog> {
         let socket = super::socket(cx, name);
         let http = reqwest::Client::builder().unix_socket(socket.clone()).timeout(LIMIT).build();
-        let http = http.map_err(|error| Error::permanent("log-client", "no client for the event log").because(error))?;
+        let http = http
+            .map_err(|error| Error::permanent("log-client", "no client for the event log").because(error))?;
         Ok(EmbeddedLog { wire: Wire { http, socket } })
     }
 }
@@ -55,7 +56,10 @@ impl Wire {
     }
 
     // Every request is repeatable but `append`, whose repetition is the at-least-once that everyone must expect.
-    async fn patiently<T: DeserializeOwned>(&self, request: impl Fn() -> reqwest::RequestBuilder) -> Result<T> {
+    async fn patiently<T: DeserializeOwned>(
+        &self,
+        request: impl Fn() -> reqwest::RequestBuilder,
+    ) -> Result<T> {
         let until = tokio::time::Instant::now() + PATIENCE;
         let mut pause = Duration::from_millis(50);
         loop {
@@ -74,24 +78,32 @@ impl Wire {
     async fn once<T: DeserializeOwned>(&self, request: reqwest::RequestBuilder) -> Result<T> {
         let unreachable = |error: reqwest::Error| {
             let place = self.socket.display();
-            Error::passing("log-unreachable", format!("the event log does not answer at {place}")).because(error.without_url())
+            Error::passing("log-unreachable", format!("the event log does not answer at {place}"))
+                .because(error.without_url())
         };
         let answer = request.send().await.map_err(unreachable)?;
         let status = answer.status();
         let body = answer.bytes().await.map_err(unreachable)?;
         if status.is_success() {
-            return serde_json::from_slice(&body)
-                .map_err(|error| Error::permanent("log-answer", "the event log's answer is not understood").because(error));
+            return serde_json::from_slice(&body).map_err(|error| {
+                Error::permanent("log-answer", "the event log's answer is not understood").because(error)
+            });
         }
-        let failure: Failure = serde_json::from_slice(&body)
-            .unwrap_or_else(|_| Failure { code: "log".to_owned(), message: format!("the event log answered {status}") });
+        let failure: Failure = serde_json::from_slice(&body).unwrap_or_else(|_| Failure {
+            code: "log".to_owned(),
+            message: format!("the event log answered {status}"),
+        });
         if failure.code == "no-topic" {
             return Err(Error::permanent("no-topic", failure.message));
         }
         let moved = failure.code == "log-moved";
         let code = if moved { "log-moved" } else { "log-refused" };
         let retry = status == reqwest::StatusCode::SERVICE_UNAVAILABLE && !moved;
-        Err(if retry { Error::passing(code, failure.message) } else { Error::permanent(code, failure.message) })
+        Err(if retry {
+            Error::passing(code, failure.message)
+        } else {
+            Error::permanent(code, failure.message)
+        })
     }
 }
 
@@ -104,7 +116,9 @@ impl EventLog for EmbeddedLog {
 
     async fn append(&self, topic: &str, key: &str, value: Bytes) -> Result<Position> {
         let value = STANDARD.encode(&value);
-        self.wire.post("/append", &AppendRequest { topic: topic.to_owned(), key: key.to_owned(), value }).await
+        self.wire
+            .post("/append", &AppendRequest { topic: topic.to_owned(), key: key.to_owned(), value })
+            .await
     }
 
     async fn join(&self, group: &str, topic: &str) -> Result<Box<dyn Member>> {
@@ -137,7 +151,9 @@ impl EventLog for EmbeddedLog {
                 }
             }
             // Partitions without records are rare and few: sixteen empty ones in a row are the end.
-            if !there && partition >= 16 + all.iter().map(|it: &Record| it.position.partition).max().unwrap_or(0) {
+            if !there
+                && partition >= 16 + all.iter().map(|it: &Record| it.position.partition).max().unwrap_or(0)
+            {
                 break;
             }
         }
@@ -199,9 +215,9 @@ impl Drop for EmbeddedMember {
 }
 
 fn record(message: RecordMessage) -> Result<Record> {
-    let value = STANDARD
-        .decode(&message.value)
-        .map_err(|error| Error::permanent("log-answer", "the event log's answer is not understood").because(error))?;
+    let value = STANDARD.decode(&message.value).map_err(|error| {
+        Error::permanent("log-answer", "the event log's answer is not understood").because(error)
+    })?;
     let position = Position { partition: message.partition, offset: message.offset };
     Ok(Record { position, key: message.key, value: Bytes::from(value) })
 }

@@ -53,8 +53,12 @@ impl Group {
 
     fn release(&mut self) {
         let members = &self.members;
-        let gone: Vec<u32> =
-            self.owners.iter().filter(|(_, owner)| !members.contains_key(*owner)).map(|(it, _)| *it).collect();
+        let gone: Vec<u32> = self
+            .owners
+            .iter()
+            .filter(|(_, owner)| !members.contains_key(*owner))
+            .map(|(it, _)| *it)
+            .collect();
         for partition in gone {
             self.owners.remove(&partition);
             self.busy.remove(&partition);
@@ -65,7 +69,8 @@ impl Group {
         if self.members.is_empty() {
             return;
         }
-        let mut load: BTreeMap<String, Vec<u32>> = self.members.keys().map(|it| (it.clone(), Vec::new())).collect();
+        let mut load: BTreeMap<String, Vec<u32>> =
+            self.members.keys().map(|it| (it.clone(), Vec::new())).collect();
         for (partition, owner) in &self.owners {
             if let Some(list) = load.get_mut(owner) {
                 list.push(*partition);
@@ -86,8 +91,11 @@ impl Group {
             if count_of(&many) <= count_of(&few) + 1 {
                 return;
             }
-            let idle = load.get(&many).and_then(|list| list.iter().position(|it| !self.busy.contains_key(it)));
-            let Some(partition) = idle.and_then(|at| load.get_mut(&many).map(|list| list.remove(at))) else { return };
+            let idle =
+                load.get(&many).and_then(|list| list.iter().position(|it| !self.busy.contains_key(it)));
+            let Some(partition) = idle.and_then(|at| load.get_mut(&many).map(|list| list.remove(at))) else {
+                return;
+            };
             load.entry(few.clone()).or_default().push(partition);
             self.owners.insert(partition, few);
         }

@@ -95,7 +95,8 @@ impl Segment {
     pub(super) fn open(path: &Path, last: bool) -> Result<Segment> {
         let name = path.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
         let base = name.parse().map_err(|_| damaged(path, "its name is no offset"))?;
-        let mut file = OpenOptions::new().read(true).write(true).open(path).map_err(|error| broken(path, error))?;
+        let mut file =
+            OpenOptions::new().read(true).write(true).open(path).map_err(|error| broken(path, error))?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(|error| broken(path, error))?;
         let (mut index, mut at, mut newest) = (Vec::new(), 0_usize, 0);

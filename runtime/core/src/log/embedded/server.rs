@@ -30,7 +30,8 @@ use crate::log::Position;
 use crate::target::{Start, Target};
 
 /// The target `event-log`: the owner of an embedded log.
-pub const EVENT_LOG: Target = Target { name: "event-log", start: Start::Service(|spec, cx| Box::pin(start(spec, cx))) };
+pub const EVENT_LOG: Target =
+    Target { name: "event-log", start: Start::Service(|spec, cx| Box::pin(start(spec, cx))) };
 
 /// How many appends are written and synced together at most.
 const BATCH: usize = 4096;
@@ -44,8 +45,9 @@ struct EventLogSpec {
 }
 
 async fn start(spec: serde_json::Value, cx: ServiceContext) -> Result<Box<dyn Service>> {
-    let spec: EventLogSpec = serde_json::from_value(spec)
-        .map_err(|error| Error::permanent("spec-invalid", "this is no spec of an event log").because(error))?;
+    let spec: EventLogSpec = serde_json::from_value(spec).map_err(|error| {
+        Error::permanent("spec-invalid", "this is no spec of an event log").because(error)
+    })?;
     super::topics::valid(&spec.name, "log")?;
     let folder = cx.data_dir.join("logs").join(&spec.name);
     let topics = tokio::task::spawn_blocking(move || {
@@ -53,11 +55,15 @@ async fn start(spec: serde_json::Value, cx: ServiceContext) -> Result<Box<dyn Se
         let lock = std::fs::File::create(folder.join("lock"))
             .map_err(|error| super::segment::broken(&folder, error))?;
         if lock.try_lock().is_err() {
-            return Err(Error::passing("log-owned", format!("another process owns the log in {}", folder.display())));
+            return Err(Error::passing(
+                "log-owned",
+                format!("another process owns the log in {}", folder.display()),
+            ));
         }
         Ok((Topics::open(&folder)?, lock))
     });
-    let (topics, lock) = topics.await.map_err(|error| Error::passing("log-io", "the log was not opened").because(error))??;
+    let (topics, lock) =
+        topics.await.map_err(|error| Error::passing("log-io", "the log was not opened").because(error))??;
     Ok(Box::new(Owner { topics, _lock: lock, socket: super::socket(&cx, &spec.name) }))
 }
 
@@ -264,7 +270,8 @@ async fn poll(State(shared): State<Shared>, Json(request): Json<PollRequest>) ->
         tokio::pin!(grown);
         grown.as_mut().enable();
         let answer = look(&shared, &request)?;
-        let waited = answer.record.is_some() || shared.stop.is_stopped() || tokio::time::Instant::now() >= until;
+        let waited =
+            answer.record.is_some() || shared.stop.is_stopped() || tokio::time::Instant::now() >= until;
         if waited {
             return Ok(Json(answer));
         }
@@ -324,7 +331,10 @@ async fn commit(State(shared): State<Shared>, Json(request): Json<CommitRequest>
     Ok(Json(()))
 }
 
-async fn read(State(shared): State<Shared>, Query(request): Query<ReadRequest>) -> Result<Json<Vec<RecordMessage>>> {
+async fn read(
+    State(shared): State<Shared>,
+    Query(request): Query<ReadRequest>,
+) -> Result<Json<Vec<RecordMessage>>> {
     let mut found = Vec::new();
     let mut size = 0;
     let mut offset = request.offset;
@@ -339,7 +349,12 @@ async fn read(State(shared): State<Shared>, Query(request): Query<ReadRequest>) 
         offset = record.offset + 1;
         size += record.value.len();
         let value = STANDARD.encode(&record.value);
-        found.push(RecordMessage { partition: request.partition, offset: record.offset, key: record.key, value });
+        found.push(RecordMessage {
+            partition: request.partition,
+            offset: record.offset,
+            key: record.key,
+            value,
+        });
     }
     Ok(Json(found))
 }

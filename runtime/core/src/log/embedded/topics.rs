@@ -52,7 +52,8 @@ pub(super) struct Append {
 
 impl Topics {
     pub(super) fn open(folder: &Path) -> Result<Topics> {
-        let mut all = Topics { folder: folder.to_owned(), topics: BTreeMap::new(), committed: BTreeMap::new() };
+        let mut all =
+            Topics { folder: folder.to_owned(), topics: BTreeMap::new(), committed: BTreeMap::new() };
         let (topics, groups) = (folder.join("topics"), folder.join("groups"));
         for place in [&topics, &groups] {
             fs::create_dir_all(place).map_err(|error| broken(place, error))?;
@@ -61,7 +62,10 @@ impl Topics {
             all.topics.insert(name.clone(), Topic::open(&topics.join(&name))?);
         }
         for name in names(&groups)? {
-            let Some((group, topic)) = name.strip_suffix(".json").and_then(|name| name.split_once('@')) else { continue };
+            let Some((group, topic)) = name.strip_suffix(".json").and_then(|name| name.split_once('@'))
+            else {
+                continue;
+            };
             let path = groups.join(&name);
             let text = fs::read(&path).map_err(|error| broken(&path, error))?;
             // Written whole or not at all; a damaged one only means that work is done again.
@@ -74,15 +78,19 @@ impl Topics {
     pub(super) fn ensure(&mut self, name: &str, partitions: u32, retention: Option<Duration>) -> Result<()> {
         valid(name, "topic")?;
         if !(1..=MOST_PARTITIONS).contains(&partitions) {
-            return Err(Error::permanent("log-request", format!("a topic has 1 to {MOST_PARTITIONS} partitions")));
+            return Err(Error::permanent(
+                "log-request",
+                format!("a topic has 1 to {MOST_PARTITIONS} partitions"),
+            ));
         }
         let folder = self.folder.join("topics").join(name);
-        let topic = self.topics.entry(name.to_owned()).or_insert_with(|| Topic {
-            settings: Settings::default(),
-            partitions: Vec::new(),
-        });
-        let settings =
-            Settings { retention_ms: retention.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX)) };
+        let topic = self
+            .topics
+            .entry(name.to_owned())
+            .or_insert_with(|| Topic { settings: Settings::default(), partitions: Vec::new() });
+        let settings = Settings {
+            retention_ms: retention.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
+        };
         for number in topic.partitions.len()..partitions as usize {
             topic.partitions.push(Partition::create(&folder.join(number.to_string()))?);
         }
@@ -105,7 +113,8 @@ impl Topics {
         }
         for ((topic, partition), failure) in &mut touched {
             let segment = self.topics.get(topic).and_then(|topic| topic.partitions.get(*partition as usize));
-            let synced = segment.and_then(|partition| partition.segments.last()).map_or(Ok(()), Segment::sync);
+            let synced =
+                segment.and_then(|partition| partition.segments.last()).map_or(Ok(()), Segment::sync);
             *failure = synced.err().map(|error| error.chain());
         }
         for (record, place) in records.iter().zip(&mut places) {
@@ -211,7 +220,8 @@ impl Partition {
     }
 
     fn open(folder: &Path) -> Result<Partition> {
-        let mut files: Vec<String> = names(folder)?.into_iter().filter(|name| name.ends_with(".log")).collect();
+        let mut files: Vec<String> =
+            names(folder)?.into_iter().filter(|name| name.ends_with(".log")).collect();
         files.sort();
         let last = files.len().saturating_sub(1);
         let open = |(at, name): (usize, &String)| Segment::open(&folder.join(name), at == last);
@@ -234,7 +244,10 @@ impl Partition {
             }
             self.segments.push(Segment::create(&self.folder, next)?);
         }
-        let segment = self.segments.last_mut().ok_or_else(|| Error::permanent("log-io", "a partition has no segment"))?;
+        let segment = self
+            .segments
+            .last_mut()
+            .ok_or_else(|| Error::permanent("log-io", "a partition has no segment"))?;
         let offset = segment.next();
         segment.append(&[Stored { offset, time: now, key: key.to_owned(), value: value.clone() }])?;
         Ok(offset)

@@ -36,7 +36,8 @@ impl Memory {
         let weigh = |key: &String, value: &(Bytes, Duration)| {
             u32::try_from(key.len() + value.0.len() + 64).unwrap_or(u32::MAX)
         };
-        let entries = moka::future::Cache::builder().max_capacity(max_bytes).weigher(weigh).expire_after(EachItsOwn);
+        let entries =
+            moka::future::Cache::builder().max_capacity(max_bytes).weigher(weigh).expire_after(EachItsOwn);
         Memory { entries: entries.build() }
     }
 }

@@ -30,7 +30,10 @@ impl Postgres {
         cx: &ServiceContext,
     ) -> Result<Postgres> {
         let mut config = Config::new();
-        config.host(url.host_str().unwrap_or_default()).port(url.port().unwrap_or(5432)).connect_timeout(CONNECT);
+        config
+            .host(url.host_str().unwrap_or_default())
+            .port(url.port().unwrap_or(5432))
+            .connect_timeout(CONNECT);
         config.application_name(format!("streamverse-{}", cx.owner.key()));
         if !url.username().is_empty() {
             config.user(url.username());
@@ -44,12 +47,16 @@ impl Postgres {
         }
         let postgres = Postgres { config, client: Mutex::new(None) };
         // Two services that begin at once may both try to make the table; the second finds it.
-        let sql = "create table if not exists streamverse_assets (name text primary key, record text not null)";
+        let sql =
+            "create table if not exists streamverse_assets (name text primary key, record text not null)";
         for attempt in 0_u64.. {
             match postgres.execute(sql, &[]).await {
                 Err(error) if attempt < 3 => {
                     debug!(error = %error.chain(), "The table was not made; trying again.");
-                    tokio::time::sleep(Duration::from_millis(100 * (attempt + 1) + rand::random_range(0..100))).await;
+                    tokio::time::sleep(Duration::from_millis(
+                        100 * (attempt + 1) + rand::random_range(0..100),
+                    ))
+                    .await;
                 }
                 settled => {
                     settled?;
@@ -92,7 +99,8 @@ impl Postgres {
     }
 
     async fn connect(&self) -> Result<Client> {
-        let unreachable = || Error::passing("store-unreachable", "the catalogue's PostgreSQL does not answer");
+        let unreachable =
+            || Error::passing("store-unreachable", "the catalogue's PostgreSQL does not answer");
         let connecting = tokio::time::timeout(CONNECT, self.config.connect(NoTls)).await;
         let (client, connection) =
             connecting.map_err(|_| unreachable())?.map_err(|error| unreachable().because(error))?;

@@ -18,11 +18,16 @@ impl Sqlite {
     pub(in crate::stores) async fn open(file: PathBuf) -> Result<Sqlite> {
         let open = move || -> Result<Connection> {
             let failed = |error: rusqlite::Error| {
-                Error::passing("store-unreachable", format!("the catalogue {} cannot be opened", file.display())).because(error)
+                Error::passing(
+                    "store-unreachable",
+                    format!("the catalogue {} cannot be opened", file.display()),
+                )
+                .because(error)
             };
             if let Some(folder) = file.parent() {
                 std::fs::create_dir_all(folder).map_err(|error| {
-                    Error::passing("store-unreachable", format!("{} cannot be made", folder.display())).because(error)
+                    Error::passing("store-unreachable", format!("{} cannot be made", folder.display()))
+                        .because(error)
                 })?;
             }
             let connection = Connection::open(&file).map_err(failed)?;
@@ -30,7 +35,9 @@ impl Sqlite {
             connection.pragma_update(None, "journal_mode", "wal").map_err(failed)?;
             connection.pragma_update(None, "synchronous", "full").map_err(failed)?;
             connection
-                .execute_batch("create table if not exists assets (name text primary key, record text not null) strict")
+                .execute_batch(
+                    "create table if not exists assets (name text primary key, record text not null) strict",
+                )
                 .map_err(failed)?;
             Ok(connection)
         };
@@ -47,7 +54,8 @@ impl Sqlite {
             let connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
             work(&connection).map_err(|error| {
                 let full = matches!(error.sqlite_error_code(), Some(rusqlite::ErrorCode::DiskFull));
-                Error::passing(if full { "disk-full" } else { "catalogue" }, "the catalogue did not do it").because(error)
+                Error::passing(if full { "disk-full" } else { "catalogue" }, "the catalogue did not do it")
+                    .because(error)
             })
         })
         .await
@@ -58,14 +66,16 @@ impl Sqlite {
 impl Catalogue for Sqlite {
     async fn publish(&self, asset: &AssetRecord) -> Result<()> {
         let (name, record) = (asset.name.clone(), super::super::encode(asset)?);
-        let sql = "insert into assets (name, record) values (?1, ?2) on conflict (name) do update set record = ?2";
+        let sql =
+            "insert into assets (name, record) values (?1, ?2) on conflict (name) do update set record = ?2";
         self.with(move |db| db.execute(sql, (name, record)).map(|_| ())).await
     }
 
     async fn asset(&self, name: &str) -> Result<Option<AssetRecord>> {
         let name = name.to_owned();
         let sql = "select record from assets where name = ?1";
-        let found: Option<String> = self.with(move |db| db.query_row(sql, [name], |row| row.get(0)).optional()).await?;
+        let found: Option<String> =
+            self.with(move |db| db.query_row(sql, [name], |row| row.get(0)).optional()).await?;
         found.map(|text| super::super::decode(&text)).transpose()
     }
 
