@@ -1,1 +1,237 @@
-//! Stub.
+//! What acceptance tests of the streaming product share: a node agent of their own, on ports of their own, and the HCL that
+//! leads to it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use streamverse_model::platform::Name;
+use streamverse_sites::node::{NodeConfig, NodeSite};
+use tempfile::TempDir;
+
+/// The provider's address.
+pub const ADDRESS: &str = "registry.terraform.io/streamverse/streamverse";
+
+/// A node agent in a temporary folder, with everything that it started.
+pub struct Node {
+    folder: TempDir,
+    binaries: PathBuf,
+    agent: Option<Child>,
+    /// Free ports at the time of asking.
+    pub ports: [u16; 3],
+}
+
+/// What a test finds missing, told aloud; with `CI` set it is a failure.
+fn missing(what: &str) -> Option<Node> {
+    assert!(std::env::var_os("CI").is_none(), "{what}");
+    eprintln!("SKIPPED: {what}");
+    None
+}
+
+impl Node {
+    /// Builds the binaries if need be and starts an agent. `None`, told aloud, where a program is missing.
+    ///
+    /// # Panics
+    /// When the agent does not start.
+    pub fn start() -> Option<Node> {
+        for (variable, _) in TOOLS {
+            if std::env::var_os(variable).is_none() {
+                return missing(&format!("{variable} is not set: `cargo xtask tools` prints it"));
+            }
+        }
+        if !Path::new("/usr/bin/traffic_server").exists() {
+            return missing(
+                "Traffic Server is not installed: apt-get install trafficserver trafficserver-experimental-plugins",
+            );
+        }
+        let binaries = binaries();
+        let folder = tempfile::Builder::new().prefix("sv").tempdir().ok()?;
+        open(folder.path());
+        for (variable, name) in TOOLS {
+            let from = std::env::var_os(variable).map(PathBuf::from).unwrap_or_default();
+            let to = folder.path().join(name);
+            assert!(std::fs::copy(from, &to).is_ok(), "{name} cannot be copied");
+            open(&to);
+        }
+        let program = folder.path().join("streamverse");
+        assert!(
+            std::fs::copy(binaries.join("streamverse"), &program).is_ok(),
+            "the program cannot be copied"
+        );
+        open(&program);
+        let ports = [free_port(), free_port(), free_port()];
+        let mut node = Node { folder, binaries, agent: None, ports };
+        node.start_agent();
+        Some(node)
+    }
+
+    /// Starts the agent; what an earlier one started is found again.
+    ///
+    /// # Panics
+    /// When it does not answer.
+    pub fn start_agent(&mut self) {
+        let base = self.folder.path();
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(base.join("agent.log"));
+        let mut command = Command::new(base.join("streamverse"));
+        command.args(["node", "run", "--data"]).arg(base.join("data")).arg("--run").arg(base.join("run"));
+        for (_, name) in TOOLS {
+            command.arg("--tool").arg(format!("{name}={}", base.join(name).display()));
+        }
+        if is_root() {
+            command.args(["--user", "trafficserver"]);
+        }
+        if let Ok(log) = log {
+            command.stderr(log);
+        }
+        self.agent = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().ok();
+        let until = Instant::now() + Duration::from_secs(60);
+        while std::os::unix::net::UnixStream::connect(self.socket()).is_err() {
+            assert!(Instant::now() < until, "the agent does not answer: {}", self.log());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Ends the agent at once, as a crash would.
+    pub fn kill_agent(&mut self) {
+        if let Some(mut agent) = self.agent.take() {
+            let _ = agent.kill();
+            let _ = agent.wait();
+        }
+    }
+
+    /// The agent's log.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("agent.log")).unwrap_or_default()
+    }
+
+    /// The folder of everything.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The agent's socket.
+    pub fn socket(&self) -> PathBuf {
+        self.folder.path().join("run/node.sock")
+    }
+
+    /// The provider's program.
+    pub fn provider(&self) -> PathBuf {
+        self.binaries.join("terraform-provider-streamverse")
+    }
+
+    /// A tool that the agent uses.
+    pub fn tool(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// A provider block that leads here.
+    pub fn block(&self) -> String {
+        format!(
+            "terraform {{\n  required_providers {{\n    streamverse = {{ source = \"{ADDRESS}\" }}\n  }}\n}}\nprovider \"streamverse\" {{\n  deployment = \"test\"\n  sites = {{ default = {{ node = {{ socket = \"{}\" }} }} }}\n}}\n",
+            self.socket().display()
+        )
+    }
+
+    /// The site's client, to look behind Terraform.
+    pub fn site(&self) -> NodeSite {
+        NodeSite::new(NodeConfig::socket("default", self.socket()))
+    }
+
+    /// What the deployment has left: owners, files of its data, processes.
+    ///
+    /// # Errors
+    /// What is left.
+    pub fn nothing_left(&self) -> Result<(), String> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| error.to_string())?;
+        let deployment = Name::parse("test").map_err(|error| error.to_string())?;
+        let site = self.site();
+        let owners = runtime
+            .block_on(streamverse_sites::Site::list(&site, &deployment))
+            .map_err(|error| error.to_string())?;
+        if !owners.is_empty() {
+            return Err(format!("owners are left: {owners:?}"));
+        }
+        let data = self.folder.path().join("data/test");
+        if data.exists() {
+            return Err(format!("{} is left", data.display()));
+        }
+        let base = self.folder.path().to_string_lossy().into_owned();
+        let left = processes_of(&base, self.agent.as_ref().map(Child::id));
+        if left.is_empty() { Ok(()) } else { Err(format!("processes are left: {left:?}")) }
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        // Whatever a failed test left: owners first, then the agent.
+        if self.agent.is_none() {
+            self.start_agent();
+        }
+        let _ = Command::new(self.folder.path().join("streamverse"))
+            .args(["sweep", "--deployment", "test", "--socket"])
+            .arg(self.socket())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+        self.kill_agent();
+    }
+}
+
+const TOOLS: &[(&str, &str)] = &[
+    ("STREAMVERSE_FFMPEG", "ffmpeg"),
+    ("STREAMVERSE_FFPROBE", "ffprobe"),
+    ("STREAMVERSE_PACKAGER", "packager"),
+];
+
+/// Processes whose command line names the folder, but for the agent.
+fn processes_of(base: &str, agent: Option<u32>) -> Vec<String> {
+    let mut left = Vec::new();
+    for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let pid: Option<u32> = entry.file_name().to_str().and_then(|name| name.parse().ok());
+        if pid.is_none() || pid == agent {
+            continue;
+        }
+        let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        let line = String::from_utf8_lossy(&line).replace('\0', " ");
+        if line.contains(base) && !line.contains("/terraform") {
+            left.push(line);
+        }
+    }
+    left
+}
+
+/// Where cargo puts binaries: beside this test's own folder. Built here once, so that `cargo test -p` alone is enough.
+fn binaries() -> PathBuf {
+    static BUILT: std::sync::OnceLock<PathBuf> = std::sync::OnceLock::new();
+    BUILT
+        .get_or_init(|| {
+            let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+            let done = Command::new(cargo)
+                .args(["build", "--quiet", "-p", "streamverse", "-p", "terraform-provider-streamverse"])
+                .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+                .status();
+            assert!(done.is_ok_and(|status| status.success()), "the binaries cannot be built");
+            let test = std::env::current_exe().unwrap_or_default();
+            test.parent().and_then(Path::parent).map(Path::to_owned).unwrap_or_default()
+        })
+        .clone()
+}
+
+fn open(path: &Path) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let _ = std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755));
+}
+
+fn is_root() -> bool {
+    std::fs::metadata("/proc/self").is_ok_and(|about| std::os::unix::fs::MetadataExt::uid(&about) == 0)
+}
+
+/// A port that was free when it was asked for.
+pub fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .map_or(0, |address| address.port())
+}

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use streamverse_model::platform::{
-    Bundle, CredentialUse, Name, Object, Observed, Owner, Peer, Reach, SecretValue, StoreUrl,
+    Bundle, CredentialUse, Name, Object, Observed, Owner, Peer, Phase, Reach, SecretValue, StoreUrl,
 };
 use streamverse_sites::{Class as SiteClass, Deletion, Site};
 use tfplugin_framework::schema::Path;
@@ -72,10 +72,13 @@ fn bundle_of<R: Deployed>(cx: &Context<Streamverse>, resource: &R) -> Result<Bun
 /// Waits until everything is ready, has failed, or the time is nearly up; says so as a warning.
 async fn wait(cx: &Context<Streamverse>, site: &dyn Site, owner: &Owner) {
     let last = loop {
-        // A failed process may be one of many tries; a failed object is not tried again.
+        // A failed process may be one of many tries; a failed object is not tried again, and a refused change stays refused.
         let (last, settled) = match site.observe(owner).await {
             Ok(Some(observed)) if observed.is_ready() => return,
-            Ok(Some(observed)) => (observed.why_not(), observed.failed().is_some()),
+            Ok(Some(observed)) => {
+                let settled = |phase| matches!(phase, Phase::Failed | Phase::Degraded);
+                (observed.why_not(), observed.objects.iter().any(|status| settled(status.phase)))
+            }
             Ok(None) => (vec!["it was removed meanwhile".to_owned()], false),
             Err(error) => (vec![error.to_string()], false),
         };
@@ -150,23 +153,24 @@ pub(crate) fn plan<R: Deployed>(
     if draft.is_destroy() {
         return Ok(());
     }
-    if let (Some(site), Some(names)) = (site, cx.provider().site_names()) {
-        if !names.contains(&site) {
-            return Err(Error::invalid(format!("there is no site {site:?}; there is {}", names.join(", ")))
-                .at(at_site)
-                .next("Add it to `sites` of the provider block, or name one that is there."));
-        }
+    if let (Some(site), Some(names)) = (site, cx.provider().site_names())
+        && !names.contains(&site)
+    {
+        return Err(Error::invalid(format!("there is no site {site:?}; there is {}", names.join(", ")))
+            .at(at_site)
+            .next("Add it to `sites` of the provider block, or name one that is there."));
     }
     let applied: Option<String> = cx.private(APPLIED)?;
-    if let (Some(applied), Some(held)) = (applied, prior_revision) {
-        if applied != held {
-            draft.set_unknown(at_revision)?;
-        }
+    if let (Some(applied), Some(held)) = (applied, prior_revision)
+        && applied != held
+    {
+        draft.set_unknown(at_revision)?;
     }
     Ok(())
 }
 
 /// An error of a site, at the attribute where it is about one.
+#[allow(clippy::needless_pass_by_value, reason = "it is what `map_err` gives")]
 pub(crate) fn told(error: streamverse_sites::Error, bundle: &Bundle) -> Error {
     let class = match error.class {
         SiteClass::Unreachable | SiteClass::Retry => Class::Retry,

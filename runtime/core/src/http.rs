@@ -88,10 +88,10 @@ pub fn holder_of(port: u16) -> Option<u32> {
         for line in text.lines().skip(1) {
             let words: Vec<&str> = line.split_whitespace().collect();
             // local address, state 0A (listening), inode
-            if let [_, local, _, "0A", ..] = words.as_slice() {
-                if local.ends_with(&wanted) {
-                    inodes.extend(words.get(9).map(|inode| format!("socket:[{inode}]")));
-                }
+            if let [_, local, _, "0A", ..] = words.as_slice()
+                && local.ends_with(&wanted)
+            {
+                inodes.extend(words.get(9).map(|inode| format!("socket:[{inode}]")));
             }
         }
     }

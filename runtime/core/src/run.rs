@@ -101,10 +101,10 @@ pub async fn run(options: RunOptions, table: TargetTable) -> JobEnd {
         }
     };
     signals.abort();
-    if let Some(path) = &options.outcome {
-        if let Err(failure) = write_outcome(path, &end) {
-            error!(error = %failure, path = %path.display(), "How it ended cannot be written.");
-        }
+    if let Some(path) = &options.outcome
+        && let Err(failure) = write_outcome(path, &end)
+    {
+        error!(error = %failure, path = %path.display(), "How it ended cannot be written.");
     }
     end
 }

@@ -120,7 +120,7 @@ impl VideoRun<'_> {
         match encoder {
             "libx264" => args.extend(words("-preset veryfast -sc_threshold 0 -flags +cgop")),
             "libx265" => {
-                args.extend(words("-preset veryfast -x265-params log-level=error:scenecut=0:open-gop=0"))
+                args.extend(words("-preset veryfast -x265-params log-level=error:scenecut=0:open-gop=0"));
             }
             _ => args.extend(words("-bf 0 -forced-idr 1")),
         }

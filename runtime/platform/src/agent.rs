@@ -322,11 +322,18 @@ impl Agent {
                 if let Some((orders, _)) =
                     kept.keepers.get(&key).filter(|(orders, _)| *orders.borrow() != Order::Remove)
                 {
-                    orders.send_if_modified(|now| {
+                    let new = orders.send_if_modified(|now| {
                         let new = *now != order;
                         *now = order;
                         new
                     });
+                    // What was ready was the object before: nobody is to take it for this one.
+                    let mut board = kept.board.lock().unwrap_or_else(PoisonError::into_inner);
+                    if let Some(status) = board.get_mut(&key).filter(|_| new) {
+                        status.phase = Phase::Applied;
+                        status.reason = None;
+                        status.progress = None;
+                    }
                     continue;
                 }
                 let (sender, receiver) = watch::channel(order);

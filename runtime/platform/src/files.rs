@@ -56,10 +56,10 @@ pub(crate) fn make(folder: &Path, user: Option<User>) -> Result<()> {
 /// Removes a folder or file; one that is not there is removed.
 pub(crate) fn remove(path: &Path) {
     let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
-    if let Err(error) = removed {
-        if error.kind() != std::io::ErrorKind::NotFound {
-            tracing::warn!(path = %path.display(), %error, "It cannot be removed.");
-        }
+    if let Err(error) = removed
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        tracing::warn!(path = %path.display(), %error, "It cannot be removed.");
     }
 }
 

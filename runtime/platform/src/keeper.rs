@@ -440,10 +440,10 @@ impl Keeper {
     async fn job(&mut self, job: &JobObject) -> Result<()> {
         let fingerprint = fingerprint(&(&job.target, &job.spec));
         let done = self.scratch().join("done.json");
-        if let Some((of, end)) = read_done(&done) {
-            if of == fingerprint {
-                return self.settle(end);
-            }
+        if let Some((of, end)) = read_done(&done)
+            && of == fingerprint
+        {
+            return self.settle(end);
         }
         if self.process.as_ref().is_some_and(|process| process.identity.fingerprint != fingerprint) {
             self.end(Duration::from_secs(10)).await;

@@ -32,9 +32,9 @@ pub struct OriginSpec {
     #[attribute(default = "2s")]
     pub manifest_max_age: Duration,
     /// How long they may go on using it while they ask (RFC 5861), or when the origin is down.
-    #[attribute(default = "60s")]
+    #[attribute(default = "1m")]
     pub manifest_stale: Duration,
     /// How long they may keep segments, which never change.
-    #[attribute(default = "365days")]
+    #[attribute(default = "30days")]
     pub segment_max_age: Duration,
 }

@@ -1,6 +1,6 @@
 //! What a ladder refuses, and what follows from it.
 
-use tfplugin_schema::{Diagnostics, Path};
+use tfplugin_schema::{Diagnostics, Maybe, Path};
 
 use super::ladder::{
     Acceleration, AudioCodec, AudioRendition, Backend, LadderSpec, LadderSpecView, VideoCodec, VideoRendition,
@@ -12,7 +12,12 @@ const WITHOUT_ENCODER: &[&str] = &["A100", "H100", "H200", "B200", "A30", "GH200
 
 /// Refuses what cannot work. What is not known yet is not judged.
 pub fn check(view: &LadderSpecView, out: &mut Diagnostics) {
-    let segment = view.segment_duration.known().map(|it| it.0);
+    // Where the configuration says nothing, the default holds.
+    let segment = match &view.segment_duration {
+        Maybe::Known(duration) => Some(duration.0),
+        Maybe::Null => Some(std::time::Duration::from_secs(4)),
+        Maybe::Unknown => None,
+    };
     if segment.is_some_and(|it| it.as_millis() < 1000 || it.as_millis() > 15_000) {
         out.error_at(LadderSpec::segment_duration(), "Unusable segment length", "Segments are 1 s to 15 s long: shorter ones cost more requests than they save, longer ones make players wait.");
     }
@@ -61,17 +66,17 @@ fn videos(view: &LadderSpecView, segment: Option<std::time::Duration>, out: &mut
             );
         }
         // A player can only switch at a key frame at the beginning of a segment (RFC 8216 section 6.2.4).
-        if let (Some(gop), Some(segment)) = (rendition.gop.known(), segment) {
-            if gop.0.is_zero() || segment.as_millis() % gop.0.as_millis().max(1) != 0 {
-                out.error_at(
-                    place().gop(),
-                    "Key frames miss the segments",
-                    format!(
-                        "A group of {gop} does not divide a segment of {}; choose a whole part of it.",
-                        tfplugin_schema::Duration(segment)
-                    ),
-                );
-            }
+        if let (Some(gop), Some(segment)) = (rendition.gop.known(), segment)
+            && (gop.0.is_zero() || segment.as_millis() % gop.0.as_millis().max(1) != 0)
+        {
+            out.error_at(
+                place().gop(),
+                "Key frames miss the segments",
+                format!(
+                    "A group of {gop} does not divide a segment of {}; choose a whole part of it.",
+                    tfplugin_schema::Duration(segment)
+                ),
+            );
         }
         if let Some(rate) = rendition.frame_rate.known() {
             let (n, d) = rate.split_once('/').unwrap_or((rate, "1"));
@@ -83,14 +88,14 @@ fn videos(view: &LadderSpecView, segment: Option<std::time::Duration>, out: &mut
                 );
             }
         }
-        if let (Some(most), Some(average)) = (rendition.max_bit_rate.known(), rendition.bit_rate.known()) {
-            if most < average {
-                out.error_at(
-                    place().max_bit_rate(),
-                    "Ceiling below the average",
-                    format!("{most} bit/s cannot hold an average of {average} bit/s."),
-                );
-            }
+        if let (Some(most), Some(average)) = (rendition.max_bit_rate.known(), rendition.bit_rate.known())
+            && most < average
+        {
+            out.error_at(
+                place().max_bit_rate(),
+                "Ceiling below the average",
+                format!("{most} bit/s cannot hold an average of {average} bit/s."),
+            );
         }
         if let (Some(&height), Some(&bit_rate)) = (rendition.height.known(), rendition.bit_rate.known()) {
             if let Some((_, low, rate)) = seen.iter().find(|(_, other, rate)| {

@@ -81,7 +81,7 @@ impl Deployed for AtsEdge {
     }
 }
 
-#[resource(name = "ats_edge", timeouts(create = "5m", read = "1m", update = "5m", delete = "5m"))]
+#[resource(name = "ats_edge", timeouts(create = "5m", update = "5m", delete = "5m"))]
 impl Resource for AtsEdge {
     type Provider = Streamverse;
 

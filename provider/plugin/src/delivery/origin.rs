@@ -84,7 +84,7 @@ impl Deployed for Origin {
     }
 }
 
-#[resource(name = "origin", timeouts(create = "5m", read = "1m", update = "5m", delete = "5m"))]
+#[resource(name = "origin", timeouts(create = "5m", update = "5m", delete = "5m"))]
 impl Resource for Origin {
     type Provider = Streamverse;
 

@@ -80,7 +80,7 @@ impl Deployed for WebPlayer {
     }
 }
 
-#[resource(name = "web_player", timeouts(create = "5m", read = "1m", update = "5m", delete = "5m"))]
+#[resource(name = "web_player", timeouts(create = "5m", update = "5m", delete = "5m"))]
 impl Resource for WebPlayer {
     type Provider = Streamverse;
 

@@ -66,7 +66,7 @@ impl Deployed for Transcoder {
     }
 }
 
-#[resource(name = "transcoder", timeouts(create = "5m", read = "1m", update = "5m", delete = "5m"))]
+#[resource(name = "transcoder", timeouts(create = "5m", update = "5m", delete = "5m"))]
 impl Resource for Transcoder {
     type Provider = Streamverse;
 

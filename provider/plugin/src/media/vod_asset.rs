@@ -151,7 +151,7 @@ async fn probe(cx: &Context<Streamverse>, asset: &VodAsset) -> Result<Option<u64
     }
 }
 
-#[resource(name = "vod_asset", timeouts(create = "30m", read = "1m", update = "30m", delete = "10m"))]
+#[resource(name = "vod_asset", timeouts(create = "30m", update = "30m", delete = "10m"))]
 impl Resource for VodAsset {
     type Provider = Streamverse;
 
@@ -205,10 +205,10 @@ impl Resource for VodAsset {
     }
 
     fn validate(config: &VodAssetView, findings: &mut Findings) {
-        if let Some(text) = config.ladder.known() {
-            if let Err(error) = ladder(text) {
-                findings.push(error.diagnostic());
-            }
+        if let Some(text) = config.ladder.known()
+            && let Err(error) = ladder(text)
+        {
+            findings.push(error.diagnostic());
         }
     }
 

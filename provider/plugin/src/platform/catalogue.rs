@@ -54,7 +54,7 @@ impl Deployed for Catalogue {
     }
 }
 
-#[resource(name = "catalogue", timeouts(create = "2m", read = "1m", update = "2m", delete = "2m"))]
+#[resource(name = "catalogue", timeouts(create = "2m", update = "2m", delete = "2m"))]
 impl Resource for Catalogue {
     type Provider = Streamverse;
 

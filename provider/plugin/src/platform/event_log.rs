@@ -65,7 +65,7 @@ impl Deployed for EventLog {
     }
 }
 
-#[resource(name = "event_log", timeouts(create = "2m", read = "1m", update = "2m", delete = "2m"))]
+#[resource(name = "event_log", timeouts(create = "2m", update = "2m", delete = "2m"))]
 impl Resource for EventLog {
     type Provider = Streamverse;
 

@@ -54,7 +54,7 @@ impl Deployed for ObjectStore {
     }
 }
 
-#[resource(name = "object_store", timeouts(create = "2m", read = "1m", update = "2m", delete = "2m"))]
+#[resource(name = "object_store", timeouts(create = "2m", update = "2m", delete = "2m"))]
 impl Resource for ObjectStore {
     type Provider = Streamverse;
 

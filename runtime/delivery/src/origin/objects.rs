@@ -120,10 +120,10 @@ impl Objects {
             }
         }
         let bytes = self.store.get(path).await?.bytes().await?;
-        if let Some(shared) = &self.shared {
-            if let Err(error) = shared.put(&key, bytes.clone(), LIFETIME).await {
-                debug!(error = %error.chain(), "The cache is away.");
-            }
+        if let Some(shared) = &self.shared
+            && let Err(error) = shared.put(&key, bytes.clone(), LIFETIME).await
+        {
+            debug!(error = %error.chain(), "The cache is away.");
         }
         Ok(Held { about, bytes })
     }

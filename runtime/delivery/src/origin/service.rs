@@ -226,10 +226,10 @@ async fn object(origin: &Origin, path: &str, headers: &HeaderMap, head: bool) ->
     };
     let length = if about.size == 0 { 0 } else { last + 1 - first };
     fields.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-    if status == StatusCode::PARTIAL_CONTENT {
-        if let Ok(value) = HeaderValue::from_str(&format!("bytes {first}-{last}/{}", about.size)) {
-            fields.insert(header::CONTENT_RANGE, value);
-        }
+    if status == StatusCode::PARTIAL_CONTENT
+        && let Ok(value) = HeaderValue::from_str(&format!("bytes {first}-{last}/{}", about.size))
+    {
+        fields.insert(header::CONTENT_RANGE, value);
     }
     let body = match head {
         true => Ok(Body::empty()),

@@ -33,10 +33,10 @@ impl Shown {
     /// What is shown. Fails only when the catalogue is away and never answered.
     pub(super) async fn listing(&self) -> Result<Listing> {
         let mut known = self.known.lock().await;
-        if let Some((asked, listing)) = known.as_ref() {
-            if asked.elapsed() < FRESH {
-                return Ok(listing.clone());
-            }
+        if let Some((asked, listing)) = known.as_ref()
+            && asked.elapsed() < FRESH
+        {
+            return Ok(listing.clone());
         }
         let listing = match (self.catalogue.assets().await, known.take()) {
             (Ok(assets), _) => {

@@ -1,0 +1,124 @@
+// Plays the page in headless Chromium: frames are read from the pixels by their block code, segments must come through
+// Traffic Server, renditions are switched. Prints one JSON object; fails with a reason.
+//
+// node play.mjs PAGE [--protocol hls|dash] [--seconds N] [--screenshot FILE] [--asset NAME]
+
+import { createRequire } from "node:module";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+
+const here = path.dirname(fileURLToPath(import.meta.url));
+const require = createRequire(path.join(here, "../../../web/package.json"));
+const { chromium } = require("playwright-core");
+
+const page_address = process.argv[2];
+const option = (name, fallback) => {
+  const at = process.argv.indexOf(`--${name}`);
+  return at < 0 ? fallback : process.argv[at + 1];
+};
+const protocol = option("protocol", "hls");
+const seconds = Number(option("seconds", "12"));
+
+const browser = await chromium.launch({
+  executablePath: process.env.STREAMVERSE_CHROMIUM || "/usr/bin/chromium",
+  args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--autoplay-policy=no-user-gesture-required"],
+});
+const failures = [];
+const segments = [];
+try {
+  const page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
+  page.on("console", (line) => line.type() === "error" && failures.push(`console: ${line.text()}`));
+  page.on("pageerror", (error) => failures.push(`page: ${error}`));
+  const own = new URL(page_address).hostname;
+  page.on("request", (request) => {
+    const url = new URL(request.url());
+    if (url.protocol.startsWith("http") && url.hostname !== own) failures.push(`external request: ${url.hostname}`);
+  });
+  page.on("response", async (response) => {
+    if (!response.url().endsWith(".m4s")) return;
+    const headers = await response.allHeaders().catch(() => ({}));
+    segments.push({ url: response.url(), via: headers.via ?? "", age: headers.age ?? "" });
+  });
+  await page.goto(page_address, { waitUntil: "domcontentloaded" });
+  await page.waitForSelector("#assets button", { timeout: 30000 });
+  if (protocol === "dash") await page.check('input[value="dash"]');
+  const asset = option("asset");
+  if (asset) await page.locator("#assets button", { hasText: asset }).first().click();
+  await page.waitForFunction(() => document.getElementById("video").currentTime > 0.2, undefined, { timeout: 60000 });
+
+  const result = await page.evaluate(async (seconds) => {
+    const video = document.getElementById("video");
+    const player = window.streamverse.player;
+    const canvas = document.createElement("canvas");
+    const context = canvas.getContext("2d", { willReadFrequently: true });
+    const frames = [];
+    const heights = new Set();
+    let torn = 0;
+    const look = () => {
+      const [width, height] = [video.videoWidth, video.videoHeight];
+      if (!width) return;
+      canvas.width = width;
+      canvas.height = height;
+      context.drawImage(video, 0, 0);
+      const strip = context.getImageData(0, Math.round(height / 18) - 1, width, 3).data;
+      const bits = [];
+      for (let block = 0; block < 24; block += 1) {
+        const x = Math.round(((4 + block + 0.5) / 32) * width);
+        let sum = 0;
+        for (let row = 0; row < 3; row += 1) for (let step = -1; step <= 1; step += 1) sum += strip[(row * width + x + step) * 4 + 1];
+        bits.push(sum / 9 > 128 ? 1 : 0);
+      }
+      const ones = bits.slice(2, 21).reduce((a, b) => a + b, 0);
+      if (bits[0] !== 1 || bits[1] !== 0 || bits[22] !== 0 || bits[23] !== 1 || bits[21] !== ones % 2) {
+        torn += 1;
+        return;
+      }
+      heights.add(height);
+      frames.push({ clip: parseInt(bits.slice(2, 5).join(""), 2), frame: parseInt(bits.slice(5, 21).join(""), 2), height });
+    };
+    const begun = performance.now();
+    let switched = 0;
+    await new Promise((done) => {
+      const each = () => {
+        look();
+        const spent = (performance.now() - begun) / 1000;
+        if (spent > seconds || video.ended) return done();
+        // Lowest, then highest: every rendition switch must be seamless.
+        const wanted = Math.floor((spent / seconds) * 4);
+        if (wanted > switched) {
+          switched = wanted;
+          player.configure({ abr: { enabled: false } });
+          const tracks = player.getVariantTracks().sort((a, b) => a.bandwidth - b.bandwidth);
+          const track = wanted % 2 ? tracks[0] : tracks[tracks.length - 1];
+          if (track) player.selectVariantTrack(track, true, 1);
+        }
+        video.requestVideoFrameCallback(each);
+      };
+      video.requestVideoFrameCallback(each);
+      setTimeout(done, (seconds + 15) * 1000);
+    });
+    return { frames, torn, heights: [...heights], facts: window.streamverse.facts(), message: document.getElementById("message").textContent };
+  }, seconds);
+
+  if (option("screenshot")) {
+    await page.waitForTimeout(1200);
+    await page.screenshot({ path: option("screenshot") });
+  }
+  const numbers = result.frames.map((it) => it.frame);
+  let backwards = 0;
+  let largest = 0;
+  for (let at = 1; at < numbers.length; at += 1) {
+    if (numbers[at] < numbers[at - 1]) backwards += 1;
+    largest = Math.max(largest, numbers[at] - numbers[at - 1]);
+  }
+  const through = segments.filter((it) => it.via.includes("ApacheTrafficServer")).length;
+  console.log(
+    JSON.stringify({
+      protocol, seen: numbers.length, first: numbers[0], last: numbers.at(-1), backwards, largest_step: largest, torn: result.torn,
+      heights: result.heights, clips: [...new Set(result.frames.map((it) => it.clip))], segments: segments.length, through_traffic_server: through,
+      aged: segments.filter((it) => Number(it.age) > 0).length, facts: result.facts, message: result.message, failures,
+    }),
+  );
+} finally {
+  await browser.close();
+}

@@ -1,0 +1,162 @@
+//! Each resource from its creation to its end: empty second plan, update in place, drift repaired, import, nothing left.
+
+use streamverse_acceptance::{ADDRESS, Node};
+use streamverse_model::platform::{Bundle, Owner};
+use streamverse_sites::Site as _;
+use tfplugin_testing::cli::{Action, Case, Cli, Failure, Id, Step, action, value, with_each};
+
+use crate::kit::{asset, clip, edge, get, origin, stores};
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+/// Somebody takes an owner away behind Terraform's back, or empties what it has.
+fn behind(node: &Node, kind: &str, name: &str, empty: bool) {
+    let owner = Owner::new("test", kind, name).unwrap();
+    runtime().block_on(async {
+        let site = node.site();
+        if empty {
+            site.apply(&Bundle::new(owner, Vec::new()), &[]).await.unwrap();
+            return;
+        }
+        while site.delete(&owner).await.unwrap() != streamverse_sites::Deletion::Gone {
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+    });
+}
+
+#[test]
+fn stores_and_an_origin_live_on_a_node() -> Result<(), Failure> {
+    let clis = Cli::both()?;
+    with_each(&clis, |cli| {
+        let Some(node) = Node::start() else { return Case::new(cli).run() };
+        let [port, ..] = node.ports;
+        let config = |memory: &str| format!("{}{}{}", node.block(), stores(), origin(port, memory));
+        let at = "streamverse_origin.main";
+        Case::new(cli)
+            .provider(ADDRESS, node.provider())
+            .step(
+                Step::apply(config("64MiB"))
+                    .plan(action(at, Action::Create))
+                    .state(value(at, "address", format!("http://127.0.0.1:{port}").as_str()))
+                    .state(value("streamverse_object_store.media", "url", "file://default/media"))
+                    .state(value("streamverse_catalogue.main", "url", "sqlite://default/main")),
+            )
+            .step(Step::apply(config("32MiB")).plan(action(at, Action::Update)))
+            .step(
+                Step::reapply()
+                    .named("somebody emptied what it has")
+                    .before(|_| {
+                        behind(&node, "origin", "main", true);
+                        Ok(())
+                    })
+                    .plan(action(at, Action::Update)),
+            )
+            .step(
+                Step::reapply()
+                    .named("somebody removed it")
+                    .before(|_| {
+                        behind(&node, "origin", "main", false);
+                        Ok(())
+                    })
+                    .plan(action(at, Action::Create)),
+            )
+            .step(Step::import(at, Id::attribute("name")))
+            .step(Step::import("streamverse_object_store.media", Id::attribute("name")))
+            .step(Step::import("streamverse_event_log.work", Id::attribute("name")))
+            .check_destroyed(|_| node.nothing_left().map_err(Into::into))
+            .run()
+    })
+}
+
+#[test]
+fn an_edge_is_changed_without_a_gap_and_a_bad_change_is_refused() -> Result<(), Failure> {
+    let cli = Cli::terraform()?;
+    let Some(node) = Node::start() else { return Ok(()) };
+    let [port, front, _] = node.ports;
+    let config =
+        |rest: &str| format!("{}{}{}{}", node.block(), stores(), origin(port, "64MiB"), edge(front, rest));
+    let at = "streamverse_ats_edge.main";
+    let serves = |_: &tfplugin_testing::cli::Context<'_>| {
+        let (status, _) = get(&format!("http://127.0.0.1:{front}/catalogue.json"));
+        if status == 200 { Ok(()) } else { Err(format!("the edge answers {status}").into()) }
+    };
+    Case::new(&cli)
+        .provider(ADDRESS, node.provider())
+        .step(Step::apply(config("")).plan(action(at, Action::Create)).after(serves))
+        .step(
+            Step::apply(config("cache = { manifests = \"5s\" }"))
+                .named("a reload")
+                .plan(action(at, Action::Update))
+                .after(serves),
+        )
+        .step(
+            Step::apply(config("plugins = [\"absent.so\"]"))
+                .named("a plugin that is not there: the last good configuration serves")
+                .plan(action(at, Action::Update))
+                .expect_warning("absent\\.so")
+                .after(serves),
+        )
+        .step(Step::apply(config("")).named("back again").after(serves))
+        .check_destroyed(|_| node.nothing_left().map_err(Into::into))
+        .run()
+        .map(|_| ())
+}
+
+#[test]
+fn an_asset_is_made_shown_made_anew_and_taken_away() -> Result<(), Failure> {
+    let cli = Cli::terraform()?;
+    let Some(node) = Node::start() else { return Ok(()) };
+    let [port, ..] = node.ports;
+    let (first, one) = clip(&node, "one.mp4", 5);
+    let (second, two) = clip(&node, "two.mp4", 7);
+    let config = |file, digest: &str| {
+        format!("{}{}{}{}", node.block(), stores(), origin(port, "64MiB"), asset(file, digest))
+    };
+    let at = "streamverse_vod_asset.film";
+    let plays = |segments: usize| {
+        move |_: &tfplugin_testing::cli::Context<'_>| {
+            let (status, master) = get(&format!("http://127.0.0.1:{port}/vod/film/hls.m3u8"));
+            let (_, mpd) = get(&format!("http://127.0.0.1:{port}/vod/film/dash.mpd"));
+            if status != 200 || !master.contains("180p/index.m3u8") || !mpd.contains("<MPD") {
+                return Err(format!("{status}: {master}").into());
+            }
+            // The media playlist lies beside the master, behind its redirect.
+            let said = std::process::Command::new("curl")
+                .args([
+                    "-sL",
+                    "--max-time",
+                    "10",
+                    "-o",
+                    "/dev/null",
+                    "-w",
+                    "%{url_effective}",
+                    &format!("http://127.0.0.1:{port}/vod/film/hls.m3u8"),
+                ])
+                .output()?;
+            let address = String::from_utf8_lossy(&said.stdout).replace("hls.m3u8", "video/180p/index.m3u8");
+            let (_, list) = get(&address);
+            let found = list.matches("#EXTINF").count();
+            if found == segments { Ok(()) } else { Err(format!("{found} segments: {list}").into()) }
+        }
+    };
+    Case::new(&cli)
+        .provider(ADDRESS, node.provider())
+        .step(Step::apply(config(&first, &one)).state(value(at, "duration_ms", 5000)).after(plays(3)))
+        .step(
+            Step::apply(config(&second, &two))
+                .named("another digest")
+                .plan(action(at, Action::Update))
+                .after(plays(4)),
+        )
+        .step(
+            Step::apply(config(&first, &two))
+                .named("a file that is not what is declared")
+                .expect_apply_error("(?s)digest"),
+        )
+        .step(Step::apply(config(&second, &two)).named("as before").after(plays(4)))
+        .check_destroyed(|_| node.nothing_left().map_err(Into::into))
+        .run()
+        .map(|_| ())
+}
