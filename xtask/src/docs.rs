@@ -35,6 +35,12 @@ const GENERATORS: &[Generator] = &[
         pages: "acceptance-tests/corner/docs",
     },
     Generator {
+        package: "terraform-provider-streamverse",
+        binary: "terraform-provider-streamverse",
+        args: &["docs", "--out", "docs/provider", "--examples", "examples"],
+        pages: "docs/provider",
+    },
+    Generator {
         package: "acceptance-tests",
         binary: "coverage",
         args: &[],

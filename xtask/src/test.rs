@@ -52,6 +52,7 @@ const EVERYTHING: &[Step] = &[
     ("fmt", steps::fmt),
     ("clippy", steps::clippy),
     ("tools", steps::tools),
+    ("page", steps::page),
     ("tests", steps::tests),
     ("doctests", steps::doc_tests),
     ("rustdoc", steps::rustdoc),

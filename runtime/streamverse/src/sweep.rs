@@ -58,6 +58,7 @@ pub(crate) async fn run(args: SweepArgs) -> Result<()> {
     Ok(())
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "it is what `map_err` gives")]
 fn told(error: streamverse_sites::Error) -> Error {
     let next = error.next.clone().map(|next| format!(" {next}")).unwrap_or_default();
     Error::permanent("sweep", format!("{error}.{next}"))

@@ -7,7 +7,7 @@ use crate::failure::{Failure, Outcome};
 use crate::process::Run;
 use crate::tools::{self, Ready};
 use crate::workspace::Workspace;
-use crate::{docs, tidy as rules};
+use crate::{docs, tidy as rules, web};
 
 /// A cold build on two cores takes a third of this.
 const BUILD_LIMIT: Duration = Duration::from_secs(30 * 60);
@@ -15,8 +15,13 @@ const BUILD_LIMIT: Duration = Duration::from_secs(30 * 60);
 const TEST_LIMIT: Duration = Duration::from_secs(45 * 60);
 
 /// Crates whose tests need the real command lines, or that only a bench runs.
-const ACCEPTANCE: &[&str] =
-    &["acceptance-tests", "terraform-provider-corner", "terraform-provider-first", "tfplugin-bench"];
+const ACCEPTANCE: &[&str] = &[
+    "acceptance-tests",
+    "streamverse-acceptance",
+    "terraform-provider-corner",
+    "terraform-provider-first",
+    "tfplugin-bench",
+];
 
 /// What earlier steps leave for later ones.
 pub(super) struct Session<'a> {
@@ -105,6 +110,13 @@ pub(super) fn tools(session: &mut Session<'_>) -> Outcome<End> {
         return Ok(End::Done(format!("{} ready", tools.environment().count())));
     }
     Ok(End::Skipped(missing.join("\n")))
+}
+
+/// The page, and what browser tests are made of.
+pub(super) fn page(session: &mut Session<'_>) -> Outcome<End> {
+    let built = web::build(session.workspace)?;
+    web::modules(session.workspace)?;
+    Ok(End::Done(built))
 }
 
 pub(super) fn tests(session: &mut Session<'_>) -> Outcome<End> {

@@ -28,13 +28,22 @@ struct Provider {
     tests: &'static str,
 }
 
-const PROVIDERS: &[Provider] = &[Provider {
-    prefix: "corner",
-    sources: "acceptance-tests/corner/src",
-    examples: "acceptance-tests/corner/examples",
-    pages: "acceptance-tests/corner/docs",
-    tests: "acceptance-tests/corner/tests",
-}];
+const PROVIDERS: &[Provider] = &[
+    Provider {
+        prefix: "corner",
+        sources: "acceptance-tests/corner/src",
+        examples: "acceptance-tests/corner/examples",
+        pages: "acceptance-tests/corner/docs",
+        tests: "acceptance-tests/corner/tests",
+    },
+    Provider {
+        prefix: "streamverse",
+        sources: "provider/plugin/src",
+        examples: "examples",
+        pages: "docs/provider",
+        tests: "acceptance-tests/platform/tests",
+    },
+];
 
 pub(super) fn resource_example_page_and_test(tree: &Tree, _: &[Member]) -> Vec<Finding> {
     let both = PROVIDERS.iter().flat_map(|provider| KINDS.iter().map(move |kind| (provider, kind)));

@@ -1,4 +1,10 @@
 //! The provider on a node of this host: the real terraform, a real agent, a real Traffic Server, real videos.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test stops at the first thing that is not as it must be"
+)]
 
 mod crash;
 mod kit;

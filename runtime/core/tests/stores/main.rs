@@ -1,4 +1,10 @@
 //! The conformance suites of the stores: one function for each trait, called for each implementation.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test stops at the first thing that is not as it must be"
+)]
 
 mod kit;
 mod log;

@@ -1,0 +1,14 @@
+terraform {
+  required_providers {
+    streamverse = {
+      source = "registry.terraform.io/streamverse/streamverse"
+    }
+  }
+}
+
+provider "streamverse" {
+  deployment = "production"
+  sites = {
+    default = { node = {} }
+  }
+}

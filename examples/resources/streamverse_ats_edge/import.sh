@@ -1,0 +1,1 @@
+terraform import streamverse_ats_edge.main main

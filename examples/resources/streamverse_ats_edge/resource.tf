@@ -1,0 +1,8 @@
+resource "streamverse_ats_edge" "main" {
+  name    = "main"
+  port    = 8081
+  origins = [{ url = "http://127.0.0.1:8080" }]
+  storage = "10GiB"
+  memory  = "512MiB"
+  cache   = { manifests = "2s", stale = "1h" }
+}

@@ -1,0 +1,3 @@
+resource "streamverse_catalogue" "main" {
+  name = "main"
+}

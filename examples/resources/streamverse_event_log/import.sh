@@ -1,0 +1,1 @@
+terraform import streamverse_event_log.work work

@@ -1,0 +1,3 @@
+resource "streamverse_event_log" "work" {
+  name = "work"
+}

@@ -1,0 +1,1 @@
+terraform import streamverse_object_store.media media

@@ -1,0 +1,3 @@
+resource "streamverse_object_store" "media" {
+  name = "media"
+}

@@ -1,0 +1,1 @@
+terraform import streamverse_transcode_ladder.hd "$(terraform output -raw definition)"

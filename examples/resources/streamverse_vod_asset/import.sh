@@ -1,0 +1,1 @@
+terraform import streamverse_vod_asset.film film

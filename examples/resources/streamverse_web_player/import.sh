@@ -1,0 +1,1 @@
+terraform import streamverse_web_player.page page
