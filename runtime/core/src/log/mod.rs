@@ -65,7 +65,7 @@ pub struct Record {
     pub value: Bytes,
 }
 
-/// Opens the log of a URL (`embedded:`, `kafka:`).
+/// Opens the log of a URL (`embedded:`).
 ///
 /// # Errors
 /// A URL of another site or scheme, a missing credential.
@@ -74,6 +74,6 @@ pub async fn open_log(url: &str, cx: &ServiceContext) -> Result<Arc<dyn EventLog
         StoreUrl::Local { scheme, name, .. } if scheme == "embedded" => {
             Ok(Arc::new(embedded::EmbeddedLog::open(cx, name.as_str())?))
         }
-        _ => Err(crate::stores::wrong_scheme(url, "embedded:// or kafka://")),
+        _ => Err(crate::stores::wrong_scheme(url, "embedded://")),
     }
 }

@@ -1,5 +1,3 @@
-//! Caches: in the process, or a server that speaks the Redis protocol (Dragonfly, Valkey).
+//! Caches: in the process. A server that speaks the Redis protocol comes later.
 
 pub(super) mod memory;
-#[cfg(feature = "redis")]
-pub(super) mod redis;

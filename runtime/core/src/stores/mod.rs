@@ -6,7 +6,7 @@
 //! | objects | `object_store::ObjectStore` | files | S3 |
 //! | event log | [`crate::log::EventLog`] | one process, durable | Kafka |
 //! | catalogue | [`Catalogue`] | SQLite | PostgreSQL |
-//! | cache | [`Cache`] | moka | Redis protocol |
+//! | cache | [`Cache`] | moka | not yet |
 
 mod cache;
 mod catalogue;
@@ -127,7 +127,7 @@ pub async fn open_catalogue(url: &str, cx: &ServiceContext) -> Result<Arc<dyn Ca
     }
 }
 
-/// Opens the cache of a URL (`memory:`, `redis:`), which keeps `max_bytes` at most where it is in memory.
+/// Opens the cache of a URL (`memory:`), which keeps `max_bytes` at most where it is in memory.
 ///
 /// # Errors
 /// As [`open_catalogue`].
@@ -136,11 +136,7 @@ pub async fn open_cache(url: &str, max_bytes: u64, cx: &ServiceContext) -> Resul
         StoreUrl::Local { scheme, .. } if scheme == "memory" => {
             Ok(Arc::new(cache::memory::Memory::new(max_bytes)))
         }
-        #[cfg(feature = "redis")]
-        StoreUrl::Remote { url, secret } if url.scheme() == "redis" => {
-            Ok(Arc::new(cache::redis::Redis::open(&url, secret.as_ref(), cx).await?))
-        }
-        _ => Err(wrong_scheme(url, "memory:// or redis://")),
+        _ => Err(wrong_scheme(url, "memory://")),
     }
 }
 

@@ -156,7 +156,7 @@ async fn vod(State(origin): State<Arc<Origin>>, request: Request) -> Response {
 
 async fn serve(origin: &Origin, path: &str, headers: &HeaderMap, head: bool) -> Response {
     // What packages are called needs no escapes; what needs them is not ours.
-    let parts: Vec<&str> = path.trim_start_matches("/vod/").split('/').collect();
+    let parts: Vec<&str> = path.strip_prefix("/vod/").unwrap_or_default().split('/').collect();
     let plain = |part: &&str| {
         !part.is_empty()
             && *part != "."
@@ -299,7 +299,8 @@ fn content_type(name: &str) -> &'static str {
     match name.rsplit('.').next().unwrap_or_default() {
         "m3u8" => "application/vnd.apple.mpegurl", // RFC 8216 section 4
         "mpd" => "application/dash+xml",           // ISO/IEC 23009-1 annex C
-        "mp4" | "m4s" | "m4v" | "m4a" | "cmfv" | "cmfa" => "video/mp4",
+        "mp4" | "m4s" | "m4v" | "cmfv" => "video/mp4",
+        "m4a" | "cmfa" => "audio/mp4",
         "vtt" => "text/vtt; charset=utf-8",
         "jpg" => "image/jpeg",
         _ => "application/octet-stream",

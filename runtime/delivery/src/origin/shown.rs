@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use streamverse_core::Result;
 use streamverse_core::stores::{AssetRecord, Catalogue};
+use streamverse_core::{Error, Result};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 /// Between two looks into the catalogue.
 const FRESH: Duration = Duration::from_millis(500);
+/// How long it may take to answer.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The assets that are shown, and whether the catalogue still says so.
 #[derive(Clone, Debug, Default)]
@@ -38,7 +40,11 @@ impl Shown {
         {
             return Ok(listing.clone());
         }
-        let listing = match (self.catalogue.assets().await, known.take()) {
+        // A catalogue that hangs is away: nobody waits for it longer than for a page.
+        let asked = tokio::time::timeout(PATIENCE, self.catalogue.assets()).await;
+        let asked = asked
+            .unwrap_or_else(|_| Err(Error::passing("catalogue", "the catalogue does not answer in time")));
+        let listing = match (asked, known.take()) {
             (Ok(assets), _) => {
                 let assets = assets.into_iter().map(|asset| (asset.name.clone(), asset)).collect();
                 Listing { assets: Arc::new(assets), stale: false }

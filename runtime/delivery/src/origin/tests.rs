@@ -156,10 +156,10 @@ async fn what_is_known_is_served_on_while_the_catalogue_is_away() {
     let origin = running().await;
     assert_eq!(origin.get("/vod/film/hls.m3u8").send().await.unwrap().status(), 302);
     let file = origin.cx.data_dir.join("catalogues/main.sqlite");
-    let other = rusqlite_breaks(&file);
+    rusqlite_breaks(&file);
     tokio::time::sleep(std::time::Duration::from_millis(700)).await;
     let answer = origin.get("/vod/film/hls.m3u8").send().await.unwrap();
-    assert_eq!((answer.status().as_u16(), other), (302, ()));
+    assert_eq!(answer.status(), 302);
     assert_eq!(answer.headers()["x-stale"], "catalogue");
     assert_eq!(origin.get("/readyz").send().await.unwrap().status(), 200);
     origin.stop.stop();
