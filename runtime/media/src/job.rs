@@ -75,7 +75,14 @@ impl Job for VodJob {
         let shown = self.stores.catalogue.asset(self.spec.name.as_str()).await?;
         if let Some(shown) = shown.as_ref().filter(|shown| shown.generation == self.generation) {
             info!(asset = %self.spec.name, generation = self.generation, "It is published already.");
-            return Ok(result(shown, &[]));
+            let mut record = shown.clone();
+            record.title = self.title();
+            if record != *shown {
+                self.stores.catalogue.publish(&record).await?;
+            }
+            // An earlier run may have ended between publishing and tidying up.
+            work::remove_all(&*self.stores.objects, &self.place().work_folder()).await?;
+            return Ok(result(&record, &[]));
         }
         let scratch = self.cx.scratch_dir.join("vod");
         let _ = tokio::fs::remove_dir_all(&scratch).await;
@@ -169,6 +176,10 @@ impl Work {
 impl VodJob {
     fn place(&self) -> Place<'_> {
         Place { asset: self.spec.name.as_str(), generation: &self.generation }
+    }
+
+    fn title(&self) -> String {
+        self.spec.asset.title.clone().unwrap_or_else(|| self.spec.name.to_string())
     }
 
     /// The source and the subtitles are in the store after this; what they are is known.
@@ -327,7 +338,7 @@ impl VodJob {
         Ok(AssetRecord {
             name: self.spec.name.to_string(),
             generation: self.generation.clone(),
-            title: self.spec.asset.title.clone().unwrap_or_else(|| self.spec.name.to_string()),
+            title: self.title(),
             duration_ms: facts.duration_ms,
             renditions: renditions(&master, &package, bytes_of),
             subtitles: self.spec.asset.subtitles.iter().flatten().map(|it| it.language.clone()).collect(),

@@ -141,8 +141,9 @@ fn judge(answer: &Answer, digest: String, bytes: u64) -> Result<MediaFacts> {
     if picture.is_none() && audio.is_empty() {
         return Err(broken("it has neither picture nor sound"));
     }
-    let longest = [format.duration.as_deref(), video.and_then(|stream| stream.duration.as_deref())];
-    let seconds = longest.into_iter().flatten().find_map(|text| text.parse::<f64>().ok()).unwrap_or(0.0);
+    // The picture's own length first: sound that goes on after it is cut.
+    let told = [video.and_then(|stream| stream.duration.as_deref()), format.duration.as_deref()];
+    let seconds = told.into_iter().flatten().find_map(|text| text.parse::<f64>().ok()).unwrap_or(0.0);
     if !(seconds.is_finite() && seconds > 0.0 && seconds < 1e7) {
         return Err(broken("it has no length: it may be cut off, or still be written"));
     }

@@ -31,6 +31,8 @@ pub const TRANSCODER: Target =
 
 /// How often a task is tried before it is told to have failed.
 const ATTEMPTS: u32 = 3;
+/// The code of what was taken away while it was encoded: no failure of anybody.
+const WITHDRAWN: &str = "withdrawn";
 
 async fn start(spec: serde_json::Value, cx: ServiceContext) -> Result<Box<dyn Service>> {
     let spec: TranscoderSpec = serde_json::from_value(spec).map_err(|error| {
@@ -121,6 +123,9 @@ impl Worker {
             };
             if stop.is_stopped() {
                 return false;
+            }
+            if failure.code == WITHDRAWN {
+                return true;
             }
             attempt += 1;
             warn!(task = task.key(), attempt, code = failure.code, error = %failure.chain(), "An encode failed.");
@@ -222,20 +227,33 @@ impl Worker {
             let _ = sender.send(line.to_owned());
         });
         let uploading = async {
+            let mut made = BTreeSet::new();
             while let Some(name) = receiver.recv().await {
                 let Some(k) = name.strip_suffix(".ts").and_then(|number| number.parse::<u64>().ok()) else {
                     continue;
                 };
                 let piece = format!("{}/{k}", rendition.name);
-                self.finish(task, &folder.join(&name), &task.place().segment(&rendition.name, k), piece)
-                    .await?;
+                let path = task.place().segment(&rendition.name, k);
+                self.finish(task, &folder.join(&name), &path, piece).await?;
+                made.insert(k);
             }
-            Ok::<(), Error>(())
+            Ok::<_, Error>(made)
         };
-        let (encoded, uploaded) = tokio::join!(encoding, uploading);
+        // An upload that fails ends the encode with it.
+        let done = tokio::try_join!(encoding, uploading);
         let _ = tokio::fs::remove_dir_all(&folder).await;
-        encoded?;
-        uploaded
+        let (_, made) = done?;
+        // ffmpeg ends well at the end of the picture, wherever that is.
+        match (first..end).find(|k| !made.contains(k)) {
+            None => Ok(()),
+            Some(k) => Err(Error::permanent(
+                "source-broken",
+                format!(
+                    "the source's picture ends before segment {k} of {}: it is cut off, or shorter than it says",
+                    rendition.name
+                ),
+            )),
+        }
     }
 
     async fn audio(&self, task: &Task, source: &Path, scratch: &Path, stop: &Stop) -> Result<()> {
@@ -257,6 +275,15 @@ impl Worker {
         piece: String,
     ) -> Result<()> {
         work::upload(&*self.store, file, path).await?;
+        // Taken away meanwhile: what was just put there must go too.
+        if matches!(self.store.head(&task.place().source()).await, Err(object_store::Error::NotFound { .. }))
+        {
+            match self.store.delete(path).await {
+                Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
+                Err(error) => return Err(store_failed(error)),
+            }
+            return Err(Error::permanent(WITHDRAWN, "the asset was taken away meanwhile"));
+        }
         let _ = tokio::fs::remove_file(file).await;
         let told = Encoded {
             asset: task.asset.clone(),

@@ -90,3 +90,20 @@ async fn odd_sources_become_even_packages() {
     worker.await.unwrap().unwrap();
     platform.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sound_that_goes_on_after_the_picture_is_cut_and_a_picture_that_is_cut_off_is_told() {
+    let Some(platform) = Platform::new().await else { return };
+    let (stop, worker) = platform.worker("one").await;
+    let long = platform.draw("long.mp4", "-f lavfi -i testsrc2=s=320x180:r=25:d=3 -f lavfi -i sine=440:d=11 -pix_fmt yuv420p -c:v libx264 -preset ultrafast -c:a aac");
+    let made = platform.vod("long", &long).await.unwrap();
+    assert_eq!(made["duration_ms"], 3000);
+    let whole = platform.draw("whole.mp4", "-f lavfi -i testsrc2=s=320x180:r=25:d=20 -pix_fmt yuv420p -c:v libx264 -preset ultrafast -movflags +faststart");
+    let bytes = std::fs::read(&whole).unwrap();
+    std::fs::write(&whole, &bytes[..bytes.len() / 2]).unwrap();
+    let error = platform.vod("cut", &whole).await.unwrap_err();
+    assert!(["encode-failed", "source-broken"].contains(&error.code), "{error}");
+    stop.stop();
+    worker.await.unwrap().unwrap();
+    platform.end().await;
+}

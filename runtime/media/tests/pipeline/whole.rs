@@ -73,6 +73,13 @@ async fn a_clip_is_packaged_without_a_gap_and_published_once() {
     assert_eq!(platform.job(&VOD, spec.clone()).await.unwrap()["generation"], made["generation"]);
     assert_eq!(log.read_all("encoded").await.unwrap().len(), before);
 
+    // Another title: shown, and nothing is encoded.
+    spec["asset"]["title"] = json!("Another title");
+    platform.job(&VOD, spec.clone()).await.unwrap();
+    let catalogue = open_catalogue("sqlite://here/main", &platform.cx("test")).await.unwrap();
+    assert_eq!(catalogue.asset("film").await.unwrap().unwrap().title, "Another title");
+    assert_eq!(log.read_all("encoded").await.unwrap().len(), before);
+
     // Another source: beside the old one, then shown.
     let other = platform.draw("other.mp4", &CLIP.replace("440", "880"));
     spec["asset"]["source"]["url"] = json!(format!("file://{}", other.display()));
@@ -80,7 +87,6 @@ async fn a_clip_is_packaged_without_a_gap_and_published_once() {
     let second = platform.job(&VOD, spec).await.unwrap();
     assert_ne!(second["generation"], made["generation"]);
     assert!(package.join("hls.m3u8").is_file(), "viewers in the middle of the old one go on");
-    let catalogue = open_catalogue("sqlite://here/main", &platform.cx("test")).await.unwrap();
     assert_eq!(
         catalogue.asset("film").await.unwrap().unwrap().generation,
         second["generation"].as_str().unwrap()
