@@ -1,5 +1,5 @@
 //! The StreamVerse provider: one file per resource, in folders by domain. What may be asked for is in
-//! `streamverse-model`, how it gets to its place in `streamverse-sites`, what every resource shares in [`deploy`].
+//! `streamverse-model`, how it gets to its place in `streamverse-sites`, what every resource shares in `deploy`.
 
 mod delivery;
 mod deploy;

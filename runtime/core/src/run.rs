@@ -5,7 +5,7 @@
 //! | `/livez` | 200 while the process works |
 //! | `/readyz` | 200 when it serves, 503 before and while it drains |
 //! | `/metrics` | its counters (OpenMetrics text) |
-//! | `/news` | what a job told so far, as [`JobNews`](crate::JobNews) |
+//! | `/news` | what a job told so far, as [`JobNews`] |
 
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
