@@ -42,10 +42,11 @@ pub struct VideoRendition {
     pub height: u32,
     /// Frames per second as a number or a fraction (`"25"`, `"30000/1001"`); the source's own where none is given.
     pub frame_rate: Option<String>,
-    /// Average bit rate in bit/s.
-    #[attribute(validate(range = 10_000..))]
+    /// Average bit rate in bit/s. The highest level of any codec (6.2 of H.264) ends at 1 Gbit/s.
+    #[attribute(validate(range = 10_000..=1_000_000_000))]
     pub bit_rate: u64,
     /// The highest bit rate over a buffer of two seconds, in bit/s; one and a half times `bit_rate` where none is given.
+    #[attribute(validate(range = 10_000..=1_000_000_000))]
     pub max_bit_rate: Option<u64>,
     /// Distance between key frames; divides the segment. The segment's length where none is given.
     pub gop: Option<Duration>,

@@ -1,9 +1,12 @@
 //! What becomes of a source file: ladders, workers, assets.
 
 mod asset;
+mod default_ladder;
 mod facts;
+mod frame_rate;
 mod ladder;
 pub mod ladder_check;
+pub mod levels;
 mod transcoder;
 
 pub use asset::{
@@ -11,7 +14,9 @@ pub use asset::{
     ThumbnailSpec, ThumbnailSpecPath, ThumbnailSpecView, VodAssetSpec, VodAssetSpecPath, VodAssetSpecView,
     VodJobSpec,
 };
+pub use default_ladder::default_ladder;
 pub use facts::{AudioFacts, MediaFacts, SubtitleFacts, VideoFacts};
+pub use frame_rate::FrameRate;
 pub use ladder::{
     Acceleration, AudioCodec, AudioRendition, AudioRenditionPath, AudioRenditionView, Backend, ChannelLayout,
     LadderSpec, LadderSpecPath, LadderSpecView, VideoCodec, VideoRendition, VideoRenditionPath,
