@@ -4,16 +4,15 @@
 //! ready in time is a warning with the site's own reason, never an error, for an error would taint the resource and have
 //! the next apply destroy it. Drift shows as a change of `revision`.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use streamverse_model::platform::{
-    Bundle, CredentialUse, Name, Object, Observed, Owner, Peer, Phase, Reach, SecretValue, StoreUrl,
-};
+use streamverse_model::platform::{Bundle, Name, Object, Observed, Owner, Phase, SecretValue};
 use streamverse_sites::{Class as SiteClass, Deletion, Site};
 use tfplugin_framework::schema::Path;
-use tfplugin_framework::{Class, Context, Draft, Error, Result, Schema};
+use tfplugin_framework::{Class, Context, Draft, Error, Plan, Read, Resource, Result, Schema, State, Stored};
 
-use crate::provider::Streamverse;
+use crate::provider::{DEFAULT, Streamverse};
 
 /// What is left for the answer when waiting ends.
 const MARGIN: Duration = Duration::from_secs(3);
@@ -21,18 +20,22 @@ const MARGIN: Duration = Duration::from_secs(3);
 const LOOK: Duration = Duration::from_millis(300);
 /// The private value that remembers what we applied.
 const APPLIED: &str = "applied_revision";
+/// The private value that remembers the provider block's labels, as applied.
+const SETTINGS: &str = "applied_labels";
 
 /// Something that is put on a site.
-pub(crate) trait Deployed: Schema + Send + Sync {
+pub(crate) trait Deployed: Resource<Provider = Streamverse> + Schema + Send + Sync {
     /// The owner's kind: the resource type with `-` for `_`.
     const KIND: &'static str;
 
     /// The resource's name.
     fn name(&self) -> &str;
     /// The site that it names.
-    fn site(&self) -> Option<&str>;
+    fn site(&self) -> &str;
     /// What it puts there.
     fn objects(&self) -> Result<Vec<Object>>;
+    /// It as it is stored, once the site holds this revision.
+    fn stored(self, provider: &Streamverse, revision: String) -> Result<State<Self>>;
 }
 
 /// What a look at a site says about a resource.
@@ -43,12 +46,30 @@ pub(crate) enum Look {
     Found(Box<Observed>),
 }
 
+/// Creates or updates a resource.
+pub(crate) async fn put<R: Deployed>(cx: &Context<Streamverse>, plan: Plan<R>) -> Result<State<R>> {
+    let revision = apply(cx, &*plan, &[]).await?;
+    plan.into_inner().stored(cx.provider(), revision)
+}
+
+/// Reads a resource.
+pub(crate) async fn read<R: Deployed>(cx: &Context<Streamverse>, stored: Stored<R>) -> Result<Read<R>> {
+    let held = stored.value().get("revision").as_str().map(str::to_owned);
+    match look_for(cx, R::KIND, stored.name(), stored.site()).await? {
+        Look::Gone => Ok(Read::Gone),
+        Look::Unknown => Ok(Read::Unchanged),
+        Look::Found(observed) if Some(&observed.revision) == held.as_ref() => Ok(Read::Unchanged),
+        Look::Found(observed) => {
+            Ok(Read::Found(stored.into_inner().stored(cx.provider(), observed.revision)?))
+        }
+    }
+}
+
 /// Puts a resource on its site and waits for it; returns the revision that is held.
 pub(crate) async fn apply<R: Deployed>(
     cx: &Context<Streamverse>,
     resource: &R,
     secrets: &[SecretValue],
-    persisted: impl FnOnce(&str),
 ) -> Result<String> {
     let bundle = bundle_of(cx, resource)?;
     let site = cx.provider().site(resource.site())?;
@@ -57,7 +78,7 @@ pub(crate) async fn apply<R: Deployed>(
         cx.warn("The site says", warning);
     }
     cx.set_private(APPLIED, &applied.revision)?;
-    persisted(&applied.revision);
+    cx.set_private(SETTINGS, &cx.provider().labels())?;
     wait(cx, &*site, &bundle.owner).await;
     Ok(applied.revision)
 }
@@ -65,7 +86,7 @@ pub(crate) async fn apply<R: Deployed>(
 fn bundle_of<R: Deployed>(cx: &Context<Streamverse>, resource: &R) -> Result<Bundle> {
     let owner = cx.provider().owner(R::KIND, resource.name())?;
     let mut bundle = Bundle::new(owner, resource.objects()?);
-    bundle.labels = cx.provider().labels();
+    bundle.labels = cx.provider().labels().unwrap_or_default();
     Ok(bundle)
 }
 
@@ -94,20 +115,21 @@ async fn wait(cx: &Context<Streamverse>, site: &dyn Site, owner: &Owner) {
     );
 }
 
-/// What the site holds.
-pub(crate) async fn look<R: Deployed>(cx: &Context<Streamverse>, resource: &R) -> Result<Look> {
-    look_for(cx, R::KIND, resource.name(), resource.site()).await
-}
-
 /// What a site holds for an owner.
-pub(crate) async fn look_for(
-    cx: &Context<Streamverse>,
-    kind: &str,
-    name: &str,
-    site: Option<&str>,
-) -> Result<Look> {
-    let owner = cx.provider().owner(kind, name)?;
-    match cx.provider().site(site)?.observe(&owner).await {
+pub(crate) async fn look_for(cx: &Context<Streamverse>, kind: &str, name: &str, site: &str) -> Result<Look> {
+    let provider = cx.provider();
+    // A site whose address comes from something that is being replaced is still unknown while the plan refreshes.
+    let (Some(deployment), Some(client)) = (provider.deployment(), provider.try_site(site)?) else {
+        cx.warn(
+            format!("{} was not looked at", cx.subject()),
+            format!(
+                "Where the site {site:?} is, is known only after the apply. The plan shows what is stored."
+            ),
+        );
+        return Ok(Look::Unknown);
+    };
+    let owner = Owner::new(deployment, kind, name)?;
+    match client.observe(&owner).await {
         Ok(Some(observed)) => Ok(Look::Found(Box::new(observed))),
         Ok(None) => Ok(Look::Gone),
         Err(error) if error.class == SiteClass::Unreachable || error.class == SiteClass::Denied => {
@@ -141,32 +163,62 @@ pub(crate) async fn remove<R: Deployed>(cx: &Context<Streamverse>, resource: &R)
     }
 }
 
-/// Plans an update when the site holds something else than what was applied, and refuses sites that do not exist.
-pub(crate) fn plan<R: Deployed>(
-    cx: &Context<Streamverse>,
-    draft: &mut Draft<R>,
-    site: Option<&str>,
-    at_site: impl Into<Path>,
-    prior_revision: Option<String>,
-    at_revision: impl Into<Path>,
-) -> Result<()> {
+/// Plans an update when the site holds something else than what was applied or the provider's labels changed, and
+/// refuses sites that do not exist.
+/// `None` in a destroy.
+pub(crate) fn plan<R: Deployed>(cx: &Context<Streamverse>, draft: &mut Draft<R>) -> Result<Option<Planned>> {
     if draft.is_destroy() {
-        return Ok(());
+        return Ok(None);
     }
-    if let (Some(site), Some(names)) = (site, cx.provider().site_names())
-        && !names.contains(&site)
+    let text = |name: &str| draft.value().get(name).as_str().map(str::to_owned);
+    let planned = Planned { name: text("name"), site: text("site") };
+    if let (Some(site), Some(names)) = (&planned.site, cx.provider().site_names())
+        && !names.contains(&site.as_str())
     {
         return Err(Error::invalid(format!("there is no site {site:?}; there is {}", names.join(", ")))
-            .at(at_site)
+            .at(Path::attribute("site"))
             .next("Add it to `sites` of the provider block, or name one that is there."));
     }
+    let prior = draft.prior_value().get("revision").as_str().map(str::to_owned);
     let applied: Option<String> = cx.private(APPLIED)?;
-    if let (Some(applied), Some(held)) = (applied, prior_revision)
-        && applied != held
-    {
-        draft.set_unknown(at_revision)?;
+    let labelled: Option<Option<BTreeMap<String, String>>> = cx.private(SETTINGS)?;
+    let drifted = matches!((&applied, &prior), (Some(applied), Some(held)) if applied != held);
+    let relabelled = match (labelled, cx.provider().labels()) {
+        (Some(before), Some(now)) => before.unwrap_or_default() != now,
+        _ => false,
+    };
+    if prior.is_some() && (drifted || relabelled) {
+        draft.set_unknown(Path::attribute("revision"))?;
     }
-    Ok(())
+    Ok(Some(planned))
+}
+
+/// What of a plan leads to its site.
+pub(crate) struct Planned {
+    name: Option<String>,
+    site: Option<String>,
+}
+
+impl Planned {
+    /// The address of an endpoint, while it is known.
+    pub(crate) fn address<R: Deployed>(
+        &self,
+        cx: &Context<Streamverse>,
+        endpoint: &str,
+        port: Option<u16>,
+    ) -> Option<String> {
+        cx.provider().address(R::KIND, self.name.as_deref()?, self.site.as_deref()?, endpoint, port?)
+    }
+
+    /// The URL of a place that the site gives, while it is known: `file://SITE/NAME`.
+    pub(crate) fn local_url(&self, scheme: &str) -> Option<String> {
+        Some(local_url(scheme, self.site.as_deref()?, self.name.as_deref()?))
+    }
+}
+
+/// `file://SITE/NAME`: a place that a site gives.
+pub(crate) fn local_url(scheme: &str, site: &str, name: &str) -> String {
+    format!("{scheme}://{site}/{name}")
 }
 
 /// An error of a site, at the attribute where it is about one.
@@ -198,63 +250,34 @@ pub(crate) fn told(error: streamverse_sites::Error, bundle: &Bundle) -> Error {
     }
 }
 
-/// Secrets that stores' URLs name, once each.
-pub(crate) fn credentials(urls: &[&str]) -> Result<Vec<CredentialUse>> {
-    let mut uses = Vec::new();
-    for url in urls {
-        uses.extend(StoreUrl::parse(url)?.secret().cloned());
-    }
-    uses.sort();
-    uses.dedup();
-    Ok(uses)
-}
-
-/// What must be reached for stores' URLs.
-pub(crate) fn reach(urls: &[&str]) -> Result<Vec<Reach>> {
-    let mut all = Vec::new();
-    for url in urls {
-        if let StoreUrl::Remote { url, .. } = StoreUrl::parse(url)? {
-            let usual = match url.scheme() {
-                "s3" => 443,
-                "kafka" => 9092,
-                "postgres" => 5432,
-                _ => 6379,
-            };
-            all.push(Reach { peer: Peer::Anywhere, port: url.port().unwrap_or(usual) });
-        }
-    }
-    Ok(all)
-}
-
 pub(crate) fn name(text: &str) -> Result<Name> {
     Ok(Name::parse(text)?)
 }
 
 /// `SITE/NAME` or `NAME`, as import takes it.
-pub(crate) fn read_id(id: &str) -> (Option<String>, String) {
-    match id.split_once('/') {
-        Some((site, name)) => (Some(site.to_owned()), name.to_owned()),
-        None => (None, id.to_owned()),
-    }
+fn read_id(id: &str) -> (String, String) {
+    let (site, name) = id.split_once('/').unwrap_or((DEFAULT, id));
+    (site.to_owned(), name.to_owned())
+}
+
+/// What import found.
+pub(crate) struct Imported {
+    pub(crate) site: String,
+    pub(crate) name: String,
+    pub(crate) observed: Observed,
 }
 
 /// What import finds, or why there is nothing.
-pub(crate) async fn find(
-    cx: &Context<Streamverse>,
-    kind: &str,
-    id: &str,
-) -> Result<(Option<String>, String, Observed)> {
+pub(crate) async fn find<R: Deployed>(cx: &Context<Streamverse>, id: &str) -> Result<Imported> {
     let (site, name) = read_id(id);
-    match look_for(cx, kind, &name, site.as_deref()).await? {
+    match look_for(cx, R::KIND, &name, &site).await? {
         Look::Found(observed) => {
             cx.set_private(APPLIED, &observed.revision)?;
-            Ok((site, name, *observed))
+            cx.set_private(SETTINGS, &Some(&observed.bundle.labels))?;
+            Ok(Imported { site, name, observed: *observed })
         }
-        _ => Err(Error::invalid(format!(
-            "there is no {kind} {name:?} on site {}",
-            site.as_deref().unwrap_or("default")
-        ))
-        .next("Give NAME, or SITE/NAME. `streamverse node status` lists what there is.")),
+        _ => Err(Error::invalid(format!("there is no {} {name:?} on site {site}", R::KIND))
+            .next("Give NAME, or SITE/NAME. `streamverse node status` lists what a node holds.")),
     }
 }
 

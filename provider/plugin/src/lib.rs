@@ -6,6 +6,7 @@ mod deploy;
 mod media;
 mod platform;
 mod provider;
+mod sites;
 
 pub use provider::Streamverse;
 

@@ -1,9 +1,9 @@
 //! What plans refuse and tolerate.
 
 use streamverse_acceptance::{ADDRESS, Node};
-use tfplugin_testing::cli::{Case, Cli, Failure, Step};
+use tfplugin_testing::cli::{Action, Case, Cli, Failure, Id, Step, action, value};
 
-use crate::kit::stores;
+use crate::kit::{origin, stores};
 
 #[test]
 fn a_site_that_does_not_exist_is_refused_by_name() -> Result<(), Failure> {
@@ -60,6 +60,75 @@ fn a_site_whose_socket_is_not_known_yet_plans_and_connects_at_apply() -> Result<
     Case::new(&cli)
         .provider(ADDRESS, node.provider())
         .step(Step::apply(config))
+        .check_destroyed(|_| node.nothing_left().map_err(Into::into))
+        .run()
+        .map(|_| ())
+}
+
+#[test]
+fn a_site_that_is_not_known_yet_plans_addresses_that_are_not_known_yet() -> Result<(), Failure> {
+    let cli = Cli::terraform()?;
+    let Some(node) = Node::start() else { return Ok(()) };
+    let [port, ..] = node.ports;
+    let config = format!(
+        "{}resource \"terraform_data\" \"site\" {{\n  input = \"default\"\n}}\n{}{}",
+        node.block(),
+        stores(),
+        origin(port, "32MiB")
+            .replace("name         =", "site = terraform_data.site.output\n  name         =")
+    );
+    Case::new(&cli)
+        .provider(ADDRESS, node.provider())
+        .step(Step::apply(config).state(value(
+            "streamverse_origin.main",
+            "address",
+            format!("http://127.0.0.1:{port}").as_str(),
+        )))
+        .check_destroyed(|_| node.nothing_left().map_err(Into::into))
+        .run()
+        .map(|_| ())
+}
+
+#[test]
+fn an_import_by_site_and_name_plans_nothing() -> Result<(), Failure> {
+    let cli = Cli::terraform()?;
+    let Some(node) = Node::start() else { return Ok(()) };
+    Case::new(&cli)
+        .provider(ADDRESS, node.provider())
+        .step(Step::apply(format!("{}{}", node.block(), stores())))
+        .step(Step::import("streamverse_object_store.media", Id::from("default/media")))
+        .step(Step::import("streamverse_object_store.media", Id::from("media")))
+        .check_destroyed(|_| node.nothing_left().map_err(Into::into))
+        .run()
+        .map(|_| ())
+}
+
+#[test]
+fn labels_that_change_are_applied_and_a_socket_that_becomes_unknown_loses_nothing() -> Result<(), Failure> {
+    let cli = Cli::terraform()?;
+    let Some(node) = Node::start() else { return Ok(()) };
+    let with = |labels: &str| {
+        node.block()
+            .replace("deployment = \"test\"", &format!("deployment = \"test\"\n  default_labels = {labels}"))
+            + stores()
+    };
+    let unknown =
+        node.block().replace(&format!("\"{}\"", node.socket().display()), "terraform_data.socket.output")
+            + "resource \"terraform_data\" \"socket\" {\n  input = \"SOCKET\"\n}\n"
+                .replace("SOCKET", &node.socket().display().to_string())
+                .as_str()
+            + stores();
+    let at = "streamverse_object_store.media";
+    Case::new(&cli)
+        .provider(ADDRESS, node.provider())
+        .step(Step::apply(with("{ team = \"one\" }")).plan(action(at, Action::Create)))
+        .step(Step::apply(with("{ team = \"two\" }")).named("other labels").plan(action(at, Action::Update)))
+        .step(
+            Step::apply(unknown)
+                .named("the socket comes from something that is made in the same apply")
+                .expect_warning("was not looked at")
+                .plan(action(at, Action::Update)),
+        )
         .check_destroyed(|_| node.nothing_left().map_err(Into::into))
         .run()
         .map(|_| ())

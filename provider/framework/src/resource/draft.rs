@@ -96,6 +96,11 @@ impl<R: Schema> Draft<R> {
         self.replace.push(path.into());
     }
 
+    /// The stored values as Terraform knows them; null in a create.
+    pub fn prior_value(&self) -> &Value {
+        &self.prior
+    }
+
     /// The planned values as Terraform knows them.
     pub fn value(&self) -> &Value {
         &self.planned

@@ -1,5 +1,6 @@
 //! An edge: Apache Traffic Server in front of origins.
 
+use crate::platform::{self, EngineKind, EngineObject, Name, Object, Resources, SpecError};
 use serde::{Deserialize, Serialize};
 use tfplugin_schema::{Duration, Schema, Size};
 
@@ -106,4 +107,28 @@ pub struct CacheRules {
     /// How long an object may be served after its time when no origin answers.
     #[attribute(default = "1h")]
     pub stale: Duration,
+}
+
+impl AtsEdgeSpec {
+    /// The engine and its address.
+    ///
+    /// # Errors
+    /// A spec that is no JSON, which does not happen.
+    pub fn objects(&self) -> Result<Vec<Object>, SpecError> {
+        let engine = EngineObject {
+            name: Name::fixed("ats-edge"),
+            engine: EngineKind::TrafficServer,
+            spec: platform::spec_value(self)?,
+            ports: platform::http(self.port),
+            credentials: Vec::new(),
+            reach: platform::reach(self.origins.iter().map(|origin| origin.url.as_str())),
+            resources: Resources {
+                memory_bytes: self.memory.0.saturating_add(512 << 20),
+                scratch_bytes: self.storage.0,
+                ..Resources::default()
+            },
+            drain_seconds: 10,
+        };
+        Ok(vec![Object::Engine(engine), platform::public_http("engine/ats-edge", true)])
+    }
 }

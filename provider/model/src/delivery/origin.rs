@@ -1,5 +1,6 @@
 //! The origin: packages from the store, over HTTP.
 
+use crate::platform::{self, Isolation, Name, Object, Resources, ServiceObject, SpecError};
 use serde::{Deserialize, Serialize};
 use tfplugin_schema::{Duration, Schema, Size};
 
@@ -37,4 +38,31 @@ pub struct OriginSpec {
     /// How long they may keep segments, which never change.
     #[attribute(default = "30days")]
     pub segment_max_age: Duration,
+}
+
+impl OriginSpec {
+    /// The service and its address.
+    ///
+    /// # Errors
+    /// A store's address that is none.
+    pub fn objects(&self) -> Result<Vec<Object>, SpecError> {
+        let stores = [Some(self.object_store.as_str()), Some(self.catalogue.as_str()), self.cache.as_deref()];
+        let uses = platform::uses(stores.into_iter().flatten())?;
+        let service = ServiceObject {
+            name: Name::fixed("origin"),
+            target: "origin".to_owned(),
+            spec: platform::spec_value(self)?,
+            replicas: self.replicas,
+            ports: platform::http(self.port),
+            credentials: uses.credentials,
+            reach: uses.reach,
+            resources: Resources {
+                memory_bytes: self.memory.0.saturating_add(256 << 20),
+                ..Resources::default()
+            },
+            isolation: Isolation::Process,
+            drain_seconds: 10,
+        };
+        Ok(vec![Object::Service(service), platform::public_http("service/origin", false)])
+    }
 }

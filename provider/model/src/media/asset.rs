@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use tfplugin_schema::{Duration, Schema};
 
 use super::ladder::LadderSpec;
-use crate::platform::Name;
+use crate::platform::{self, JobObject, Name, Object, Reach, Resources, SpecError, SpecUse};
 
 /// What is made of one source.
 #[derive(Clone, Debug, PartialEq, Schema, Serialize, Deserialize)]
@@ -98,5 +98,41 @@ impl VodJobSpec {
             "ladder": self.ladder,
         });
         hex::encode(&Sha256::digest(asset.to_string().as_bytes())[..6])
+    }
+
+    /// The job that makes it.
+    ///
+    /// # Errors
+    /// A spec that is no JSON, which does not happen.
+    pub fn objects(&self) -> Result<Vec<Object>, SpecError> {
+        let sources = [&self.asset.source].into_iter();
+        let sources = sources.chain(self.asset.subtitles.iter().flatten().map(|it| &it.source));
+        let reach = platform::reach(sources.map(|it| it.url.as_str()));
+        Ok(vec![self.job("vod", platform::spec_value(self)?, reach)])
+    }
+
+    /// The job that removes what was made of it.
+    pub fn removal(&self) -> Object {
+        let spec = serde_json::json!({ "name": self.name, "transcoder": self.transcoder });
+        self.job("vod-remove", spec, Vec::new())
+    }
+
+    fn job(&self, target: &str, spec: serde_json::Value, reach: Vec<Reach>) -> Object {
+        let transcoder = Name::fixed("transcoder");
+        Object::Job(JobObject {
+            name: Name::fixed("vod-asset"),
+            target: target.to_owned(),
+            spec,
+            uses: vec![SpecUse {
+                kind: transcoder.clone(),
+                name: self.transcoder.clone(),
+                service: transcoder,
+            }],
+            credentials: Vec::new(),
+            reach,
+            resources: Resources { cpu_millis: 500, memory_bytes: 1 << 30, scratch_bytes: 64 << 30 },
+            retries: 6,
+            deadline_seconds: 7 * 24 * 3600,
+        })
     }
 }

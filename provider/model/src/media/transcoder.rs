@@ -1,5 +1,6 @@
 //! The workers that encode, and where they find work and stores.
 
+use crate::platform::{self, Isolation, Name, Object, Resources, ServiceObject, SpecError};
 use serde::{Deserialize, Serialize};
 use tfplugin_schema::{Schema, Size};
 
@@ -25,4 +26,31 @@ pub struct TranscoderSpec {
     pub object_store: String,
     /// The catalogue that lists finished assets: the `url` of a `streamverse_catalogue`.
     pub catalogue: String,
+}
+
+impl TranscoderSpec {
+    /// The workers.
+    ///
+    /// # Errors
+    /// A store's address that is none.
+    pub fn objects(&self) -> Result<Vec<Object>, SpecError> {
+        let stores = [&self.event_log, &self.object_store, &self.catalogue];
+        let uses = platform::uses(stores.into_iter().map(String::as_str))?;
+        Ok(vec![Object::Service(ServiceObject {
+            name: Name::fixed("transcoder"),
+            target: "transcoder".to_owned(),
+            spec: platform::spec_value(self)?,
+            replicas: self.workers,
+            ports: Vec::new(),
+            credentials: uses.credentials,
+            reach: uses.reach,
+            resources: Resources {
+                cpu_millis: self.concurrency.saturating_mul(1000),
+                memory_bytes: self.memory.0,
+                scratch_bytes: self.scratch.0,
+            },
+            isolation: Isolation::Process,
+            drain_seconds: 10,
+        })])
+    }
 }

@@ -5,6 +5,7 @@ mod object;
 mod owner;
 mod status;
 mod store_url;
+mod wanted;
 
 pub use object::{
     Bundle, CredentialUse, EndpointObject, EngineKind, EngineObject, FilesObject, Isolation, JobObject,
@@ -14,3 +15,5 @@ pub use object::{
 pub use owner::{Name, NameError, Owner};
 pub use status::{ObjectStatus, Observed, Phase, Progress, Reason};
 pub use store_url::{StoreUrl, StoreUrlError};
+pub use wanted::SpecError;
+pub(crate) use wanted::{http, public_http, reach, spec_value, uses};

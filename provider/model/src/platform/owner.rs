@@ -65,6 +65,12 @@ impl Name {
         Ok(Name(text.to_owned()))
     }
 
+    /// A name that stands in this crate's own source.
+    pub(crate) fn fixed(text: &'static str) -> Name {
+        debug_assert!(Name::parse(text).is_ok(), "{text:?} is no name");
+        Name(text.to_owned())
+    }
+
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -129,6 +129,29 @@ impl StoreUrl {
         }
     }
 
+    /// The TCP ports at which a remote system is reached: of each broker, or of the endpoint that an S3 URL names.
+    pub fn ports(&self) -> Vec<u16> {
+        let StoreUrl::Remote { url, .. } = self else { return Vec::new() };
+        let parameter =
+            |key: &str| url.query_pairs().find(|(name, _)| name == key).map(|(_, value)| value.into_owned());
+        let mut ports = match url.scheme() {
+            "s3" => {
+                let endpoint = parameter("endpoint").and_then(|endpoint| Url::parse(&endpoint).ok());
+                vec![endpoint.and_then(|endpoint| endpoint.port_or_known_default()).unwrap_or(443)]
+            }
+            "kafka" => {
+                let brokers = parameter("brokers").unwrap_or_default();
+                let port = |broker: &str| broker.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+                brokers.split(',').map(|broker| port(broker).unwrap_or(9092)).collect()
+            }
+            "postgres" => vec![url.port().unwrap_or(5432)],
+            _ => vec![url.port().unwrap_or(6379)],
+        };
+        ports.sort_unstable();
+        ports.dedup();
+        ports
+    }
+
     /// The scheme.
     pub fn scheme(&self) -> &str {
         match self {
@@ -166,6 +189,17 @@ mod tests {
             let error = StoreUrl::parse(text).unwrap_err().to_string();
             assert!(!error.contains("hunter2"), "{error}");
         }
+    }
+
+    #[test]
+    fn the_ports_of_a_remote_system_are_those_that_its_url_names() {
+        let ports = |text: &str| StoreUrl::parse(text).unwrap().ports();
+        assert_eq!(ports("kafka://a:9092,b:9093,c:9092"), [9092, 9093]);
+        assert_eq!(ports("s3://b/p?endpoint=http://s3.local:9000&region=x"), [9000]);
+        assert_eq!(ports("s3://b"), [443]);
+        assert_eq!(ports("postgres://u@h/d"), [5432]);
+        assert_eq!(ports("redis://h:7000/0"), [7000]);
+        assert!(ports("file://default/media").is_empty());
     }
 
     #[test]

@@ -1,13 +1,11 @@
 //! `streamverse_web_player`: the page that plays. What may be asked for: `model::delivery`.
 
 use streamverse_model::delivery::PlayerSpec;
-use streamverse_model::platform::{
-    EndpointObject, Isolation, Object, Port, Protocol, Resources, ServiceObject,
-};
+use streamverse_model::platform::Object;
 use tfplugin_framework::schema::{Computed, Timeouts};
 use tfplugin_framework::{Context, Draft, Plan, Read, Resource, Result, Schema, State, Stored, resource};
 
-use crate::deploy::{self, Deployed, Look};
+use crate::deploy::{self, Deployed, Imported};
 use crate::provider::Streamverse;
 
 /// A page that plays what the catalogue lists, and shows how well it plays.
@@ -22,9 +20,9 @@ pub struct WebPlayer {
         ))
     )]
     pub name: String,
-    /// The site that holds it; `default` where none is given.
-    #[attribute(replace)]
-    pub site: Option<String>,
+    /// The site that holds it.
+    #[attribute(replace, default = "default")]
+    pub site: String,
     /// What it is.
     #[attribute(flatten)]
     pub spec: PlayerSpec,
@@ -45,38 +43,18 @@ impl Deployed for WebPlayer {
         &self.name
     }
 
-    fn site(&self) -> Option<&str> {
-        self.site.as_deref()
+    fn site(&self) -> &str {
+        &self.site
     }
 
     fn objects(&self) -> Result<Vec<Object>> {
-        let urls = [self.spec.catalogue.as_str()];
-        let http = deploy::name("http")?;
-        Ok(vec![
-            Object::Service(ServiceObject {
-                name: deploy::name("web-player")?,
-                target: "player".to_owned(),
-                spec: serde_json::to_value(&self.spec)?,
-                replicas: 1,
-                ports: vec![Port {
-                    name: http.clone(),
-                    number: self.spec.port,
-                    protocol: Protocol::Tcp,
-                    public: false,
-                }],
-                credentials: deploy::credentials(&urls)?,
-                reach: deploy::reach(&urls)?,
-                resources: Resources::default(),
-                isolation: Isolation::Process,
-                drain_seconds: 5,
-            }),
-            Object::Endpoint(EndpointObject {
-                name: http.clone(),
-                of: "service/web-player".to_owned(),
-                port: http,
-                public: true,
-            }),
-        ])
+        Ok(self.spec.objects()?)
+    }
+
+    fn stored(self, provider: &Streamverse, revision: String) -> Result<State<Self>> {
+        let known = provider.address(Self::KIND, &self.name, &self.site, "http", self.spec.port);
+        let address = known.or_else(|| self.address.known().cloned()).unwrap_or_default();
+        Ok(self.complete(WebPlayerComputed { address, revision }))
     }
 }
 
@@ -85,28 +63,15 @@ impl Resource for WebPlayer {
     type Provider = Streamverse;
 
     async fn create(cx: &Context<Streamverse>, plan: Plan<Self>) -> Result<State<Self>> {
-        let address = address(cx, plan.site.as_deref(), plan.spec.port);
-        let revision = deploy::apply(cx, &*plan, &[], |_| {}).await?;
-        Ok(plan.into_inner().complete(WebPlayerComputed { address, revision }))
+        deploy::put(cx, plan).await
     }
 
     async fn read(cx: &Context<Streamverse>, stored: Stored<Self>) -> Result<Read<Self>> {
-        match deploy::look(cx, &*stored).await? {
-            Look::Gone => Ok(Read::Gone),
-            Look::Unknown => Ok(Read::Unchanged),
-            Look::Found(observed) if Some(&observed.revision) == stored.revision.get().ok() => {
-                Ok(Read::Unchanged)
-            }
-            Look::Found(observed) => {
-                let address = stored.address.get()?.clone();
-                let revision = observed.revision.clone();
-                Ok(Read::Found(stored.into_inner().complete(WebPlayerComputed { address, revision })))
-            }
-        }
+        deploy::read(cx, stored).await
     }
 
     async fn update(cx: &Context<Streamverse>, _: Stored<Self>, plan: Plan<Self>) -> Result<State<Self>> {
-        Self::create(cx, plan).await
+        deploy::put(cx, plan).await
     }
 
     async fn delete(cx: &Context<Streamverse>, stored: Stored<Self>) -> Result<()> {
@@ -114,43 +79,19 @@ impl Resource for WebPlayer {
     }
 
     async fn modify_plan(cx: &Context<Streamverse>, draft: &mut Draft<Self>) -> Result<()> {
-        if draft.is_destroy() {
-            return Ok(());
+        let Some(planned) = deploy::plan(cx, draft)? else { return Ok(()) };
+        let port = draft.planned()?.spec.port.known().copied();
+        match planned.address::<Self>(cx, "http", port) {
+            Some(address) => draft.set(Self::address(), &address),
+            None => draft.set_unknown(Self::address()),
         }
-        let planned = draft.planned()?;
-        let before = draft.prior()?.and_then(|prior| prior.revision.into_known());
-        deploy::plan(
-            cx,
-            draft,
-            planned.site.known().map(String::as_str),
-            Self::site(),
-            before,
-            Self::revision(),
-        )?;
-        if let (Some(&port), Some(host)) =
-            (planned.spec.port.known(), cx.provider().host(planned.site.known().map(String::as_str)).known())
-        {
-            draft.set(Self::address(), &format!("http://{host}:{port}"))?;
-        }
-        Ok(())
     }
 
     async fn import(cx: &Context<Streamverse>, id: &str) -> Result<State<Self>> {
-        let (site, name, observed) = deploy::find(cx, Self::KIND, id).await?;
+        let Imported { site, name, observed } = deploy::find::<Self>(cx, id).await?;
         let spec: PlayerSpec = deploy::found_spec(&observed)?;
-        let address = address(cx, site.as_deref(), spec.port);
-        Ok(WebPlayerState {
-            name,
-            site,
-            spec,
-            address,
-            revision: observed.revision,
-            timeouts: Timeouts::default(),
-        })
+        let address = cx.provider().address(Self::KIND, &name, &site, "http", spec.port).unwrap_or_default();
+        let timeouts = Timeouts::default();
+        Ok(WebPlayerState { name, site, spec, address, revision: observed.revision, timeouts })
     }
-}
-
-fn address(cx: &Context<Streamverse>, site: Option<&str>, port: u16) -> String {
-    let host = cx.provider().host(site).into_known().unwrap_or_else(|| "127.0.0.1".to_owned());
-    format!("http://{host}:{port}")
 }

@@ -5,14 +5,14 @@ use streamverse_model::media::{
     LadderSpec, SourceSpec, SubtitleSpec, ThumbnailSpec, VodAssetSpec, VodJobSpec,
 };
 use streamverse_model::platform::node::ProbeRequest;
-use streamverse_model::platform::{JobObject, Object, Resources, SpecUse};
+use streamverse_model::platform::{Bundle, Object, Observed};
 use streamverse_sites::Class as SiteClass;
 use tfplugin_framework::schema::{Computed, Timeouts};
 use tfplugin_framework::{
     Context, Draft, Error, Findings, Plan, Read, Resource, Result, Schema, State, Stored, resource,
 };
 
-use crate::deploy::{self, Deployed, Look};
+use crate::deploy::{self, Deployed, Imported, Look};
 use crate::provider::Streamverse;
 
 /// A video on demand: its source is fetched, encoded in the renditions of a ladder, packaged for HLS and DASH, and
@@ -29,9 +29,9 @@ pub struct VodAsset {
         ))
     )]
     pub name: String,
-    /// The site of its transcoder; `default` where none is given.
-    #[attribute(replace)]
-    pub site: Option<String>,
+    /// The site of its transcoder.
+    #[attribute(replace, default = "default")]
+    pub site: String,
     /// The title that viewers see; the name where none is given.
     pub title: Option<String>,
     /// The file.
@@ -70,25 +70,6 @@ impl VodAsset {
             transcoder: deploy::name(&self.transcoder)?,
         })
     }
-
-    fn object(&self, target: &str, spec: serde_json::Value) -> Result<Object> {
-        let transcoder = deploy::name("transcoder")?;
-        Ok(Object::Job(JobObject {
-            name: deploy::name("vod-asset")?,
-            target: target.to_owned(),
-            spec,
-            uses: vec![SpecUse {
-                kind: transcoder.clone(),
-                name: deploy::name(&self.transcoder)?,
-                service: transcoder,
-            }],
-            credentials: Vec::new(),
-            reach: Vec::new(),
-            resources: Resources { cpu_millis: 500, memory_bytes: 1 << 30, scratch_bytes: 64 << 30 },
-            retries: 6,
-            deadline_seconds: 7 * 24 * 3600,
-        }))
-    }
 }
 
 fn ladder(text: &str) -> Result<LadderSpec> {
@@ -107,12 +88,18 @@ impl Deployed for VodAsset {
         &self.name
     }
 
-    fn site(&self) -> Option<&str> {
-        self.site.as_deref()
+    fn site(&self) -> &str {
+        &self.site
     }
 
     fn objects(&self) -> Result<Vec<Object>> {
-        Ok(vec![self.object("vod", serde_json::to_value(self.job()?)?)?])
+        Ok(self.job()?.objects()?)
+    }
+
+    fn stored(self, _provider: &Streamverse, revision: String) -> Result<State<Self>> {
+        let generation = self.job()?.generation();
+        let duration_ms = self.duration_ms.known().copied().flatten();
+        Ok(self.complete(VodAssetComputed { duration_ms, generation, revision }))
     }
 }
 
@@ -131,7 +118,7 @@ async fn probe(cx: &Context<Streamverse>, asset: &VodAsset) -> Result<Option<u64
         allow_private: asset.source.allow_private,
     };
     let limit = cx.time_left().map_or(std::time::Duration::from_secs(120), |left| left / 2);
-    match cx.provider().site(asset.site.as_deref())?.probe(&owner.deployment, &request, limit).await {
+    match cx.provider().site(&asset.site)?.probe(&owner.deployment, &request, limit).await {
         Ok(facts) => Ok(facts.map(|facts| facts.duration_ms)),
         Err(error) if error.class == SiteClass::Unreachable => {
             cx.warn_at(
@@ -156,32 +143,21 @@ impl Resource for VodAsset {
     type Provider = Streamverse;
 
     async fn create(cx: &Context<Streamverse>, plan: Plan<Self>) -> Result<State<Self>> {
-        let generation = plan.job()?.generation();
         let duration_ms = probe(cx, &plan).await?;
-        let partial = plan.partial().set(Self::generation(), &generation);
-        let partial = match &duration_ms {
-            Some(duration) => partial.set(Self::duration_ms(), duration),
-            None => partial,
-        };
-        let persisted = |revision: &str| cx.save(&partial.set(Self::revision(), &revision.to_owned()));
-        let revision = deploy::apply(cx, &*plan, &[], persisted).await?;
-        Ok(plan.into_inner().complete(VodAssetComputed { duration_ms, generation, revision }))
+        made(cx, plan, duration_ms).await
     }
 
     async fn read(cx: &Context<Streamverse>, stored: Stored<Self>) -> Result<Read<Self>> {
-        let observed = match deploy::look(cx, &*stored).await? {
+        let observed = match deploy::look_for(cx, Self::KIND, &stored.name, &stored.site).await? {
             Look::Gone => return Ok(Read::Gone),
             Look::Unknown => return Ok(Read::Unchanged),
             Look::Found(observed) => observed,
         };
         // A duration that could not be found at create is a fact that the job found meanwhile.
-        let found = observed
-            .object("job/vod-asset")
-            .and_then(|status| status.result.as_ref()?.get("duration_ms")?.as_u64());
-        let duration_ms = stored.duration_ms.get().ok().copied().flatten().or(found);
+        let duration_ms = stored.duration_ms.known().copied().flatten().or_else(|| found_duration(&observed));
         let generation = stored.generation.get()?.clone();
-        if Some(&observed.revision) == stored.revision.get().ok()
-            && stored.duration_ms.get().ok() == Some(&duration_ms)
+        if Some(&observed.revision) == stored.revision.known()
+            && stored.duration_ms.known() == Some(&duration_ms)
         {
             return Ok(Read::Unchanged);
         }
@@ -190,13 +166,11 @@ impl Resource for VodAsset {
     }
 
     async fn update(cx: &Context<Streamverse>, prior: Stored<Self>, plan: Plan<Self>) -> Result<State<Self>> {
-        let generation = plan.job()?.generation();
         let duration_ms = match plan.changed(Self::source()) {
             true => probe(cx, &plan).await?,
-            false => prior.duration_ms.get().ok().copied().flatten(),
+            false => prior.duration_ms.known().copied().flatten(),
         };
-        let revision = deploy::apply(cx, &*plan, &[], |_| {}).await?;
-        Ok(plan.into_inner().complete(VodAssetComputed { duration_ms, generation, revision }))
+        made(cx, plan, duration_ms).await
     }
 
     async fn delete(cx: &Context<Streamverse>, stored: Stored<Self>) -> Result<()> {
@@ -213,19 +187,9 @@ impl Resource for VodAsset {
     }
 
     async fn modify_plan(cx: &Context<Streamverse>, draft: &mut Draft<Self>) -> Result<()> {
-        if draft.is_destroy() {
+        if deploy::plan(cx, draft)?.is_none() {
             return Ok(());
         }
-        let planned = draft.planned()?;
-        let before = draft.prior()?.and_then(|prior| prior.revision.into_known());
-        deploy::plan(
-            cx,
-            draft,
-            planned.site.known().map(String::as_str),
-            Self::site(),
-            before,
-            Self::revision(),
-        )?;
         let parts = [
             Self::source().into(),
             Self::subtitles().into(),
@@ -239,11 +203,9 @@ impl Resource for VodAsset {
     }
 
     async fn import(cx: &Context<Streamverse>, id: &str) -> Result<State<Self>> {
-        let (site, name, observed) = deploy::find(cx, Self::KIND, id).await?;
+        let Imported { site, name, observed } = deploy::find::<Self>(cx, id).await?;
         let spec: VodJobSpec = deploy::found_spec(&observed)?;
-        let duration_ms = observed
-            .object("job/vod-asset")
-            .and_then(|status| status.result.as_ref()?.get("duration_ms")?.as_u64());
+        let duration_ms = found_duration(&observed);
         Ok(VodAssetState {
             name,
             site,
@@ -261,23 +223,38 @@ impl Resource for VodAsset {
     }
 }
 
+/// Has the site make it.
+async fn made(
+    cx: &Context<Streamverse>,
+    plan: Plan<VodAsset>,
+    duration_ms: Option<u64>,
+) -> Result<State<VodAsset>> {
+    let generation = plan.job()?.generation();
+    let revision = deploy::apply(cx, &*plan, &[]).await?;
+    Ok(plan.into_inner().complete(VodAssetComputed { duration_ms, generation, revision }))
+}
+
+/// The duration that the job found, once it did.
+fn found_duration(observed: &Observed) -> Option<u64> {
+    observed.object("job/vod-asset")?.result.as_ref()?.get("duration_ms")?.as_u64()
+}
+
 impl Removal<'_> {
     /// Has the site remove what was made, and waits for it. A transcoder that is gone took its stores along.
     async fn run(&self, cx: &Context<Streamverse>) -> Result<()> {
         let asset = self.0;
         let owner = cx.provider().owner(VodAsset::KIND, &asset.name)?;
-        let site = cx.provider().site(asset.site.as_deref())?;
+        let site = cx.provider().site(&asset.site)?;
         let transcoder = cx.provider().owner("transcoder", &asset.transcoder)?;
-        let there = site.observe(&transcoder).await.map_err(|error| {
-            deploy::told(error, &streamverse_model::platform::Bundle::new(transcoder, Vec::new()))
-        })?;
+        let there = site
+            .observe(&transcoder)
+            .await
+            .map_err(|error| deploy::told(error, &Bundle::new(transcoder, Vec::new())))?;
         if there.is_none() {
             cx.warn("What the asset made may be left", format!("The transcoder {:?}, which knows the stores, is gone. Objects below vod/{} stay in its object store if that is still there.", asset.transcoder, asset.name));
             return Ok(());
         }
-        let spec = serde_json::json!({ "name": asset.name, "transcoder": asset.transcoder });
-        let bundle =
-            streamverse_model::platform::Bundle::new(owner.clone(), vec![asset.object("vod-remove", spec)?]);
+        let bundle = Bundle::new(owner.clone(), vec![asset.job()?.removal()]);
         let failed = |error| deploy::told(error, &bundle);
         site.apply(&bundle, &[]).await.map_err(failed)?;
         loop {

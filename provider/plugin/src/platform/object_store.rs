@@ -4,8 +4,8 @@ use streamverse_model::platform::Object;
 use tfplugin_framework::schema::{Computed, Timeouts};
 use tfplugin_framework::{Context, Draft, Plan, Read, Resource, Result, Schema, State, Stored, resource};
 
-use crate::deploy::{self, Deployed, Look};
-use crate::provider::{DEFAULT, Streamverse};
+use crate::deploy::{self, Deployed, Imported};
+use crate::provider::Streamverse;
 
 /// An object store: where sources, segments and packages lie.
 ///
@@ -21,9 +21,9 @@ pub struct ObjectStore {
         ))
     )]
     pub name: String,
-    /// The site that holds it; `default` where none is given.
-    #[attribute(replace)]
-    pub site: Option<String>,
+    /// The site that holds it.
+    #[attribute(replace, default = "default")]
+    pub site: String,
     /// Its address for those who use it, known before it is there.
     #[attribute(changes_with = [name, site])]
     pub url: Computed<String>,
@@ -34,9 +34,8 @@ pub struct ObjectStore {
     pub timeouts: Timeouts,
 }
 
-fn url(site: Option<&str>, name: &str) -> String {
-    format!("file://{}/{name}", site.unwrap_or(DEFAULT))
-}
+/// The scheme of its address on a node.
+const SCHEME: &str = "file";
 
 impl Deployed for ObjectStore {
     const KIND: &'static str = "object-store";
@@ -45,12 +44,17 @@ impl Deployed for ObjectStore {
         &self.name
     }
 
-    fn site(&self) -> Option<&str> {
-        self.site.as_deref()
+    fn site(&self) -> &str {
+        &self.site
     }
 
     fn objects(&self) -> Result<Vec<Object>> {
         Ok(Vec::new())
+    }
+
+    fn stored(self, _provider: &Streamverse, revision: String) -> Result<State<Self>> {
+        let url = deploy::local_url(SCHEME, &self.site, &self.name);
+        Ok(self.complete(ObjectStoreComputed { url, revision }))
     }
 }
 
@@ -59,29 +63,15 @@ impl Resource for ObjectStore {
     type Provider = Streamverse;
 
     async fn create(cx: &Context<Streamverse>, plan: Plan<Self>) -> Result<State<Self>> {
-        let url = url(plan.site.as_deref(), &plan.name);
-        let revision = deploy::apply(cx, &*plan, &[], |_| {}).await?;
-        Ok(plan.into_inner().complete(ObjectStoreComputed { url, revision }))
+        deploy::put(cx, plan).await
     }
 
     async fn read(cx: &Context<Streamverse>, stored: Stored<Self>) -> Result<Read<Self>> {
-        match deploy::look(cx, &*stored).await? {
-            Look::Gone => Ok(Read::Gone),
-            Look::Unknown => Ok(Read::Unchanged),
-            Look::Found(observed) if Some(&observed.revision) == stored.revision.get().ok() => {
-                Ok(Read::Unchanged)
-            }
-            Look::Found(observed) => {
-                let url = stored.url.get()?.clone();
-                Ok(Read::Found(
-                    stored.into_inner().complete(ObjectStoreComputed { url, revision: observed.revision }),
-                ))
-            }
-        }
+        deploy::read(cx, stored).await
     }
 
     async fn update(cx: &Context<Streamverse>, _: Stored<Self>, plan: Plan<Self>) -> Result<State<Self>> {
-        Self::create(cx, plan).await
+        deploy::put(cx, plan).await
     }
 
     async fn delete(cx: &Context<Streamverse>, stored: Stored<Self>) -> Result<()> {
@@ -89,22 +79,16 @@ impl Resource for ObjectStore {
     }
 
     async fn modify_plan(cx: &Context<Streamverse>, draft: &mut Draft<Self>) -> Result<()> {
-        if draft.is_destroy() {
-            return Ok(());
+        let Some(planned) = deploy::plan(cx, draft)? else { return Ok(()) };
+        match planned.local_url(SCHEME) {
+            Some(url) => draft.set(Self::url(), &url),
+            None => draft.set_unknown(Self::url()),
         }
-        let planned = draft.planned()?;
-        let before = draft.prior()?.and_then(|prior| prior.revision.into_known());
-        let site = planned.site.known().map(String::as_str);
-        deploy::plan(cx, draft, site, Self::site(), before, Self::revision())?;
-        if let (Some(name), false) = (planned.name.known(), planned.site.is_unknown()) {
-            draft.set(Self::url(), &url(site, name))?;
-        }
-        Ok(())
     }
 
     async fn import(cx: &Context<Streamverse>, id: &str) -> Result<State<Self>> {
-        let (site, name, observed) = deploy::find(cx, Self::KIND, id).await?;
-        let url = url(site.as_deref(), &name);
+        let Imported { site, name, observed } = deploy::find::<Self>(cx, id).await?;
+        let url = deploy::local_url(SCHEME, &site, &name);
         Ok(ObjectStoreState { name, site, url, revision: observed.revision, timeouts: Timeouts::default() })
     }
 }

@@ -1,0 +1,91 @@
+//! What specs share when they say which objects they are on a site.
+
+use std::fmt;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::object::{CredentialUse, EndpointObject, Object, Peer, Port, Protocol, Reach};
+use super::owner::{Name, NameError};
+use super::store_url::{StoreUrl, StoreUrlError};
+
+/// Why a spec cannot be put on a site.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpecError(String);
+
+impl fmt::Display for SpecError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for SpecError {}
+
+impl From<StoreUrlError> for SpecError {
+    fn from(error: StoreUrlError) -> SpecError {
+        SpecError(error.to_string())
+    }
+}
+
+impl From<NameError> for SpecError {
+    fn from(error: NameError) -> SpecError {
+        SpecError(error.to_string())
+    }
+}
+
+impl From<serde_json::Error> for SpecError {
+    fn from(error: serde_json::Error) -> SpecError {
+        SpecError(error.to_string())
+    }
+}
+
+impl From<String> for SpecError {
+    fn from(text: String) -> SpecError {
+        SpecError(text)
+    }
+}
+
+/// What a service needs for the stores that it uses.
+pub(crate) struct Uses {
+    pub(crate) credentials: Vec<CredentialUse>,
+    pub(crate) reach: Vec<Reach>,
+}
+
+/// Secrets and network peers of stores' URLs, once each.
+pub(crate) fn uses<'a>(urls: impl IntoIterator<Item = &'a str>) -> Result<Uses, SpecError> {
+    let (mut credentials, mut reach) = (Vec::new(), Vec::new());
+    for text in urls {
+        let url = StoreUrl::parse(text)?;
+        credentials.extend(url.secret().cloned());
+        reach.extend(url.ports().into_iter().map(|port| Reach { peer: Peer::Anywhere, port }));
+    }
+    credentials.sort();
+    credentials.dedup();
+    reach.sort_by_key(|it| it.port);
+    reach.dedup();
+    Ok(Uses { credentials, reach })
+}
+
+/// The ports of services that are asked by URL, once each; what is no URL is not asked.
+pub(crate) fn reach<'a>(urls: impl IntoIterator<Item = &'a str>) -> Vec<Reach> {
+    let port = |text: &str| url::Url::parse(text).ok().and_then(|url| url.port_or_known_default());
+    let mut ports: Vec<u16> = urls.into_iter().filter_map(port).collect();
+    ports.sort_unstable();
+    ports.dedup();
+    ports.into_iter().map(|port| Reach { peer: Peer::Anywhere, port }).collect()
+}
+
+pub(crate) fn spec_value(spec: &impl Serialize) -> Result<Value, SpecError> {
+    Ok(serde_json::to_value(spec)?)
+}
+
+/// The port of a service that speaks HTTP.
+pub(crate) fn http(number: u16) -> Vec<Port> {
+    vec![Port { name: Name::fixed("http"), number, protocol: Protocol::Tcp, public: false }]
+}
+
+/// The address of that port.
+pub(crate) fn public_http(of: &str, public: bool) -> Object {
+    let http = Name::fixed("http");
+    Object::Endpoint(EndpointObject { name: http.clone(), of: of.to_owned(), port: http, public })
+}
