@@ -114,13 +114,15 @@ impl VideoRun<'_> {
 
     fn codec(&self) -> Result<Vec<String>> {
         let rendition = self.rendition;
-        let most = rendition.max_bit_rate.unwrap_or(rendition.bit_rate + rendition.bit_rate / 2);
+        let most = rendition.ceiling();
         let encoder = encoder(rendition.codec, self.acceleration)?;
         let mut args = vec!["-c:v".to_owned(), encoder.to_owned()];
         match encoder {
             "libx264" => args.extend(words("-preset veryfast -sc_threshold 0 -flags +cgop")),
             "libx265" => {
-                args.extend(words("-preset veryfast -x265-params log-level=error:scenecut=0:open-gop=0"));
+                args.extend(words(
+                    "-preset veryfast -x265-params log-level=error:scenecut=0:open-gop=0:high-tier=0",
+                ));
             }
             _ => args.extend(words("-bf 0 -forced-idr 1")),
         }
@@ -130,7 +132,12 @@ impl VideoRun<'_> {
             "-maxrate".to_owned(),
             most.to_string(),
         ]);
-        args.extend(["-bufsize".to_owned(), (2 * most).to_string(), "-g".to_owned(), self.gop().to_string()]);
+        args.extend([
+            "-bufsize".to_owned(),
+            most.saturating_mul(2).to_string(),
+            "-g".to_owned(),
+            self.gop().to_string(),
+        ]);
         Ok(args)
     }
 }
@@ -153,6 +160,15 @@ pub(crate) fn encoder(codec: VideoCodec, acceleration: Acceleration) -> Result<&
             ));
         }
     })
+}
+
+/// ffmpeg's name of an encoder of sound.
+pub(crate) fn audio_encoder(codec: AudioCodec) -> &'static str {
+    match codec {
+        AudioCodec::Aac => "aac",
+        AudioCodec::Opus => "libopus",
+        AudioCodec::Ac3 => "ac3",
+    }
 }
 
 /// The whole of one sound track, from the source's beginning to its end, into one MP4 file.
@@ -182,11 +198,7 @@ pub(crate) fn audio_args(
     args.extend(["-map".to_owned(), format!("0:a:{stream}")]);
     args.extend(words("-vn -sn -dn -map_metadata -1"));
     args.extend(["-af".to_owned(), filters.join(","), "-c:a".to_owned()]);
-    args.push(match rendition.codec {
-        AudioCodec::Aac => "aac".to_owned(),
-        AudioCodec::Opus => "libopus".to_owned(),
-        AudioCodec::Ac3 => "ac3".to_owned(),
-    });
+    args.push(audio_encoder(rendition.codec).to_owned());
     args.extend(["-b:a".to_owned(), rendition.bit_rate.to_string(), "-ac".to_owned(), layout.1.to_owned()]);
     args.extend(words("-movflags +faststart -f mp4"));
     args.push(target.to_string_lossy().into_owned());

@@ -9,6 +9,7 @@ use object_store::{ObjectStore, ObjectStoreExt as _};
 use sha2::{Digest as _, Sha256};
 use streamverse_core::{Error, Result, Stop};
 use streamverse_model::media::SourceSpec;
+use streamverse_model::platform::StoreUrl;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::guard;
@@ -17,11 +18,19 @@ use crate::guard;
 const LARGEST: u64 = 2 << 40;
 const ATTEMPTS: u32 = 5;
 
+/// The object store of a transcoder, from which a source may come.
+#[derive(Clone, Copy)]
+pub(crate) struct SourceStore<'s> {
+    pub(crate) objects: &'s Arc<dyn ObjectStore>,
+    /// Its address, which says what its bucket is.
+    pub(crate) url: &'s str,
+}
+
 /// Copies the source to `target` and returns its digest, as found, and its size. With `spec.digest` empty, nothing is
 /// compared.
 pub(crate) async fn fetch(
     spec: &SourceSpec,
-    store: Option<&Arc<dyn ObjectStore>>,
+    store: Option<SourceStore<'_>>,
     target: &Path,
     stop: &Stop,
 ) -> Result<(String, u64)> {
@@ -36,11 +45,13 @@ pub(crate) async fn fetch(
         match spec.url.split_once("://") {
             Some(("file", path)) => from_file(Path::new(path), &mut sink).await,
             Some(("s3", rest)) => {
-                let key = rest.split_once('/').map_or("", |(_, key)| key);
                 let store = store.ok_or_else(|| {
-                    Error::permanent("source-url", "there is no object store to read it from")
+                    Error::permanent(
+                        "source-url",
+                        format!("{} lies in a transcoder's object store, and there is none here: give an address that begins with file:/// or https://", spec.url),
+                    )
                 })?;
-                from_store(store, key, &mut sink).await
+                from_store(store.objects, &key_in(store.url, rest)?, &mut sink).await
             }
             Some(("http" | "https", _)) => from_web(&spec.url, spec.allow_private, &mut sink).await,
             _ => Err(Error::permanent(
@@ -106,6 +117,45 @@ async fn from_file(path: &Path, sink: &mut Sink<'_>) -> Result<()> {
     }
 }
 
+/// The name of `BUCKET/KEY` in the store at `url`. Its bucket is the bucket of an S3 store, and the store's own name for
+/// one that a site has. What an S3 store has in front of all its names is in front of the key too.
+fn key_in(url: &str, source: &str) -> Result<String> {
+    let (bucket, key) = source.split_once('/').unwrap_or((source, ""));
+    let (ours, prefix) = match StoreUrl::parse(url) {
+        Ok(StoreUrl::Local { name, .. }) => (name.to_string(), String::new()),
+        Ok(StoreUrl::Folder(path)) => {
+            (path.trim_end_matches('/').rsplit('/').next().unwrap_or_default().to_owned(), String::new())
+        }
+        Ok(StoreUrl::Remote { url, .. }) => {
+            (url.host_str().unwrap_or_default().to_owned(), url.path().trim_matches('/').to_owned())
+        }
+        Err(error) => {
+            return Err(Error::permanent("store-url", "the transcoder's object store has no usable address")
+                .because(error));
+        }
+    };
+    // Parameters say how the store is reached: no business of whoever reads the message.
+    let told = url.split('?').next().unwrap_or_default();
+    if bucket != ours {
+        return Err(Error::permanent(
+            "source-url",
+            format!(
+                "s3://{source} is in the bucket {bucket:?}, but the transcoder reads its own object store alone, {told}: put the source there and write s3://{ours}/…, or give an address that begins with https://"
+            ),
+        ));
+    }
+    if prefix.is_empty() {
+        return Ok(key.to_owned());
+    }
+    let inside = key.strip_prefix(prefix.as_str()).and_then(|rest| rest.strip_prefix('/'));
+    inside.map(str::to_owned).ok_or_else(|| {
+        Error::permanent(
+            "source-url",
+            format!("s3://{source} is outside of the transcoder's object store, {told}: put the source below {prefix}/"),
+        )
+    })
+}
+
 async fn from_store(store: &Arc<dyn ObjectStore>, key: &str, sink: &mut Sink<'_>) -> Result<()> {
     let path = object_store::path::Path::parse(key).map_err(|error| {
         Error::permanent("source-url", format!("{key:?} is no object's name")).because(error)
@@ -158,4 +208,30 @@ async fn some_of_web(url: &str, allow_private: bool, sink: &mut Sink<'_>) -> Res
 fn io(path: &Path, error: std::io::Error) -> Error {
     let code = if error.kind() == std::io::ErrorKind::StorageFull { "disk-full" } else { "scratch" };
     Error::passing(code, format!("{} cannot be written", path.display())).because(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bucket_is_that_of_the_store_or_it_is_refused() {
+        for (store, source, wanted) in [
+            ("file://here/media", "media/in/a.mp4", Some("in/a.mp4")),
+            ("file://here/media", "other/in/a.mp4", None),
+            ("file:///srv/films/", "films/a.mp4", Some("a.mp4")),
+            ("s3://films?endpoint=http://s3.local&secret=object-store.main", "films/a.mp4", Some("a.mp4")),
+            ("s3://films/cut/", "films/cut/a.mp4", Some("a.mp4")),
+            ("s3://films/cut", "films/cutter/a.mp4", None),
+            ("s3://films/cut", "films/a.mp4", None),
+            ("s3://films", "here/a.mp4", None),
+        ] {
+            let key = key_in(store, source);
+            assert_eq!(key.as_deref().ok(), wanted, "{store} {source}");
+            if let Err(error) = key {
+                assert_eq!(error.code, "source-url");
+                assert!(!error.message.contains("secret") && error.message.contains(source), "{error}");
+            }
+        }
+    }
 }

@@ -1,5 +1,8 @@
 //! The job of an asset: from a source to a published package. It may be killed anywhere and run again: what is done is in
 //! the object store, and what is published is complete.
+//!
+//! A run after one that failed for good begins anew: it forgets the failures that the encoders told, and goes on with what
+//! they finished. Nothing here remembers that a spec failed; whether a spec that failed is run again is the site's decision.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -18,7 +21,7 @@ use streamverse_core::{Error, Job, JobHandle, Result, ServiceContext, Start, Sto
 use streamverse_model::media::{AudioRendition, MediaFacts, TranscoderSpec, VideoRendition, VodJobSpec};
 use tracing::info;
 
-use crate::fetch::fetch;
+use crate::fetch::{SourceStore, fetch};
 use crate::package::{AudioTrack, Package, TextTrack, VideoTrack, renditions};
 use crate::plan::{Cut, fitting, width};
 use crate::probe::probe;
@@ -44,6 +47,8 @@ async fn start(spec: Value, cx: ServiceContext) -> Result<Box<dyn Job>> {
 /// The stores of a transcoder.
 pub(crate) struct Stores {
     pub(crate) objects: Arc<dyn ObjectStore>,
+    /// The address of `objects`.
+    url: String,
     pub(crate) catalogue: Arc<dyn Catalogue>,
     log: Arc<dyn EventLog>,
 }
@@ -56,6 +61,7 @@ impl Stores {
         let spec: TranscoderSpec = cx.spec("transcoder", transcoder.as_str())?;
         Ok(Stores {
             objects: open_objects(&spec.object_store, cx)?,
+            url: spec.object_store,
             catalogue: open_catalogue(&spec.catalogue, cx).await?,
             log: open_log(&spec.event_log, cx).await?,
         })
@@ -80,25 +86,18 @@ impl Job for VodJob {
             if record != *shown {
                 self.stores.catalogue.publish(&record).await?;
             }
-            // An earlier run may have ended between publishing and tidying up.
-            work::remove_all(&*self.stores.objects, &self.place().work_folder()).await?;
+            // An earlier run may have ended between publishing and tidying up, or been for what is no longer wanted.
+            work::remove_all(&*self.stores.objects, &self.place().works()).await?;
             return Ok(result(&record, &[]));
         }
+        self.forget_unfinished().await?;
         let scratch = self.cx.scratch_dir.join("vod");
         let _ = tokio::fs::remove_dir_all(&scratch).await;
-        make(&scratch).await?;
-        let facts = self.source(&scratch, &stop).await?;
-        handle.found(json!({ "generation": self.generation, "duration_ms": facts.duration_ms, "remarks": facts.remarks }));
-        let work = Work::of(&self.spec, &facts, self.place())?;
-        self.check_tools(&facts, &stop).await?;
-        self.encode(&work, &handle, &stop).await?;
-        let record = self.package(&work, &facts, &scratch, &stop).await?;
-        self.stores.catalogue.publish(&record).await?;
-        info!(asset = %self.spec.name, generation = self.generation, "Published.");
-        work::remove_all(&*self.stores.objects, &self.place().work_folder()).await?;
-        self.forget_older(shown.as_ref()).await?;
+        work::make(&scratch).await?;
+        let made = self.make(shown.as_ref(), &scratch, &handle, &stop).await;
+        // What the next run needs is in the store.
         let _ = tokio::fs::remove_dir_all(&scratch).await;
-        Ok(result(&record, &work.remarks))
+        made
     }
 }
 
@@ -174,6 +173,26 @@ impl Work {
 }
 
 impl VodJob {
+    async fn make(
+        &self,
+        shown: Option<&AssetRecord>,
+        scratch: &Path,
+        handle: &JobHandle,
+        stop: &Stop,
+    ) -> Result<Value> {
+        let facts = self.source(scratch, stop).await?;
+        handle.found(json!({ "generation": self.generation, "duration_ms": facts.duration_ms, "remarks": facts.remarks }));
+        let work = Work::of(&self.spec, &facts, self.place())?;
+        self.check_tools(&facts, stop).await?;
+        self.encode(&work, handle, stop).await?;
+        let record = self.package(&work, &facts, scratch, stop).await?;
+        self.stores.catalogue.publish(&record).await?;
+        info!(asset = %self.spec.name, generation = self.generation, "Published.");
+        work::remove_all(&*self.stores.objects, &self.place().work_folder()).await?;
+        self.forget_older(shown).await?;
+        Ok(result(&record, &work.remarks))
+    }
+
     fn place(&self) -> Place<'_> {
         Place { asset: self.spec.name.as_str(), generation: &self.generation }
     }
@@ -186,18 +205,24 @@ impl VodJob {
     async fn source(&self, scratch: &Path, stop: &Stop) -> Result<MediaFacts> {
         let (objects, place) = (&self.stores.objects, self.place());
         if let Some(facts) = work::read_json(&**objects, &place.facts()).await? {
-            return Ok(facts);
+            // A removal that was killed in the middle leaves either alone; without a source the encoders do nothing.
+            match object_store::ObjectStoreExt::head(&**objects, &place.source()).await {
+                Ok(_) => return Ok(facts),
+                Err(object_store::Error::NotFound { .. }) => {}
+                Err(error) => return Err(store_failed(error)),
+            }
         }
+        let store = SourceStore { objects, url: &self.stores.url };
         let source = &self.spec.asset.source;
         info!(asset = %self.spec.name, "Fetching the source.");
         let file = scratch.join("source");
-        let (digest, _) = fetch(source, Some(objects), &file, stop).await?;
+        let (digest, _) = fetch(source, Some(store), &file, stop).await?;
         let facts = probe(&file, digest, &self.cx, stop).await?;
         work::upload(&**objects, &file, &place.source()).await?;
         let _ = tokio::fs::remove_file(&file).await;
         for (number, subtitle) in self.spec.asset.subtitles.iter().flatten().enumerate() {
             let file = scratch.join(format!("subtitle-{number}"));
-            fetch(&subtitle.source, Some(objects), &file, stop).await?;
+            fetch(&subtitle.source, Some(store), &file, stop).await?;
             work::upload(&**objects, &file, &self.subtitle(number)).await?;
         }
         // Last: with the facts there, everything else is.
@@ -246,7 +271,8 @@ impl VodJob {
                 told = true;
             }
             if let Some(name) = work::names(objects, &place.failures()).await?.first() {
-                let path = place.failure(name.trim_end_matches(".json"));
+                let name = name.trim_end_matches(".json");
+                let path = place.failure(name);
                 let failure = work::read_json::<TaskFailure>(objects, &path).await?;
                 let (code, message) = failure.map_or_else(Default::default, |it| (it.code, it.message));
                 return Err(Error::permanent(
@@ -381,6 +407,18 @@ impl VodJob {
         Ok(sizes)
     }
 
+    /// What runs for other sources or ladders left unfinished: nobody goes on with it. Workers that are in the middle of
+    /// it find its source gone, and take back what they put there.
+    async fn forget_unfinished(&self) -> Result<()> {
+        let found = self.stores.objects.list_with_delimiter(Some(&self.place().works())).await;
+        for folder in found.map_err(store_failed)?.common_prefixes {
+            if folder.filename() != Some(&self.generation) {
+                work::remove_all(&*self.stores.objects, &folder).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// The generation before this one stays for those who are in the middle of it; others go.
     async fn forget_older(&self, before: Option<&AssetRecord>) -> Result<()> {
         let all = object_store::path::Path::from(format!("vod/{}", self.spec.name));
@@ -393,13 +431,6 @@ impl VodJob {
         }
         Ok(())
     }
-}
-
-async fn make(folder: &Path) -> Result<()> {
-    let made = tokio::fs::create_dir_all(folder).await;
-    made.map_err(|error| {
-        Error::passing("scratch", format!("{} cannot be made", folder.display())).because(error)
-    })
 }
 
 /// Names relative to the folder, with `/`.

@@ -18,6 +18,7 @@ mod package;
 mod plan;
 mod probe;
 mod remove;
+mod share;
 mod work;
 mod worker;
 

@@ -11,6 +11,7 @@ use streamverse_core::{Error, Result, ServiceContext, Stop};
 use streamverse_model::media::{LadderSpec, ThumbnailSpec};
 
 use crate::encode::words;
+use crate::work::make;
 
 /// A track that is to be packaged.
 pub(crate) struct VideoTrack {
@@ -184,13 +185,6 @@ fn text(file: &Path, number: usize, track: &TextTrack, label: &str) -> String {
 
 fn limits() -> Limits {
     Limits { time: Duration::from_secs(4 * 3600), ..Limits::default() }
-}
-
-async fn make(folder: &Path) -> Result<()> {
-    let made = tokio::fs::create_dir_all(folder).await;
-    made.map_err(|error| {
-        Error::passing("scratch", format!("{} cannot be made", folder.display())).because(error)
-    })
 }
 
 /// `00:01:02.500`.

@@ -4,7 +4,7 @@
 //! its time, so that rates like 30000/1001 neither drift nor lose a frame.
 
 use streamverse_core::{Error, Result};
-use streamverse_model::media::{LadderSpec, MediaFacts, VideoRendition};
+use streamverse_model::media::{self, LadderSpec, MediaFacts, VideoRendition};
 
 /// Frames per second as a fraction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,14 +15,13 @@ pub(crate) struct FrameRate {
 
 impl FrameRate {
     pub(crate) fn parse(text: &str) -> Result<FrameRate> {
-        let (numerator, denominator) = text.split_once('/').unwrap_or((text, "1"));
-        match (numerator.trim().parse(), denominator.trim().parse()) {
-            (Ok(n @ 1..=300_000), Ok(d @ (1 | 1001))) => Ok(FrameRate { numerator: n, denominator: d }),
-            _ => Err(Error::permanent(
+        let rate = media::FrameRate::parse(text).ok_or_else(|| {
+            Error::permanent(
                 "spec-invalid",
                 format!("{text:?} is no frame rate: write 25, 50 or a fraction such as 30000/1001"),
-            )),
-        }
+            )
+        })?;
+        Ok(FrameRate { numerator: rate.numerator.into(), denominator: rate.denominator.into() })
     }
 }
 

@@ -12,6 +12,7 @@ use streamverse_model::media::{AudioFacts, MediaFacts, SourceSpec, SubtitleFacts
 use streamverse_model::platform::node::ProbeRequest;
 
 use crate::fetch::fetch;
+use crate::work::make;
 
 /// The target `probe`: looks at a source (spec: `ProbeRequest`) and returns its facts.
 pub const PROBE: Target = Target {
@@ -51,8 +52,7 @@ pub async fn probe_source(request: &ProbeRequest, cx: &ServiceContext, stop: &St
         allow_private: request.allow_private,
     };
     let folder = cx.scratch_dir.join(format!("probe-{:016x}", rand::random::<u64>()));
-    let made = tokio::fs::create_dir_all(&folder).await;
-    made.map_err(|error| Error::passing("scratch", "scratch space cannot be made").because(error))?;
+    make(&folder).await?;
     let file = folder.join("source");
     let probed = async {
         let (digest, _) = fetch(&source, None, &file, stop).await?;

@@ -108,6 +108,11 @@ impl Place<'_> {
         Path::from(format!("work/{}/{}/{rest}", self.asset, self.generation))
     }
 
+    /// Of all generations of the asset.
+    pub(crate) fn works(&self) -> Path {
+        Path::from(format!("work/{}", self.asset))
+    }
+
     pub(crate) fn work_folder(&self) -> Path {
         Path::from(format!("work/{}/{}", self.asset, self.generation))
     }
@@ -191,6 +196,14 @@ pub(crate) async fn remove_all(store: &dyn ObjectStore, folder: &Path) -> Result
         }
     }
     Ok(())
+}
+
+/// A folder of scratch space.
+pub(crate) async fn make(folder: &std::path::Path) -> Result<()> {
+    let made = tokio::fs::create_dir_all(folder).await;
+    made.map_err(|error| {
+        Error::passing("scratch", format!("{} cannot be made", folder.display())).because(error)
+    })
 }
 
 /// Sends a file of scratch space into the store.

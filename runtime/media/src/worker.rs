@@ -13,7 +13,7 @@ use bytes::Bytes;
 use object_store::{ObjectStore, ObjectStoreExt as _};
 use streamverse_core::log::{EventLog, Record, open_log};
 use streamverse_core::stores::open_objects;
-use streamverse_core::tool::{Limits, Tool};
+use streamverse_core::tool::Tool;
 use streamverse_core::{Error, Ready, Result, Service, ServiceContext, Start, Stop, Target};
 use streamverse_model::media::TranscoderSpec;
 use tokio::sync::mpsc;
@@ -21,6 +21,7 @@ use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 use crate::encode::{VideoRun, audio_args};
+use crate::share::{Encoders, Share};
 use crate::work::{
     self, ENCODED, Encoded, PARTITIONS, TASKS, Task, TaskFailure, Track, WORKERS, rate_of, store_failed,
 };
@@ -47,7 +48,9 @@ async fn start(spec: serde_json::Value, cx: ServiceContext) -> Result<Box<dyn Se
     // What a killed predecessor left is of no use: the store has what was finished.
     let _ = tokio::fs::remove_dir_all(cx.scratch_dir.join("work")).await;
     let name = format!("{}-{}", cx.owner.name, std::process::id());
-    Ok(Box::new(Transcoder { spec, worker: Arc::new(Worker { cx, store, log, name }) }))
+    let share = Share::of(&spec);
+    let worker = Worker { cx, store, log, name, share, encoders: Encoders::default() };
+    Ok(Box::new(Transcoder { spec, worker: Arc::new(worker) }))
 }
 
 struct Transcoder {
@@ -60,6 +63,9 @@ struct Worker {
     store: Arc<dyn ObjectStore>,
     log: Arc<dyn EventLog>,
     name: String,
+    /// What one lane may take.
+    share: Share,
+    encoders: Encoders,
 }
 
 #[async_trait]
@@ -172,6 +178,7 @@ impl Worker {
         if done.is_empty() {
             return Ok(());
         }
+        self.encoders.check(&self.cx, task, stop).await?;
         let source = self.source(task, scratch).await?;
         for (first, end) in done {
             match &task.track {
@@ -217,15 +224,20 @@ impl Worker {
         };
         let folder = scratch.join("segments");
         let _ = tokio::fs::remove_dir_all(&folder).await;
-        let made = tokio::fs::create_dir_all(&folder).await;
-        made.map_err(|error| Error::passing("scratch", "scratch space cannot be made").because(error))?;
+        work::make(&folder).await?;
         info!(task = task.key(), first, end, "Encoding.");
         let (sender, mut receiver) = mpsc::unbounded_channel::<String>();
-        let tool =
-            Tool::of(&self.cx, "ffmpeg").args(run.args()?).dir(&folder).limits(Limits::default()).until(stop);
-        let encoding = tool.each_line(move |line| {
-            let _ = sender.send(line.to_owned());
-        });
+        let tool = Tool::of(&self.cx, "ffmpeg")
+            .args(run.args()?)
+            .dir(&folder)
+            .limits(self.share.limits())
+            .until(stop);
+        let encoding = async {
+            let said = tool.each_line(move |line| {
+                let _ = sender.send(line.to_owned());
+            });
+            said.await.map_err(|error| self.share.explain(error))
+        };
         let uploading = async {
             let mut made = BTreeSet::new();
             while let Some(name) = receiver.recv().await {
@@ -262,7 +274,8 @@ impl Worker {
         let file = scratch.join(format!("{name}.mp4"));
         info!(task = task.key(), "Encoding.");
         let args = audio_args(source, &file, &task.facts, rendition, *stream);
-        Tool::of(&self.cx, "ffmpeg").args(args).until(stop).run().await?;
+        let tool = Tool::of(&self.cx, "ffmpeg").args(args).limits(self.share.limits()).until(stop);
+        tool.run().await.map_err(|error| self.share.explain(error))?;
         self.finish(task, &file, &task.place().audio(&name), name).await
     }
 

@@ -77,7 +77,7 @@ impl Platform {
         }
     }
 
-    fn transcoder(&self) -> Value {
+    pub(crate) fn transcoder(&self) -> Value {
         json!({
             "concurrency": 2, "workers": 1, "scratch": "1GiB", "memory": "1GiB",
             "event_log": "embedded://here/main", "object_store": "file://here/media", "catalogue": "sqlite://here/main",
@@ -85,8 +85,13 @@ impl Platform {
     }
 
     pub(crate) async fn worker(&self, name: &str) -> (Stop, JoinHandle<Result<()>>) {
+        self.worker_in(self.cx(name), self.transcoder()).await
+    }
+
+    /// A worker with a context and a spec of its own.
+    pub(crate) async fn worker_in(&self, cx: ServiceContext, spec: Value) -> (Stop, JoinHandle<Result<()>>) {
         let stop = Stop::new();
-        let task = serve(&TRANSCODER, self.transcoder(), self.cx(name), &stop).await.unwrap();
+        let task = serve(&TRANSCODER, spec, cx, &stop).await.unwrap();
         (stop, task)
     }
 
