@@ -5,6 +5,7 @@
 //! is the caller's, with [`Site::observe`] and a deadline.
 
 mod error;
+pub mod kubernetes;
 pub mod node;
 mod site;
 

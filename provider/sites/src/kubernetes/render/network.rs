@@ -1,0 +1,122 @@
+//! Who reaches whom: addresses (Services) and network policies that deny the rest.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use streamverse_model::platform::{EndpointObject, Object, Owner, Peer, Port, Protocol, Reach};
+
+use super::pod::ADMIN;
+use super::{Rendered, Scope};
+use crate::error::{Class, Error, Result};
+use crate::kubernetes::names;
+
+/// The address of one port.
+pub(super) fn endpoint(scope: &Scope<'_>, it: &EndpointObject) -> Result<Rendered> {
+    let object = format!("endpoint/{}", it.name);
+    let port = ports_of(scope, &it.of).and_then(|ports| ports.iter().find(|port| port.name == it.port));
+    let port = port.ok_or_else(|| {
+        Error::new(
+            Class::Invalid,
+            format!("{object} is of port {:?} of {}, which is not there", it.port.as_str(), it.of),
+        )
+    })?;
+    let kind = if it.public { scope.rendering.expose.as_str() } else { "ClusterIP" };
+    let mut spec = json!({
+        "type": kind,
+        "selector": names::selected(scope.owner(), &it.of),
+        "ports": [{
+            "name": port.name, "port": port.number, "targetPort": port.name.as_str(),
+            "protocol": protocol(port),
+        }],
+    });
+    if it.public && kind != "ClusterIP" {
+        // Viewers' addresses reach logs and rules only if no other node stands between.
+        spec["externalTrafficPolicy"] = json!("Local");
+    }
+    let body = json!({
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": scope.metadata(&object, &names::name(scope.owner(), it.name.as_str())),
+        "spec": spec,
+    });
+    Ok(Rendered { object, plural: "services".to_owned(), body })
+}
+
+fn ports_of<'a>(scope: &Scope<'a>, of: &str) -> Option<&'a [Port]> {
+    scope.bundle.objects.iter().find(|object| object.key() == of).and_then(|object| match object {
+        Object::Service(it) => Some(it.ports.as_slice()),
+        Object::Engine(it) => Some(it.ports.as_slice()),
+        _ => None,
+    })
+}
+
+fn protocol(port: &Port) -> &'static str {
+    match port.protocol {
+        Protocol::Tcp => "TCP",
+        Protocol::Udp => "UDP",
+    }
+}
+
+/// Denies everything that the object did not declare: in from its deployment (from everywhere for a public port), out to
+/// name service and what it reaches.
+pub(super) fn policy(scope: &Scope<'_>, object: &str, ports: &[Port], reach: &[Reach]) -> Rendered {
+    let deployment = format!("{}/deployment", names::PREFIX);
+    let same = json!({ "podSelector": { "matchLabels": { deployment: scope.owner().deployment } } });
+    let public = |port: &&Port| {
+        port.public
+            || scope.bundle.objects.iter().any(|other| {
+                matches!(other, Object::Endpoint(it) if it.public && it.of == object && it.port == port.name)
+            })
+    };
+    let rule = |port: &Port| json!({ "port": port.number, "protocol": protocol(port) });
+    let (open, inner): (Vec<&Port>, Vec<&Port>) = ports.iter().partition(public);
+    let mut ingress = Vec::new();
+    if !open.is_empty() {
+        ingress.push(json!({ "ports": open.into_iter().map(rule).collect::<Vec<_>>() }));
+    }
+    if !inner.is_empty() {
+        ingress.push(json!({ "from": [same], "ports": inner.into_iter().map(rule).collect::<Vec<_>>() }));
+    }
+    // Whoever collects metrics says so by a label of its namespace.
+    let collector = json!({ format!("{}/metrics", names::PREFIX): "true" });
+    ingress.push(json!({
+        "from": [{ "namespaceSelector": { "matchLabels": collector } }],
+        "ports": [{ "port": ADMIN, "protocol": "TCP" }],
+    }));
+    let mut egress = vec![json!({ "ports": [
+        { "port": 53, "protocol": "UDP" }, { "port": 53, "protocol": "TCP" },
+    ] })];
+    let mut anywhere: Vec<u16> = Vec::new();
+    for one in reach {
+        match &one.peer {
+            Peer::Anywhere => anywhere.push(one.port),
+            Peer::Owner { kind, name } => {
+                let labels: BTreeMap<String, String> =
+                    Owner::new(scope.owner().deployment.as_str(), kind.as_str(), name.as_str())
+                        .map(|owner| names::owned(&owner))
+                        .unwrap_or_default();
+                egress.push(json!({
+                    "to": [{ "podSelector": { "matchLabels": labels } }],
+                    "ports": [{ "port": one.port, "protocol": "TCP" }],
+                }));
+            }
+        }
+    }
+    if !anywhere.is_empty() {
+        let ports: Vec<Value> =
+            anywhere.iter().map(|port| json!({ "port": port, "protocol": "TCP" })).collect();
+        egress.push(json!({ "ports": ports }));
+    }
+    let body = json!({
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": scope.metadata(object, &names::name(scope.owner(), "")),
+        "spec": {
+            "podSelector": { "matchLabels": names::selected(scope.owner(), object) },
+            "policyTypes": ["Ingress", "Egress"],
+            "ingress": ingress,
+            "egress": egress,
+        },
+    });
+    Rendered { object: object.to_owned(), plural: "networkpolicies".to_owned(), body }
+}

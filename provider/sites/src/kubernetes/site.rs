@@ -1,0 +1,676 @@
+//! The trait `Site`, for a cluster.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::future::{join_all, try_join_all};
+use http::Method;
+use serde_json::{Value, json};
+use streamverse_model::media::MediaFacts;
+use streamverse_model::platform::node::{Applied, ProbeRequest};
+use streamverse_model::platform::{
+    Bundle, JobObject, Name, Object, ObjectStatus, Observed, Owner, Phase, Reason, Resources, SecretValue,
+};
+
+use super::client::{Answer, Api, Ask, holders, refused};
+use super::config::KubernetesConfig;
+use super::ready::{self, Standing};
+use super::record::{self, Place, Record, collection};
+use super::render::{Rendered, Rendering, UsedService, render};
+use super::{compare, names};
+use crate::error::{Class, Error, Result};
+use crate::site::{Address, Capability, Deletion, Site, SiteInfo, SiteKind};
+
+/// The kinds that we render ourselves: where an owner's objects are looked for when its record is lost.
+const OURS: &[(&str, &str, &str)] = &[
+    ("apps/v1", "Deployment", "deployments"),
+    ("apps/v1", "DaemonSet", "daemonsets"),
+    ("batch/v1", "Job", "jobs"),
+    ("v1", "Service", "services"),
+    ("v1", "Secret", "secrets"),
+    ("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets"),
+    ("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies"),
+    ("v1", "ConfigMap", "configmaps"),
+];
+
+/// A Kubernetes cluster. Making one touches nothing.
+pub struct KubernetesSite {
+    config: KubernetesConfig,
+    api: Api,
+}
+
+/// What is there of a rendered object.
+struct Live {
+    wanted: Rendered,
+    there: Option<Value>,
+}
+
+impl KubernetesSite {
+    /// A site that is reached as the configuration says.
+    pub fn new(config: KubernetesConfig) -> KubernetesSite {
+        let api = Api::new(config.site.as_str(), config.access.clone());
+        KubernetesSite { config, api }
+    }
+
+    fn namespace(&self) -> &str {
+        &self.config.namespace
+    }
+
+    async fn get(&self, path: String, about: &str) -> Result<Option<Value>> {
+        let answer = self.api.ask(Ask { method: Method::GET, path, body: None, about }).await?;
+        match answer.status {
+            200 => Ok(Some(answer.body)),
+            404 => Ok(None),
+            _ => Err(refused(&answer, about)),
+        }
+    }
+
+    async fn list_of(&self, api_version: &str, plural: &str, selector: &str) -> Result<Vec<Value>> {
+        let path = format!(
+            "{}?labelSelector={}",
+            collection(api_version, plural, self.namespace()),
+            selector.replace('=', "%3D").replace(',', "%2C").replace('/', "%2F")
+        );
+        let found = self.get(path, plural).await?.unwrap_or_default();
+        Ok(found["items"].as_array().cloned().unwrap_or_default())
+    }
+
+    async fn record(&self, owner: &Owner) -> Result<Option<Record>> {
+        let place = record::place(owner);
+        match self.get(place.path(self.namespace()), &place.title()).await? {
+            Some(live) => Record::read(&live).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Server-side apply (Kubernetes API concepts): strict, without force. What people changed by hand is taken back and
+    /// told; what another applier or a controller holds is a conflict.
+    async fn patch(
+        &self,
+        place: &Place,
+        body: &Value,
+        owner: &Owner,
+        dry_run: bool,
+        warnings: &mut Vec<String>,
+    ) -> Result<()> {
+        let title = place.title();
+        let send = async |force: bool| -> Result<Answer> {
+            let dry = if dry_run { "&dryRun=All" } else { "" };
+            let path = format!(
+                "{}?fieldManager={}&fieldValidation=Strict&force={force}{dry}",
+                place.path(self.namespace()),
+                names::manager(owner)
+            );
+            self.api.ask(Ask { method: Method::PATCH, path, body: Some(body), about: &title }).await
+        };
+        let mut answer = send(false).await?;
+        let held = if answer.status == 409 { holders(&answer) } else { Vec::new() };
+        if !held.is_empty() && held.iter().all(|it| it.by_hand) {
+            let lines: Vec<String> =
+                held.iter().map(|it| format!("{} (set by {})", it.field, it.manager)).collect();
+            if !dry_run {
+                warnings.push(format!("{title}: taken back what was changed by hand: {}", lines.join(", ")));
+            }
+            answer = send(true).await?;
+        }
+        if (200..300).contains(&answer.status) { Ok(()) } else { Err(refused(&answer, &title)) }
+    }
+
+    async fn remove(&self, place: &Place) -> Result<bool> {
+        let body = json!({ "propagationPolicy": "Foreground" });
+        let path = place.path(self.namespace());
+        let about = place.title();
+        let answer =
+            self.api.ask(Ask { method: Method::DELETE, path, body: Some(&body), about: &about }).await?;
+        match answer.status {
+            404 => Ok(false),
+            status if (200..300).contains(&status) || status == 409 => Ok(true),
+            _ => Err(refused(&answer, &about)),
+        }
+    }
+
+    /// Makes the namespace where it is missing, for restricted pods only.
+    async fn ensure_namespace(&self, deployment: &Name) -> Result<()> {
+        let name = self.namespace();
+        let about = format!("Namespace {name}");
+        let path = format!("/api/v1/namespaces/{name}");
+        match self.get(path, &about).await {
+            Ok(Some(_)) => return Ok(()),
+            // Who may not look at namespaces may still work in one.
+            Err(error) if error.class == Class::Denied => return Ok(()),
+            Err(error) => return Err(error),
+            Ok(None) => {}
+        }
+        let body = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name, "labels": {
+            "app.kubernetes.io/managed-by": "streamverse",
+            "app.kubernetes.io/part-of": deployment,
+            "pod-security.kubernetes.io/enforce": "restricted",
+        } } });
+        let path = "/api/v1/namespaces".to_owned();
+        let answer =
+            self.api.ask(Ask { method: Method::POST, path, body: Some(&body), about: &about }).await?;
+        match answer.status {
+            200..300 | 409 => Ok(()), // 409: somebody was faster
+            403 => {
+                Err(refused(&answer, &about)
+                    .next(format!("Make it yourself: kubectl create namespace {name}")))
+            }
+            _ => Err(refused(&answer, &about)),
+        }
+    }
+
+    /// What the jobs of a bundle take from others, out of their records.
+    async fn used(&self, bundle: &Bundle) -> Result<Vec<UsedService>> {
+        let mut all = Vec::new();
+        for object in &bundle.objects {
+            let Object::Job(job) = object else { continue };
+            for used in &job.uses {
+                let owner = Owner {
+                    deployment: bundle.owner.deployment.clone(),
+                    kind: used.kind.clone(),
+                    name: used.name.clone(),
+                };
+                if let Some(record) = self.record(&owner).await? {
+                    all.extend(UsedService::of(used, &record.bundle));
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    async fn look(&self, rendered: Vec<Rendered>) -> Result<Vec<Live>> {
+        try_join_all(rendered.into_iter().map(|wanted| async move {
+            let place = Place::of(&wanted);
+            let there = self.get(place.path(self.namespace()), &place.title()).await?;
+            Ok(Live { wanted, there })
+        }))
+        .await
+    }
+
+    /// Refuses to take what is not ours.
+    fn owned(&self, live: &Live, owner: &Owner) -> Result<()> {
+        let Some(there) = &live.there else { return Ok(()) };
+        let label = |name: &str| {
+            there
+                .pointer("/metadata/labels")
+                .and_then(|labels| labels.get(format!("{}/{name}", names::PREFIX)))
+                .and_then(Value::as_str)
+        };
+        let title = live.wanted.title();
+        match label("deployment") {
+            Some(deployment) if deployment == owner.deployment.as_str() => Ok(()),
+            Some(deployment) => Err(Error::new(
+                Class::Conflict,
+                format!("{title} in namespace {} belongs to the deployment {deployment}", self.namespace()),
+            )
+            .next("Choose another name, deployment or namespace.")),
+            None => Err(Error::new(
+                Class::Conflict,
+                format!("{title} is in namespace {} already, and nobody of ours made it", self.namespace()),
+            )
+            .next("Choose another name or namespace, or remove it.")),
+        }
+    }
+
+    async fn write_record(&self, record: &Record) -> Result<()> {
+        let owner = &record.bundle.owner;
+        let place = record::place(owner);
+        let path =
+            format!("{}?fieldManager={}&force=true", place.path(self.namespace()), names::manager(owner));
+        let body = record.body(self.namespace())?;
+        let about = place.title();
+        let answer =
+            self.api.ask(Ask { method: Method::PATCH, path, body: Some(&body), about: &about }).await?;
+        if (200..300).contains(&answer.status) { Ok(()) } else { Err(refused(&answer, &about)) }
+    }
+
+    /// Applies one object; a job that is there goes on, one that failed is made anew.
+    async fn put(
+        &self,
+        live: &Live,
+        owner: &Owner,
+        secrets: &[SecretValue],
+        warnings: &mut Vec<String>,
+    ) -> Result<()> {
+        let place = Place::of(&live.wanted);
+        let mut body = live.wanted.body.clone();
+        match (place.kind.as_str(), &live.there) {
+            ("Job", Some(there)) => {
+                if ready::standing(there).phase != Phase::Failed {
+                    return Ok(());
+                }
+                self.remove(&place).await?;
+                self.gone(&place).await?;
+            }
+            ("Secret", there) => {
+                let name = live.wanted.object.trim_start_matches("secret/");
+                match secrets.iter().find(|it| it.name.as_str() == name) {
+                    Some(values) => body["data"] = encoded(values),
+                    None if there.is_some() => return Ok(()),
+                    None => {
+                        return Err(Error::new(
+                            Class::Invalid,
+                            format!("{} is not there, and its values are not at hand", place.title()),
+                        )
+                        .next("Raise the secret's `_wo_version`, so that its values are sent again."));
+                    }
+                }
+            }
+            // It cannot be changed, and its name says what is in it.
+            ("ConfigMap", Some(there)) if there["immutable"] == true && there["data"] == body["data"] => {
+                return Ok(());
+            }
+            _ => {}
+        }
+        self.patch(&place, &body, owner, false, warnings).await
+    }
+
+    /// Waits a little for one object to go.
+    async fn gone(&self, place: &Place) -> Result<()> {
+        for _ in 0..100 {
+            if self.get(place.path(self.namespace()), &place.title()).await?.is_none() {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        Err(Error::new(Class::Retry, format!("{} is still being removed", place.title()))
+            .next("Apply again when it is gone."))
+    }
+
+    /// Every object of an owner that can be found: by its record, and by its labels.
+    async fn places(&self, owner: &Owner) -> Result<BTreeSet<Place>> {
+        let mut places = BTreeSet::new();
+        if let Some(record) = self.record(owner).await? {
+            places.extend(record.current.into_iter().chain(record.retired));
+        }
+        let selector = names::selector(&names::owned(owner));
+        for (api_version, kind, plural) in OURS {
+            for item in self.list_of(api_version, plural, &selector).await? {
+                let name = item.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
+                places.insert(Place {
+                    api_version: (*api_version).to_owned(),
+                    kind: (*kind).to_owned(),
+                    plural: (*plural).to_owned(),
+                    name: name.to_owned(),
+                });
+            }
+        }
+        places.remove(&record::place(owner));
+        Ok(places)
+    }
+
+    /// Why the pods of an object do not run.
+    async fn pods(&self, owner: &Owner, object: &str) -> Value {
+        let selector = names::selector(&names::selected(owner, object));
+        match self.list_of("v1", "pods", &selector).await {
+            Ok(items) => json!({ "items": items }),
+            Err(_) => Value::Null, // the reason is a help, not a condition
+        }
+    }
+
+    /// The status of one object of the bundle: that of the least ready of what it became.
+    async fn status(&self, owner: &Owner, object: &str, lives: &[&Live]) -> ObjectStatus {
+        let mut status = ObjectStatus {
+            object: object.to_owned(),
+            phase: Phase::Ready,
+            reason: None,
+            restarts: 0,
+            pids: Vec::new(),
+            progress: None,
+            result: None,
+        };
+        let mut main = Standing { phase: Phase::Ready, reason: None };
+        for live in lives {
+            let standing = match &live.there {
+                Some(there) => ready::standing(there),
+                None => {
+                    Standing::because(Phase::Applied, "missing", format!("{} is gone", live.wanted.title()))
+                }
+            };
+            let better =
+                standing.phase == Phase::Ready || (standing.phase.is_settled() && main.phase != Phase::Ready);
+            if !better {
+                main = standing;
+            }
+        }
+        let job = object.starts_with("job/");
+        if !main.phase.is_settled() || job {
+            let pods = self.pods(owner, object).await;
+            if !main.phase.is_settled()
+                && let Some(reason) = ready::pods(&pods)
+            {
+                main.reason = Some(reason);
+            }
+            if job {
+                end_of(&pods, &mut status, &mut main);
+            }
+        }
+        status.phase = main.phase;
+        status.reason = main.reason;
+        status
+    }
+}
+
+/// How the newest pod of a job ended, by its termination message.
+fn end_of(pods: &Value, status: &mut ObjectStatus, standing: &mut Standing) {
+    let items = pods["items"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let started =
+        |pod: &&Value| pod.pointer("/metadata/creationTimestamp").and_then(Value::as_str).map(str::to_owned);
+    status.restarts = u32::try_from(items.len().saturating_sub(1)).unwrap_or(u32::MAX);
+    let Some(last) = items.iter().max_by_key(started) else { return };
+    let message =
+        last.pointer("/status/containerStatuses/0/state/terminated/message").and_then(Value::as_str);
+    let Some(end) = message.and_then(|text| serde_json::from_str::<Value>(text).ok()) else { return };
+    if let Some(result) = end.get("succeeded") {
+        status.result = Some(result.clone());
+    }
+    if let (Some(failed), false) = (end.get("failed"), standing.phase.is_settled()) {
+        let text = failed["message"].as_str().unwrap_or_default();
+        standing.reason = Some(Reason::new(failed["code"].as_str().unwrap_or("failed"), text));
+    }
+}
+
+fn encoded(values: &SecretValue) -> Value {
+    use base64::Engine as _;
+    let encode = |text: &String| base64::engine::general_purpose::STANDARD.encode(text);
+    json!(values.values.iter().map(|(key, text)| (key.to_string(), encode(text))).collect::<BTreeMap<_, _>>())
+}
+
+/// What somebody changed, in words: `Deployment a: .spec.replicas`.
+fn drift(lives: &[Live]) -> Vec<String> {
+    let mut found = Vec::new();
+    for live in lives {
+        let title = live.wanted.title();
+        match &live.there {
+            None => found.push(format!("{title} is gone")),
+            // A job is what it was made as; its template cannot be changed.
+            Some(_) if live.wanted.text("/kind") == "Job" => {}
+            Some(there) => {
+                let paths = compare::differences(&live.wanted.body, there);
+                found.extend(paths.into_iter().map(|path| format!("{title}: {path}")));
+            }
+        }
+    }
+    found
+}
+
+#[async_trait]
+impl Site for KubernetesSite {
+    fn kind(&self) -> SiteKind {
+        SiteKind::Kubernetes
+    }
+
+    fn name(&self) -> &Name {
+        &self.config.site
+    }
+
+    fn address(&self, owner: &Owner, endpoint: &Name, port: u16) -> Address {
+        Address { host: names::host(owner, endpoint.as_str(), self.namespace()), port }
+    }
+
+    async fn describe(&self) -> Result<SiteInfo> {
+        let version = self.get("/version".to_owned(), "the API server").await?.unwrap_or_default();
+        let mut problems = Vec::new();
+        let path = "/readyz".to_owned();
+        let ready =
+            self.api.ask(Ask { method: Method::GET, path, body: None, about: "the API server" }).await?;
+        if ready.status != 200 {
+            problems.push(format!("the API server is not ready: {}", ready.body["message"]));
+        }
+        let groups = self.get("/apis".to_owned(), "the API server").await?.unwrap_or_default();
+        let versions =
+            groups["groups"].as_array().cloned().unwrap_or_default().into_iter().filter_map(|group| {
+                let preferred = group.pointer("/preferredVersion/groupVersion")?.as_str()?.to_owned();
+                // Kubernetes' own groups have no dot before `k8s.io`, or none at all.
+                let own = !preferred.contains('.') || preferred.split('/').next()?.ends_with(".k8s.io");
+                (!own).then_some(preferred)
+            });
+        let lists = join_all(versions.map(|version| async move {
+            let path = format!("/apis/{version}");
+            (version, self.get(path, "the API server").await)
+        }))
+        .await;
+        let mut capabilities = Vec::new();
+        for (version, list) in lists {
+            let group = version.split('/').next().unwrap_or_default().to_owned();
+            let resources = list.ok().flatten().unwrap_or_default();
+            for resource in resources["resources"].as_array().into_iter().flatten() {
+                let plural = resource["name"].as_str().unwrap_or_default();
+                if !plural.contains('/') {
+                    capabilities.push(Capability {
+                        name: format!("kind/{plural}.{group}"),
+                        version: version.split('/').nth(1).unwrap_or_default().to_owned(),
+                    });
+                }
+            }
+        }
+        capabilities.sort();
+        Ok(SiteInfo {
+            version: version["gitVersion"].as_str().unwrap_or_default().to_owned(),
+            healthy: problems.is_empty(),
+            problems,
+            capabilities,
+        })
+    }
+
+    async fn rehearse(&self, bundle: &Bundle) -> Result<Applied> {
+        let used = self.used(bundle).await?;
+        let lives = self.look(render(bundle, &Rendering::from(&self.config), &used)?).await?;
+        let mut applied = Applied {
+            revision: bundle.revision(),
+            created: Vec::new(),
+            changed: Vec::new(),
+            removed: Vec::new(),
+            warnings: Vec::new(),
+        };
+        let namespace = format!("/api/v1/namespaces/{}", self.namespace());
+        let there = self.get(namespace, "the namespace").await?.is_some();
+        for live in &lives {
+            self.owned(live, &bundle.owner)?;
+            let place = Place::of(&live.wanted);
+            let kept = live.there.is_some() && matches!(place.kind.as_str(), "Job" | "Secret");
+            if there && !kept {
+                self.patch(&place, &live.wanted.body, &bundle.owner, true, &mut applied.warnings).await?;
+            }
+        }
+        sort(&lives, self.record(&bundle.owner).await?.as_ref(), bundle, &mut applied);
+        Ok(applied)
+    }
+
+    async fn apply(&self, bundle: &Bundle, secrets: &[SecretValue]) -> Result<Applied> {
+        let owner = &bundle.owner;
+        let used = self.used(bundle).await?;
+        let rendered = render(bundle, &Rendering::from(&self.config), &used)?;
+        self.ensure_namespace(&owner.deployment).await?;
+        let before = self.record(owner).await?;
+        let lives = self.look(rendered).await?;
+        for live in &lives {
+            self.owned(live, owner)?;
+        }
+        let current: Vec<Place> = lives.iter().map(|live| Place::of(&live.wanted)).collect();
+        let earlier = before.as_ref().map(|it| it.current.clone()).unwrap_or_default();
+        let older = before.as_ref().map(|it| it.retired.clone()).unwrap_or_default();
+        let outside = |place: &&Place| !current.contains(place);
+        // First it is written down, then it is made: a crash leaves a record of more than there is.
+        let mut record = Record {
+            bundle: bundle.clone(),
+            used,
+            current: current.clone(),
+            retired: earlier.iter().chain(&older).filter(outside).cloned().collect(),
+        };
+        self.write_record(&record).await?;
+        let mut applied = Applied {
+            revision: bundle.revision(),
+            created: Vec::new(),
+            changed: Vec::new(),
+            removed: Vec::new(),
+            warnings: Vec::new(),
+        };
+        for live in &lives {
+            self.put(live, owner, secrets, &mut applied.warnings).await?;
+        }
+        sort(&lives, before.as_ref(), bundle, &mut applied);
+        // Orders of the last roll-out stay until the next: its pods may still be started again with them.
+        let keep: Vec<Place> =
+            earlier.iter().filter(outside).filter(|place| place.kind == "ConfigMap").cloned().collect();
+        for place in record.retired.iter().filter(|place| !keep.contains(place)) {
+            self.remove(place).await?;
+        }
+        if record.retired != keep {
+            record.retired = keep;
+            self.write_record(&record).await?;
+        }
+        Ok(applied)
+    }
+
+    async fn observe(&self, owner: &Owner) -> Result<Option<Observed>> {
+        let Some(record) = self.record(owner).await? else { return Ok(None) };
+        let rendered = render(&record.bundle, &Rendering::from(&self.config), &record.used)?;
+        let lives = self.look(rendered).await?;
+        let drift = drift(&lives);
+        let keys: Vec<String> = record.bundle.objects.iter().map(Object::key).collect();
+        let objects = join_all(keys.iter().map(|key| {
+            let of: Vec<&Live> = lives.iter().filter(|live| live.wanted.object == *key).collect();
+            async move { self.status(owner, key, &of).await }
+        }))
+        .await;
+        let revision = match drift.as_slice() {
+            [] => record.bundle.revision(),
+            drift => format!("drifted-{}", names::short(&drift.join("\n"))),
+        };
+        Ok(Some(Observed { bundle: record.bundle, revision, objects }))
+    }
+
+    async fn delete(&self, owner: &Owner) -> Result<Deletion> {
+        let places = self.places(owner).await?;
+        for place in &places {
+            self.remove(place).await?;
+        }
+        for place in &places {
+            if let Some(there) = self.get(place.path(self.namespace()), &place.title()).await? {
+                let finalizers = there.pointer("/metadata/finalizers").and_then(Value::as_array);
+                let names: Vec<&str> = finalizers.into_iter().flatten().filter_map(Value::as_str).collect();
+                let why = match names.as_slice() {
+                    [] => "it is being removed".to_owned(),
+                    names => format!("it waits for {}", names.join(", ")),
+                };
+                return Ok(Deletion::Pending(format!("{}: {why}", place.title())));
+            }
+        }
+        self.remove(&record::place(owner)).await?;
+        Ok(Deletion::Gone)
+    }
+
+    async fn list(&self, deployment: &Name) -> Result<Vec<Owner>> {
+        let selector = format!("{}/deployment={deployment}", names::PREFIX);
+        let mut owners = BTreeSet::new();
+        for (api_version, _, plural) in OURS {
+            for item in self.list_of(api_version, plural, &selector).await? {
+                let label = |name: &str| {
+                    item.pointer("/metadata/labels")?.get(format!("{}/{name}", names::PREFIX))?.as_str()
+                };
+                if let (Some(kind), Some(name)) = (label("kind"), label("name"))
+                    && let Ok(owner) = Owner::new(deployment.as_str(), kind, name)
+                {
+                    owners.insert(owner);
+                }
+            }
+        }
+        Ok(owners.into_iter().collect())
+    }
+
+    async fn probe(
+        &self,
+        deployment: &Name,
+        request: &ProbeRequest,
+        limit: Duration,
+    ) -> Result<Option<MediaFacts>> {
+        let spec = serde_json::to_value(request)
+            .map_err(|error| Error::new(Class::Permanent, "the request cannot be written").because(error))?;
+        let name = format!("look-{}", names::short(&spec.to_string()));
+        let owner = Owner::new(deployment.as_str(), "media-probe", &name)
+            .map_err(|error| Error::new(Class::Permanent, error.to_string()))?;
+        let port = if request.source.starts_with("http:") { 80 } else { 443 };
+        let port = source_port(&request.source).unwrap_or(port);
+        let job = JobObject {
+            name: owner.kind.clone(),
+            target: "probe".to_owned(),
+            spec,
+            uses: Vec::new(),
+            credentials: Vec::new(),
+            reach: vec![streamverse_model::platform::Reach {
+                peer: streamverse_model::platform::Peer::Anywhere,
+                port,
+            }],
+            resources: Resources { scratch_bytes: 8 << 30, ..Resources::default() },
+            retries: 1,
+            deadline_seconds: limit.as_secs().max(1),
+        };
+        self.apply(&Bundle::new(owner.clone(), vec![Object::Job(job)]), &[]).await?;
+        let until = tokio::time::Instant::now() + limit;
+        let mut found = Ok(None);
+        while tokio::time::Instant::now() < until {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            let observed = self.observe(&owner).await?;
+            let Some(status) = observed.as_ref().and_then(|it| it.objects.first()) else { break };
+            if let Some(result) = &status.result {
+                found = serde_json::from_value(result.clone()).map(Some).map_err(|error| {
+                    Error::new(Class::Permanent, "what the probe said cannot be read").because(error)
+                });
+                break;
+            }
+            if status.phase == Phase::Failed {
+                let text = status.reason.as_ref().map(|reason| reason.text.clone()).unwrap_or_default();
+                found = Err(Error::new(Class::Invalid, text));
+                break;
+            }
+        }
+        while let Deletion::Pending(_) = self.delete(&owner).await? {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            if tokio::time::Instant::now() > until + Duration::from_secs(30) {
+                break;
+            }
+        }
+        found
+    }
+
+    async fn logs(&self, owner: &Owner, object: &str, lines: usize) -> Result<String> {
+        let pods = self.pods(owner, object).await;
+        let mut text = String::new();
+        for pod in pods["items"].as_array().into_iter().flatten() {
+            let name = pod.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
+            let path = format!("/api/v1/namespaces/{}/pods/{name}/log?tailLines={lines}", self.namespace());
+            let answer = self.api.ask(Ask { method: Method::GET, path, body: None, about: name }).await?;
+            let said = answer.body["message"].as_str().map_or_else(|| answer.body.to_string(), str::to_owned);
+            text.push_str(&format!("== {name}\n{said}\n"));
+        }
+        Ok(text)
+    }
+}
+
+fn source_port(source: &str) -> Option<u16> {
+    let authority = source.split_once("://")?.1.split('/').next()?;
+    authority.rsplit_once(':')?.1.parse().ok()
+}
+
+/// What of the bundle's objects is new, changed or gone.
+fn sort(lives: &[Live], before: Option<&Record>, bundle: &Bundle, applied: &mut Applied) {
+    for object in &bundle.objects {
+        let key = object.key();
+        let mut of = lives.iter().filter(|live| live.wanted.object == key).peekable();
+        if of
+            .peek()
+            .is_some_and(|_| lives.iter().filter(|l| l.wanted.object == key).all(|l| l.there.is_none()))
+        {
+            applied.created.push(key);
+        } else if of.any(|live| {
+            live.there.as_ref().is_none_or(|there| !compare::differences(&live.wanted.body, there).is_empty())
+        }) {
+            applied.changed.push(key);
+        }
+    }
+    let old = before.map(|record| record.bundle.objects.iter().map(Object::key)).into_iter().flatten();
+    let now: Vec<String> = bundle.objects.iter().map(Object::key).collect();
+    applied.removed.extend(old.filter(|key| !now.contains(key)));
+}
