@@ -193,6 +193,9 @@ fn clock(seconds: f64) -> String {
     format!("{:02}:{:02}:{:02}.{:03}", ms / 3_600_000, ms / 60_000 % 60, ms / 1000 % 60, ms % 1000)
 }
 
+/// How codec strings of sound begin.
+const SOUND: &[&str] = &["mp4a", "opus", "ac-3"];
+
 /// What the master playlist says about the renditions.
 pub(crate) fn renditions(
     master: &str,
@@ -200,31 +203,34 @@ pub(crate) fn renditions(
     bytes: impl Fn(&str) -> u64,
 ) -> Vec<RenditionRecord> {
     let rate = |folder: &str| bytes(folder) * 8000 / package.duration_ms.max(1);
-    let codecs: Vec<&str> = master
-        .lines()
-        .filter_map(|line| {
-            line.strip_prefix("#EXT-X-STREAM-INF:")?.split("CODECS=\"").nth(1)?.split('"').next()
-        })
-        .flat_map(|codecs| codecs.split(','))
-        .collect();
-    let by_height = |height: u32| {
-        let wanted = format!("x{height},");
-        let line = master.lines().find(|line| line.contains("RESOLUTION=") && line.contains(&wanted));
-        line.and_then(|line| line.split("CODECS=\"").nth(1)?.split(['"', ',']).next()).unwrap_or_default()
+    let codecs_in = |line: &'_ str| {
+        let told = line.strip_prefix("#EXT-X-STREAM-INF:")?.split("CODECS=\"").nth(1)?.split('"').next()?;
+        Some(told.split(',').map(str::to_owned).collect::<Vec<_>>())
+    };
+    let codecs: Vec<String> = master.lines().filter_map(codecs_in).flatten().collect();
+    // By its address: two renditions may have the same height. The line before an address describes it (RFC 8216 section
+    // 4.3.4.2), sound included.
+    let by_name = |name: &str| {
+        let address = format!("video/{name}/index.m3u8");
+        let mut pairs = master.lines().zip(master.lines().skip(1));
+        let found = pairs.find(|(_, uri)| uri.trim() == address);
+        let codecs = found.and_then(|(line, _)| codecs_in(line)).unwrap_or_default();
+        let sound = |codec: &String| SOUND.iter().any(|it| codec.starts_with(it));
+        codecs.into_iter().find(|codec| !sound(codec)).unwrap_or_default()
     };
     let video = package.video.iter().map(|track| RenditionRecord {
         name: track.name.clone(),
         kind: "video".to_owned(),
-        codecs: by_height(track.height).to_owned(),
+        codecs: by_name(&track.name),
         bit_rate: rate(&format!("video/{}/", track.name)),
         width: track.width,
         height: track.height,
     });
-    let sound = codecs.iter().find(|codec| ["mp4a", "opus", "ac-3"].iter().any(|it| codec.starts_with(it)));
+    let sound = codecs.iter().find(|codec| SOUND.iter().any(|it| codec.starts_with(it)));
     let audio = package.audio.iter().map(|track| RenditionRecord {
         name: track.name.clone(),
         kind: "audio".to_owned(),
-        codecs: sound.copied().unwrap_or_default().to_owned(),
+        codecs: sound.cloned().unwrap_or_default(),
         bit_rate: rate(&format!("audio/{}/", track.name)),
         width: 0,
         height: 0,

@@ -1,8 +1,8 @@
 //! The levels of video codecs, and the codec strings that name them (RFC 6381).
 //!
 //! A level bounds picture size, pictures per second, bit rate and the decoder's buffer at once; a stream has the lowest
-//! one that holds all four. A player refuses what its decoder's level is below of, so a string that promises too little
-//! plays nowhere, and one that promises too much is not tried where it would play.
+//! one that holds all of them. Players choose by the string: one that says too little leads to pictures that stall, one
+//! that says too much is not tried where it would play.
 
 use super::{AudioCodec, FrameRate, VideoCodec};
 
@@ -65,22 +65,23 @@ const H264: &[Level] = &[
     level(62, 139_264, 16_711_680, 800_000 * 1250, 800_000 * 1250),
 ];
 
-/// ITU-T H.265 tables A.8 and A.9: MaxLumaPs, MaxLumaSr, MaxBR and MaxCPB of the main tier with Main profile's factor of
-/// 1000. `general_level_idc` is thirty times the level.
+/// ITU-T H.265 tables A.8 and A.9: MaxLumaPs, MaxLumaSr, and MaxBR of the main tier with Main profile's factor of 1000.
+/// `general_level_idc` is thirty times the level. The buffer is not judged: x265 writes none into the stream, and chooses
+/// its level without it.
 const HEVC: &[Level] = &[
-    level(30, 36_864, 552_960, 128_000, 350_000),
-    level(60, 122_880, 3_686_400, 1_500_000, 1_500_000),
-    level(63, 245_760, 7_372_800, 3_000_000, 3_000_000),
-    level(90, 552_960, 16_588_800, 6_000_000, 6_000_000),
-    level(93, 983_040, 33_177_600, 10_000_000, 10_000_000),
-    level(120, 2_228_224, 66_846_720, 12_000_000, 12_000_000),
-    level(123, 2_228_224, 133_693_440, 20_000_000, 20_000_000),
-    level(150, 8_912_896, 267_386_880, 25_000_000, 25_000_000),
-    level(153, 8_912_896, 534_773_760, 40_000_000, 40_000_000),
-    level(156, 8_912_896, 1_069_547_520, 60_000_000, 60_000_000),
-    level(180, 35_651_584, 1_069_547_520, 60_000_000, 60_000_000),
-    level(183, 35_651_584, 2_139_095_040, 120_000_000, 120_000_000),
-    level(186, 35_651_584, 4_278_190_080, 240_000_000, 240_000_000),
+    level(30, 36_864, 552_960, 128_000, u64::MAX),
+    level(60, 122_880, 3_686_400, 1_500_000, u64::MAX),
+    level(63, 245_760, 7_372_800, 3_000_000, u64::MAX),
+    level(90, 552_960, 16_588_800, 6_000_000, u64::MAX),
+    level(93, 983_040, 33_177_600, 10_000_000, u64::MAX),
+    level(120, 2_228_224, 66_846_720, 12_000_000, u64::MAX),
+    level(123, 2_228_224, 133_693_440, 20_000_000, u64::MAX),
+    level(150, 8_912_896, 267_386_880, 25_000_000, u64::MAX),
+    level(153, 8_912_896, 534_773_760, 40_000_000, u64::MAX),
+    level(156, 8_912_896, 1_069_547_520, 60_000_000, u64::MAX),
+    level(180, 35_651_584, 1_069_547_520, 60_000_000, u64::MAX),
+    level(183, 35_651_584, 2_139_095_040, 120_000_000, u64::MAX),
+    level(186, 35_651_584, 4_278_190_080, 240_000_000, u64::MAX),
 ];
 
 /// AV1 specification annex A.3: MaxPicSize, MaxDisplayRate, MainMbps; `seq_level_idx` counts from level 2.0. Its buffer is
@@ -183,7 +184,8 @@ mod tests {
             (Hevc, 1080, "60", 6_000_000, "hvc1.1.6.L123.90"),
             (Hevc, 720, "60", 3_000_000, "hvc1.1.6.L120.90"),
             (Hevc, 1080, "120", 6_000_000, "hvc1.1.6.L150.90"),
-            (Hevc, 1080, "30", 10_000_000, "hvc1.1.6.L123.90"),
+            (Hevc, 1080, "30", 12_000_000, "hvc1.1.6.L120.90"),
+            (Hevc, 1080, "30", 12_000_001, "hvc1.1.6.L123.90"),
             (Hevc, 2160, "60", 20_000_000, "hvc1.1.6.L153.90"),
             (Av1, 1080, "30", 6_000_000, "av01.0.08M.08"),
             (Av1, 2160, "60", 20_000_000, "av01.0.13M.08"),

@@ -7,6 +7,7 @@ use serde_json::json;
 use streamverse_core::log::open_log;
 use streamverse_core::stores::open_catalogue;
 use streamverse_media::{PROBE, VOD, VOD_REMOVE};
+use streamverse_model::media::{LadderSpec, ladder_check};
 
 use crate::kit::{Platform, digest, spec};
 
@@ -139,6 +140,41 @@ async fn no_finished_segment_is_encoded_twice_when_workers_die() {
     pieces.dedup();
     assert_eq!(pieces.len(), all, "seed {seed}: a piece was encoded twice");
     assert!(all <= 41);
+    stop.stop();
+    worker.await.unwrap().unwrap();
+    platform.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_ladder_says_of_codecs_is_what_encoders_make() {
+    let Some(platform) = Platform::new().await else { return };
+    let clip = platform.draw(
+        "clip.mp4",
+        "-f lavfi -i testsrc2=s=1280x720:r=50:d=1 -pix_fmt yuv420p -c:v libx264 -preset ultrafast",
+    );
+    let (stop, worker) = platform.worker("one").await;
+    let mut spec = spec("film", &clip);
+    let renditions = [
+        ("a", "h264", 720, "50", 4_000_000),
+        ("b", "h264", 720, "25", 3_000_000),
+        ("c", "h264", 360, "25", 1_500_000),
+        ("d", "hevc", 720, "50", 2_500_000),
+        ("e", "hevc", 720, "25", 4_500_000),
+        ("f", "hevc", 360, "25", 700_000),
+    ];
+    let renditions = renditions.map(|(name, codec, height, rate, bit_rate)| {
+        json!({ "name": name, "codec": codec, "height": height, "frame_rate": rate, "bit_rate": bit_rate, "max_bit_rate": null, "gop": null })
+    });
+    spec["ladder"]["video"] = json!(renditions);
+    spec["ladder"]["audio"] = json!([]);
+    let ladder: LadderSpec = serde_json::from_value(spec["ladder"].clone()).unwrap();
+    let made = platform.job(&VOD, spec).await.unwrap();
+    let made = made["renditions"].as_array().unwrap().iter();
+    let made: Vec<_> =
+        made.map(|it| (it["name"].as_str().unwrap(), it["codecs"].as_str().unwrap())).collect();
+    let told = ladder_check::codecs(&ladder);
+    let told: Vec<_> = told.iter().map(|(name, codec)| (name.as_str(), codec.as_str())).collect();
+    assert_eq!(made, told);
     stop.stop();
     worker.await.unwrap().unwrap();
     platform.end().await;
