@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use streamverse_model::platform::{Bundle, Name, Object, Observed, Owner, Phase, SecretValue};
-use streamverse_sites::{Class as SiteClass, Deletion, Site};
+use streamverse_sites::{Class as SiteClass, Deletion, Site, SiteKind};
 use tfplugin_framework::schema::Path;
 use tfplugin_framework::{Class, Context, Draft, Error, Plan, Read, Resource, Result, Schema, State, Stored};
 
@@ -34,6 +34,10 @@ pub(crate) trait Deployed: Resource<Provider = Streamverse> + Schema + Send + Sy
     fn site(&self) -> &str;
     /// What it puts there.
     fn objects(&self) -> Result<Vec<Object>>;
+    /// The values of its secrets, where the configuration gives them or says where they are.
+    fn secrets(&self, _: &Context<Streamverse>) -> impl Future<Output = Result<Vec<SecretValue>>> + Send {
+        async { Ok(Vec::new()) }
+    }
     /// It as it is stored, once the site holds this revision.
     fn stored(self, provider: &Streamverse, revision: String) -> Result<State<Self>>;
 }
@@ -48,7 +52,8 @@ pub(crate) enum Look {
 
 /// Creates or updates a resource.
 pub(crate) async fn put<R: Deployed>(cx: &Context<Streamverse>, plan: Plan<R>) -> Result<State<R>> {
-    let revision = apply(cx, &*plan, &[]).await?;
+    let secrets = plan.secrets(cx).await?;
+    let revision = apply(cx, &*plan, &secrets).await?;
     plan.into_inner().stored(cx.provider(), revision)
 }
 
@@ -200,6 +205,11 @@ pub(crate) struct Planned {
 }
 
 impl Planned {
+    /// What kind of site it goes to, while that is known.
+    pub(crate) fn kind(&self, cx: &Context<Streamverse>) -> Option<SiteKind> {
+        cx.provider().configured(self.site.as_deref()?).ok()?.kind()
+    }
+
     /// The address of an endpoint, while it is known.
     pub(crate) fn address<R: Deployed>(
         &self,

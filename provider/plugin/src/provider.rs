@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use streamverse_model::platform::Owner;
-use streamverse_sites::Site;
+use streamverse_sites::{Site, SiteKind};
 use tfplugin_framework::{Error, Findings, Maybe, Parts, Provider, Request, Result, Schema, provider};
 
 use crate::sites::{Configured, SiteBlock};
@@ -121,9 +121,16 @@ impl Streamverse {
             .next("Add it to `sites` of the provider block, or correct the resource's `site`."))
     }
 
+    /// Names of the sites of a kind, where they are known.
+    pub(crate) fn sites_of(&self, kind: SiteKind) -> Vec<&str> {
+        let is = |name: &&str| self.configured(name).is_ok_and(|site| site.kind() == Some(kind));
+        self.site_names().unwrap_or_default().into_iter().filter(is).collect()
+    }
+
     /// A client of the site; `None` while what it needs is not known. Nothing is asked yet.
     pub(crate) fn try_site(&self, name: &str) -> Result<Option<Arc<dyn Site>>> {
-        self.configured(name)?.client(name)
+        let Some(deployment) = self.deployment() else { return Ok(None) };
+        self.configured(name)?.client(name, deployment)
     }
 
     /// A client of the site. Nothing is asked yet.

@@ -1,15 +1,18 @@
 //! `streamverse_catalogue`: what lists finished assets.
 
+use streamverse_model::platform as model;
 use streamverse_model::platform::Object;
-use tfplugin_framework::schema::{Computed, Timeouts};
+use tfplugin_framework::schema::{Computed, Secret, Timeouts};
 use tfplugin_framework::{Context, Draft, Plan, Read, Resource, Result, Schema, State, Stored, resource};
 
+use super::store::{self, Remote, Value, settled};
 use crate::deploy::{self, Deployed, Imported};
 use crate::provider::Streamverse;
 
-/// A catalogue: what lists finished assets.
+/// A catalogue: which assets are finished, and which generation of each is shown.
 ///
-/// On a node it is a place that the agent gives it. Destroying it removes what is in it.
+/// On a node it is a SQLite database in a place that the agent gives it; destroying it removes it. With `postgres` it is a
+/// database of yours (PostgreSQL or YugabyteDB YSQL), which stays.
 #[derive(Clone, Schema)]
 pub struct Catalogue {
     /// Unique in the deployment; another name is another catalogue.
@@ -21,11 +24,13 @@ pub struct Catalogue {
         ))
     )]
     pub name: String,
-    /// The site that holds it.
+    /// The site that holds it; where it is remote, the site that holds its secret.
     #[attribute(replace, default = "default")]
     pub site: String,
+    /// A PostgreSQL (or YugabyteDB YSQL) database. Required on Kubernetes.
+    pub postgres: Option<PostgresBlock>,
     /// Its address for those who use it, known before it is there.
-    #[attribute(changes_with = [name, site])]
+    #[attribute(changes_with = [name, site, postgres])]
     pub url: Computed<String>,
     /// What the site holds, as a digest. It changes when somebody else changed it there: the next apply repairs that.
     #[attribute(changes_with = any)]
@@ -34,8 +39,42 @@ pub struct Catalogue {
     pub timeouts: Timeouts,
 }
 
+/// A PostgreSQL (or YugabyteDB YSQL) database.
+#[derive(Clone, Schema)]
+pub struct PostgresBlock {
+    /// The server.
+    #[attribute(validate(regex("^[A-Za-z0-9._:-]+$", says = "must be a host's name or address")))]
+    pub host: String,
+    /// Its port.
+    #[attribute(default = 5432, validate(range = 1..))]
+    pub port: u16,
+    /// The database. It must be there.
+    #[attribute(validate(regex("^[A-Za-z0-9_.-]+$", says = "must be a database's name")))]
+    pub database: String,
+    /// Who logs in.
+    #[attribute(validate(regex("^[A-Za-z0-9_.-]+$", says = "must be a role's name")))]
+    pub user: String,
+    /// The password.
+    pub password: Option<Secret<String>>,
+}
+
 /// The scheme of its address on a node.
 const SCHEME: &str = "sqlite";
+
+fn remote_url(name: &str, authority: &str, database: &str, secret: bool) -> String {
+    let secret = secret.then(|| store::secret_of::<Catalogue>(name));
+    model::remote_url("postgres", authority, database, &[], secret)
+}
+
+impl Catalogue {
+    fn remote(&self) -> Option<Remote<'_>> {
+        let it = self.postgres.as_ref()?;
+        let values = it.password.iter().map(|password| ("password", Value::Secret(password))).collect();
+        let authority = format!("{}@{}:{}", it.user, it.host, it.port);
+        let url = remote_url(&self.name, &authority, &it.database.to_string(), it.password.is_some());
+        Some(Remote { url, values })
+    }
+}
 
 impl Deployed for Catalogue {
     const KIND: &'static str = "catalogue";
@@ -49,11 +88,23 @@ impl Deployed for Catalogue {
     }
 
     fn objects(&self) -> Result<Vec<Object>> {
-        Ok(Vec::new())
+        Ok(self.remote().map_or_else(Vec::new, |remote| remote.objects()))
     }
 
-    fn stored(self, _provider: &Streamverse, revision: String) -> Result<State<Self>> {
-        let url = deploy::local_url(SCHEME, &self.site, &self.name);
+    async fn secrets(&self, cx: &Context<Streamverse>) -> Result<Vec<model::SecretValue>> {
+        match self.remote() {
+            Some(remote) => remote.secrets(cx).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
+    fn stored(self, _: &Streamverse, revision: String) -> Result<State<Self>> {
+        // What was planned: a stored object does not have its write-only values, which the URL follows from.
+        let made = || match self.remote() {
+            Some(remote) => remote.url,
+            None => deploy::local_url(SCHEME, &self.site, &self.name),
+        };
+        let url = self.url.known().cloned().unwrap_or_else(made);
         Ok(self.complete(CatalogueComputed { url, revision }))
     }
 }
@@ -79,16 +130,47 @@ impl Resource for Catalogue {
     }
 
     async fn modify_plan(cx: &Context<Streamverse>, draft: &mut Draft<Self>) -> Result<()> {
-        let Some(planned) = deploy::plan(cx, draft)? else { return Ok(()) };
-        match planned.local_url(SCHEME) {
-            Some(url) => draft.set(Self::url(), &url),
-            None => draft.set_unknown(Self::url()),
+        if draft.is_destroy() {
+            return Ok(());
+        }
+        let remote = planned_url(draft.config()?);
+        match store::plan(cx, draft, remote, "postgres", SCHEME)? {
+            Some(Some(url)) => draft.set(Self::url(), &url),
+            Some(None) => draft.set_unknown(Self::url()),
+            None => Ok(()),
         }
     }
 
     async fn import(cx: &Context<Streamverse>, id: &str) -> Result<State<Self>> {
-        let Imported { site, name, observed } = deploy::find::<Self>(cx, id).await?;
-        let url = deploy::local_url(SCHEME, &site, &name);
-        Ok(CatalogueState { name, site, url, revision: observed.revision, timeouts: Timeouts::default() })
+        let (found, remote) = store::find::<Self>(cx, id).await?;
+        let Imported { site, name, observed } = found;
+        let local = deploy::local_url(SCHEME, &site, &name);
+        let url = model::remote_store_url(&observed.bundle.objects).map_or(local, str::to_owned);
+        let postgres = remote.as_ref().map(imported);
+        let timeouts = Timeouts::default();
+        Ok(CatalogueState { name, site, postgres, url, revision: observed.revision, timeouts })
+    }
+}
+
+/// The remote URL; the outer `None` while it is unknown.
+fn planned_url(view: CatalogueView) -> Option<Option<String>> {
+    let name = view.name;
+    let Some(it) = settled(view.postgres)? else { return Some(None) };
+    let port = settled(it.port)?.unwrap_or(5432);
+    let host = settled(it.host)??;
+    let authority = format!("{}@{host}:{port}", settled(it.user)??);
+    let database = settled(it.database)??;
+    let secret = !(it.password.value.is_null() && it.password.reference.is_null());
+    Some(Some(remote_url(&settled(name)??, &authority, &database, secret)))
+}
+
+/// The block of a URL, without its secret: nobody can read that back.
+fn imported(url: &url::Url) -> PostgresBlock {
+    PostgresBlock {
+        host: url.host_str().unwrap_or_default().to_owned(),
+        port: url.port().unwrap_or(5432),
+        database: url.path().trim_matches('/').to_owned(),
+        user: url.username().to_owned(),
+        password: None,
     }
 }

@@ -1,15 +1,20 @@
 //! `streamverse_event_log`: what carries work and events, durable and in order.
 
+use streamverse_model::platform as model;
 use streamverse_model::platform::Object;
-use tfplugin_framework::schema::{Computed, Timeouts};
-use tfplugin_framework::{Context, Draft, Plan, Read, Resource, Result, Schema, State, Stored, resource};
+use tfplugin_framework::schema::{Computed, Path, Secret, Timeouts};
+use tfplugin_framework::{
+    Context, Draft, Findings, Plan, Read, Resource, Result, Schema, State, Stored, resource,
+};
 
+use super::store::{self, Remote, Value, parameter, settled};
 use crate::deploy::{self, Deployed, Imported};
 use crate::provider::Streamverse;
 
 /// An event log: topics of records, durable and in order, that groups of workers share.
 ///
-/// On a node it is a place that the agent gives it. Destroying it removes what is in it.
+/// On a node it is owned by one process and lies in a place that the agent gives it; destroying it removes what is in it.
+/// With `kafka` it is a cluster of yours, whose topics stay.
 #[derive(Clone, Schema)]
 pub struct EventLog {
     /// Unique in the deployment; another name is another log.
@@ -21,11 +26,13 @@ pub struct EventLog {
         ))
     )]
     pub name: String,
-    /// The site that holds it.
+    /// The site that holds it; where it is remote, the site that holds its secret.
     #[attribute(replace, default = "default")]
     pub site: String,
+    /// An Apache Kafka cluster. Required on Kubernetes.
+    pub kafka: Option<KafkaBlock>,
     /// Its address for those who use it, known before it is there.
-    #[attribute(changes_with = [name, site])]
+    #[attribute(changes_with = [name, site, kafka])]
     pub url: Computed<String>,
     /// What the site holds, as a digest. It changes when somebody else changed it there: the next apply repairs that.
     #[attribute(changes_with = any)]
@@ -34,8 +41,71 @@ pub struct EventLog {
     pub timeouts: Timeouts,
 }
 
+/// An Apache Kafka cluster.
+#[derive(Clone, Schema)]
+pub struct KafkaBlock {
+    /// Brokers to begin with, `HOST:PORT`.
+    #[attribute(validate(length = 1..=64))]
+    pub brokers: Vec<String>,
+    /// What begins the name of every topic.
+    pub topic_prefix: Option<String>,
+    /// Partitions of a topic that is made: the most workers that share it.
+    #[attribute(default = 12, validate(range = 1..=10000))]
+    pub partitions: u32,
+    /// Copies of every record.
+    #[attribute(default = 3, validate(range = 1..=15))]
+    pub replication: u32,
+    /// How long records are kept.
+    #[attribute(default = "7days")]
+    pub retention: tfplugin_framework::schema::Duration,
+    /// Who logs in, by SASL SCRAM-SHA-512 over TLS.
+    pub username: Option<String>,
+    /// The password.
+    pub password: Option<Secret<String>>,
+}
+
 /// The scheme of its address on a node.
 const SCHEME: &str = "embedded";
+
+/// What a URL is made of.
+struct Parts {
+    name: String,
+    brokers: Vec<String>,
+    prefix: Option<String>,
+    partitions: u32,
+    replication: u32,
+    retention: std::time::Duration,
+    username: Option<String>,
+}
+
+fn remote_url(parts: Parts) -> String {
+    let secret = parts.username.is_some().then(|| store::secret_of::<EventLog>(&parts.name));
+    let parameters = [
+        ("prefix", parts.prefix),
+        ("partitions", Some(parts.partitions.to_string())),
+        ("replication", Some(parts.replication.to_string())),
+        ("retention_ms", Some(parts.retention.as_millis().to_string())),
+        ("username", parts.username),
+    ];
+    model::remote_url("kafka", &parts.brokers.join(","), "", &parameters, secret)
+}
+
+impl EventLog {
+    fn remote(&self) -> Option<Remote<'_>> {
+        let it = self.kafka.as_ref()?;
+        let values = it.password.iter().map(|password| ("password", Value::Secret(password))).collect();
+        let url = remote_url(Parts {
+            name: self.name.clone(),
+            brokers: it.brokers.clone(),
+            prefix: it.topic_prefix.clone(),
+            partitions: it.partitions,
+            replication: it.replication,
+            retention: it.retention.0,
+            username: it.username.clone(),
+        });
+        Some(Remote { url, values })
+    }
+}
 
 impl Deployed for EventLog {
     const KIND: &'static str = "event-log";
@@ -49,11 +119,23 @@ impl Deployed for EventLog {
     }
 
     fn objects(&self) -> Result<Vec<Object>> {
-        Ok(Vec::new())
+        Ok(self.remote().map_or_else(|| model::embedded_event_log(&self.name), |remote| remote.objects()))
     }
 
-    fn stored(self, _provider: &Streamverse, revision: String) -> Result<State<Self>> {
-        let url = deploy::local_url(SCHEME, &self.site, &self.name);
+    async fn secrets(&self, cx: &Context<Streamverse>) -> Result<Vec<model::SecretValue>> {
+        match self.remote() {
+            Some(remote) => remote.secrets(cx).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
+    fn stored(self, _: &Streamverse, revision: String) -> Result<State<Self>> {
+        // What was planned: a stored object does not have its write-only values, which the URL follows from.
+        let made = || match self.remote() {
+            Some(remote) => remote.url,
+            None => deploy::local_url(SCHEME, &self.site, &self.name),
+        };
+        let url = self.url.known().cloned().unwrap_or_else(made);
         Ok(self.complete(EventLogComputed { url, revision }))
     }
 }
@@ -78,17 +160,74 @@ impl Resource for EventLog {
         deploy::remove(cx, &*stored).await
     }
 
+    fn validate(config: &EventLogView, findings: &mut Findings) {
+        let Some(it) = config.kafka.known() else { return };
+        let secret = &it.password;
+        let given = !(secret.value.is_null() && secret.reference.is_null());
+        if it.username.known().is_some() != given && !it.username.is_unknown() {
+            findings.refuse(
+                Path::attribute("kafka").attr("username"),
+                "Half of a credential",
+                "Give both username and password_wo (or password_ref), or neither.",
+            );
+        }
+    }
+
     async fn modify_plan(cx: &Context<Streamverse>, draft: &mut Draft<Self>) -> Result<()> {
-        let Some(planned) = deploy::plan(cx, draft)? else { return Ok(()) };
-        match planned.local_url(SCHEME) {
-            Some(url) => draft.set(Self::url(), &url),
-            None => draft.set_unknown(Self::url()),
+        if draft.is_destroy() {
+            return Ok(());
+        }
+        let remote = planned_url(draft.config()?);
+        match store::plan(cx, draft, remote, "kafka", SCHEME)? {
+            Some(Some(url)) => draft.set(Self::url(), &url),
+            Some(None) => draft.set_unknown(Self::url()),
+            None => Ok(()),
         }
     }
 
     async fn import(cx: &Context<Streamverse>, id: &str) -> Result<State<Self>> {
-        let Imported { site, name, observed } = deploy::find::<Self>(cx, id).await?;
-        let url = deploy::local_url(SCHEME, &site, &name);
-        Ok(EventLogState { name, site, url, revision: observed.revision, timeouts: Timeouts::default() })
+        let (found, remote) = store::find::<Self>(cx, id).await?;
+        let Imported { site, name, observed } = found;
+        let local = deploy::local_url(SCHEME, &site, &name);
+        let url = model::remote_store_url(&observed.bundle.objects).map_or(local, str::to_owned);
+        let kafka = remote.as_ref().map(imported);
+        let timeouts = Timeouts::default();
+        Ok(EventLogState { name, site, kafka, url, revision: observed.revision, timeouts })
+    }
+}
+
+/// The remote URL; the outer `None` while it is unknown.
+fn planned_url(view: EventLogView) -> Option<Option<String>> {
+    let name = view.name;
+    let Some(it) = settled(view.kafka)? else { return Some(None) };
+    let mut brokers = Vec::new();
+    for broker in settled(it.brokers)?? {
+        brokers.push(settled(broker)??);
+    }
+    let week = std::time::Duration::from_secs(7 * 24 * 3600);
+    Some(Some(remote_url(Parts {
+        name: settled(name)??,
+        brokers,
+        prefix: settled(it.topic_prefix)?,
+        partitions: settled(it.partitions)?.unwrap_or(12),
+        replication: settled(it.replication)?.unwrap_or(3),
+        retention: settled(it.retention)?.map_or(week, |it| it.0),
+        username: settled(it.username)?,
+    })))
+}
+
+/// The block of a URL, without its secret: nobody can read that back.
+fn imported(url: &url::Url) -> KafkaBlock {
+    let number = |name: &str| parameter(url, name).and_then(|text| text.parse().ok());
+    let retention = std::time::Duration::from_millis(number("retention_ms").unwrap_or_default());
+    let authority = url.as_str().trim_start_matches("kafka://").split(['/', '?']).next();
+    KafkaBlock {
+        brokers: authority.unwrap_or_default().split(',').map(str::to_owned).collect(),
+        topic_prefix: parameter(url, "prefix"),
+        partitions: number("partitions").and_then(|it| u32::try_from(it).ok()).unwrap_or(12),
+        replication: number("replication").and_then(|it| u32::try_from(it).ok()).unwrap_or(3),
+        retention: tfplugin_framework::schema::Duration(retention),
+        username: parameter(url, "username"),
+        password: None,
     }
 }

@@ -1,8 +1,10 @@
 //! Stores, and what a site is.
 
+mod cache;
 mod catalogue;
 mod event_log;
 mod object_store;
+mod store;
 
 use tfplugin_framework::Parts;
 
@@ -13,4 +15,5 @@ pub(crate) fn parts(parts: Parts<Streamverse>) -> Parts<Streamverse> {
         .resource::<object_store::ObjectStore>()
         .resource::<event_log::EventLog>()
         .resource::<catalogue::Catalogue>()
+        .resource::<cache::Cache>()
 }

@@ -1,15 +1,20 @@
 //! `streamverse_object_store`: where sources, segments and packages lie.
 
+use streamverse_model::platform as model;
 use streamverse_model::platform::Object;
-use tfplugin_framework::schema::{Computed, Timeouts};
-use tfplugin_framework::{Context, Draft, Plan, Read, Resource, Result, Schema, State, Stored, resource};
+use tfplugin_framework::schema::{Computed, Path, Secret, Timeouts};
+use tfplugin_framework::{
+    Context, Draft, Findings, Plan, Read, Resource, Result, Schema, State, Stored, resource,
+};
 
+use super::store::{self, Remote, Value, parameter, settled};
 use crate::deploy::{self, Deployed, Imported};
 use crate::provider::Streamverse;
 
 /// An object store: where sources, segments and packages lie.
 ///
-/// On a node it is a place that the agent gives it. Destroying it removes what is in it.
+/// On a node it is a place that the agent gives it, and destroying it removes what is in it. With `s3` it is a bucket of
+/// yours, which stays: only the site's secret is removed.
 #[derive(Clone, Schema)]
 pub struct ObjectStore {
     /// Unique in the deployment; another name is another store.
@@ -21,11 +26,13 @@ pub struct ObjectStore {
         ))
     )]
     pub name: String,
-    /// The site that holds it.
+    /// The site that holds it; where it is remote, the site that holds its secret.
     #[attribute(replace, default = "default")]
     pub site: String,
+    /// A bucket of S3, or of what speaks like it. Required on Kubernetes.
+    pub s3: Option<S3Block>,
     /// Its address for those who use it, known before it is there.
-    #[attribute(changes_with = [name, site])]
+    #[attribute(changes_with = [name, site, s3])]
     pub url: Computed<String>,
     /// What the site holds, as a digest. It changes when somebody else changed it there: the next apply repairs that.
     #[attribute(changes_with = any)]
@@ -34,8 +41,65 @@ pub struct ObjectStore {
     pub timeouts: Timeouts,
 }
 
+/// A bucket of S3, or of what speaks like it.
+#[derive(Clone, Schema)]
+pub struct S3Block {
+    /// The bucket. It must be there.
+    #[attribute(validate(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", says = "must be a bucket's name")))]
+    pub bucket: String,
+    /// What begins the name of every object in it.
+    pub prefix: Option<String>,
+    /// The region.
+    #[attribute(default = "us-east-1")]
+    pub region: String,
+    /// The server, `http(s)://HOST:PORT`, where it is not AWS.
+    #[attribute(validate(regex(
+        "^https?://[^/?#@]+$",
+        says = "must be http(s)://HOST:PORT, without a path or a user"
+    )))]
+    pub endpoint: Option<String>,
+    /// The access key's id. Without it the identity of the service is used (an instance role, a service account).
+    pub access_key_id: Option<String>,
+    /// The access key's secret.
+    pub secret_access_key: Option<Secret<String>>,
+}
+
 /// The scheme of its address on a node.
 const SCHEME: &str = "file";
+
+fn remote_url(
+    name: &str,
+    bucket: &str,
+    prefix: Option<String>,
+    region: String,
+    endpoint: Option<String>,
+    secret: bool,
+) -> String {
+    let path_style = endpoint.is_some().then(|| "true".to_owned());
+    let parameters = [("region", Some(region)), ("endpoint", endpoint), ("path_style", path_style)];
+    let secret = secret.then(|| store::secret_of::<ObjectStore>(name));
+    model::remote_url("s3", bucket, &prefix.unwrap_or_default(), &parameters, secret)
+}
+
+impl ObjectStore {
+    fn remote(&self) -> Option<Remote<'_>> {
+        let it = self.s3.as_ref()?;
+        let mut values = Vec::new();
+        if let (Some(id), Some(secret)) = (&it.access_key_id, &it.secret_access_key) {
+            values.push(("access-key", Value::Plain(id)));
+            values.push(("secret-key", Value::Secret(secret)));
+        }
+        let url = remote_url(
+            &self.name,
+            &it.bucket,
+            it.prefix.clone(),
+            it.region.clone(),
+            it.endpoint.clone(),
+            it.access_key_id.is_some(),
+        );
+        Some(Remote { url, values })
+    }
+}
 
 impl Deployed for ObjectStore {
     const KIND: &'static str = "object-store";
@@ -49,11 +113,23 @@ impl Deployed for ObjectStore {
     }
 
     fn objects(&self) -> Result<Vec<Object>> {
-        Ok(Vec::new())
+        Ok(self.remote().map_or_else(Vec::new, |remote| remote.objects()))
     }
 
-    fn stored(self, _provider: &Streamverse, revision: String) -> Result<State<Self>> {
-        let url = deploy::local_url(SCHEME, &self.site, &self.name);
+    async fn secrets(&self, cx: &Context<Streamverse>) -> Result<Vec<model::SecretValue>> {
+        match self.remote() {
+            Some(remote) => remote.secrets(cx).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
+    fn stored(self, _: &Streamverse, revision: String) -> Result<State<Self>> {
+        // What was planned: a stored object does not have its write-only values, which the URL follows from.
+        let made = || match self.remote() {
+            Some(remote) => remote.url,
+            None => deploy::local_url(SCHEME, &self.site, &self.name),
+        };
+        let url = self.url.known().cloned().unwrap_or_else(made);
         Ok(self.complete(ObjectStoreComputed { url, revision }))
     }
 }
@@ -78,17 +154,64 @@ impl Resource for ObjectStore {
         deploy::remove(cx, &*stored).await
     }
 
+    fn validate(config: &ObjectStoreView, findings: &mut Findings) {
+        let Some(it) = config.s3.known() else { return };
+        let secret = &it.secret_access_key;
+        let given = !(secret.value.is_null() && secret.reference.is_null());
+        if it.access_key_id.known().is_some() != given && !it.access_key_id.is_unknown() {
+            findings.refuse(
+                Path::attribute("s3").attr("access_key_id"),
+                "Half of a credential",
+                "Give both access_key_id and secret_access_key_wo (or secret_access_key_ref), or neither.",
+            );
+        }
+    }
+
     async fn modify_plan(cx: &Context<Streamverse>, draft: &mut Draft<Self>) -> Result<()> {
-        let Some(planned) = deploy::plan(cx, draft)? else { return Ok(()) };
-        match planned.local_url(SCHEME) {
-            Some(url) => draft.set(Self::url(), &url),
-            None => draft.set_unknown(Self::url()),
+        if draft.is_destroy() {
+            return Ok(());
+        }
+        let remote = planned_url(draft.config()?);
+        match store::plan(cx, draft, remote, "s3", SCHEME)? {
+            Some(Some(url)) => draft.set(Self::url(), &url),
+            Some(None) => draft.set_unknown(Self::url()),
+            None => Ok(()),
         }
     }
 
     async fn import(cx: &Context<Streamverse>, id: &str) -> Result<State<Self>> {
-        let Imported { site, name, observed } = deploy::find::<Self>(cx, id).await?;
-        let url = deploy::local_url(SCHEME, &site, &name);
-        Ok(ObjectStoreState { name, site, url, revision: observed.revision, timeouts: Timeouts::default() })
+        let (found, remote) = store::find::<Self>(cx, id).await?;
+        let Imported { site, name, observed } = found;
+        let local = deploy::local_url(SCHEME, &site, &name);
+        let url = model::remote_store_url(&observed.bundle.objects).map_or(local, str::to_owned);
+        let s3 = remote.as_ref().map(imported);
+        let timeouts = Timeouts::default();
+        Ok(ObjectStoreState { name, site, s3, url, revision: observed.revision, timeouts })
+    }
+}
+
+/// The remote URL; the outer `None` while it is unknown.
+fn planned_url(view: ObjectStoreView) -> Option<Option<String>> {
+    let name = view.name;
+    let Some(it) = settled(view.s3)? else { return Some(None) };
+    Some(Some(remote_url(
+        &settled(name)??,
+        &settled(it.bucket)??,
+        settled(it.prefix)?,
+        settled(it.region)?.unwrap_or_else(|| "us-east-1".to_owned()),
+        settled(it.endpoint)?,
+        settled(it.access_key_id)?.is_some(),
+    )))
+}
+
+/// The block of a URL, without its secret: nobody can read that back.
+fn imported(url: &url::Url) -> S3Block {
+    S3Block {
+        bucket: url.host_str().unwrap_or_default().to_owned(),
+        prefix: Some(url.path().trim_matches('/').to_owned()).filter(|prefix| !prefix.is_empty()),
+        region: parameter(url, "region").unwrap_or_default(),
+        endpoint: parameter(url, "endpoint"),
+        access_key_id: None,
+        secret_access_key: None,
     }
 }

@@ -1,0 +1,101 @@
+//! URLs of remote stores, and the objects that a store puts on a site: where it is, and the secret that opens it.
+
+use std::collections::BTreeMap;
+
+use url::form_urlencoded::Serializer;
+
+use super::object::{FilesObject, Isolation, Object, Resources, SecretObject, ServiceObject};
+use super::owner::Name;
+
+/// The file, in the file set of the same name, that holds a remote store's URL.
+const URL: &str = "url";
+
+/// Makes a remote store's URL. Parameters without a value are left out.
+///
+/// `secret` is the owner of the secret, `KIND.NAME`.
+pub fn remote_url(
+    scheme: &str,
+    authority: &str,
+    path: &str,
+    parameters: &[(&str, Option<String>)],
+    secret: Option<String>,
+) -> String {
+    let mut query = Serializer::new(String::new());
+    for (name, value) in parameters {
+        if let Some(value) = value {
+            query.append_pair(name, value);
+        }
+    }
+    if let Some(secret) = secret {
+        query.append_pair("secret", &secret);
+    }
+    let query = query.finish();
+    let path = path.trim_matches('/');
+    let mut url = format!("{scheme}://{authority}");
+    if !path.is_empty() {
+        url = format!("{url}/{path}");
+    }
+    if query.is_empty() { url } else { format!("{url}?{query}") }
+}
+
+/// What a remote store has on its site: its URL as a file, so that an import finds it, and its secret.
+pub fn remote_store(url: &str, keys: &[&'static str], version: Option<i64>) -> Vec<Object> {
+    let mut objects = vec![Object::Files(FilesObject {
+        name: Name::fixed("store"),
+        files: BTreeMap::from([(URL.to_owned(), url.to_owned())]),
+    })];
+    if !keys.is_empty() {
+        objects.push(Object::Secret(SecretObject {
+            name: Name::fixed("secret"),
+            keys: keys.iter().map(|key| Name::fixed(key)).collect(),
+            version: version.and_then(|it| u64::try_from(it).ok()).unwrap_or(0),
+        }));
+    }
+    objects
+}
+
+/// The URL of a remote store, out of its objects.
+pub fn remote_store_url(objects: &[Object]) -> Option<&str> {
+    objects.iter().find_map(|object| match object {
+        Object::Files(it) if it.name.as_str() == "store" => it.files.get(URL).map(String::as_str),
+        _ => None,
+    })
+}
+
+/// The process that owns an embedded event log.
+pub fn embedded_event_log(name: &str) -> Vec<Object> {
+    vec![Object::Service(ServiceObject {
+        name: Name::fixed("event-log"),
+        target: "event-log".to_owned(),
+        spec: serde_json::json!({ "name": name }),
+        replicas: 1,
+        ports: Vec::new(),
+        credentials: Vec::new(),
+        reach: Vec::new(),
+        resources: Resources::default(),
+        isolation: Isolation::Process,
+        drain_seconds: 10,
+    })]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::platform::StoreUrl;
+
+    #[test]
+    fn a_remote_url_is_read_as_it_was_written() {
+        let text = remote_url(
+            "s3",
+            "bucket",
+            "a/b",
+            &[("endpoint", Some("http://s3.local:9000".to_owned())), ("region", None)],
+            Some("object-store.media".to_owned()),
+        );
+        let url = StoreUrl::parse(&text).unwrap();
+        assert_eq!(url.ports(), [9000]);
+        assert_eq!(url.secret().unwrap().name.as_str(), "media");
+        let objects = remote_store(&text, &["secret-key"], Some(3));
+        assert_eq!(remote_store_url(&objects), Some(text.as_str()));
+    }
+}

@@ -1,0 +1,169 @@
+//! `streamverse_cache`: what origins share of what they read.
+
+use streamverse_model::platform as model;
+use streamverse_model::platform::Object;
+use tfplugin_framework::schema::{Computed, Secret, Timeouts};
+use tfplugin_framework::{Context, Draft, Plan, Read, Resource, Result, Schema, State, Stored, resource};
+
+use super::store::{self, Remote, Value, settled};
+use crate::deploy::{self, Deployed, Imported};
+use crate::provider::Streamverse;
+
+/// A cache that replicas share. Without `redis` each process has its own, in memory.
+#[derive(Clone, Schema)]
+pub struct Cache {
+    /// Unique in the deployment; another name is another cache.
+    #[attribute(
+        replace,
+        validate(regex(
+            "^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$",
+            says = "must be 1 to 40 characters of a-z, 0-9 and inner -"
+        ))
+    )]
+    pub name: String,
+    /// The site that holds it; where it is remote, the site that holds its secret.
+    #[attribute(replace, default = "default")]
+    pub site: String,
+    /// A server that speaks Redis's protocol: Dragonfly, Valkey, Redis.
+    pub redis: Option<RedisBlock>,
+    /// Its address for those who use it, known before it is there.
+    #[attribute(changes_with = [name, site, redis])]
+    pub url: Computed<String>,
+    /// What the site holds, as a digest. It changes when somebody else changed it there: the next apply repairs that.
+    #[attribute(changes_with = any)]
+    pub revision: Computed<String>,
+    /// Deadlines.
+    pub timeouts: Timeouts,
+}
+
+/// A server that speaks Redis's protocol.
+#[derive(Clone, Schema)]
+pub struct RedisBlock {
+    /// The server.
+    #[attribute(validate(regex("^[A-Za-z0-9._:-]+$", says = "must be a host's name or address")))]
+    pub host: String,
+    /// Its port.
+    #[attribute(default = 6379, validate(range = 1..))]
+    pub port: u16,
+    /// The number of the database.
+    #[attribute(default = 0, validate(range = 0..=15))]
+    pub database: u8,
+    /// The password.
+    pub password: Option<Secret<String>>,
+}
+
+/// The scheme of its address on a node.
+const SCHEME: &str = "memory";
+
+fn remote_url(name: &str, authority: &str, database: &str, secret: bool) -> String {
+    let secret = secret.then(|| store::secret_of::<Cache>(name));
+    model::remote_url("redis", authority, database, &[], secret)
+}
+
+impl Cache {
+    fn remote(&self) -> Option<Remote<'_>> {
+        let it = self.redis.as_ref()?;
+        let values = it.password.iter().map(|password| ("password", Value::Secret(password))).collect();
+        let authority = format!("{}:{}", it.host, it.port);
+        let url = remote_url(&self.name, &authority, &it.database.to_string(), it.password.is_some());
+        Some(Remote { url, values })
+    }
+}
+
+impl Deployed for Cache {
+    const KIND: &'static str = "cache";
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn site(&self) -> &str {
+        &self.site
+    }
+
+    fn objects(&self) -> Result<Vec<Object>> {
+        Ok(self.remote().map_or_else(Vec::new, |remote| remote.objects()))
+    }
+
+    async fn secrets(&self, cx: &Context<Streamverse>) -> Result<Vec<model::SecretValue>> {
+        match self.remote() {
+            Some(remote) => remote.secrets(cx).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
+    fn stored(self, _: &Streamverse, revision: String) -> Result<State<Self>> {
+        // What was planned: a stored object does not have its write-only values, which the URL follows from.
+        let made = || match self.remote() {
+            Some(remote) => remote.url,
+            None => deploy::local_url(SCHEME, &self.site, &self.name),
+        };
+        let url = self.url.known().cloned().unwrap_or_else(made);
+        Ok(self.complete(CacheComputed { url, revision }))
+    }
+}
+
+#[resource(name = "cache", timeouts(create = "2m", update = "2m", delete = "2m"))]
+impl Resource for Cache {
+    type Provider = Streamverse;
+
+    async fn create(cx: &Context<Streamverse>, plan: Plan<Self>) -> Result<State<Self>> {
+        deploy::put(cx, plan).await
+    }
+
+    async fn read(cx: &Context<Streamverse>, stored: Stored<Self>) -> Result<Read<Self>> {
+        deploy::read(cx, stored).await
+    }
+
+    async fn update(cx: &Context<Streamverse>, _: Stored<Self>, plan: Plan<Self>) -> Result<State<Self>> {
+        deploy::put(cx, plan).await
+    }
+
+    async fn delete(cx: &Context<Streamverse>, stored: Stored<Self>) -> Result<()> {
+        deploy::remove(cx, &*stored).await
+    }
+
+    async fn modify_plan(cx: &Context<Streamverse>, draft: &mut Draft<Self>) -> Result<()> {
+        if draft.is_destroy() {
+            return Ok(());
+        }
+        let remote = planned_url(draft.config()?);
+        match store::plan(cx, draft, remote, "redis", SCHEME)? {
+            Some(Some(url)) => draft.set(Self::url(), &url),
+            Some(None) => draft.set_unknown(Self::url()),
+            None => Ok(()),
+        }
+    }
+
+    async fn import(cx: &Context<Streamverse>, id: &str) -> Result<State<Self>> {
+        let (found, remote) = store::find::<Self>(cx, id).await?;
+        let Imported { site, name, observed } = found;
+        let local = deploy::local_url(SCHEME, &site, &name);
+        let url = model::remote_store_url(&observed.bundle.objects).map_or(local, str::to_owned);
+        let redis = remote.as_ref().map(imported);
+        let timeouts = Timeouts::default();
+        Ok(CacheState { name, site, redis, url, revision: observed.revision, timeouts })
+    }
+}
+
+/// The remote URL; the outer `None` while it is unknown.
+fn planned_url(view: CacheView) -> Option<Option<String>> {
+    let name = view.name;
+    let Some(it) = settled(view.redis)? else { return Some(None) };
+    let port = settled(it.port)?.unwrap_or(6379);
+    let host = settled(it.host)??;
+    let authority = format!("{host}:{port}");
+    let database = settled(it.database)?.unwrap_or_default().to_string();
+    let secret = !(it.password.value.is_null() && it.password.reference.is_null());
+    Some(Some(remote_url(&settled(name)??, &authority, &database, secret)))
+}
+
+/// The block of a URL, without its secret: nobody can read that back.
+fn imported(url: &url::Url) -> RedisBlock {
+    RedisBlock {
+        host: url.host_str().unwrap_or_default().to_owned(),
+        port: url.port().unwrap_or(6379),
+        database: url.path().trim_matches('/').parse().unwrap_or_default(),
+        password: None,
+    }
+}
