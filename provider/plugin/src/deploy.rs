@@ -33,7 +33,7 @@ pub(crate) trait Deployed: Resource<Provider = Streamverse> + Schema + Send + Sy
     /// The site that it names.
     fn site(&self) -> &str;
     /// What it puts there.
-    fn objects(&self) -> Result<Vec<Object>>;
+    fn objects(&self, owner: &Owner) -> Result<Vec<Object>>;
     /// The values of its secrets, where the configuration gives them or says where they are.
     fn secrets(&self, _: &Context<Streamverse>) -> impl Future<Output = Result<Vec<SecretValue>>> + Send {
         async { Ok(Vec::new()) }
@@ -90,7 +90,8 @@ pub(crate) async fn apply<R: Deployed>(
 
 fn bundle_of<R: Deployed>(cx: &Context<Streamverse>, resource: &R) -> Result<Bundle> {
     let owner = cx.provider().owner(R::KIND, resource.name())?;
-    let mut bundle = Bundle::new(owner, resource.objects()?);
+    let objects = resource.objects(&owner)?;
+    let mut bundle = Bundle::new(owner, objects);
     bundle.labels = cx.provider().labels().unwrap_or_default();
     Ok(bundle)
 }
@@ -200,8 +201,8 @@ pub(crate) fn plan<R: Deployed>(cx: &Context<Streamverse>, draft: &mut Draft<R>)
 
 /// What of a plan leads to its site.
 pub(crate) struct Planned {
-    name: Option<String>,
-    site: Option<String>,
+    pub(crate) name: Option<String>,
+    pub(crate) site: Option<String>,
 }
 
 impl Planned {
@@ -291,12 +292,13 @@ pub(crate) async fn find<R: Deployed>(cx: &Context<Streamverse>, id: &str) -> Re
     }
 }
 
-/// The spec of the first service, job or engine that was found.
+/// The spec of what was found: of its service, job or engine, or as a file.
 pub(crate) fn found_spec<T: serde::de::DeserializeOwned>(observed: &Observed) -> Result<T> {
     let spec = observed.bundle.objects.iter().find_map(|object| match object {
         Object::Service(it) => Some(it.spec.clone()),
         Object::Job(it) => Some(it.spec.clone()),
         Object::Engine(it) => Some(it.spec.clone()),
+        Object::Files(it) => serde_json::from_str(it.files.get("spec.json")?).ok(),
         _ => None,
     });
     let spec = spec.ok_or_else(|| Error::invalid("what is on the site has no spec"))?;

@@ -125,6 +125,14 @@ impl Configured {
         }
     }
 
+    /// The namespace of an owner's objects, on a cluster, while it is known.
+    pub(crate) fn namespace(&self, owner: &Owner) -> Option<String> {
+        match self {
+            Configured::Kubernetes(cluster) => namespace(cluster, owner.deployment.as_str()),
+            _ => None,
+        }
+    }
+
     /// A client of the site; `None` while what it needs is unknown. Nothing is asked yet.
     pub(crate) fn client(&self, name: &str, deployment: &str) -> Result<Option<Arc<dyn Site>>> {
         Ok(match self {

@@ -1,7 +1,7 @@
 //! `streamverse_ats_edge`: Apache Traffic Server in front of origins. What may be asked for: `model::delivery`.
 
 use streamverse_model::delivery::AtsEdgeSpec;
-use streamverse_model::platform::Object;
+use streamverse_model::platform::{Object, Owner};
 use tfplugin_framework::schema::{Computed, Timeouts};
 use tfplugin_framework::{Context, Draft, Plan, Read, Resource, Result, Schema, State, Stored, resource};
 
@@ -47,7 +47,7 @@ impl Deployed for AtsEdge {
         &self.site
     }
 
-    fn objects(&self) -> Result<Vec<Object>> {
+    fn objects(&self, _: &Owner) -> Result<Vec<Object>> {
         Ok(self.spec.objects()?)
     }
 

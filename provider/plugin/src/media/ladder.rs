@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use streamverse_model::media::{LadderSpec, ladder_check};
-use tfplugin_framework::schema::{Computed, Diagnostics, Value};
+use tfplugin_framework::schema::{Computed, Diagnostics};
 use tfplugin_framework::{
     Context, Draft, Error, Findings, Plan, Read, Resource, Result, Schema, State, Stored, resource,
 };
 
+use crate::plain::spec_of;
 use crate::provider::Streamverse;
 
 /// The renditions that are made of every source: sizes, bit rates, audio layouts, and the segment length that all of
@@ -33,35 +34,8 @@ fn computed(spec: &LadderSpec) -> Result<TranscodeLadderComputed> {
     })
 }
 
-/// The spec of a plan, when all of it is known.
-fn spec_of(planned: &Value) -> Option<LadderSpec> {
-    let mut plain = plain(planned)?;
-    let all = plain.as_object_mut()?;
-    for own in ["definition", "codecs", "storage_per_hour"] {
-        all.remove(own);
-    }
-    serde_json::from_value(plain).ok()
-}
-
-/// A value as JSON; what is computed may be unknown, and is null then.
-fn plain(value: &Value) -> Option<serde_json::Value> {
-    Some(match value {
-        Value::Null => serde_json::Value::Null,
-        Value::Bool(it) => (*it).into(),
-        Value::String(it) => it.clone().into(),
-        Value::Number(it) => serde_json::from_str(&it.to_string()).ok()?,
-        Value::List(all) => all.iter().map(plain).collect::<Option<Vec<_>>>()?.into(),
-        Value::Map(all) => {
-            let own = ["definition", "codecs", "storage_per_hour"];
-            let members = all.iter().filter(|(name, _)| !own.contains(&name.as_str()));
-            members
-                .map(|(name, value)| Some((name.to_string(), plain(value)?)))
-                .collect::<Option<serde_json::Map<_, _>>>()?
-                .into()
-        }
-        _ => return None,
-    })
-}
+/// What is not the spec's own.
+const COMPUTED: &[&str] = &["definition", "codecs", "storage_per_hour"];
 
 #[resource(name = "transcode_ladder")]
 impl Resource for TranscodeLadder {
@@ -96,7 +70,7 @@ impl Resource for TranscodeLadder {
         if draft.is_destroy() {
             return Ok(());
         }
-        if let Some(spec) = spec_of(draft.value()) {
+        if let Some(spec) = spec_of::<LadderSpec>(draft.value(), COMPUTED) {
             let computed = computed(&spec)?;
             draft.set(Self::definition(), &computed.definition)?;
             draft.set(Self::codecs(), &computed.codecs)?;

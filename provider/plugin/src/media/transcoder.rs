@@ -1,7 +1,7 @@
 //! `streamverse_transcoder`: the workers that encode. What may be asked for: `model::media`.
 
 use streamverse_model::media::TranscoderSpec;
-use streamverse_model::platform::Object;
+use streamverse_model::platform::{Object, Owner};
 use tfplugin_framework::schema::{Computed, Timeouts};
 use tfplugin_framework::{Context, Draft, Plan, Read, Resource, Result, Schema, State, Stored, resource};
 
@@ -44,7 +44,7 @@ impl Deployed for Transcoder {
         &self.site
     }
 
-    fn objects(&self) -> Result<Vec<Object>> {
+    fn objects(&self, _: &Owner) -> Result<Vec<Object>> {
         Ok(self.spec.objects()?)
     }
 

@@ -5,7 +5,7 @@ use streamverse_model::media::{
     LadderSpec, SourceSpec, SubtitleSpec, ThumbnailSpec, VodAssetSpec, VodJobSpec,
 };
 use streamverse_model::platform::node::ProbeRequest;
-use streamverse_model::platform::{Bundle, Object, Observed};
+use streamverse_model::platform::{Bundle, Object, Observed, Owner};
 use streamverse_sites::Class as SiteClass;
 use tfplugin_framework::schema::{Computed, Timeouts};
 use tfplugin_framework::{
@@ -92,7 +92,7 @@ impl Deployed for VodAsset {
         &self.site
     }
 
-    fn objects(&self) -> Result<Vec<Object>> {
+    fn objects(&self, _: &Owner) -> Result<Vec<Object>> {
         Ok(self.job()?.objects()?)
     }
 

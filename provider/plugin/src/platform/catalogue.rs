@@ -1,7 +1,7 @@
 //! `streamverse_catalogue`: what lists finished assets.
 
 use streamverse_model::platform as model;
-use streamverse_model::platform::Object;
+use streamverse_model::platform::{Object, Owner};
 use tfplugin_framework::schema::{Computed, Secret, Timeouts};
 use tfplugin_framework::{Context, Draft, Plan, Read, Resource, Result, Schema, State, Stored, resource};
 
@@ -87,7 +87,7 @@ impl Deployed for Catalogue {
         &self.site
     }
 
-    fn objects(&self) -> Result<Vec<Object>> {
+    fn objects(&self, _: &Owner) -> Result<Vec<Object>> {
         Ok(self.remote().map_or_else(Vec::new, |remote| remote.objects()))
     }
 

@@ -1,7 +1,7 @@
 //! `streamverse_event_log`: what carries work and events, durable and in order.
 
 use streamverse_model::platform as model;
-use streamverse_model::platform::Object;
+use streamverse_model::platform::{Object, Owner};
 use tfplugin_framework::schema::{Computed, Path, Secret, Timeouts};
 use tfplugin_framework::{
     Context, Draft, Findings, Plan, Read, Resource, Result, Schema, State, Stored, resource,
@@ -118,7 +118,7 @@ impl Deployed for EventLog {
         &self.site
     }
 
-    fn objects(&self) -> Result<Vec<Object>> {
+    fn objects(&self, _: &Owner) -> Result<Vec<Object>> {
         Ok(self.remote().map_or_else(|| model::embedded_event_log(&self.name), |remote| remote.objects()))
     }
 

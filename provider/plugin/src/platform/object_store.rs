@@ -1,7 +1,7 @@
 //! `streamverse_object_store`: where sources, segments and packages lie.
 
 use streamverse_model::platform as model;
-use streamverse_model::platform::Object;
+use streamverse_model::platform::{Object, Owner};
 use tfplugin_framework::schema::{Computed, Path, Secret, Timeouts};
 use tfplugin_framework::{
     Context, Draft, Findings, Plan, Read, Resource, Result, Schema, State, Stored, resource,
@@ -112,7 +112,7 @@ impl Deployed for ObjectStore {
         &self.site
     }
 
-    fn objects(&self) -> Result<Vec<Object>> {
+    fn objects(&self, _: &Owner) -> Result<Vec<Object>> {
         Ok(self.remote().map_or_else(Vec::new, |remote| remote.objects()))
     }
 
