@@ -10,6 +10,7 @@
 //! When the catalogue or the store is away, what is known is served on and said to be stale (RFC 5861); `/readyz` stays
 //! 200 as long as there is something to serve, so that edges do not give up an origin that can still help.
 
+mod conditions;
 mod cors;
 mod objects;
 mod range;
@@ -18,5 +19,7 @@ mod shown;
 
 pub use service::ORIGIN;
 
+#[cfg(test)]
+mod kit;
 #[cfg(test)]
 mod tests;

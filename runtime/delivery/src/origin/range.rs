@@ -11,15 +11,17 @@ pub(super) enum Ranged {
     Nothing,
 }
 
-/// Reads a `Range` header. Several ranges are answered whole, which section 14.2 allows.
+/// Reads a `Range` header. Several ranges are answered whole, which section 14.2 allows: players ask for one, and who asks
+/// for many small ones asks for more work than the whole is.
 pub(super) fn read(header: Option<&str>, size: u64) -> Ranged {
-    let Some(set) = header.and_then(|header| header.trim().strip_prefix("bytes=")) else {
-        return Ranged::Whole;
-    };
-    if set.contains(',') {
+    let Some((unit, set)) = header.and_then(|header| header.split_once('=')) else { return Ranged::Whole };
+    if !unit.trim().eq_ignore_ascii_case("bytes") {
         return Ranged::Whole;
     }
-    let Some((first, last)) = set.trim().split_once('-') else { return Ranged::Whole };
+    // Empty members of a list do not count (section 5.6.1).
+    let mut members = set.split(',').map(str::trim).filter(|member| !member.is_empty());
+    let (Some(only), None) = (members.next(), members.next()) else { return Ranged::Whole };
+    let Some((first, last)) = only.split_once('-') else { return Ranged::Whole };
     let number = |text: &str| {
         text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse::<u64>().unwrap_or(u64::MAX))
     };
@@ -65,6 +67,13 @@ mod tests {
             ("bytes=5-2", 10, Ranged::Whole),
             ("bytes=a-b", 10, Ranged::Whole),
             ("bytes=0-1,3-4", 10, Ranged::Whole),
+            ("bytes=, 0-1,", 10, part(0, 1)),
+            ("bytes=,", 10, Ranged::Whole),
+            ("BYTES=0-1", 10, part(0, 1)),
+            ("bytes=+1-2", 10, Ranged::Whole),
+            ("bytes=1 - 2", 10, Ranged::Whole),
+            ("bytes=-", 10, Ranged::Whole),
+            ("bytes=--1", 10, Ranged::Whole),
             ("items=0-1", 10, Ranged::Whole),
             ("bytes=99999999999999999999-", 10, Ranged::Nothing),
         ] {

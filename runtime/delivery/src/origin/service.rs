@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use async_trait::async_trait;
 use axum::body::Body;
@@ -17,10 +17,14 @@ use streamverse_core::stores::{open_cache, open_catalogue, open_objects};
 use streamverse_core::{Error, Ready, Result, Service, ServiceContext, Start, Stop, Target, http};
 use streamverse_model::delivery::OriginSpec;
 
+use super::conditions::{self, Verdict};
 use super::cors::Cors;
 use super::objects::{About, Objects};
 use super::range::{self, Ranged};
 use super::shown::Shown;
+
+/// What could not say that an answer is still right. RFC 9111 dropped `Warning`; a field of our own says it to whoever looks.
+const STALE: header::HeaderName = header::HeaderName::from_static("x-stale");
 
 /// The target `origin`.
 pub const ORIGIN: Target =
@@ -191,8 +195,7 @@ async fn redirect(origin: &Origin, asset: &str, name: &str) -> Response {
     answer.headers_mut().insert(header::LOCATION, location);
     answer.headers_mut().insert(header::CACHE_CONTROL, origin.manifest.clone());
     if listing.stale {
-        // RFC 9111 dropped `Warning`; a field of our own says it to whoever looks.
-        answer.headers_mut().insert("x-stale", HeaderValue::from_static("catalogue"));
+        answer.headers_mut().insert(STALE, HeaderValue::from_static("catalogue"));
     }
     answer
 }
@@ -209,13 +212,22 @@ async fn object(origin: &Origin, path: &str, headers: &HeaderMap, head: bool) ->
     };
     let mut fields = HeaderMap::new();
     describe(origin, &path, &about, &mut fields);
-    if not_modified(headers, &about) {
-        origin.counters.served.inc();
-        fields.remove(header::CONTENT_TYPE);
-        return (StatusCode::NOT_MODIFIED, fields).into_response();
+    match conditions::judge(headers, &about) {
+        Verdict::Serve => {}
+        Verdict::NotModified => {
+            origin.counters.served.inc();
+            fields.remove(header::CONTENT_TYPE);
+            return (StatusCode::NOT_MODIFIED, fields).into_response();
+        }
+        Verdict::Failed => return StatusCode::PRECONDITION_FAILED.into_response(),
     }
-    let asked = headers.get(header::RANGE).and_then(|value| value.to_str().ok());
-    let asked = asked.filter(|_| if_range_holds(headers, &about));
+    // A range is for GET alone (RFC 9110 section 14.2), and there is one field of it or none.
+    let mut ranges = headers.get_all(header::RANGE).iter();
+    let asked = match (head, ranges.next(), ranges.next()) {
+        (false, Some(one), None) => one.to_str().ok(),
+        _ => None,
+    };
+    let asked = asked.filter(|_| conditions::if_range_holds(headers, &about, SystemTime::now()));
     let (status, first, last) = match range::read(asked, about.size) {
         Ranged::Whole => (StatusCode::OK, 0, about.size.saturating_sub(1)),
         Ranged::Part { first, last } => (StatusCode::PARTIAL_CONTENT, first, last),
@@ -260,27 +272,10 @@ fn describe(origin: &Origin, path: &Path, about: &About, fields: &mut HeaderMap)
         }
     };
     put(header::ETAG, &about.etag);
-    put(header::LAST_MODIFIED, &http_date(about.modified));
-}
-
-/// RFC 9110 section 13.2.2: the tag counts before the date.
-fn not_modified(headers: &HeaderMap, about: &About) -> bool {
-    if let Some(tags) = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok()) {
-        return tags
-            .split(',')
-            .map(|tag| tag.trim().trim_start_matches("W/"))
-            .any(|tag| tag == "*" || tag == about.etag);
+    put(header::LAST_MODIFIED, &conditions::http_date(about.modified));
+    if about.stale {
+        put(STALE, "store");
     }
-    let since = headers.get(header::IF_MODIFIED_SINCE).and_then(|value| value.to_str().ok());
-    since.is_some_and(|since| since == http_date(about.modified))
-}
-
-/// RFC 9110 section 13.1.5: a range counts only while the representation is the same.
-fn if_range_holds(headers: &HeaderMap, about: &About) -> bool {
-    let Some(condition) = headers.get(header::IF_RANGE).and_then(|value| value.to_str().ok()) else {
-        return true;
-    };
-    condition == about.etag || condition == http_date(about.modified)
 }
 
 fn missing(origin: &Origin, status: StatusCode) -> Response {
@@ -318,43 +313,4 @@ fn segment_policy(spec: &OriginSpec) -> HeaderValue {
 
 fn policy(text: &str) -> HeaderValue {
     HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static("no-store"))
-}
-
-/// An IMF-fixdate (RFC 9110 section 5.6.7).
-fn http_date(time: SystemTime) -> String {
-    let seconds = time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
-    let (days, rest) = (seconds / 86_400, seconds % 86_400);
-    // Civil from days (Howard Hinnant's algorithm), for years after 1970.
-    let z = days + 719_468;
-    let (era, day_of_era) = (z / 146_097, z % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    let year = year_of_era + era * 400 + u64::from(month <= 2);
-    const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
-    const MONTHS: [&str; 12] =
-        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let weekday = DAYS.get((days % 7) as usize).copied().unwrap_or_default();
-    let month = MONTHS.get((month - 1) as usize).copied().unwrap_or_default();
-    format!(
-        "{weekday}, {day:02} {month} {year} {:02}:{:02}:{:02} GMT",
-        rest / 3600,
-        rest / 60 % 60,
-        rest % 60
-    )
-}
-
-#[cfg(test)]
-mod dates {
-    use super::*;
-
-    #[test]
-    fn dates_are_written_as_http_wants_them() {
-        let at = |seconds| http_date(UNIX_EPOCH + Duration::from_secs(seconds));
-        assert_eq!(at(0), "Thu, 01 Jan 1970 00:00:00 GMT");
-        assert_eq!(at(784_111_777), "Sun, 06 Nov 1994 08:49:37 GMT"); // the example of RFC 9110
-        assert_eq!(at(951_782_400), "Tue, 29 Feb 2000 00:00:00 GMT");
-    }
 }

@@ -1,82 +1,6 @@
 //! The origin over a real socket, on stores of this machine.
 
-use std::sync::Arc;
-
-use bytes::Bytes;
-use object_store::ObjectStoreExt as _;
-use object_store::path::Path;
-use reqwest::redirect::Policy;
-use streamverse_core::stores::{AssetRecord, open_catalogue, open_objects};
-use streamverse_core::{Metrics, Ready, ServiceContext, Start, Stop};
-use streamverse_model::platform::{Name, Owner};
-
-use super::ORIGIN;
-
-struct Running {
-    base: String,
-    cx: ServiceContext,
-    stop: Stop,
-    client: reqwest::Client,
-    _folder: tempfile::TempDir,
-}
-
-async fn running() -> Running {
-    let folder = tempfile::tempdir().unwrap();
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let cx = ServiceContext {
-        site: Name::parse("here").unwrap(),
-        owner: Owner::new("test", "origin", "main").unwrap(),
-        object: "service/origin".to_owned(),
-        data_dir: folder.path().join("data"),
-        scratch_dir: folder.path().join("scratch"),
-        run_dir: folder.path().join("run"),
-        credentials_dir: folder.path().join("credentials"),
-        specs_dir: folder.path().join("specs"),
-        tools: std::collections::BTreeMap::new(),
-        bind: [127, 0, 0, 1].into(),
-        metrics: Metrics::new(),
-    };
-    let store = open_objects("file://here/media", &cx).unwrap();
-    let put = |path: &'static str, bytes: &'static [u8]| {
-        let store = Arc::clone(&store);
-        async move { store.put(&Path::from(path), Bytes::from_static(bytes).into()).await.unwrap() }
-    };
-    put("vod/film/g1/hls.m3u8", b"#EXTM3U\n").await;
-    put("vod/film/g1/video/1.m4s", b"0123456789").await;
-    let catalogue = open_catalogue("sqlite://here/main", &cx).await.unwrap();
-    let record = AssetRecord {
-        name: "film".to_owned(),
-        generation: "g1".to_owned(),
-        title: "Film".to_owned(),
-        duration_ms: 1,
-        renditions: Vec::new(),
-        subtitles: Vec::new(),
-        bytes: 18,
-        hls: "hls.m3u8".to_owned(),
-        dash: "dash.mpd".to_owned(),
-        thumbnails: None,
-    };
-    catalogue.publish(&record).await.unwrap();
-    let spec = serde_json::json!({
-        "port": port, "replicas": 1, "object_store": "file://here/media", "catalogue": "sqlite://here/main", "cache": null,
-        "memory": "16MiB", "allowed_origins": ["https://tv.example"], "manifest_max_age": "2s", "manifest_stale": "60s",
-        "segment_max_age": "1day",
-    });
-    let Start::Service(start) = ORIGIN.start else { panic!("the origin is a service") };
-    let service = start(spec, cx.clone()).await.unwrap();
-    let (ready, mut is_ready) = Ready::new();
-    let stop = Stop::new();
-    tokio::spawn(service.run(ready, stop.clone()));
-    is_ready.wait_for(|ready| *ready).await.unwrap();
-    let client = reqwest::Client::builder().redirect(Policy::none()).build().unwrap();
-    Running { base: format!("http://127.0.0.1:{port}"), cx, stop, client, _folder: folder }
-}
-
-impl Running {
-    fn get(&self, path: &str) -> reqwest::RequestBuilder {
-        self.client.get(format!("{}{path}", self.base))
-    }
-}
+use super::kit::running;
 
 #[tokio::test]
 async fn a_stable_address_leads_to_what_is_shown_and_that_never_changes() {
@@ -118,9 +42,56 @@ async fn parts_are_served_under_their_conditions() {
         origin.get(path).header("range", "bytes=2-4").header("if-range", "\"other\"").send().await.unwrap();
     assert_eq!(stale.status(), 200);
     assert_eq!(origin.get(path).header("range", "bytes=10-").send().await.unwrap().status(), 416);
-    let head = origin.client.head(format!("{}{path}", origin.base)).send().await.unwrap();
+    // A range is for GET alone (RFC 9110 section 14.2).
+    let head = origin.client.head(format!("{}{path}", origin.base)).header("range", "bytes=2-4").send();
+    let head = head.await.unwrap();
+    assert_eq!(head.status(), 200);
     assert_eq!(head.headers()["content-length"], "10");
     assert_eq!(origin.client.post(format!("{}{path}", origin.base)).send().await.unwrap().status(), 405);
+    origin.stop.stop();
+}
+
+#[tokio::test]
+async fn conditions_are_judged_as_the_standard_says() {
+    let origin = running().await;
+    let path = "/vod/film/g1/video/1.m4s";
+    let plain = origin.get(path).send().await.unwrap();
+    let (tag, date) = (plain.headers()["etag"].clone(), plain.headers()["last-modified"].clone());
+    let (tag, date) = (tag.to_str().unwrap(), date.to_str().unwrap());
+    let (old, late) = ("Sun, 06 Nov 1994 08:49:37 GMT", "Thu, 31 Dec 2099 23:59:59 GMT");
+    for (fields, wanted) in [
+        (vec![("if-modified-since", date)], 304),
+        (vec![("if-modified-since", late)], 304),
+        (vec![("if-modified-since", "Thursday, 31-Dec-65 23:59:59 GMT")], 304),
+        (vec![("if-modified-since", "Thu Dec 31 23:59:59 2099")], 304),
+        (vec![("if-modified-since", old)], 200),
+        (vec![("if-modified-since", "yesterday")], 200),
+        // The tag decides alone where there is one.
+        (vec![("if-modified-since", late), ("if-none-match", "\"other\"")], 200),
+        (vec![("if-none-match", "\"a,b\", \"other\""), ("if-none-match", tag)], 304),
+        (vec![("if-none-match", "*")], 304),
+        (vec![("if-match", tag)], 200),
+        (vec![("if-match", "\"other\"")], 412),
+        (vec![("if-unmodified-since", old)], 412),
+        (vec![("range", "bytes=0-1"), ("if-range", tag)], 206),
+        (vec![("range", "bytes=0-1"), ("if-range", &format!("W/{tag}"))], 200),
+        (vec![("range", "bytes=0-1"), ("if-range", old)], 200),
+        (vec![("range", "bytes=0-1,3-4")], 200),
+        (vec![("range", "bytes=, 0-1")], 206),
+        (vec![("range", "Bytes=-2")], 206),
+        (vec![("range", "bytes=-0")], 416),
+        (vec![("range", "bytes=0-1"), ("range", "bytes=3-4")], 200),
+    ] {
+        let mut request = origin.get(path);
+        for (name, value) in &fields {
+            request = request.header(*name, *value);
+        }
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), wanted, "{fields:?}");
+        if wanted == 304 {
+            assert_eq!(answer.headers()["etag"], tag);
+        }
+    }
     origin.stop.stop();
 }
 
