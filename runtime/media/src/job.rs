@@ -87,7 +87,7 @@ impl Job for VodJob {
                 self.stores.catalogue.publish(&record).await?;
             }
             // An earlier run may have ended between publishing and tidying up, or been for what is no longer wanted.
-            work::remove_all(&*self.stores.objects, &self.place().works()).await?;
+            work::withdraw(&*self.stores.objects, &self.place().works()).await?;
             return Ok(result(&record, &[]));
         }
         self.forget_unfinished().await?;
@@ -188,7 +188,7 @@ impl VodJob {
         let record = self.package(&work, &facts, scratch, stop).await?;
         self.stores.catalogue.publish(&record).await?;
         info!(asset = %self.spec.name, generation = self.generation, "Published.");
-        work::remove_all(&*self.stores.objects, &self.place().work_folder()).await?;
+        work::withdraw(&*self.stores.objects, &self.place().work_folder()).await?;
         self.forget_older(shown).await?;
         Ok(result(&record, &work.remarks))
     }
@@ -206,10 +206,8 @@ impl VodJob {
         let (objects, place) = (&self.stores.objects, self.place());
         if let Some(facts) = work::read_json(&**objects, &place.facts()).await? {
             // A removal that was killed in the middle leaves either alone; without a source the encoders do nothing.
-            match object_store::ObjectStoreExt::head(&**objects, &place.source()).await {
-                Ok(_) => return Ok(facts),
-                Err(object_store::Error::NotFound { .. }) => {}
-                Err(error) => return Err(store_failed(error)),
+            if work::is_there(&**objects, &place.source()).await? {
+                return Ok(facts);
             }
         }
         let store = SourceStore { objects, url: &self.stores.url };
@@ -413,7 +411,7 @@ impl VodJob {
         let found = self.stores.objects.list_with_delimiter(Some(&self.place().works())).await;
         for folder in found.map_err(store_failed)?.common_prefixes {
             if folder.filename() != Some(&self.generation) {
-                work::remove_all(&*self.stores.objects, &folder).await?;
+                work::withdraw(&*self.stores.objects, &folder).await?;
             }
         }
         Ok(())

@@ -38,9 +38,9 @@ impl Job for Removal {
     async fn run(self: Box<Self>, _: JobHandle, _: Stop) -> Result<Value> {
         let name = self.spec.name.as_str();
         self.stores.catalogue.withdraw(name).await?;
-        for top in ["work", "vod"] {
-            work::remove_all(&*self.stores.objects, &Path::from(format!("{top}/{name}"))).await?;
-        }
+        let objects = &*self.stores.objects;
+        work::withdraw(objects, &Path::from(format!("work/{name}"))).await?;
+        work::remove_all(objects, &Path::from(format!("vod/{name}"))).await?;
         Ok(json!({ "removed": name }))
     }
 }

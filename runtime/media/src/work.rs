@@ -16,6 +16,8 @@ pub(crate) const TASKS: &str = "transcode";
 pub(crate) const WORKERS: &str = "transcoders";
 /// The topic with one record for each segment that was finished.
 pub(crate) const ENCODED: &str = "encoded";
+/// What a source is called among the work on it.
+const SOURCE: &str = "source";
 /// How many tasks can be worked on side by side.
 pub(crate) const PARTITIONS: u32 = 16;
 
@@ -118,7 +120,7 @@ impl Place<'_> {
     }
 
     pub(crate) fn source(&self) -> Path {
-        self.work("source")
+        self.work(SOURCE)
     }
 
     pub(crate) fn facts(&self) -> Path {
@@ -190,12 +192,36 @@ pub(crate) async fn names(store: &dyn ObjectStore, folder: &Path) -> Result<Vec<
 pub(crate) async fn remove_all(store: &dyn ObjectStore, folder: &Path) -> Result<()> {
     let found: Vec<_> = store.list(Some(folder)).try_collect().await.map_err(store_failed)?;
     for object in found {
-        match store.delete(&object.location).await {
-            Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
-            Err(error) => return Err(store_failed(error)),
-        }
+        remove(store, &object.location).await?;
     }
     Ok(())
+}
+
+/// Removes an object; what is gone is gone.
+pub(crate) async fn remove(store: &dyn ObjectStore, path: &Path) -> Result<()> {
+    match store.delete(path).await {
+        Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+        Err(error) => Err(store_failed(error)),
+    }
+}
+
+/// Whether there is an object.
+pub(crate) async fn is_there(store: &dyn ObjectStore, path: &Path) -> Result<bool> {
+    match store.head(path).await {
+        Ok(_) => Ok(true),
+        Err(object_store::Error::NotFound { .. }) => Ok(false),
+        Err(error) => Err(store_failed(error)),
+    }
+}
+
+/// Removes a folder of work that encoders may be busy with. Sources first: who puts a piece there looks afterwards whether
+/// the source is still there, and takes the piece back when it is not; so the list that is made afterwards has all others.
+pub(crate) async fn withdraw(store: &dyn ObjectStore, folder: &Path) -> Result<()> {
+    let found: Vec<_> = store.list(Some(folder)).try_collect().await.map_err(store_failed)?;
+    for source in found.iter().filter(|it| it.location.filename() == Some(SOURCE)) {
+        remove(store, &source.location).await?;
+    }
+    remove_all(store, folder).await
 }
 
 /// A folder of scratch space.
@@ -251,4 +277,42 @@ pub(crate) async fn download(store: &dyn ObjectStore, path: &Path, file: &std::p
     }
     tokio::io::AsyncWriteExt::flush(&mut target).await.map_err(unwritable)?;
     tokio::fs::rename(&fresh, file).await.map_err(unwritable)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use object_store::memory::InMemory;
+    use object_store::throttle::{ThrottleConfig, ThrottledStore};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_a_worker_puts_while_an_asset_is_taken_away_does_not_stay() {
+        let config =
+            ThrottleConfig { wait_delete_per_call: Duration::from_millis(40), ..ThrottleConfig::default() };
+        let store = Arc::new(ThrottledStore::new(InMemory::new(), config));
+        let place = Place { asset: "film", generation: "g1" };
+        for path in [place.audio("audio-a-0"), place.facts(), place.source(), place.segment("720p", 0)] {
+            store.put(&path, "x".into()).await.unwrap();
+        }
+        // As `finish` of a worker: put, then look whether the asset is still wanted.
+        let worker = async {
+            for k in 1..40 {
+                let path = place.segment("720p", k);
+                store.put(&path, "x".into()).await.unwrap();
+                if store.head(&place.source()).await.is_err() {
+                    store.delete(&path).await.unwrap();
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let folder = place.works();
+        let (removed, ()) = tokio::join!(withdraw(&*store, &folder), worker);
+        removed.unwrap();
+        assert_eq!(names(&*store, &place.works()).await.unwrap(), [""; 0]);
+    }
 }

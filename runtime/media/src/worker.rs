@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use object_store::{ObjectStore, ObjectStoreExt as _};
+use object_store::ObjectStore;
 use streamverse_core::log::{EventLog, Record, open_log};
 use streamverse_core::stores::open_objects;
 use streamverse_core::tool::Tool;
@@ -22,9 +22,7 @@ use tracing::{info, warn};
 
 use crate::encode::{VideoRun, audio_args};
 use crate::share::{Encoders, Share};
-use crate::work::{
-    self, ENCODED, Encoded, PARTITIONS, TASKS, Task, TaskFailure, Track, WORKERS, rate_of, store_failed,
-};
+use crate::work::{self, ENCODED, Encoded, PARTITIONS, TASKS, Task, TaskFailure, Track, WORKERS, rate_of};
 
 /// The target `transcoder`.
 pub const TRANSCODER: Target =
@@ -138,6 +136,10 @@ impl Worker {
             if !failure.retry || attempt == ATTEMPTS {
                 let told = TaskFailure { code: failure.code.to_owned(), message: failure.chain() };
                 let path = task.place().failure(&task.name());
+                // Nobody looks for a failure of what was taken away, and nobody would remove it.
+                if self.is_withdrawn(&task).await {
+                    return true;
+                }
                 if let Err(error) = work::write_json(&*self.store, &path, &told).await {
                     warn!(task = task.key(), error = %error.chain(), "The failure was not told to the job.");
                 }
@@ -154,10 +156,8 @@ impl Worker {
     async fn encode(&self, task: &Task, scratch: &Path, stop: &Stop) -> Result<()> {
         let place = task.place();
         // An asset that was taken away meanwhile has no source any more: nothing to do.
-        match self.store.head(&place.source()).await {
-            Ok(_) => {}
-            Err(object_store::Error::NotFound { .. }) => return Ok(()),
-            Err(error) => return Err(store_failed(error)),
+        if !work::is_there(&*self.store, &place.source()).await? {
+            return Ok(());
         }
         let done = match &task.track {
             Track::Video { rendition, first, end } => {
@@ -168,11 +168,7 @@ impl Worker {
             }
             Track::Audio { rendition, stream } => {
                 let path = place.audio(&work::audio_name(rendition, *stream));
-                match self.store.head(&path).await {
-                    Ok(_) => Vec::new(),
-                    Err(object_store::Error::NotFound { .. }) => vec![(0, 1)],
-                    Err(error) => return Err(store_failed(error)),
-                }
+                if work::is_there(&*self.store, &path).await? { Vec::new() } else { vec![(0, 1)] }
             }
         };
         if done.is_empty() {
@@ -279,6 +275,11 @@ impl Worker {
         self.finish(task, &file, &task.place().audio(&name), name).await
     }
 
+    /// Whether the asset was taken away; not while the store cannot say.
+    async fn is_withdrawn(&self, task: &Task) -> bool {
+        work::is_there(&*self.store, &task.place().source()).await.is_ok_and(|there| !there)
+    }
+
     /// Puts a piece into the store and tells that it was encoded, once.
     async fn finish(
         &self,
@@ -289,12 +290,8 @@ impl Worker {
     ) -> Result<()> {
         work::upload(&*self.store, file, path).await?;
         // Taken away meanwhile: what was just put there must go too.
-        if matches!(self.store.head(&task.place().source()).await, Err(object_store::Error::NotFound { .. }))
-        {
-            match self.store.delete(path).await {
-                Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
-                Err(error) => return Err(store_failed(error)),
-            }
+        if self.is_withdrawn(task).await {
+            work::remove(&*self.store, path).await?;
             return Err(Error::permanent(WITHDRAWN, "the asset was taken away meanwhile"));
         }
         let _ = tokio::fs::remove_file(file).await;
