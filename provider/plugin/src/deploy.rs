@@ -63,10 +63,35 @@ pub(crate) async fn read<R: Deployed>(cx: &Context<Streamverse>, stored: Stored<
     match look_for(cx, R::KIND, stored.name(), stored.site()).await? {
         Look::Gone => Ok(Read::Gone),
         Look::Unknown => Ok(Read::Unchanged),
-        Look::Found(observed) if Some(&observed.revision) == held.as_ref() => Ok(Read::Unchanged),
         Look::Found(observed) => {
-            Ok(Read::Found(stored.into_inner().stored(cx.provider(), observed.revision)?))
+            let now = held_revision(cx, &observed);
+            if held.as_ref() == Some(&now) {
+                return Ok(Read::Unchanged);
+            }
+            Ok(Read::Found(stored.into_inner().stored(cx.provider(), now)?))
         }
+    }
+}
+
+/// The revision that is held. What somebody else changed is told; a job that failed for good counts as drift, so that the
+/// next apply has it run again.
+pub(crate) fn held_revision(cx: &Context<Streamverse>, observed: &Observed) -> String {
+    if !observed.drift.is_empty() {
+        let lines: Vec<String> = observed.drift.iter().map(|line| format!("- {line}")).collect();
+        cx.warn(
+            format!("{} was changed by somebody else", cx.subject()),
+            format!("The next apply puts it back:\n{}", lines.join("\n")),
+        );
+    }
+    match observed.failed() {
+        Some(status) if status.object.starts_with("job/") => {
+            cx.warn(
+                format!("{} failed", cx.subject()),
+                format!("{}\nThe next apply runs it again.", status.line()),
+            );
+            format!("failed-{}", observed.revision)
+        }
+        _ => observed.revision.clone(),
     }
 }
 
@@ -117,8 +142,27 @@ async fn wait(cx: &Context<Streamverse>, site: &dyn Site, owner: &Owner) {
     let lines: Vec<String> = last.iter().map(|line| format!("- {line}")).collect();
     cx.warn(
         format!("{} is there, but not ready", cx.subject()),
-        format!("Site {} holds {owner}, and says:\n{}\nThe next plan shows how it is; `streamverse node why {}/{}` too.", site.name(), lines.join("\n"), owner.kind, owner.name),
+        format!(
+            "Site {} holds {owner}, and says:\n{}\n{}",
+            site.name(),
+            lines.join("\n"),
+            where_to_look(site, owner)
+        ),
     );
+}
+
+/// Where a person finds out more.
+fn where_to_look(site: &dyn Site, owner: &Owner) -> String {
+    match site.kind() {
+        SiteKind::Node => format!(
+            "The next plan shows how it is; `streamverse node why {}/{}` on the host too.",
+            owner.kind, owner.name
+        ),
+        SiteKind::Kubernetes => format!(
+            "The next plan shows how it is; `kubectl get pods,events -l streamverse.io/kind={},streamverse.io/name={}` too.",
+            owner.kind, owner.name
+        ),
+    }
 }
 
 /// What a site holds for an owner.

@@ -375,6 +375,7 @@ impl Agent {
                 revision: bundle.revision(),
                 objects: bundle.objects.iter().map(status).collect(),
                 bundle,
+                drift: Vec::new(),
             })
         })
     }

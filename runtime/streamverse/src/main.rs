@@ -1,5 +1,6 @@
 //! The main binary: chosen targets per process, the node agent, and what people do with a platform at a terminal.
 
+mod render;
 mod sweep;
 mod targets;
 
@@ -45,6 +46,8 @@ enum Command {
     Node(NodeCommand),
     /// Remove what a deployment has on sites, after a crashed apply or a lost state.
     Sweep(sweep::SweepArgs),
+    /// Write the Kubernetes objects of a plan to files, for GitOps.
+    Render(render::RenderArgs),
 }
 
 fn main() -> ExitCode {
@@ -83,6 +86,7 @@ async fn act(command: Command) -> ExitCode {
             .await
         }
         Command::Sweep(args) => sweep::run(args).await,
+        Command::Render(args) => render::run(&args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -26,7 +26,8 @@ pub struct VodAssetSpec {
 #[serde(deny_unknown_fields)]
 pub struct SourceSpec {
     /// Where it is: `file:///…` on the transcoder's site, `https://…`, or `s3://BUCKET/KEY` in the transcoder's object
-    /// store. A relative path is not one.
+    /// store, whose bucket it must name: for a store that a site has, `media` of `file://SITE/media`. A relative path is
+    /// not one.
     #[attribute(validate(regex(
         "^(file:///|https?://|s3://).+",
         says = "must begin with file:///, http://, https:// or s3://"

@@ -14,10 +14,10 @@ pub struct TranscoderSpec {
     /// How many workers run.
     #[attribute(default = 1, validate(range = 1..=1000))]
     pub workers: u32,
-    /// Local disk for one worker's unfinished segments.
+    /// Local disk for one worker's unfinished segments; each of its encodes has an equal part.
     #[attribute(default = "4GiB")]
     pub scratch: Size,
-    /// Memory for one worker.
+    /// Memory for one worker; each of its encodes has an equal part, and one that needs more is ended.
     #[attribute(default = "2GiB")]
     pub memory: Size,
     /// The event log that carries the work: the `url` of a `streamverse_event_log`.

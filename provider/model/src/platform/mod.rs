@@ -1,5 +1,6 @@
 //! What every domain stands on: owners, the objects that a site holds and their status, stores by URL, the node's API.
 
+mod declared;
 pub mod node;
 mod object;
 mod owner;
@@ -8,6 +9,7 @@ mod store_address;
 mod store_url;
 mod wanted;
 
+pub use declared::{declared_kind, declared_objects};
 pub use object::{
     Bundle, CredentialUse, EndpointObject, EngineKind, EngineObject, FilesObject, Isolation, JobObject,
     ManifestObject, Object, Peer, Port, Protocol, Reach, Resources, SecretObject, SecretValue, ServiceObject,

@@ -16,6 +16,9 @@ pub struct Observed {
     pub revision: String,
     /// One status for each object.
     pub objects: Vec<ObjectStatus>,
+    /// What somebody else changed, one line for each: `Deployment demo-origin-main: .spec.replicas`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drift: Vec<String>,
 }
 
 impl Observed {

@@ -537,9 +537,9 @@ impl Site for KubernetesSite {
         .await;
         let revision = match drift.as_slice() {
             [] => record.bundle.revision(),
-            drift => format!("drifted-{}", names::short(&drift.join("\n"))),
+            lines => format!("drifted-{}", names::short(&lines.join("\n"))),
         };
-        Ok(Some(Observed { bundle: record.bundle, revision, objects }))
+        Ok(Some(Observed { bundle: record.bundle, revision, objects, drift }))
     }
 
     async fn delete(&self, owner: &Owner) -> Result<Deletion> {

@@ -1,0 +1,123 @@
+//! From a resource's attributes, as `terraform show -json` has them, to the objects that it puts on a site: the way of
+//! those who apply them with other tools.
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::wanted::SpecError;
+use super::{Name, Object, Owner, embedded_event_log, remote_store};
+use crate::data::KafkaClusterSpec;
+use crate::delivery::{AtsEdgeSpec, OriginSpec, PlayerSpec};
+use crate::media::{LadderSpec, TranscoderSpec, VodAssetSpec, VodJobSpec};
+
+/// Attributes of resources that are not their specs'.
+const REST: &[&str] = &[
+    "name",
+    "site",
+    "timeouts",
+    "revision",
+    "address",
+    "bootstrap",
+    "storage_needed",
+    "generation",
+    "duration_ms",
+];
+
+/// The owner's kind of a resource type: `origin` for `streamverse_origin`. `None` for those that put nothing on a site.
+pub fn declared_kind(resource_type: &str) -> Option<String> {
+    let kind = resource_type.strip_prefix("streamverse_")?.replace('_', "-");
+    let placed = [
+        "object-store",
+        "event-log",
+        "catalogue",
+        "cache",
+        "transcoder",
+        "vod-asset",
+        "origin",
+        "ats-edge",
+        "web-player",
+        "kafka-cluster",
+    ];
+    placed.contains(&kind.as_str()).then_some(kind)
+}
+
+/// The objects of a resource with these attributes.
+///
+/// # Errors
+/// Attributes that are no spec of that kind, or that are not known before an apply.
+pub fn declared_objects(owner: &Owner, attributes: &Value) -> Result<Vec<Object>, SpecError> {
+    match owner.kind.as_str() {
+        "object-store" => Ok(store(attributes, "s3", &["access-key", "secret-key"], "secret_access_key")),
+        "event-log" if attributes["kafka"].is_null() => Ok(embedded_event_log(owner.name.as_str())),
+        "event-log" => Ok(store(attributes, "kafka", &["password"], "password")),
+        "catalogue" => Ok(store(attributes, "postgres", &["password"], "password")),
+        "cache" => Ok(store(attributes, "redis", &["password"], "password")),
+        "transcoder" => spec::<TranscoderSpec>(attributes)?.objects(),
+        "origin" => spec::<OriginSpec>(attributes)?.objects(),
+        "ats-edge" => spec::<AtsEdgeSpec>(attributes)?.objects(),
+        "web-player" => spec::<PlayerSpec>(attributes)?.objects(),
+        "kafka-cluster" => spec::<KafkaClusterSpec>(attributes)?.objects(owner),
+        "vod-asset" => asset(owner, attributes)?.objects(),
+        other => Err(SpecError::from(format!("{other} is no kind that is put on a site"))),
+    }
+}
+
+/// A spec among a resource's attributes.
+fn spec<T: DeserializeOwned>(attributes: &Value) -> Result<T, SpecError> {
+    let mut members = attributes.as_object().cloned().unwrap_or_default();
+    members.retain(|name, _| !REST.contains(&name.as_str()));
+    serde_json::from_value(Value::Object(members)).map_err(|error| {
+        SpecError::from(format!(
+            "its attributes are not all known before the apply, or of another version: {error}"
+        ))
+    })
+}
+
+fn asset(owner: &Owner, attributes: &Value) -> Result<VodJobSpec, SpecError> {
+    let text = |name: &str| attributes[name].as_str().unwrap_or_default();
+    let mut rest = attributes.clone();
+    if let Some(members) = rest.as_object_mut() {
+        members.remove("ladder");
+        members.remove("transcoder");
+    }
+    let ladder: LadderSpec = serde_json::from_str(text("ladder"))?;
+    Ok(VodJobSpec {
+        name: owner.name.clone(),
+        asset: spec::<VodAssetSpec>(&rest)?,
+        ladder,
+        transcoder: Name::parse(text("transcoder"))?,
+    })
+}
+
+fn store(attributes: &Value, block: &str, keys: &[&'static str], secret: &str) -> Vec<Object> {
+    let Some(it) = attributes[block].as_object() else { return Vec::new() };
+    let url = attributes["url"].as_str().unwrap_or_default();
+    let opened = url.contains("secret=");
+    let version = it.get(&format!("{secret}_wo_version")).and_then(Value::as_i64);
+    remote_store(url, if opened { keys } else { &[] }, version)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn attributes_become_the_objects_that_an_apply_makes() {
+        let owner = Owner::new("demo", "web-player", "main").unwrap();
+        let attributes = json!({
+            "name": "main", "site": "default", "timeouts": null, "revision": null, "address": "http://x:8000",
+            "port": 8000, "title": "t", "catalogue": "postgres://u@h/d?secret=catalogue.main", "delivery": "http://e:1",
+            "services": null,
+        });
+        let objects = declared_objects(&owner, &attributes).unwrap();
+        assert_eq!(
+            objects.iter().map(Object::key).collect::<Vec<_>>(),
+            ["service/web-player", "endpoint/http"]
+        );
+        assert_eq!(declared_kind("streamverse_web_player").as_deref(), Some("web-player"));
+        assert_eq!(declared_kind("streamverse_transcode_ladder"), None);
+        assert!(declared_objects(&owner, &json!({ "port": "?" })).is_err());
+    }
+}
