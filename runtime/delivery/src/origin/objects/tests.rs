@@ -1,5 +1,8 @@
 //! How often the store is asked, and how old an answer may be.
 
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
 use object_store::ObjectStoreExt as _;
 
 use super::super::kit::Counting;
@@ -54,6 +57,43 @@ async fn a_large_object_is_read_once_in_parts_however_many_ask() {
     assert_eq!(cut, content(size)[border as usize - 3..border as usize + 3]);
     let end = part(&objects, &path, size as u64 - 5, size as u64 - 1).await.unwrap().unwrap();
     assert_eq!(end, content(size)[size - 5..]);
+}
+
+/// What replicas share.
+#[derive(Default)]
+struct Kept(Mutex<BTreeMap<String, Bytes>>);
+
+#[async_trait::async_trait]
+impl Cache for Kept {
+    async fn get(&self, key: &str) -> streamverse_core::Result<Option<Bytes>> {
+        Ok(self.0.lock().unwrap().get(key).cloned())
+    }
+
+    async fn put(&self, key: &str, value: Bytes, _: Duration) -> streamverse_core::Result<()> {
+        self.0.lock().unwrap().insert(key.to_owned(), value);
+        Ok(())
+    }
+
+    async fn remove(&self, key: &str) -> streamverse_core::Result<()> {
+        self.0.lock().unwrap().remove(key);
+        Ok(())
+    }
+
+    async fn probe(&self) -> streamverse_core::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn replicas_that_share_a_cache_read_the_content_once() {
+    let (size, path) = (5 << 20, Path::from(FILM));
+    let (store, shared) = (Counting::with(FILM, content(size)).await, Arc::new(Kept::default()));
+    store.reads();
+    for (replica, reads) in [("first", 1 + 3), ("second", 1)] {
+        let objects = Objects::new(Arc::clone(&store) as _, Some(Arc::clone(&shared) as _), 16 << 20);
+        assert_eq!(whole(&objects, &path).await.unwrap().unwrap(), content(size), "{replica}");
+        assert_eq!(store.reads(), reads, "{replica}: a question, and three parts of 2 MiB");
+    }
 }
 
 #[tokio::test]
