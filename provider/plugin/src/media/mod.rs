@@ -1,6 +1,8 @@
 //! What becomes of a source file.
 
+mod functions;
 mod ladder;
+mod media_probe;
 mod transcoder;
 mod vod_asset;
 
@@ -9,7 +11,8 @@ use tfplugin_framework::Parts;
 use crate::provider::Streamverse;
 
 pub(crate) fn parts(parts: Parts<Streamverse>) -> Parts<Streamverse> {
-    parts
+    functions::register(parts)
+        .data_source::<media_probe::MediaProbe>()
         .resource::<ladder::TranscodeLadder>()
         .resource::<transcoder::Transcoder>()
         .resource::<vod_asset::VodAsset>()

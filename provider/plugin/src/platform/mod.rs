@@ -4,6 +4,7 @@ mod cache;
 mod catalogue;
 mod event_log;
 mod object_store;
+mod site;
 mod store;
 
 use tfplugin_framework::Parts;
@@ -16,4 +17,5 @@ pub(crate) fn parts(parts: Parts<Streamverse>) -> Parts<Streamverse> {
         .resource::<event_log::EventLog>()
         .resource::<catalogue::Catalogue>()
         .resource::<cache::Cache>()
+        .data_source::<site::SiteInfo>()
 }
