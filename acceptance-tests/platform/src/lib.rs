@@ -1,6 +1,8 @@
 //! What acceptance tests of the streaming product share: a node agent of their own, on ports of their own, and the HCL that
 //! leads to it.
 
+pub mod cluster;
+
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -204,7 +206,7 @@ fn processes_of(base: &str, agent: Option<u32>) -> Vec<String> {
 }
 
 /// Where cargo puts binaries: beside this test's own folder. Built here once, so that `cargo test -p` alone is enough.
-fn binaries() -> PathBuf {
+pub fn binaries() -> PathBuf {
     static BUILT: std::sync::OnceLock<PathBuf> = std::sync::OnceLock::new();
     BUILT
         .get_or_init(|| {
