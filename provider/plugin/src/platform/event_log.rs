@@ -220,9 +220,10 @@ fn planned_url(view: EventLogView) -> Option<Option<String>> {
 fn imported(url: &url::Url) -> KafkaBlock {
     let number = |name: &str| parameter(url, name).and_then(|text| text.parse().ok());
     let retention = std::time::Duration::from_millis(number("retention_ms").unwrap_or_default());
-    let authority = url.as_str().trim_start_matches("kafka://").split(['/', '?']).next();
+    // A URL has one host, so the model keeps all of them as a parameter.
+    let brokers = parameter(url, "brokers").unwrap_or_default();
     KafkaBlock {
-        brokers: authority.unwrap_or_default().split(',').map(str::to_owned).collect(),
+        brokers: brokers.split(',').map(str::to_owned).collect(),
         topic_prefix: parameter(url, "prefix"),
         partitions: number("partitions").and_then(|it| u32::try_from(it).ok()).unwrap_or(12),
         replication: number("replication").and_then(|it| u32::try_from(it).ok()).unwrap_or(3),

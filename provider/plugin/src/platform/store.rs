@@ -1,7 +1,7 @@
 //! What the four stores share: a place of the site where nothing else is configured, or a remote system with its URL and
 //! its secret.
 
-use streamverse_model::platform::{self as model, Name, Object, SecretValue};
+use streamverse_model::platform::{self as model, Name, Object, SecretValue, StoreUrl};
 use streamverse_sites::SiteKind;
 use tfplugin_framework::schema::{Path, Secret};
 use tfplugin_framework::{Context, Draft, Error, Maybe, Result};
@@ -98,8 +98,11 @@ pub(crate) async fn find<R: Deployed>(
     id: &str,
 ) -> Result<(Imported, Option<url::Url>)> {
     let found = deploy::find::<R>(cx, id).await?;
-    let url = model::remote_store_url(&found.observed.bundle.objects).map(str::to_owned);
-    let url = url.map(|text| url::Url::parse(&text)).transpose()?;
+    let url = match model::remote_store_url(&found.observed.bundle.objects).map(StoreUrl::parse) {
+        Some(Ok(StoreUrl::Remote { url, .. })) => Some(url),
+        Some(Err(error)) => return Err(error.into()),
+        _ => None,
+    };
     Ok((found, url))
 }
 

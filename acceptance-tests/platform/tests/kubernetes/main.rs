@@ -1,0 +1,14 @@
+//! The same resources on a real Kubernetes API server, with its controllers and scheduler, on simulated nodes (kwok).
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test fails by panicking, and says aloud what it skips"
+)]
+
+mod hcl;
+mod kafka;
+mod lifecycle;
+mod plan;
+mod render;
