@@ -25,10 +25,21 @@ variable "assets" {
   default     = {}
 }
 
+# Stores of your own instead of those of this host: addresses only, everything else stays.
+variable "stores" {
+  description = "Any of object_store (S3), event_log (Kafka), catalogue (PostgreSQL), cache (Redis)."
+  type        = any
+  default     = {}
+}
+
 module "platform" {
-  source = "../../modules/platform"
-  title  = "StreamVerse quickstart"
-  assets = var.assets
+  source       = "../../modules/platform"
+  title        = "StreamVerse quickstart"
+  assets       = var.assets
+  object_store = try(var.stores.object_store, null)
+  event_log    = try(var.stores.event_log, null)
+  catalogue    = try(var.stores.catalogue, null)
+  cache        = try(var.stores.cache, null)
 }
 
 output "page" {

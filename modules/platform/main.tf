@@ -11,16 +11,26 @@ terraform {
 resource "streamverse_object_store" "media" {
   name = "${var.name}-media"
   site = var.site
+  s3   = var.object_store
 }
 
 resource "streamverse_event_log" "work" {
-  name = "${var.name}-work"
-  site = var.site
+  name  = "${var.name}-work"
+  site  = var.site
+  kafka = var.event_log
 }
 
 resource "streamverse_catalogue" "catalogue" {
-  name = "${var.name}-catalogue"
-  site = var.site
+  name     = "${var.name}-catalogue"
+  site     = var.site
+  postgres = var.catalogue
+}
+
+resource "streamverse_cache" "cache" {
+  count = var.cache == null ? 0 : 1
+  name  = "${var.name}-cache"
+  site  = var.site
+  redis = var.cache
 }
 
 resource "streamverse_transcode_ladder" "ladder" {
@@ -56,6 +66,8 @@ resource "streamverse_origin" "origin" {
   port         = var.ports.origin
   object_store = streamverse_object_store.media.url
   catalogue    = streamverse_catalogue.catalogue.url
+  cache        = one(streamverse_cache.cache[*].url)
+  replicas     = var.replicas
 }
 
 resource "streamverse_ats_edge" "edge" {

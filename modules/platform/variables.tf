@@ -38,6 +38,62 @@ variable "assets" {
   default = {}
 }
 
+variable "object_store" {
+  description = "A bucket, as `s3` of streamverse_object_store takes it; a place of the site where none is given."
+  type = object({
+    bucket                = string
+    prefix                = optional(string)
+    region                = optional(string)
+    endpoint              = optional(string)
+    access_key_id         = optional(string)
+    secret_access_key_ref = optional(string)
+  })
+  default = null
+}
+
+variable "event_log" {
+  description = "An Apache Kafka cluster, as `kafka` of streamverse_event_log takes it; a log of the site where none is given."
+  type = object({
+    brokers      = list(string)
+    topic_prefix = optional(string)
+    partitions   = optional(number)
+    replication  = optional(number)
+    retention    = optional(string)
+    username     = optional(string)
+    password_ref = optional(string)
+  })
+  default = null
+}
+
+variable "catalogue" {
+  description = "A database, as `postgres` of streamverse_catalogue takes it; one of the site where none is given."
+  type = object({
+    host         = string
+    port         = optional(number)
+    user         = string
+    database     = string
+    password_ref = optional(string)
+  })
+  default = null
+}
+
+variable "cache" {
+  description = "A server that speaks Redis's protocol, as `redis` of streamverse_cache takes it; none where none is given."
+  type = object({
+    host         = string
+    port         = optional(number)
+    database     = optional(number)
+    password_ref = optional(string)
+  })
+  default = null
+}
+
+variable "replicas" {
+  description = "Origins side by side."
+  type        = number
+  default     = 1
+}
+
 variable "segment_duration" {
   description = "Length of a segment."
   type        = string

@@ -31,7 +31,7 @@ fn default_ladder(
 /// The codec string of a picture (RFC 6381).
 ///
 /// With the lowest level that holds it, as the `CODECS` of an HLS playlist and the `codecs` of a DASH representation say
-/// it: `avc1.64001F`.
+/// it: `avc1.64001f`.
 #[function]
 fn codec_string(
     /// `h264`, `hevc` or `av1`.

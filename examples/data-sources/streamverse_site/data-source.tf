@@ -1,0 +1,5 @@
+data "streamverse_site" "here" {}
+
+output "healthy" {
+  value = data.streamverse_site.here.healthy
+}

@@ -1,0 +1,3 @@
+output "codecs" {
+  value = provider::streamverse::codec_string("h264", 1280, 720, "25", 4500000)
+}

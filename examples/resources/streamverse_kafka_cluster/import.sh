@@ -1,0 +1,1 @@
+terraform import streamverse_kafka_cluster.events london/events
