@@ -5,6 +5,7 @@
 
 mod deny;
 mod go;
+mod kafka;
 mod oracle;
 mod recipe;
 mod wheel;
@@ -104,6 +105,8 @@ pub(crate) fn prepare(workspace: &Workspace) -> Outcome<Ready> {
         None => wheel::PYTHON.ensure(&tools, &[]).map(|place| wheel::Wheels::site(&place)),
     };
     ready.take(wheel::PYTHON_VARIABLE, site);
+    let jars = chosen(kafka::VARIABLE).map_or_else(|| kafka::ensure(&tools), Ok);
+    ready.take(kafka::VARIABLE, jars);
     if let Some(path) = chosen(oracle::VARIABLE) {
         ready.take(oracle::VARIABLE, Ok(path));
     } else if let Some(tool) = oracle::ensure(workspace, &tools, &mut go) {

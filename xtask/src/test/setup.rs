@@ -1,5 +1,6 @@
 //! What the machine must have before anything else, and how it gets it: Debian packages, where we may.
 
+use std::path::Path;
 use std::time::Duration;
 
 use crate::failure::{Failure, Outcome};
@@ -23,8 +24,18 @@ const NEEDS: &[Need] = &[
     Need { program: "git", packages: &["git"], why: "tidy looks at the files that git tracks" },
 ];
 /// What tests need besides.
-const TEST_NEEDS: &[Need] =
-    &[Need { program: "chromium", packages: &["chromium"], why: "the browser tests" }];
+const TEST_NEEDS: &[Need] = &[
+    Need { program: "chromium", packages: &["chromium"], why: "the browser tests" },
+    Need { program: "make", packages: &["make"], why: "librdkafka's build" },
+    Need { program: "redis-server", packages: &["redis-server"], why: "the tests of the shared cache" },
+    Need { program: "postgres", packages: &["postgresql-15"], why: "the tests of the catalogue" },
+    Need {
+        program: "java",
+        packages: &["openjdk-17-jre-headless"],
+        why: "Kafka, for the tests of the event log",
+    },
+    Need { program: "mvn", packages: &["maven"], why: "to fetch Kafka" },
+];
 
 const APT_LIMIT: Duration = Duration::from_secs(10 * 60);
 
@@ -41,6 +52,8 @@ pub(crate) fn ensure_engines() -> Outcome<String> {
 fn install(needs: impl Iterator<Item = &'static Need>) -> Outcome<String> {
     let missing = missing(needs, |program| match program {
         "python3" => on_path(program).is_some() && has_venv(),
+        // Debian keeps the servers of all versions side by side, off the PATH.
+        "postgres" => on_path(program).is_some() || Path::new("/usr/lib/postgresql/15/bin/postgres").exists(),
         _ => on_path(program).is_some(),
     });
     if missing.is_empty() {
@@ -55,9 +68,15 @@ fn install(needs: impl Iterator<Item = &'static Need>) -> Outcome<String> {
     };
     apt_get(&apt, &["update"])?;
     apt_get(&apt, &[&["install", "--yes", "--no-install-recommends"], packages.as_slice()].concat())?;
-    if packages.contains(&"trafficserver") && on_path("systemctl").is_some() {
-        // Debian starts what it installs; ours is started by the node agent, on ports of its own.
-        let _ = Run::new("systemctl", "systemctl").args(["disable", "--now", "trafficserver"]).output();
+    // Debian starts what it installs; ours is started by the node agent or a test, on ports of its own.
+    for (package, unit) in [
+        ("trafficserver", "trafficserver"),
+        ("redis-server", "redis-server"),
+        ("postgresql-15", "postgresql"),
+    ] {
+        if packages.contains(&package) && on_path("systemctl").is_some() {
+            let _ = Run::new("systemctl", "systemctl").args(["disable", "--now", unit]).output();
+        }
     }
     Ok(format!("installed {}", packages.join(", ")))
 }
