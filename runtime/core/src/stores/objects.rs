@@ -18,8 +18,8 @@ pub(super) fn folder(path: &Path) -> Result<Arc<dyn ObjectStore>> {
     Ok(Arc::new(store.with_automatic_cleanup(true)))
 }
 
-/// S3, or what speaks like it: `s3://BUCKET/PREFIX?endpoint=…&region=…`, keys from the credential `access_key`,
-/// `secret_key`.
+/// S3, or what speaks like it: `s3://BUCKET/PREFIX?endpoint=…&region=…`, keys from the credential `access-key`,
+/// `secret-key`.
 #[cfg(feature = "s3")]
 pub(super) fn s3(
     url: &url::Url,
@@ -52,8 +52,8 @@ pub(super) fn s3(
     }
     if let Some(secret) = secret {
         builder = builder
-            .with_access_key_id(cx.credential(secret, "access_key")?)
-            .with_secret_access_key(cx.credential(secret, "secret_key")?);
+            .with_access_key_id(cx.credential(secret, "access-key")?)
+            .with_secret_access_key(cx.credential(secret, "secret-key")?);
     }
     let store = builder.build().map_err(|error| {
         Error::permanent("store-url", format!("s3://{bucket} cannot be used")).because(error)
