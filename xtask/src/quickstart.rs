@@ -2,6 +2,7 @@
 //! sample clips, and applies `examples/quickstart` with the real command line.
 
 mod clips;
+mod cluster;
 mod place;
 
 use std::fs;
@@ -25,12 +26,17 @@ const APPLY_LIMIT: Duration = Duration::from_secs(60 * 60);
 struct Options {
     inputs: Vec<PathBuf>,
     down: bool,
+    /// Whether the configuration goes to a cluster, and the variables that say which.
+    cluster: Option<Option<PathBuf>>,
 }
 
 /// Runs the quickstart, or takes it down.
 pub(crate) fn run(workspace: &Workspace, words: &[&str]) -> Outcome {
     let options = Options::read(words)?;
     let place = Place::find()?;
+    if let Some(variables) = &options.cluster {
+        return cluster::run(workspace, &place, variables.as_deref(), options.down);
+    }
     if options.down {
         return down(workspace, &place);
     }
@@ -76,13 +82,16 @@ impl Options {
                     let file = file.ok_or_else(|| Failure::new("--input needs a file that exists"))?;
                     options.inputs.push(file);
                 }
-                "--kubernetes" => {
-                    return Err(Failure::new("the provider has no Kubernetes sites yet")
-                        .next("run it without --kubernetes, on this host"));
+                "--kubernetes" => options.cluster = Some(options.cluster.take().flatten()),
+                "--var-file" => {
+                    let file = words.next().map(PathBuf::from).filter(|file| file.is_file());
+                    let file = file.ok_or_else(|| Failure::new("--var-file needs a file that exists"))?;
+                    options.cluster = Some(Some(file));
                 }
                 other => {
-                    return Err(Failure::new(format!("quickstart knows no {other}"))
-                        .next("cargo xtask quickstart [--input FILE]… [--down]"));
+                    return Err(Failure::new(format!("quickstart knows no {other}")).next(
+                        "cargo xtask quickstart [--input FILE]… [--kubernetes [--var-file FILE]] [--down]",
+                    ));
                 }
             }
         }

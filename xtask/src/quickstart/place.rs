@@ -86,6 +86,12 @@ impl Place {
         }
         let built = workspace.root().join("target").join("debug");
         copy(&built.join("streamverse"), &self.program("streamverse"))?;
+        self.install_provider(workspace)
+    }
+
+    /// Lays the provider where `terraform init` finds it.
+    pub(super) fn install_provider(&self, workspace: &Workspace) -> Outcome {
+        let built = workspace.root().join("target").join("debug");
         let platform =
             format!("linux_{}", if std::env::consts::ARCH == "aarch64" { "arm64" } else { "amd64" });
         let mirror = self.base.join("mirror").join(PROVIDER).join(platform);
@@ -138,13 +144,27 @@ impl Place {
         args: &[&str],
     ) -> Outcome<Run> {
         let folder = super::configuration(workspace);
+        let run = self.terraform_in(&folder, "terraform", program, command, &[])?;
+        let run =
+            if command == "init" { run } else { run.args([format!("-state={}", self.state().display())]) };
+        Ok(run.args(args.iter().copied()))
+    }
+
+    /// A command on the configuration of a folder, which keeps its data in a folder of that name here.
+    pub(super) fn terraform_in(
+        &self,
+        folder: &Path,
+        data: &str,
+        program: &Path,
+        command: &str,
+        args: &[&str],
+    ) -> Outcome<Run> {
+        make(&self.base)?;
         let run = Run::new(format!("terraform {command}"), program)
             .args([format!("-chdir={}", folder.display()), command.to_owned(), "-no-color".to_owned()])
             .env("TF_CLI_CONFIG_FILE", self.cli_config())
-            .env("TF_DATA_DIR", self.base.join("terraform"))
+            .env("TF_DATA_DIR", self.base.join(data))
             .env("TF_IN_AUTOMATION", "1");
-        let run =
-            if command == "init" { run } else { run.args([format!("-state={}", self.state().display())]) };
         Ok(run.args(args.iter().copied()))
     }
 
