@@ -24,8 +24,8 @@ const NODES: [(&str, &str); 2] = [("node-a", "a"), ("node-b", "b")];
 const MANAGER: &str = "acceptance";
 /// What every namespace has without anybody's doing.
 const OF_EVERY_NAMESPACE: [&str; 2] = ["configmaps/kube-root-ca.crt", "serviceaccounts/default"];
-/// What makes pods, the maker of a maker first, and pods.
-const MAKERS: [(&str, &str); 7] = [
+/// What goes before its namespace: what makes pods, the maker of a maker first, the pods, and what their volumes are held by.
+const FIRST: [(&str, &str); 8] = [
     ("/apis/batch/v1", "cronjobs"),
     ("/apis/batch/v1", "jobs"),
     ("/apis/apps/v1", "deployments"),
@@ -33,6 +33,7 @@ const MAKERS: [(&str, &str); 7] = [
     ("/apis/apps/v1", "statefulsets"),
     ("/apis/apps/v1", "replicasets"),
     ("/api/v1", "pods"),
+    ("/api/v1", "persistentvolumeclaims"),
 ];
 
 /// A running cluster. It ends with the test process, however that ends, and takes its folder along.
@@ -242,9 +243,10 @@ impl Cluster {
         let path = format!("/api/v1/namespaces/{namespace}");
         let until = Instant::now() + Duration::from_secs(60);
         // The namespace controller comes back for pods after half of their grace, 16 s: so they go first, with their makers.
+        // Empty, a namespace takes it five seconds.
         let now = json!({ "gracePeriodSeconds": 0, "propagationPolicy": "Background" });
         while self.pods_in(namespace) > 0 && Instant::now() < until {
-            for (group, name) in MAKERS {
+            for (group, name) in FIRST {
                 self.request("DELETE", &format!("{group}/namespaces/{namespace}/{name}"), Some(now.clone()));
             }
             std::thread::sleep(Duration::from_millis(50));

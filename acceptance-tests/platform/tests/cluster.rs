@@ -95,7 +95,6 @@ fn a_job_completes() {
     });
     applied(cluster, &path, body);
     cluster.until(&path, SOON, |job| has_condition(job, "Complete"));
-    cluster.deletes_all_in(&namespace);
 }
 
 #[test]
@@ -157,7 +156,6 @@ fn a_kafka_is_accepted_once_its_definition_is_there() {
     assert_eq!(status, 500, "{said}");
     assert!(said["message"].as_str().unwrap().contains("listenerz: field not declared in schema"), "{said}");
     assert_eq!(cluster.left_in(&namespace), ["kafkas/work"]);
-    cluster.deletes_all_in(&namespace);
 }
 
 #[test]
@@ -177,7 +175,6 @@ fn a_pod_that_fits_nowhere_waits_and_says_why() {
     assert_eq!(large["status"]["phase"], "Pending");
     assert_eq!((&placed["type"], &placed["reason"]), (&json!("PodScheduled"), &json!("Unschedulable")));
     assert!(placed["message"].as_str().unwrap().contains("2 Insufficient cpu"), "{placed}");
-    cluster.deletes_all_in(&namespace);
 }
 
 #[test]
@@ -197,7 +194,6 @@ fn an_image_that_cannot_be_pulled_keeps_its_pod_waiting() {
     let waiting = &absent["status"]["containerStatuses"][0]["state"]["waiting"];
     assert_eq!(waiting["reason"], "ImagePullBackOff");
     assert!(!has_condition(&absent, "Ready"));
-    cluster.deletes_all_in(&namespace);
 }
 
 #[test]
