@@ -1,6 +1,9 @@
 //! An edge: Apache Traffic Server in front of origins.
 
-use crate::platform::{self, EngineKind, EngineObject, Name, Object, Resources, SpecError};
+use crate::platform::{
+    self, CredentialUse, EndpointObject, EngineKind, EngineObject, Name, Object, Owner, Port, Protocol,
+    Resources, SecretObject, SpecError,
+};
 use serde::{Deserialize, Serialize};
 use tfplugin_schema::{Duration, Schema, Size};
 
@@ -110,17 +113,43 @@ pub struct CacheRules {
 }
 
 impl AtsEdgeSpec {
-    /// The engine and its address.
+    /// The engine, its addresses and, with TLS, the secret that holds its private key.
+    ///
+    /// `key_version` changes when the private key does.
     ///
     /// # Errors
     /// A spec that is no JSON, which does not happen.
-    pub fn objects(&self) -> Result<Vec<Object>, SpecError> {
+    pub fn objects(&self, owner: &Owner, key_version: Option<i64>) -> Result<Vec<Object>, SpecError> {
+        let mut ports = platform::http(self.port);
+        let mut credentials = Vec::new();
+        let mut rest = vec![platform::public_http("engine/ats-edge", true)];
+        if let Some(tls) = &self.tls {
+            let https = Name::fixed("https");
+            ports.push(Port {
+                name: https.clone(),
+                number: tls.port,
+                protocol: Protocol::Tcp,
+                public: false,
+            });
+            credentials.push(CredentialUse { kind: owner.kind.clone(), name: owner.name.clone() });
+            rest.push(Object::Endpoint(EndpointObject {
+                name: https.clone(),
+                of: "engine/ats-edge".to_owned(),
+                port: https,
+                public: true,
+            }));
+            rest.push(Object::Secret(SecretObject {
+                name: Name::fixed("secret"),
+                keys: vec![Name::fixed("private-key")],
+                version: key_version.and_then(|it| u64::try_from(it).ok()).unwrap_or(0),
+            }));
+        }
         let engine = EngineObject {
             name: Name::fixed("ats-edge"),
             engine: EngineKind::TrafficServer,
             spec: platform::spec_value(self)?,
-            ports: platform::http(self.port),
-            credentials: Vec::new(),
+            ports,
+            credentials,
             reach: platform::reach(self.origins.iter().map(|origin| origin.url.as_str())),
             resources: Resources {
                 memory_bytes: self.memory.0.saturating_add(512 << 20),
@@ -129,6 +158,6 @@ impl AtsEdgeSpec {
             },
             drain_seconds: 10,
         };
-        Ok(vec![Object::Engine(engine), platform::public_http("engine/ats-edge", true)])
+        Ok(std::iter::once(Object::Engine(engine)).chain(rest).collect())
     }
 }

@@ -21,6 +21,9 @@ const REST: &[&str] = &[
     "storage_needed",
     "generation",
     "duration_ms",
+    "private_key_wo",
+    "private_key_wo_version",
+    "private_key_ref",
 ];
 
 /// The owner's kind of a resource type: `origin` for `streamverse_origin`. `None` for those that put nothing on a site.
@@ -54,7 +57,10 @@ pub fn declared_objects(owner: &Owner, attributes: &Value) -> Result<Vec<Object>
         "cache" => Ok(store(attributes, "redis", &["password"], "password")),
         "transcoder" => spec::<TranscoderSpec>(attributes)?.objects(),
         "origin" => spec::<OriginSpec>(attributes)?.objects(),
-        "ats-edge" => spec::<AtsEdgeSpec>(attributes)?.objects(),
+        "ats-edge" => {
+            let version = attributes["private_key_wo_version"].as_i64();
+            spec::<AtsEdgeSpec>(attributes)?.objects(owner, version)
+        }
         "web-player" => spec::<PlayerSpec>(attributes)?.objects(),
         "kafka-cluster" => spec::<KafkaClusterSpec>(attributes)?.objects(owner),
         "vod-asset" => asset(owner, attributes)?.objects(),

@@ -1,9 +1,13 @@
 //! `streamverse_ats_edge`: Apache Traffic Server in front of origins. What may be asked for: `model::delivery`.
 
+use std::collections::BTreeMap;
+
 use streamverse_model::delivery::AtsEdgeSpec;
-use streamverse_model::platform::{Object, Owner};
-use tfplugin_framework::schema::{Computed, Timeouts};
-use tfplugin_framework::{Context, Draft, Plan, Read, Resource, Result, Schema, State, Stored, resource};
+use streamverse_model::platform::{Object, Owner, SecretValue};
+use tfplugin_framework::schema::{Computed, Secret, Timeouts};
+use tfplugin_framework::{
+    Context, Draft, Findings, Plan, Read, Resource, Result, Schema, State, Stored, resource,
+};
 
 use crate::deploy::{self, Deployed, Imported};
 use crate::provider::Streamverse;
@@ -26,6 +30,8 @@ pub struct AtsEdge {
     /// What it is.
     #[attribute(flatten)]
     pub spec: AtsEdgeSpec,
+    /// The private key of `tls`, PEM.
+    pub private_key: Option<Secret<String>>,
     /// Where it is reached from its site, known before it is there: `http://HOST:PORT`.
     #[attribute(changes_with = [spec.port])]
     pub address: Computed<String>,
@@ -47,8 +53,16 @@ impl Deployed for AtsEdge {
         &self.site
     }
 
-    fn objects(&self, _: &Owner) -> Result<Vec<Object>> {
-        Ok(self.spec.objects()?)
+    fn objects(&self, owner: &Owner) -> Result<Vec<Object>> {
+        let version = self.private_key.as_ref().and_then(|key| key.version);
+        Ok(self.spec.objects(owner, version)?)
+    }
+
+    async fn secrets(&self, cx: &Context<Streamverse>) -> Result<Vec<SecretValue>> {
+        let (Some(key), Some(_)) = (&self.private_key, &self.spec.tls) else { return Ok(Vec::new()) };
+        let text = cx.secret(key).await?.to_string();
+        let values = BTreeMap::from([(deploy::name("private-key")?, text)]);
+        Ok(vec![SecretValue { name: deploy::name("secret")?, values }])
     }
 
     fn stored(self, provider: &Streamverse, revision: String) -> Result<State<Self>> {
@@ -78,6 +92,25 @@ impl Resource for AtsEdge {
         deploy::remove(cx, &*stored).await
     }
 
+    fn validate(config: &AtsEdgeView, findings: &mut Findings) {
+        let key = &config.private_key;
+        let given = !(key.value.is_null() && key.reference.is_null());
+        if config.spec.tls.known().is_some() && !given {
+            findings.refuse(
+                Self::private_key(),
+                "TLS without a private key",
+                "Give private_key_wo or private_key_ref: the key of the certificate in `tls`, PEM.",
+            );
+        }
+        if config.spec.tls.is_null() && given {
+            findings.refuse(
+                Self::private_key(),
+                "A private key without TLS",
+                "Give `tls` with the key's certificate, or remove the key.",
+            );
+        }
+    }
+
     async fn modify_plan(cx: &Context<Streamverse>, draft: &mut Draft<Self>) -> Result<()> {
         let Some(planned) = deploy::plan(cx, draft)? else { return Ok(()) };
         let port = draft.planned()?.spec.port.known().copied();
@@ -92,6 +125,14 @@ impl Resource for AtsEdge {
         let spec: AtsEdgeSpec = deploy::found_spec(&observed)?;
         let address = cx.provider().address(Self::KIND, &name, &site, "http", spec.port).unwrap_or_default();
         let timeouts = Timeouts::default();
-        Ok(AtsEdgeState { name, site, spec, address, revision: observed.revision, timeouts })
+        Ok(AtsEdgeState {
+            name,
+            site,
+            spec,
+            private_key: None,
+            address,
+            revision: observed.revision,
+            timeouts,
+        })
     }
 }
