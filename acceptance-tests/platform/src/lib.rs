@@ -2,6 +2,7 @@
 //! leads to it.
 
 pub mod cluster;
+pub mod servers;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -222,12 +223,12 @@ pub fn binaries() -> PathBuf {
         .clone()
 }
 
-fn open(path: &Path) {
+pub(crate) fn open(path: &Path) {
     use std::os::unix::fs::PermissionsExt as _;
     let _ = std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755));
 }
 
-fn is_root() -> bool {
+pub(crate) fn is_root() -> bool {
     std::fs::metadata("/proc/self").is_ok_and(|about| std::os::unix::fs::MetadataExt::uid(&about) == 0)
 }
 
