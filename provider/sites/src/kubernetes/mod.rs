@@ -9,9 +9,11 @@ mod client;
 mod compare;
 mod config;
 mod names;
+mod observe;
 mod ready;
 mod record;
 mod render;
+mod requests;
 mod site;
 
 pub use config::{Access, Exec, Expose, Image, KubernetesConfig, Token};

@@ -10,13 +10,14 @@ use serde_json::{Value, json};
 use streamverse_model::media::MediaFacts;
 use streamverse_model::platform::node::{Applied, ProbeRequest};
 use streamverse_model::platform::{
-    Bundle, JobObject, Name, Object, ObjectStatus, Observed, Owner, Phase, Reason, Resources, SecretValue,
+    Bundle, JobObject, Name, Object, Observed, Owner, Phase, Resources, SecretValue,
 };
 
-use super::client::{Answer, Api, Ask, holders, refused};
+use super::client::{Api, Ask};
 use super::config::KubernetesConfig;
-use super::ready::{self, Standing};
-use super::record::{self, Place, Record, collection};
+use super::observe::drift;
+use super::ready;
+use super::record::{self, Place, Record};
 use super::render::{Rendered, Rendering, UsedService, render};
 use super::{compare, names};
 use crate::error::{Class, Error, Result};
@@ -36,14 +37,14 @@ const OURS: &[(&str, &str, &str)] = &[
 
 /// A Kubernetes cluster. Making one touches nothing.
 pub struct KubernetesSite {
-    config: KubernetesConfig,
-    api: Api,
+    pub(super) config: KubernetesConfig,
+    pub(super) api: Api,
 }
 
 /// What is there of a rendered object.
-struct Live {
-    wanted: Rendered,
-    there: Option<Value>,
+pub(super) struct Live {
+    pub(super) wanted: Rendered,
+    pub(super) there: Option<Value>,
 }
 
 impl KubernetesSite {
@@ -51,113 +52,6 @@ impl KubernetesSite {
     pub fn new(config: KubernetesConfig) -> KubernetesSite {
         let api = Api::new(config.site.as_str(), config.access.clone());
         KubernetesSite { config, api }
-    }
-
-    fn namespace(&self) -> &str {
-        &self.config.namespace
-    }
-
-    async fn get(&self, path: String, about: &str) -> Result<Option<Value>> {
-        let answer = self.api.ask(Ask { method: Method::GET, path, body: None, about }).await?;
-        match answer.status {
-            200 => Ok(Some(answer.body)),
-            404 => Ok(None),
-            _ => Err(refused(&answer, about)),
-        }
-    }
-
-    async fn list_of(&self, api_version: &str, plural: &str, selector: &str) -> Result<Vec<Value>> {
-        let path = format!(
-            "{}?labelSelector={}",
-            collection(api_version, plural, self.namespace()),
-            selector.replace('=', "%3D").replace(',', "%2C").replace('/', "%2F")
-        );
-        let found = self.get(path, plural).await?.unwrap_or_default();
-        Ok(found["items"].as_array().cloned().unwrap_or_default())
-    }
-
-    async fn record(&self, owner: &Owner) -> Result<Option<Record>> {
-        let place = record::place(owner);
-        match self.get(place.path(self.namespace()), &place.title()).await? {
-            Some(live) => Record::read(&live).map(Some),
-            None => Ok(None),
-        }
-    }
-
-    /// Server-side apply (Kubernetes API concepts): strict, without force. What people changed by hand is taken back and
-    /// told; what another applier or a controller holds is a conflict.
-    async fn patch(
-        &self,
-        place: &Place,
-        body: &Value,
-        owner: &Owner,
-        dry_run: bool,
-        warnings: &mut Vec<String>,
-    ) -> Result<()> {
-        let title = place.title();
-        let send = async |force: bool| -> Result<Answer> {
-            let dry = if dry_run { "&dryRun=All" } else { "" };
-            let path = format!(
-                "{}?fieldManager={}&fieldValidation=Strict&force={force}{dry}",
-                place.path(self.namespace()),
-                names::manager(owner)
-            );
-            self.api.ask(Ask { method: Method::PATCH, path, body: Some(body), about: &title }).await
-        };
-        let mut answer = send(false).await?;
-        let held = if answer.status == 409 { holders(&answer) } else { Vec::new() };
-        if !held.is_empty() && held.iter().all(|it| it.by_hand) {
-            let lines: Vec<String> =
-                held.iter().map(|it| format!("{} (set by {})", it.field, it.manager)).collect();
-            if !dry_run {
-                warnings.push(format!("{title}: taken back what was changed by hand: {}", lines.join(", ")));
-            }
-            answer = send(true).await?;
-        }
-        if (200..300).contains(&answer.status) { Ok(()) } else { Err(refused(&answer, &title)) }
-    }
-
-    async fn remove(&self, place: &Place) -> Result<bool> {
-        let body = json!({ "propagationPolicy": "Foreground" });
-        let path = place.path(self.namespace());
-        let about = place.title();
-        let answer =
-            self.api.ask(Ask { method: Method::DELETE, path, body: Some(&body), about: &about }).await?;
-        match answer.status {
-            404 => Ok(false),
-            status if (200..300).contains(&status) || status == 409 => Ok(true),
-            _ => Err(refused(&answer, &about)),
-        }
-    }
-
-    /// Makes the namespace where it is missing, for restricted pods only.
-    async fn ensure_namespace(&self, deployment: &Name) -> Result<()> {
-        let name = self.namespace();
-        let about = format!("Namespace {name}");
-        let path = format!("/api/v1/namespaces/{name}");
-        match self.get(path, &about).await {
-            Ok(Some(_)) => return Ok(()),
-            // Who may not look at namespaces may still work in one.
-            Err(error) if error.class == Class::Denied => return Ok(()),
-            Err(error) => return Err(error),
-            Ok(None) => {}
-        }
-        let body = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name, "labels": {
-            "app.kubernetes.io/managed-by": "streamverse",
-            "app.kubernetes.io/part-of": deployment,
-            "pod-security.kubernetes.io/enforce": "restricted",
-        } } });
-        let path = "/api/v1/namespaces".to_owned();
-        let answer =
-            self.api.ask(Ask { method: Method::POST, path, body: Some(&body), about: &about }).await?;
-        match answer.status {
-            200..300 | 409 => Ok(()), // 409: somebody was faster
-            403 => {
-                Err(refused(&answer, &about)
-                    .next(format!("Make it yourself: kubectl create namespace {name}")))
-            }
-            _ => Err(refused(&answer, &about)),
-        }
     }
 
     /// What the jobs of a bundle take from others, out of their records.
@@ -213,18 +107,6 @@ impl KubernetesSite {
         }
     }
 
-    async fn write_record(&self, record: &Record) -> Result<()> {
-        let owner = &record.bundle.owner;
-        let place = record::place(owner);
-        let path =
-            format!("{}?fieldManager={}&force=true", place.path(self.namespace()), names::manager(owner));
-        let body = record.body(self.namespace())?;
-        let about = place.title();
-        let answer =
-            self.api.ask(Ask { method: Method::PATCH, path, body: Some(&body), about: &about }).await?;
-        if (200..300).contains(&answer.status) { Ok(()) } else { Err(refused(&answer, &about)) }
-    }
-
     /// Applies one object; a job that is there goes on, one that failed is made anew.
     async fn put(
         &self,
@@ -266,18 +148,6 @@ impl KubernetesSite {
         self.patch(&place, &body, owner, false, warnings).await
     }
 
-    /// Waits a little for one object to go.
-    async fn gone(&self, place: &Place) -> Result<()> {
-        for _ in 0..100 {
-            if self.get(place.path(self.namespace()), &place.title()).await?.is_none() {
-                return Ok(());
-            }
-            tokio::time::sleep(Duration::from_millis(200)).await;
-        }
-        Err(Error::new(Class::Retry, format!("{} is still being removed", place.title()))
-            .next("Apply again when it is gone."))
-    }
-
     /// Every object of an owner that can be found: by its record, and by its labels.
     async fn places(&self, owner: &Owner) -> Result<BTreeSet<Place>> {
         let mut places = BTreeSet::new();
@@ -299,100 +169,12 @@ impl KubernetesSite {
         places.remove(&record::place(owner));
         Ok(places)
     }
-
-    /// Why the pods of an object do not run.
-    async fn pods(&self, owner: &Owner, object: &str) -> Value {
-        let selector = names::selector(&names::selected(owner, object));
-        match self.list_of("v1", "pods", &selector).await {
-            Ok(items) => json!({ "items": items }),
-            Err(_) => Value::Null, // the reason is a help, not a condition
-        }
-    }
-
-    /// The status of one object of the bundle: that of the least ready of what it became.
-    async fn status(&self, owner: &Owner, object: &str, lives: &[&Live]) -> ObjectStatus {
-        let mut status = ObjectStatus {
-            object: object.to_owned(),
-            phase: Phase::Ready,
-            reason: None,
-            restarts: 0,
-            pids: Vec::new(),
-            progress: None,
-            result: None,
-        };
-        let mut main = Standing { phase: Phase::Ready, reason: None };
-        for live in lives {
-            let standing = match &live.there {
-                Some(there) => ready::standing(there),
-                None => {
-                    Standing::because(Phase::Applied, "missing", format!("{} is gone", live.wanted.title()))
-                }
-            };
-            let better =
-                standing.phase == Phase::Ready || (standing.phase.is_settled() && main.phase != Phase::Ready);
-            if !better {
-                main = standing;
-            }
-        }
-        let job = object.starts_with("job/");
-        if !main.phase.is_settled() || job {
-            let pods = self.pods(owner, object).await;
-            if !main.phase.is_settled()
-                && let Some(reason) = ready::pods(&pods)
-            {
-                main.reason = Some(reason);
-            }
-            if job {
-                end_of(&pods, &mut status, &mut main);
-            }
-        }
-        status.phase = main.phase;
-        status.reason = main.reason;
-        status
-    }
-}
-
-/// How the newest pod of a job ended, by its termination message.
-fn end_of(pods: &Value, status: &mut ObjectStatus, standing: &mut Standing) {
-    let items = pods["items"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let started =
-        |pod: &&Value| pod.pointer("/metadata/creationTimestamp").and_then(Value::as_str).map(str::to_owned);
-    status.restarts = u32::try_from(items.len().saturating_sub(1)).unwrap_or(u32::MAX);
-    let Some(last) = items.iter().max_by_key(started) else { return };
-    let message =
-        last.pointer("/status/containerStatuses/0/state/terminated/message").and_then(Value::as_str);
-    let Some(end) = message.and_then(|text| serde_json::from_str::<Value>(text).ok()) else { return };
-    if let Some(result) = end.get("succeeded") {
-        status.result = Some(result.clone());
-    }
-    if let (Some(failed), false) = (end.get("failed"), standing.phase.is_settled()) {
-        let text = failed["message"].as_str().unwrap_or_default();
-        standing.reason = Some(Reason::new(failed["code"].as_str().unwrap_or("failed"), text));
-    }
 }
 
 fn encoded(values: &SecretValue) -> Value {
     use base64::Engine as _;
     let encode = |text: &String| base64::engine::general_purpose::STANDARD.encode(text);
     json!(values.values.iter().map(|(key, text)| (key.to_string(), encode(text))).collect::<BTreeMap<_, _>>())
-}
-
-/// What somebody changed, in words: `Deployment a: .spec.replicas`.
-fn drift(lives: &[Live]) -> Vec<String> {
-    let mut found = Vec::new();
-    for live in lives {
-        let title = live.wanted.title();
-        match &live.there {
-            None => found.push(format!("{title} is gone")),
-            // A job is what it was made as; its template cannot be changed.
-            Some(_) if live.wanted.text("/kind") == "Job" => {}
-            Some(there) => {
-                let paths = compare::differences(&live.wanted.body, there);
-                found.extend(paths.into_iter().map(|path| format!("{title}: {path}")));
-            }
-        }
-    }
-    found
 }
 
 #[async_trait]

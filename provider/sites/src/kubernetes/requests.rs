@@ -1,0 +1,151 @@
+//! What a site asks of the API server: one kind of request each.
+
+use std::time::Duration;
+
+use http::Method;
+use serde_json::{Value, json};
+use streamverse_model::platform::{Name, Owner};
+
+use super::client::{Answer, Ask, holders, refused};
+use super::names;
+use super::record::{self, Place, Record, collection};
+use super::site::KubernetesSite;
+use crate::error::{Class, Error, Result};
+
+impl KubernetesSite {
+    pub(super) fn namespace(&self) -> &str {
+        &self.config.namespace
+    }
+
+    pub(super) async fn get(&self, path: String, about: &str) -> Result<Option<Value>> {
+        let answer = self.api.ask(Ask { method: Method::GET, path, body: None, about }).await?;
+        match answer.status {
+            200 => Ok(Some(answer.body)),
+            404 => Ok(None),
+            _ => Err(refused(&answer, about)),
+        }
+    }
+
+    pub(super) async fn list_of(
+        &self,
+        api_version: &str,
+        plural: &str,
+        selector: &str,
+    ) -> Result<Vec<Value>> {
+        let path = format!(
+            "{}?labelSelector={}",
+            collection(api_version, plural, self.namespace()),
+            selector.replace('=', "%3D").replace(',', "%2C").replace('/', "%2F")
+        );
+        let found = self.get(path, plural).await?.unwrap_or_default();
+        Ok(found["items"].as_array().cloned().unwrap_or_default())
+    }
+
+    pub(super) async fn record(&self, owner: &Owner) -> Result<Option<Record>> {
+        let place = record::place(owner);
+        match self.get(place.path(self.namespace()), &place.title()).await? {
+            Some(live) => Record::read(&live).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Server-side apply (Kubernetes API concepts): strict, without force. What people changed by hand is taken back and
+    /// told; what another applier or a controller holds is a conflict.
+    pub(super) async fn patch(
+        &self,
+        place: &Place,
+        body: &Value,
+        owner: &Owner,
+        dry_run: bool,
+        warnings: &mut Vec<String>,
+    ) -> Result<()> {
+        let title = place.title();
+        let send = async |force: bool| -> Result<Answer> {
+            let dry = if dry_run { "&dryRun=All" } else { "" };
+            let path = format!(
+                "{}?fieldManager={}&fieldValidation=Strict&force={force}{dry}",
+                place.path(self.namespace()),
+                names::manager(owner)
+            );
+            self.api.ask(Ask { method: Method::PATCH, path, body: Some(body), about: &title }).await
+        };
+        let mut answer = send(false).await?;
+        let held = if answer.status == 409 { holders(&answer) } else { Vec::new() };
+        if !held.is_empty() && held.iter().all(|it| it.by_hand) {
+            let lines: Vec<String> =
+                held.iter().map(|it| format!("{} (set by {})", it.field, it.manager)).collect();
+            if !dry_run {
+                warnings.push(format!("{title}: taken back what was changed by hand: {}", lines.join(", ")));
+            }
+            answer = send(true).await?;
+        }
+        if (200..300).contains(&answer.status) { Ok(()) } else { Err(refused(&answer, &title)) }
+    }
+
+    pub(super) async fn remove(&self, place: &Place) -> Result<bool> {
+        let body = json!({ "propagationPolicy": "Foreground" });
+        let path = place.path(self.namespace());
+        let about = place.title();
+        let answer =
+            self.api.ask(Ask { method: Method::DELETE, path, body: Some(&body), about: &about }).await?;
+        match answer.status {
+            404 => Ok(false),
+            status if (200..300).contains(&status) || status == 409 => Ok(true),
+            _ => Err(refused(&answer, &about)),
+        }
+    }
+
+    /// Makes the namespace where it is missing, for restricted pods only.
+    pub(super) async fn ensure_namespace(&self, deployment: &Name) -> Result<()> {
+        let name = self.namespace();
+        let about = format!("Namespace {name}");
+        let path = format!("/api/v1/namespaces/{name}");
+        match self.get(path, &about).await {
+            Ok(Some(_)) => return Ok(()),
+            // Who may not look at namespaces may still work in one.
+            Err(error) if error.class == Class::Denied => return Ok(()),
+            Err(error) => return Err(error),
+            Ok(None) => {}
+        }
+        let body = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name, "labels": {
+            "app.kubernetes.io/managed-by": "streamverse",
+            "app.kubernetes.io/part-of": deployment,
+            "pod-security.kubernetes.io/enforce": "restricted",
+        } } });
+        let path = "/api/v1/namespaces".to_owned();
+        let answer =
+            self.api.ask(Ask { method: Method::POST, path, body: Some(&body), about: &about }).await?;
+        match answer.status {
+            200..300 | 409 => Ok(()), // 409: somebody was faster
+            403 => {
+                Err(refused(&answer, &about)
+                    .next(format!("Make it yourself: kubectl create namespace {name}")))
+            }
+            _ => Err(refused(&answer, &about)),
+        }
+    }
+
+    pub(super) async fn write_record(&self, record: &Record) -> Result<()> {
+        let owner = &record.bundle.owner;
+        let place = record::place(owner);
+        let path =
+            format!("{}?fieldManager={}&force=true", place.path(self.namespace()), names::manager(owner));
+        let body = record.body(self.namespace())?;
+        let about = place.title();
+        let answer =
+            self.api.ask(Ask { method: Method::PATCH, path, body: Some(&body), about: &about }).await?;
+        if (200..300).contains(&answer.status) { Ok(()) } else { Err(refused(&answer, &about)) }
+    }
+
+    /// Waits a little for one object to go.
+    pub(super) async fn gone(&self, place: &Place) -> Result<()> {
+        for _ in 0..100 {
+            if self.get(place.path(self.namespace()), &place.title()).await?.is_none() {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        Err(Error::new(Class::Retry, format!("{} is still being removed", place.title()))
+            .next("Apply again when it is gone."))
+    }
+}
