@@ -109,10 +109,10 @@ impl Streamverse {
         match &self.sites {
             Maybe::Known(sites) => match sites.get(name) {
                 Some(configured) => return Ok(configured.clone()),
-                None if name == DEFAULT => return Ok(Configured::HERE),
+                None if name == DEFAULT => return Ok(Configured::Here),
                 None => {}
             },
-            Maybe::Null if name == DEFAULT => return Ok(Configured::HERE),
+            Maybe::Null if name == DEFAULT => return Ok(Configured::Here),
             Maybe::Unknown => return Ok(Configured::Unknown),
             Maybe::Null => {}
         }

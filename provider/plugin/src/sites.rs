@@ -8,7 +8,7 @@ use streamverse_model::platform::{Name, Owner};
 use streamverse_sites::kubernetes::{
     self, Access, Exec, Expose, Image, KubernetesConfig, KubernetesSite, Token,
 };
-use streamverse_sites::node::{NodeConfig, NodeSite};
+use streamverse_sites::node::{AgentAddress, NodeConfig, NodeSite};
 use streamverse_sites::{Site, SiteKind};
 use tfplugin_framework::schema::Path;
 use tfplugin_framework::{Error, Findings, Maybe, Result, Schema};
@@ -25,9 +25,17 @@ pub struct SiteBlock {
 /// A host under a node agent.
 #[derive(Clone, Schema)]
 pub struct NodeBlock {
-    /// The agent's Unix socket; the usual one where none is given.
+    /// The agent's Unix socket; the usual one where neither it nor `address` is given.
     pub socket: Option<String>,
-    /// The host name in addresses of what runs there; `127.0.0.1` where none is given.
+    /// The agent over TCP with mutual TLS: `https://HOST:PORT`. Needs `ca_file`, `certificate_file` and `key_file`.
+    pub address: Option<String>,
+    /// A file with the authority of the agent's certificate, PEM.
+    pub ca_file: Option<String>,
+    /// A file with our certificate chain, PEM.
+    pub certificate_file: Option<String>,
+    /// A file with our private key, PEM.
+    pub key_file: Option<String>,
+    /// The host name in addresses of what runs there; that of `address`, or `127.0.0.1`, where none is given.
     pub host: Option<String>,
 }
 
@@ -77,32 +85,28 @@ pub struct ExecBlock {
 /// A site as configured; parts of it may still be unknown while planning.
 #[derive(Clone)]
 pub(crate) enum Configured {
-    Node {
-        socket: Maybe<String>,
-        host: Maybe<String>,
-    },
+    Node(Box<NodeBlockView>),
+    /// This host, under the agent at the usual place.
+    Here,
     Kubernetes(Box<KubernetesBlockView>),
     /// Not even its kind is known yet.
     Unknown,
 }
 
 impl Configured {
-    /// This host, under the agent at the usual place.
-    pub(crate) const HERE: Configured = Configured::Node { socket: Maybe::Null, host: Maybe::Null };
-
     pub(crate) fn read(block: Maybe<SiteBlockView>) -> Configured {
         let Some(block) = block.into_known() else { return Configured::Unknown };
         match (block.node, block.kubernetes) {
             (_, Maybe::Known(cluster)) => Configured::Kubernetes(Box::new(cluster)),
-            (Maybe::Known(node), _) => Configured::Node { socket: node.socket, host: node.host },
-            (Maybe::Null, Maybe::Null) => Configured::HERE,
+            (Maybe::Known(node), _) => Configured::Node(Box::new(node)),
+            (Maybe::Null, Maybe::Null) => Configured::Here,
             _ => Configured::Unknown,
         }
     }
 
     pub(crate) fn kind(&self) -> Option<SiteKind> {
         match self {
-            Configured::Node { .. } => Some(SiteKind::Node),
+            Configured::Node(_) | Configured::Here => Some(SiteKind::Node),
             Configured::Kubernetes(_) => Some(SiteKind::Kubernetes),
             Configured::Unknown => None,
         }
@@ -111,16 +115,18 @@ impl Configured {
     /// Where an endpoint of an owner is reached, if that is known: `http://HOST:PORT`.
     pub(crate) fn address(&self, owner: Option<&Owner>, endpoint: &str, port: u16) -> Option<String> {
         match self {
-            Configured::Node { host: Maybe::Unknown, .. } | Configured::Unknown => None,
+            Configured::Unknown => None,
             Configured::Kubernetes(cluster) => {
                 let owner = owner?;
                 let namespace = namespace(cluster, owner.deployment.as_str())?;
                 let host = kubernetes::host(owner, endpoint, &namespace);
                 Some(streamverse_sites::Address { host, port }.http())
             }
-            Configured::Node { host, .. } => {
-                let host = host.known().map_or("127.0.0.1", String::as_str);
-                Some(streamverse_sites::Address { host: host.to_owned(), port }.http())
+            Configured::Here => {
+                Some(streamverse_sites::Address { host: "127.0.0.1".to_owned(), port }.http())
+            }
+            Configured::Node(node) => {
+                Some(streamverse_sites::Address { host: node_host(node)?, port }.http())
             }
         }
     }
@@ -140,17 +146,44 @@ impl Configured {
                 let Some(config) = cluster_config(name, deployment, cluster)? else { return Ok(None) };
                 Some(Arc::new(KubernetesSite::new(config)))
             }
-            Configured::Unknown | Configured::Node { socket: Maybe::Unknown, .. } => None,
-            Configured::Node { socket, host } => {
-                let socket = socket.known().map_or_else(usual_socket, PathBuf::from);
-                let mut config = NodeConfig::socket(name, socket);
-                if let Some(host) = host.known() {
-                    config.host.clone_from(host);
+            Configured::Unknown => None,
+            Configured::Here => Some(Arc::new(NodeSite::new(NodeConfig::socket(name, usual_socket())))),
+            Configured::Node(node) => match (node_address(node)?, node_host(node)) {
+                (Some(agent), Some(host)) => {
+                    Some(Arc::new(NodeSite::new(NodeConfig { site: Name::parse(name)?, agent, host })))
                 }
-                Some(Arc::new(NodeSite::new(config)))
-            }
+                _ => None,
+            },
         })
     }
+}
+
+/// The host in addresses of what runs on a node, while it is known.
+fn node_host(node: &NodeBlockView) -> Option<String> {
+    let of_address = || {
+        let address = settled(&node.address)?;
+        let host = address.and_then(|text| Some(url::Url::parse(&text).ok()?.host_str()?.to_owned()));
+        Some(host.unwrap_or_else(|| "127.0.0.1".to_owned()))
+    };
+    settled(&node.host)?.map_or_else(of_address, Some)
+}
+
+/// Where the agent of a node answers, while that is known.
+fn node_address(node: &NodeBlockView) -> Result<Option<AgentAddress>> {
+    let read = || {
+        let files = (settled(&node.ca_file)?, settled(&node.certificate_file)?, settled(&node.key_file)?);
+        Some((settled(&node.address)?, settled(&node.socket)?, files))
+    };
+    let Some((address, socket, files)) = read() else { return Ok(None) };
+    let Some(url) = address else {
+        return Ok(Some(AgentAddress::Socket(socket.map_or_else(usual_socket, PathBuf::from))));
+    };
+    let (Some(authority), Some(certificate), Some(key)) = files else {
+        return Err(Error::invalid("a node's `address` needs mutual TLS")
+            .next("Give `ca_file`, `certificate_file` and `key_file` too."));
+    };
+    let (authority, certificate, key) = (authority.into(), certificate.into(), key.into());
+    Ok(Some(AgentAddress::Tcp { url, authority, certificate, key }))
 }
 
 /// The namespace of a cluster's objects, while it is known.
@@ -260,8 +293,41 @@ pub(crate) fn validate(name: &str, block: &Maybe<SiteBlockView>, at: &Path, find
         ),
         _ => {}
     }
+    if let Some(node) = block.node.known() {
+        validate_node(node, &at.clone().attr("node"), findings);
+    }
     if let Some(cluster) = block.kubernetes.known() {
         validate_cluster(cluster, &at.clone().attr("kubernetes"), findings);
+    }
+}
+
+fn validate_node(node: &NodeBlockView, at: &Path, findings: &mut Findings) {
+    if node.socket.known().is_some() && node.address.known().is_some() {
+        findings.refuse(
+            at.clone().attr("address"),
+            "Two ways to one agent",
+            "Give `socket` for an agent of this host, or `address` for one elsewhere.",
+        );
+    }
+    let files = [
+        ("ca_file", node.ca_file.is_null()),
+        ("certificate_file", node.certificate_file.is_null()),
+        ("key_file", node.key_file.is_null()),
+    ];
+    let missing: Vec<&str> = files.iter().filter(|(_, missing)| *missing).map(|(name, _)| *name).collect();
+    if node.address.known().is_some() && !missing.is_empty() {
+        findings.refuse(
+            at.clone().attr("address"),
+            "An agent over TCP without mutual TLS",
+            format!("Give {} too: an agent answers nobody whom it does not know.", missing.join(", ")),
+        );
+    }
+    if node.address.known().is_some_and(|address| !address.starts_with("https://")) {
+        findings.refuse(
+            at.clone().attr("address"),
+            "No address of an agent",
+            "It must be https://HOST:PORT.",
+        );
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use reqwest::{Client, Method, StatusCode};
+use reqwest::{Certificate, Client, Identity, Method, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use streamverse_model::media::MediaFacts;
@@ -21,15 +21,58 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// How long an agent that is being restarted is waited for.
 const PATIENCE: Duration = Duration::from_secs(8);
 
+/// Until a connection over TCP stands.
+const CONNECT: Duration = Duration::from_secs(10);
+
+fn unusable(files: &str) -> Error {
+    Error::new(Class::Invalid, format!("{files}: not usable as PEM"))
+        .next("Correct the site's `ca_file`, `certificate_file` or `key_file` in the provider block.")
+}
+
+fn read_pem(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).map_err(|error| {
+        Error::new(Class::Invalid, format!("{} cannot be read", path.display()))
+            .next("Correct the site's `ca_file`, `certificate_file` or `key_file` in the provider block.")
+            .because(error)
+    })
+}
+
 /// How an agent is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeConfig {
     /// The site's name.
     pub site: Name,
-    /// The agent's Unix socket.
-    pub socket: PathBuf,
+    /// Where the agent answers.
+    pub agent: AgentAddress,
     /// The host in addresses of endpoints.
     pub host: String,
+}
+
+/// Where an agent answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AgentAddress {
+    /// A Unix socket of this host.
+    Socket(PathBuf),
+    /// TCP with mutual TLS. Files are read when the client is made, so that no key is ever part of a configuration.
+    Tcp {
+        /// `https://HOST:PORT`.
+        url: String,
+        /// The authority of the agent's certificate, PEM.
+        authority: PathBuf,
+        /// Our certificate chain, PEM.
+        certificate: PathBuf,
+        /// Our private key, PEM.
+        key: PathBuf,
+    },
+}
+
+impl std::fmt::Display for AgentAddress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            AgentAddress::Socket(socket) => write!(f, "{}", socket.display()),
+            AgentAddress::Tcp { url, .. } => f.write_str(url),
+        }
+    }
 }
 
 impl NodeConfig {
@@ -39,7 +82,11 @@ impl NodeConfig {
         let site = Name::parse(site).or_else(|_| fallback());
         #[allow(clippy::expect_used, reason = "a literal that is a name")]
         let site = site.expect("`default` is a name");
-        NodeConfig { site, socket: socket.as_ref().to_owned(), host: "127.0.0.1".to_owned() }
+        NodeConfig {
+            site,
+            agent: AgentAddress::Socket(socket.as_ref().to_owned()),
+            host: "127.0.0.1".to_owned(),
+        }
     }
 }
 
@@ -57,8 +104,21 @@ impl NodeSite {
 
     async fn client(&self) -> Result<&Client> {
         let build = || async {
-            let built = Client::builder().unix_socket(self.config.socket.as_path()).timeout(LIMIT).build();
-            built.map_err(|error| Error::new(Class::Permanent, "no HTTP client").because(error))
+            let builder = Client::builder().timeout(LIMIT);
+            let builder = match &self.config.agent {
+                AgentAddress::Socket(socket) => builder.unix_socket(socket.as_path()),
+                AgentAddress::Tcp { authority, certificate, key, .. } => {
+                    let mut own = read_pem(certificate)?;
+                    own.extend(read_pem(key)?);
+                    let identity = Identity::from_pem(&own).map_err(|error| {
+                        unusable(&format!("{} and {}", certificate.display(), key.display())).because(error)
+                    })?;
+                    let roots = Certificate::from_pem_bundle(&read_pem(authority)?)
+                        .map_err(|error| unusable(&authority.display().to_string()).because(error))?;
+                    builder.tls_certs_only(roots).identity(identity).connect_timeout(CONNECT)
+                }
+            };
+            builder.build().map_err(|error| Error::new(Class::Permanent, "no HTTP client").because(error))
         };
         self.client.get_or_try_init(build).await
     }
@@ -78,8 +138,7 @@ impl NodeSite {
         let until = tokio::time::Instant::now() + PATIENCE;
         let mut pause = Duration::from_millis(100);
         loop {
-            let mut request =
-                self.client().await?.request(method.clone(), format!("http://node{path}")).timeout(limit);
+            let mut request = self.client().await?.request(method.clone(), self.url(path)).timeout(limit);
             if let Some(body) = body {
                 request = request.json(body);
             }
@@ -102,10 +161,23 @@ impl NodeSite {
         }
     }
 
+    fn url(&self, path: &str) -> String {
+        match &self.config.agent {
+            AgentAddress::Socket(_) => format!("http://node{path}"),
+            AgentAddress::Tcp { url, .. } => format!("{}{path}", url.trim_end_matches('/')),
+        }
+    }
+
     fn unreachable(&self, error: reqwest::Error) -> Error {
-        let socket = self.config.socket.display();
-        Error::new(Class::Unreachable, format!("the node agent of site {} does not answer at {socket}", self.config.site))
-            .next(format!("Start it with `streamverse node run --socket {socket}`, or correct the site's `socket` in the provider block."))
+        let (site, place) = (&self.config.site, &self.config.agent);
+        let next = match place {
+            AgentAddress::Socket(_) => format!(
+                "Start it with `streamverse node run --socket {place}`, or correct the site's `socket` in the provider block."
+            ),
+            AgentAddress::Tcp { .. } => "Check that it runs with --listen, that its certificate is of `ca_file` and has that host's name, and that ours is of its --client-ca.".to_owned(),
+        };
+        Error::new(Class::Unreachable, format!("the node agent of site {site} does not answer at {place}"))
+            .next(next)
             .because(error.without_url())
     }
 

@@ -11,6 +11,7 @@ use streamverse_model::platform::{Name, Observed};
 use tracing::info;
 
 use crate::agent::{Agent, Config};
+use crate::tls::Tcp;
 
 /// What can be done with a node.
 #[derive(Debug, Subcommand)]
@@ -39,6 +40,18 @@ pub struct RunArgs {
     /// The API's Unix socket; `node.sock` in the run directory where none is given.
     #[arg(long)]
     socket: Option<PathBuf>,
+    /// Offer the API over TCP too, with mutual TLS: ADDRESS:PORT.
+    #[arg(long, requires_all = ["certificate", "key", "client_ca"])]
+    listen: Option<std::net::SocketAddr>,
+    /// The agent's certificate chain, PEM.
+    #[arg(long, requires = "listen")]
+    certificate: Option<PathBuf>,
+    /// Its private key, PEM.
+    #[arg(long, requires = "listen")]
+    key: Option<PathBuf>,
+    /// The authority whose certificates clients show, PEM.
+    #[arg(long, requires = "listen")]
+    client_ca: Option<PathBuf>,
     /// The site's name in the provider block.
     #[arg(long, default_value = "default")]
     site: String,
@@ -143,6 +156,12 @@ async fn serve(args: RunArgs, targets: TargetTable, engines: Vec<Arc<dyn EngineD
     }
     let program = std::env::current_exe()
         .map_err(|error| Error::permanent("usage", "this program cannot be found").because(error))?;
+    let tcp = match (args.listen, args.certificate, args.key, args.client_ca) {
+        (Some(listen), Some(certificate), Some(key), Some(client_authority)) => {
+            Some(Tcp { listen, certificate, key, client_authority }.bind().await?)
+        }
+        _ => None,
+    };
     let absolute = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
     let (data, run) = (absolute(args.data), absolute(args.run));
     let socket = args.socket.map_or_else(|| run.join("node.sock"), absolute);
@@ -164,7 +183,11 @@ async fn serve(args: RunArgs, targets: TargetTable, engines: Vec<Arc<dyn EngineD
         told.stop();
     });
     info!(socket = %socket.display(), "The agent answers.");
-    http::serve_unix(listener, crate::api::router(Arc::clone(&agent)), http::Limits::default(), &stop).await;
+    let router = crate::api::router(Arc::clone(&agent));
+    if let Some(tcp) = tcp {
+        tokio::spawn(tcp.serve(router.clone(), http::Limits::default(), stop.clone()));
+    }
+    http::serve_unix(listener, router, http::Limits::default(), &stop).await;
     agent.leave().await;
     let _ = std::fs::remove_file(&socket);
     Ok(())
@@ -181,9 +204,14 @@ fn unit(args: &RunArgs) -> Result<String> {
         args.run.display(),
         args.site
     );
-    for (flag, value) in
-        [("--user", args.user.clone()), ("--socket", args.socket.as_ref().map(|it| it.display().to_string()))]
-    {
+    for (flag, value) in [
+        ("--user", args.user.clone()),
+        ("--socket", args.socket.as_ref().map(|it| it.display().to_string())),
+        ("--listen", args.listen.map(|it| it.to_string())),
+        ("--certificate", args.certificate.as_ref().map(|it| it.display().to_string())),
+        ("--key", args.key.as_ref().map(|it| it.display().to_string())),
+        ("--client-ca", args.client_ca.as_ref().map(|it| it.display().to_string())),
+    ] {
         if let Some(value) = value {
             command.push_str(&format!(" {flag} {value}"));
         }

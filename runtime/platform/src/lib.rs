@@ -11,6 +11,7 @@ mod files;
 mod keeper;
 mod process;
 mod secrets;
+mod tls;
 
 pub use agent::{Agent, Config};
 pub use cli::{NodeCommand, run};

@@ -1,0 +1,116 @@
+//! The API over TCP: mutual TLS, TLS 1.3 or 1.2. Who has no certificate of the given authority gets no byte of an answer.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig};
+use streamverse_core::http::{self, Limits};
+use streamverse_core::{Error, Result, Stop};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
+use tracing::debug;
+
+/// A handshake that takes longer is somebody who only holds a connection.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// Where the API is offered over TCP, and what proves who is who.
+#[derive(Clone, Debug)]
+pub(crate) struct Tcp {
+    /// The address to listen on.
+    pub(crate) listen: SocketAddr,
+    /// The agent's certificate chain, PEM.
+    pub(crate) certificate: PathBuf,
+    /// Its private key, PEM.
+    pub(crate) key: PathBuf,
+    /// The authority whose certificates clients show, PEM.
+    pub(crate) client_authority: PathBuf,
+}
+
+/// A listener that is ready to be served.
+pub(crate) struct Listening {
+    listener: TcpListener,
+    acceptor: TlsAcceptor,
+}
+
+fn unusable(path: &Path, what: &str) -> Error {
+    Error::permanent("usage", format!("{} is no {what}: give a PEM file", path.display()))
+}
+
+fn certificates(path: &Path, what: &str) -> Result<Vec<CertificateDer<'static>>> {
+    let read =
+        CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<std::result::Result<Vec<_>, _>>);
+    match read {
+        Ok(all) if !all.is_empty() => Ok(all),
+        Ok(_) => Err(unusable(path, what)),
+        Err(error) => Err(unusable(path, what).because(error)),
+    }
+}
+
+impl Tcp {
+    /// Reads the files and takes the port.
+    ///
+    /// # Errors
+    /// A file that cannot be read or is not what it should be, an address that is taken.
+    pub(crate) async fn bind(&self) -> Result<Listening> {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let mut roots = RootCertStore::empty();
+        for root in certificates(&self.client_authority, "authority of clients")? {
+            roots.add(root).map_err(|error| unusable(&self.client_authority, "authority").because(error))?;
+        }
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
+            .build()
+            .map_err(|error| unusable(&self.client_authority, "authority of clients").because(error))?;
+        let chain = certificates(&self.certificate, "certificate")?;
+        let key = PrivateKeyDer::from_pem_file(&self.key)
+            .map_err(|error| unusable(&self.key, "private key").because(error))?;
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| Error::permanent("usage", "no TLS version is usable").because(error))?
+            .with_client_cert_verifier(verifier)
+            .with_single_cert(chain, key)
+            .map_err(|error| unusable(&self.certificate, "certificate of that key").because(error))?;
+        let listener = TcpListener::bind(self.listen).await.map_err(|error| {
+            Error::permanent("port-taken", format!("{} cannot be listened on", self.listen)).because(error)
+        })?;
+        Ok(Listening { listener, acceptor: TlsAcceptor::from(Arc::new(config)) })
+    }
+}
+
+impl Listening {
+    /// Serves until told to stop.
+    pub(crate) async fn serve(self, router: Router, limits: Limits, stop: Stop) {
+        let room = Arc::new(Semaphore::new(limits.connections));
+        loop {
+            let accepted = tokio::select! {
+                accepted = self.listener.accept() => accepted,
+                () = stop.stopped() => return,
+            };
+            let Ok((stream, from)) = accepted else {
+                // No file descriptors, for example: a moment's rest instead of a busy loop.
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            };
+            let Ok(permit) = Arc::clone(&room).try_acquire_owned() else {
+                debug!(%from, "Too many connections.");
+                continue;
+            };
+            let (acceptor, router, limits, stop) =
+                (self.acceptor.clone(), router.clone(), limits.clone(), stop.clone());
+            tokio::spawn(async move {
+                match tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
+                    Ok(Ok(stream)) => http::serve_stream(stream, router, limits, stop).await,
+                    Ok(Err(error)) => debug!(%from, %error, "A handshake failed."),
+                    Err(_) => debug!(%from, "A handshake took too long."),
+                }
+                drop(permit);
+            });
+        }
+    }
+}
