@@ -20,6 +20,8 @@ pub struct Node {
     folder: TempDir,
     binaries: PathBuf,
     agent: Option<Child>,
+    /// Arguments of the agent beyond the usual ones.
+    extra: Vec<String>,
     /// Free ports at the time of asking.
     pub ports: [u16; 3],
 }
@@ -37,6 +39,14 @@ impl Node {
     /// # Panics
     /// When the agent does not start.
     pub fn start() -> Option<Node> {
+        Node::start_with(|_| Vec::new())
+    }
+
+    /// … with more arguments for the agent, made in its folder.
+    ///
+    /// # Panics
+    /// When the agent does not start.
+    pub fn start_with(extra: impl FnOnce(&Path) -> Vec<String>) -> Option<Node> {
         for (variable, _) in TOOLS {
             if std::env::var_os(variable).is_none() {
                 return missing(&format!("{variable} is not set: `cargo xtask tools` prints it"));
@@ -63,7 +73,8 @@ impl Node {
         );
         open(&program);
         let ports = [free_port(), free_port(), free_port()];
-        let mut node = Node { folder, binaries, agent: None, ports };
+        let extra = extra(folder.path());
+        let mut node = Node { folder, binaries, agent: None, extra, ports };
         node.start_agent();
         Some(node)
     }
@@ -83,6 +94,7 @@ impl Node {
         if is_root() {
             command.args(["--user", "trafficserver"]);
         }
+        command.args(&self.extra);
         if let Ok(log) = log {
             command.stderr(log);
         }

@@ -102,7 +102,7 @@ impl Listening {
                 continue;
             };
             let (acceptor, router, limits, stop) =
-                (self.acceptor.clone(), router.clone(), limits.clone(), stop.clone());
+                (self.acceptor.clone(), router.clone(), limits, stop.clone());
             tokio::spawn(async move {
                 match tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
                     Ok(Ok(stream)) => http::serve_stream(stream, router, limits, stop).await,

@@ -1,0 +1,100 @@
+//! A node agent over TCP: mutual TLS, and nothing for those whom it does not know.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+#[path = "node/kit.rs"]
+#[allow(dead_code, reason = "shared with the tests of a node")]
+mod kit;
+
+use std::path::Path;
+use std::process::Command;
+
+use streamverse_acceptance::{ADDRESS, Node, free_port};
+use tfplugin_testing::cli::{Case, Cli, Failure, Step, value};
+
+fn openssl(folder: &Path, words: &str) {
+    let said = Command::new("openssl").args(words.split(' ')).current_dir(folder).output().unwrap();
+    assert!(said.status.success(), "openssl {words}: {}", String::from_utf8_lossy(&said.stderr));
+}
+
+/// An authority, a certificate of the agent and one of a client, and a client of another authority.
+fn certificates(folder: &Path) {
+    // Without an extension a certificate is of version 1, which no verifier of today takes.
+    std::fs::write(folder.join("san.ext"), "subjectAltName=IP:127.0.0.1").unwrap();
+    for authority in ["ca", "stranger-ca"] {
+        openssl(
+            folder,
+            &format!(
+                "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN={authority} -keyout {authority}.key -out {authority}.pem"
+            ),
+        );
+    }
+    for (name, authority) in [("server", "ca"), ("client", "ca"), ("stranger", "stranger-ca")] {
+        openssl(
+            folder,
+            &format!("req -newkey rsa:2048 -nodes -subj /CN={name} -keyout {name}.key -out {name}.csr"),
+        );
+        openssl(
+            folder,
+            &format!(
+                "x509 -req -in {name}.csr -CA {authority}.pem -CAkey {authority}.key -CAcreateserial -days 2 -out {name}.pem -extfile san.ext"
+            ),
+        );
+    }
+}
+
+#[test]
+fn a_node_elsewhere_is_reached_by_mutual_tls_alone() -> Result<(), Failure> {
+    let cli = Cli::terraform()?;
+    let port = free_port();
+    let started = Node::start_with(|folder| {
+        certificates(folder);
+        let file = |name: &str| folder.join(name).display().to_string();
+        let listen = format!("127.0.0.1:{port}");
+        let words = ["--listen", &listen, "--certificate", &file("server.pem"), "--key", &file("server.key")];
+        let mut words: Vec<String> = words.map(str::to_owned).to_vec();
+        words.extend(["--client-ca".to_owned(), file("ca.pem")]);
+        words
+    });
+    let Some(node) = started else { return Ok(()) };
+    let address = format!("https://127.0.0.1:{port}");
+    let block = |who: &str| {
+        let file = |name: &str| node.folder().join(name).display().to_string();
+        let socket = format!("socket = \"{}\"", node.socket().display());
+        let tcp = format!(
+            "address = \"{address}\", ca_file = \"{}\", certificate_file = \"{}\", key_file = \"{}\"",
+            file("ca.pem"),
+            file(&format!("{who}.pem")),
+            file(&format!("{who}.key")),
+        );
+        node.block().replace(&socket, &tcp)
+    };
+    let asks = |who: Option<&str>| {
+        let mut curl = Command::new("curl");
+        curl.args(["-sS", "--max-time", "10", "-o", "/dev/null", "-w", "%{http_code}", "--cacert", "ca.pem"]);
+        if let Some(who) = who {
+            curl.args(["--cert", &format!("{who}.pem"), "--key", &format!("{who}.key")]);
+        }
+        let said = curl.arg(format!("{address}/v1/node")).current_dir(node.folder()).output().unwrap();
+        String::from_utf8_lossy(&said.stdout).into_owned()
+    };
+    assert_eq!(asks(Some("client")), "200");
+    assert_eq!(asks(None), "000", "an answer for somebody without a certificate");
+    assert_eq!(asks(Some("stranger")), "000", "an answer for a stranger");
+    let [origin, ..] = node.ports;
+    let rest = format!("{}{}", kit::stores(), kit::origin(origin, "64MiB"));
+    Case::new(&cli)
+        .provider(ADDRESS, node.provider())
+        .step(
+            Step::apply(format!("{}{rest}", block("stranger")))
+                .named("a stranger")
+                .expect_apply_error("(?s)does not answer at https://127.0.0.1"),
+        )
+        .step(Step::apply(format!("{}{rest}", block("client"))).state(value(
+            "streamverse_origin.main",
+            "address",
+            format!("http://127.0.0.1:{origin}").as_str(),
+        )))
+        .check_destroyed(|_| node.nothing_left().map_err(Into::into))
+        .run()
+        .map(|_| ())
+}
