@@ -1,8 +1,10 @@
 //! The agent: what is desired on disk, a keeper for each object.
 
+mod judge;
+
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
@@ -15,7 +17,7 @@ use streamverse_model::platform::{
 };
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tracing::info;
+use tracing::{error, info};
 
 use crate::files::{User, make, remove, write_whole};
 use crate::keeper::{Board, Keeper, Order};
@@ -54,6 +56,10 @@ pub(crate) struct Shared {
     pub(crate) vault: Vault,
     engines: Vec<Arc<dyn EngineDriver>>,
     owners: Mutex<BTreeMap<Owner, Kept>>,
+    /// What is wrong with the agent's own state, in words.
+    problems: Mutex<Vec<String>>,
+    /// Held as long as the agent lives: no other one keeps the same folder.
+    _lock: fs::File,
 }
 
 /// An owner's file.
@@ -92,6 +98,31 @@ impl Shared {
         })
     }
 
+    /// The versions of the secrets that a service reads: another version is another process.
+    pub(crate) fn secret_versions(&self, of: &Owner, credentials: &[CredentialUse]) -> Vec<(String, u64)> {
+        self.owners(|owners| {
+            let mut versions = Vec::new();
+            for credential in credentials {
+                let owner = Owner {
+                    deployment: of.deployment.clone(),
+                    kind: credential.kind.clone(),
+                    name: credential.name.clone(),
+                };
+                for object in owners.get(&owner).into_iter().flat_map(|kept| &kept.desired.bundle.objects) {
+                    if let Object::Secret(it) = object {
+                        versions.push((format!("{}/{}", owner.key(), it.name), it.version));
+                    }
+                }
+            }
+            versions
+        })
+    }
+
+    /// What is wrong with the agent's own state.
+    pub(crate) fn problems(&self) -> Vec<String> {
+        self.problems.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     fn owners<T>(&self, with: impl FnOnce(&mut BTreeMap<Owner, Kept>) -> T) -> T {
         with(&mut self.owners.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -100,6 +131,8 @@ impl Shared {
 /// The agent. Dropping it leaves processes alone.
 pub struct Agent {
     pub(crate) shared: Arc<Shared>,
+    /// Held while desired state is judged and changed, so that two never take one port, or one name.
+    pub(crate) gate: tokio::sync::Mutex<()>,
 }
 
 /// Why a request was refused, for the API.
@@ -109,6 +142,25 @@ pub(crate) struct Refusal {
     pub(crate) message: String,
     pub(crate) next: Option<String>,
     pub(crate) field: Option<String>,
+}
+
+/// Takes the folder for this agent alone.
+fn lock(data: &Path) -> Result<fs::File> {
+    let path = data.join("agent.lock");
+    let file = fs::OpenOptions::new().create(true).read(true).write(true).truncate(false).open(&path);
+    let file = file.map_err(|error| crate::files::failed(&path, error))?;
+    if let Err(error) = rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+        let holder = fs::read_to_string(&path).unwrap_or_default();
+        let text = format!(
+            "another agent (process {}) keeps {}: stop it, or give another --data",
+            holder.trim(),
+            data.display()
+        );
+        return Err(Error::permanent("locked", text).because(error));
+    }
+    fs::write(&path, format!("{}\n", std::process::id()))
+        .map_err(|error| crate::files::failed(&path, error))?;
+    Ok(file)
 }
 
 impl Agent {
@@ -129,7 +181,11 @@ impl Agent {
         for folder in [&config.data, &config.run, &config.data.join("owners")] {
             make(folder, None)?;
         }
+        let lock = lock(&config.data)?;
+        crate::files::forget_fresh(&config.data.join("owners"));
         let shared = Arc::new(Shared {
+            problems: Mutex::default(),
+            _lock: lock,
             vault: Vault::open(&config.data)?,
             site: config.site,
             data: config.data,
@@ -141,7 +197,7 @@ impl Agent {
             engines: config.engines,
             owners: Mutex::default(),
         });
-        let agent = Agent { shared };
+        let agent = Agent { shared, gate: tokio::sync::Mutex::default() };
         agent.load()?;
         Ok(agent)
     }
@@ -162,118 +218,34 @@ impl Agent {
             if path.extension().is_none_or(|end| end != "json") {
                 continue;
             }
-            let text = fs::read(&path).map_err(|error| crate::files::failed(&path, error))?;
-            // Written whole or not at all, so what cannot be read is of another version, or somebody's hand: it stays.
-            let desired: Desired = serde_json::from_slice(&text).map_err(|error| {
-                Error::permanent(
-                    "state",
-                    format!("{} is not what this version wrote: move it away", path.display()),
-                )
-                .because(error)
-            })?;
+            // Written whole or not at all, so what cannot be read is a broken disk's, another version's or somebody's
+            // hand's. It is set aside, and everything else comes up.
+            let read = fs::read(&path)
+                .map_err(|error| error.to_string())
+                .and_then(|text| serde_json::from_slice::<Desired>(&text).map_err(|error| error.to_string()));
+            let desired = match read {
+                Ok(desired) => desired,
+                Err(error) => {
+                    self.set_aside(&path, &error);
+                    continue;
+                }
+            };
             info!(owner = %desired.bundle.owner, "Keeping.");
-            self.keep(desired);
+            self.keep(desired, false);
         }
         Ok(())
     }
 
-    /// Checks a bundle as a whole.
-    pub(crate) fn judge(&self, bundle: &Bundle) -> Result<(), Refusal> {
-        let refuse = |code, message: String, next: &str, field: String| {
-            Err(Refusal { code, message, next: Some(next.to_owned()), field: Some(field) })
-        };
-        let mut seen = std::collections::BTreeSet::new();
-        for (at, object) in bundle.objects.iter().enumerate() {
-            if !seen.insert(object.key()) {
-                return refuse(
-                    "invalid",
-                    format!("{} is there twice", object.key()),
-                    "Give each object its own name.",
-                    format!("/objects/{at}/name"),
-                );
-            }
-            let target = match object {
-                Object::Service(it) => Some(&it.target),
-                Object::Job(it) => Some(&it.target),
-                Object::Manifest(_) => {
-                    return refuse(
-                        "unsupported",
-                        format!("{} is a Kubernetes object", object.key()),
-                        "Put it on a Kubernetes site.",
-                        format!("/objects/{at}"),
-                    );
-                }
-                _ => None,
-            };
-            if let Some(target) =
-                target.filter(|target| !self.shared.targets.iter().any(|it| it.name == target.as_str()))
-            {
-                return refuse(
-                    "unsupported",
-                    format!("this agent has no target {target:?}"),
-                    "Upgrade the agent.",
-                    format!("/objects/{at}/target"),
-                );
-            }
-            let ports = match object {
-                Object::Service(it) => &it.ports,
-                Object::Engine(it) => &it.ports,
-                _ => continue,
-            };
-            for (number, port) in ports.iter().enumerate() {
-                if let Some(other) = self.holder(&bundle.owner, port.number) {
-                    return refuse(
-                        "owned-by-another",
-                        format!("port {} belongs to {other}", port.number),
-                        "Choose another port.",
-                        format!("/objects/{at}/ports/{number}/number"),
-                    );
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn holder(&self, but: &Owner, port: u16) -> Option<Owner> {
-        self.shared.owners(|owners| {
-            let has = |object: &Object| match object {
-                Object::Service(it) => it.ports.iter().any(|it| it.number == port),
-                Object::Engine(it) => it.ports.iter().any(|it| it.number == port),
-                _ => false,
-            };
-            let found = owners
-                .iter()
-                .find(|(owner, kept)| *owner != but && kept.desired.bundle.objects.iter().any(has));
-            found.map(|(owner, _)| owner.clone())
-        })
-    }
-
-    /// What applying a bundle changes.
-    pub(crate) fn compare(&self, bundle: &Bundle) -> Applied {
-        let before =
-            self.shared.owners(|owners| owners.get(&bundle.owner).map(|kept| kept.desired.bundle.clone()));
-        let before: BTreeMap<String, Object> = before
-            .into_iter()
-            .flat_map(|bundle| bundle.objects)
-            .map(|object| (object.key(), object))
-            .collect();
-        let mut applied = Applied {
-            revision: bundle.revision(),
-            created: vec![],
-            changed: vec![],
-            removed: vec![],
-            warnings: vec![],
-        };
-        for object in &bundle.objects {
-            match before.get(&object.key()) {
-                None => applied.created.push(object.key()),
-                Some(old) if old != object => applied.changed.push(object.key()),
-                Some(_) => {}
-            }
-        }
-        applied.removed =
-            before.into_keys().filter(|key| !bundle.objects.iter().any(|it| it.key() == *key)).collect();
-        applied
+    fn set_aside(&self, path: &Path, why: &str) {
+        let aside = path.with_extension("unreadable");
+        let moved = fs::rename(path, &aside);
+        let text = format!(
+            "{} could not be read ({why}) and is now {}: apply its resource again",
+            path.display(),
+            if moved.is_ok() { aside.display() } else { path.display() }
+        );
+        error!("{text}");
+        self.shared.problems.lock().unwrap_or_else(PoisonError::into_inner).push(text);
     }
 
     /// Makes the bundle the owner's, durably, and keeps it.
@@ -282,10 +254,59 @@ impl Agent {
         if !values.is_empty() {
             self.shared.vault.put(&bundle.owner, values)?;
         }
+        let owner = bundle.owner.clone();
+        self.lay_files(&bundle)?;
         let desired = Desired { bundle, deleting: false };
         self.write(&desired)?;
-        self.keep(desired);
+        self.keep(desired, true);
+        if !values.is_empty() {
+            self.tell_readers(&owner);
+        }
         Ok(applied)
+    }
+
+    /// Sets of files, each in a folder of its own below the owner's.
+    fn lay_files(&self, bundle: &Bundle) -> Result<()> {
+        let folder = self.files(&bundle.owner);
+        remove(&folder);
+        for object in &bundle.objects {
+            let Object::Files(it) = object else { continue };
+            let set = folder.join(it.name.as_str());
+            make(&set, None)?;
+            for (name, text) in &it.files {
+                write_whole(&set.join(name), text.as_bytes(), 0o644, None)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn files(&self, owner: &Owner) -> PathBuf {
+        self.shared.data.join(owner.deployment.as_str()).join("files").join(owner.key())
+    }
+
+    /// Services that read an owner's secret look at it again.
+    fn tell_readers(&self, secret: &Owner) {
+        let reads = |object: &Object| {
+            let credentials = match object {
+                Object::Service(it) => &it.credentials,
+                Object::Engine(it) => &it.credentials,
+                _ => return false,
+            };
+            credentials.iter().any(|it| it.kind == secret.kind && it.name == secret.name)
+        };
+        self.shared.owners(|owners| {
+            for (_, kept) in owners.iter().filter(|(owner, _)| owner.deployment == secret.deployment) {
+                for (orders, _) in kept.keepers.values() {
+                    orders.send_if_modified(|order| match order {
+                        Order::Keep(object, turn) if reads(object) => {
+                            *turn += 1;
+                            true
+                        }
+                        _ => false,
+                    });
+                }
+            }
+        });
     }
 
     fn write(&self, desired: &Desired) -> Result<()> {
@@ -295,7 +316,9 @@ impl Agent {
     }
 
     /// Gives every object a keeper, and tells those that have one.
-    fn keep(&self, desired: Desired) {
+    ///
+    /// `applied`: somebody asked for it now, so a job that failed runs again.
+    fn keep(&self, desired: Desired, applied: bool) {
         self.shared.owners(|owners| {
             let owner = desired.bundle.owner.clone();
             let kept = owners.entry(owner.clone()).or_insert_with(|| Kept {
@@ -318,10 +341,17 @@ impl Agent {
                 if !matches!(object, Object::Service(_) | Object::Job(_) | Object::Engine(_)) {
                     continue;
                 }
-                let order = Order::Keep(Box::new(object.clone()));
+                let mut order = Order::Keep(Box::new(object.clone()), 0);
                 if let Some((orders, _)) =
                     kept.keepers.get(&key).filter(|(orders, _)| *orders.borrow() != Order::Remove)
                 {
+                    let failed = {
+                        let board = kept.board.lock().unwrap_or_else(PoisonError::into_inner);
+                        board.get(&key).is_some_and(|status| status.phase == Phase::Failed)
+                    };
+                    if let (Order::Keep(_, before), Order::Keep(_, turn)) = (&*orders.borrow(), &mut order) {
+                        *turn = before + u64::from(applied && failed);
+                    }
                     let new = orders.send_if_modified(|now| {
                         let new = *now != order;
                         *now = order;
@@ -385,6 +415,13 @@ impl Agent {
             .owners(|owners| owners.keys().filter(|owner| owner.deployment == *deployment).cloned().collect())
     }
 
+    /// Goes on with a deletion that was begun; anything else only loses the keepers that are done.
+    pub(crate) fn let_go(&self, owner: &Owner) -> Result<Option<String>> {
+        let deleting =
+            self.shared.owners(|owners| owners.get(owner).is_some_and(|kept| kept.desired.deleting));
+        if deleting { self.delete(owner) } else { Ok(Some("an object of it".to_owned())) }
+    }
+
     /// Removes an owner: what it waits for, or nothing when it is gone.
     pub(crate) fn delete(&self, owner: &Owner) -> Result<Option<String>> {
         let Some(desired) = self.shared.owners(|owners| owners.get(owner).map(|kept| kept.desired.clone()))
@@ -394,7 +431,7 @@ impl Agent {
         if !desired.deleting {
             let desired = Desired { deleting: true, ..desired };
             self.write(&desired)?;
-            self.keep(desired);
+            self.keep(desired, false);
         }
         let waiting = self.shared.owners(|owners| {
             let kept = owners.get_mut(owner)?;
@@ -404,6 +441,7 @@ impl Agent {
         if let Some(key) = waiting {
             return Ok(Some(format!("{key} is being stopped")));
         }
+        remove(&self.files(owner));
         self.forget_data(owner);
         self.shared.vault.remove(owner);
         remove(&self.file(owner));

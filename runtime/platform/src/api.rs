@@ -21,6 +21,9 @@ use crate::keeper::Keeper;
 /// A probe's answer may take so long; the client has a deadline of its own.
 const PROBE: std::time::Duration = std::time::Duration::from_secs(300);
 
+/// How long an apply waits for what it would start again to stop. Less than a client's deadline.
+const SETTLE: std::time::Duration = std::time::Duration::from_secs(20);
+
 pub(crate) fn router(agent: Arc<Agent>) -> Router {
     Router::new()
         .route("/livez", get(|| async { "ok\n" }))
@@ -31,7 +34,23 @@ pub(crate) fn router(agent: Arc<Agent>) -> Router {
         .route("/v1/deployments/{deployment}/owners/{kind}/{name}/logs", get(logs))
         .route("/v1/deployments/{deployment}/probe", post(probe))
         .fallback(|| async { Answer::not_found("there is no such path in this API") })
+        .layer(axum::middleware::map_response(as_json))
         .with_state(agent)
+}
+
+/// Refusals of the framework itself (a path, a query, a method that it cannot use) in the shape of all others.
+async fn as_json(answer: Response) -> Response {
+    let json =
+        answer.headers().get("content-type").is_some_and(|it| it.as_bytes().starts_with(b"application/json"));
+    let status = answer.status();
+    if !status.is_client_error() || json {
+        return answer;
+    }
+    let bytes = axum::body::to_bytes(answer.into_body(), 64 << 10).await.unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    let message = if text.is_empty() { status.to_string() } else { text };
+    let code = if status == StatusCode::METHOD_NOT_ALLOWED { "method" } else { "invalid" };
+    Answer(status, ApiError { code: code.to_owned(), message, next: None, field: None }).into_response()
 }
 
 /// A refusal with its status.
@@ -85,7 +104,7 @@ fn owner(deployment: &str, kind: &str, name: &str) -> Result<Owner, Answer> {
 async fn node(State(agent): State<Arc<Agent>>) -> Json<NodeInfo> {
     let shared = &agent.shared;
     let mut engines = BTreeMap::new();
-    let mut problems = Vec::new();
+    let mut problems = shared.problems();
     for driver in shared.engines() {
         match driver.detect().await {
             Ok(Some(info)) => {
@@ -156,9 +175,20 @@ async fn apply(
             request.bundle.owner
         )));
     }
+    let _one = agent.gate.lock().await;
     agent.judge(&request.bundle)?;
     if options.dry_run {
         return Ok(Json(agent.compare(&request.bundle)));
+    }
+    // What is being stopped is let go first: two keepers of one object would fight for its folders.
+    let until = tokio::time::Instant::now() + SETTLE;
+    while agent.is_settling(&request.bundle) {
+        let waiting = agent.let_go(&owner)?;
+        if tokio::time::Instant::now() > until {
+            let text = format!("{owner} is still being stopped: {}", waiting.unwrap_or_default());
+            return Err(Error::passing("stopping", text).into());
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }
     let declared = |name: &Name| {
         request.bundle.objects.iter().any(|object| matches!(object, Object::Secret(it) if it.name == *name))
@@ -180,6 +210,7 @@ async fn remove(
     if agent.observe(&owner).is_none() {
         return Err(Answer::not_found(&format!("nothing is held for {owner}")));
     }
+    let _one = agent.gate.lock().await;
     Ok(match agent.delete(&owner)? {
         Some(waiting) => (StatusCode::ACCEPTED, waiting).into_response(),
         None => StatusCode::NO_CONTENT.into_response(),

@@ -2,8 +2,9 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::os::unix::fs::{OpenOptionsExt as _, chown};
-use std::path::Path;
+use std::os::unix::fs::{OpenOptionsExt as _, lchown};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use streamverse_core::{Error, Result};
 
@@ -24,16 +25,36 @@ impl User {
     }
 }
 
+/// A name beside the file that nobody else has: two writers of one folder must never share theirs.
+fn fresh(path: &Path) -> PathBuf {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!(".{name}.{}.{count}{FRESH}", std::process::id()))
+}
+
+/// How the name of a file ends that is not whole yet.
+const FRESH: &str = ".new";
+
+/// Removes what a crash left half written.
+pub(crate) fn forget_fresh(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.starts_with('.') && name.ends_with(FRESH) {
+            remove(&entry.path());
+        }
+    }
+}
+
 /// Writes a file at once, and its name durably.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8], mode: u32, user: Option<User>) -> Result<()> {
-    let fresh = path.with_extension("new");
+    let fresh = fresh(path);
     let write = || -> std::io::Result<()> {
-        let _ = fs::remove_file(&fresh);
         let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(&fresh)?;
         file.write_all(bytes)?;
         file.sync_all()?;
         if let Some(user) = user {
-            chown(&fresh, Some(user.uid), Some(user.gid))?;
+            lchown(&fresh, Some(user.uid), Some(user.gid))?;
         }
         fs::rename(&fresh, path)?;
         if let Some(folder) = path.parent() {
@@ -41,21 +62,30 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8], mode: u32, user: Option<Use
         }
         Ok(())
     };
-    write().map_err(|error| failed(path, error))
+    write().map_err(|error| {
+        let _ = fs::remove_file(&fresh);
+        failed(path, error)
+    })
 }
 
 /// Makes a folder, with those above it; the last one is the user's.
 pub(crate) fn make(folder: &Path, user: Option<User>) -> Result<()> {
     fs::create_dir_all(folder).map_err(|error| failed(folder, error))?;
+    // A link in its place would have us give away, or fill, what it leads to.
+    if fs::symlink_metadata(folder).is_ok_and(|about| about.is_symlink()) {
+        let error = std::io::Error::other("it is a link, which nobody of ours made");
+        return Err(failed(folder, error));
+    }
     if let Some(user) = user {
-        chown(folder, Some(user.uid), Some(user.gid)).map_err(|error| failed(folder, error))?;
+        lchown(folder, Some(user.uid), Some(user.gid)).map_err(|error| failed(folder, error))?;
     }
     Ok(())
 }
 
 /// Removes a folder or file; one that is not there is removed.
 pub(crate) fn remove(path: &Path) {
-    let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+    let folder = fs::symlink_metadata(path).is_ok_and(|about| about.is_dir());
+    let removed = if folder { fs::remove_dir_all(path) } else { fs::remove_file(path) };
     if let Err(error) = removed
         && error.kind() != std::io::ErrorKind::NotFound
     {
@@ -66,4 +96,40 @@ pub(crate) fn remove(path: &Path) {
 pub(crate) fn failed(path: &Path, error: std::io::Error) -> Error {
     let code = if error.kind() == std::io::ErrorKind::StorageFull { "disk-full" } else { "node-io" };
     Error::passing(code, format!("{} cannot be written", path.display())).because(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_whose_names_differ_in_their_ends_alone_are_written_side_by_side() {
+        let folder = tempfile::tempdir().unwrap();
+        std::thread::scope(|scope| {
+            for end in ["one", "two", "new", "three"] {
+                let folder = folder.path();
+                scope.spawn(move || {
+                    for _ in 0..50 {
+                        write_whole(&folder.join(format!("d.store.{end}")), end.as_bytes(), 0o600, None)
+                            .unwrap();
+                    }
+                });
+            }
+        });
+        for end in ["one", "two", "new", "three"] {
+            assert_eq!(fs::read_to_string(folder.path().join(format!("d.store.{end}"))).unwrap(), end);
+        }
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 4, "something half written is left");
+    }
+
+    #[test]
+    fn a_link_in_the_place_of_a_folder_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("target");
+        fs::create_dir(&target).unwrap();
+        std::os::unix::fs::symlink(&target, folder.path().join("link")).unwrap();
+        assert!(make(&folder.path().join("link"), None).is_err());
+        remove(&folder.path().join("link"));
+        assert!(target.is_dir(), "what a link leads to was removed");
+    }
 }

@@ -4,7 +4,7 @@ mod engine;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
@@ -34,8 +34,8 @@ const SETTLE: Duration = Duration::from_secs(20);
 /// What a keeper is to do.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Order {
-    /// Keep this object.
-    Keep(Box<Object>),
+    /// Keep this object. Another turn of the same object: a job that failed runs again, secrets are laid anew.
+    Keep(Box<Object>, u64),
     /// Stop it, remove its folders, and end.
     Remove,
     /// End, and leave the process to the next agent.
@@ -54,6 +54,8 @@ pub(crate) struct Keeper {
     process: Option<Process>,
     running: Option<Prepared>,
     restarts: u32,
+    /// Of the process's own socket; made when it is first asked.
+    client: OnceLock<reqwest::Client>,
 }
 
 impl Keeper {
@@ -64,12 +66,23 @@ impl Keeper {
         board: Board,
         orders: watch::Receiver<Order>,
     ) -> Keeper {
-        Keeper { shared, owner, key, board, orders, process: None, running: None, restarts: 0 }
+        Keeper {
+            shared,
+            owner,
+            key,
+            board,
+            orders,
+            process: None,
+            running: None,
+            restarts: 0,
+            client: OnceLock::new(),
+        }
     }
 
     /// Follows orders until told to end.
     pub(crate) async fn run(mut self) {
         self.adopt();
+        let mut pause = SHORTEST_PAUSE;
         loop {
             let order = self.orders.borrow_and_update().clone();
             match order {
@@ -82,13 +95,13 @@ impl Keeper {
                     self.board(|board| board.remove(&self.key));
                     return;
                 }
-                Order::Keep(object) => {
+                Order::Keep(object, turn) => {
                     let outcome = match &*object {
                         Object::Service(it) => {
                             self.service(&it.target, &it.spec, &it.ports, &it.credentials, it.drain_seconds)
                                 .await
                         }
-                        Object::Job(it) => self.job(it).await,
+                        Object::Job(it) => self.job(it, turn).await,
                         Object::Engine(it) => {
                             let driver = self.shared.driver(it.engine);
                             match driver {
@@ -110,9 +123,20 @@ impl Keeper {
                         }
                         _ => Ok(()),
                     };
-                    if let Err(error) = outcome {
-                        self.failed(&error);
+                    match outcome {
+                        // A full disk, a taken port: it may pass without anybody changing the order.
+                        Err(error) if error.retry => {
+                            warn!(owner = %self.owner, object = self.key, code = error.code, error = %error.chain(), "It waits.");
+                            self.tell(Phase::Waiting, Some(Reason::new(error.code, error.chain())));
+                            if !self.ordered_within(pause.mul_f64(rand::random_range(0.75..1.25))).await {
+                                pause = (pause * 2).min(LONGEST_PAUSE);
+                                continue;
+                            }
+                        }
+                        Err(error) => self.failed(&error),
+                        Ok(()) => {}
                     }
+                    pause = SHORTEST_PAUSE;
                     // Done or failed for good: nothing until the next order.
                     if !self.orders.has_changed().unwrap_or(true) && self.orders.changed().await.is_err() {
                         return;
@@ -330,11 +354,12 @@ impl Keeper {
     }
 
     async fn ask(&self, path: &str) -> Option<reqwest::Response> {
-        let client = reqwest::Client::builder()
-            .unix_socket(self.socket())
-            .timeout(Duration::from_secs(2))
-            .build()
-            .ok()?;
+        if self.client.get().is_none() {
+            let client =
+                reqwest::Client::builder().unix_socket(self.socket()).timeout(Duration::from_secs(2)).build();
+            let _ = self.client.set(client.ok()?);
+        }
+        let client = self.client.get()?;
         client.get(format!("http://admin{path}")).send().await.ok()
     }
 
@@ -371,7 +396,9 @@ impl Keeper {
         drain: u32,
     ) -> Result<()> {
         let drain = Duration::from_secs(u64::from(drain));
-        let fingerprint = fingerprint(&(target, spec, ports.iter().map(|it| it.public).collect::<Vec<_>>()));
+        let secrets = self.shared.secret_versions(&self.owner, credentials);
+        let fingerprint =
+            fingerprint(&(target, spec, ports.iter().map(|it| it.public).collect::<Vec<_>>(), secrets));
         let mut pause = SHORTEST_PAUSE;
         if self.process.as_ref().is_some_and(|process| process.identity.fingerprint != fingerprint) {
             self.tell(Phase::Starting, None);
@@ -439,13 +466,17 @@ impl Keeper {
         }
     }
 
-    async fn job(&mut self, job: &JobObject) -> Result<()> {
+    async fn job(&mut self, job: &JobObject, turn: u64) -> Result<()> {
         let fingerprint = fingerprint(&(&job.target, &job.spec));
         let done = self.scratch().join("done.json");
         if let Some((of, end)) = read_done(&done)
             && of == fingerprint
         {
-            return self.settle(end);
+            // Applied again after it failed: somebody mended what it failed of. A restart of the agent is no such turn.
+            if turn == 0 || matches!(end, JobEnd::Succeeded(_)) {
+                return self.settle(end);
+            }
+            remove(&done);
         }
         if self.process.as_ref().is_some_and(|process| process.identity.fingerprint != fingerprint) {
             self.end(Duration::from_secs(10)).await;

@@ -4,11 +4,13 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use chacha20poly1305::aead::{Aead as _, Generate as _, KeyInit as _, Payload};
 use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
 use streamverse_core::{Error, Result};
 use streamverse_model::platform::{Name, Owner};
+use tracing::warn;
 
 use crate::files::{User, make, write_whole};
 
@@ -18,6 +20,8 @@ const NONCE: usize = 24;
 pub(crate) struct Vault {
     folder: PathBuf,
     cipher: XChaCha20Poly1305,
+    /// Values are read, joined and written: by one at a time.
+    writing: Mutex<()>,
 }
 
 impl Vault {
@@ -25,6 +29,7 @@ impl Vault {
     pub(crate) fn open(data: &Path) -> Result<Vault> {
         let folder = data.join("secrets");
         make(&folder, None)?;
+        crate::files::forget_fresh(&folder);
         let path = data.join("secrets.key");
         let key = match fs::read(&path) {
             Ok(key) if key.len() == 32 => key,
@@ -39,7 +44,7 @@ impl Vault {
         };
         let key = Key::try_from(key.as_slice())
             .map_err(|_| Error::permanent("vault", "the vault's key has a wrong length"))?;
-        Ok(Vault { folder, cipher: XChaCha20Poly1305::new(&key) })
+        Ok(Vault { folder, cipher: XChaCha20Poly1305::new(&key), writing: Mutex::new(()) })
     }
 
     fn path(&self, owner: &Owner) -> PathBuf {
@@ -48,9 +53,14 @@ impl Vault {
 
     /// Seals the values of an owner's secrets, beside those that it has.
     pub(crate) fn put(&self, owner: &Owner, values: &BTreeMap<Name, String>) -> Result<()> {
-        let mut all = self.get(owner)?.unwrap_or_default();
+        let _one = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.get(owner).unwrap_or_else(|error| {
+            warn!(%owner, error = %error.chain(), "What was sealed cannot be opened; it is replaced.");
+            None
+        });
+        let all = all.get_or_insert_default();
         all.extend(values.clone());
-        let clear = serde_json::to_vec(&all)
+        let clear = serde_json::to_vec(all)
             .map_err(|error| Error::permanent("vault", "values cannot be sealed").because(error))?;
         let nonce = XNonce::generate();
         let place = owner.to_string();
@@ -93,6 +103,19 @@ impl Vault {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_torn_is_replaced_by_the_next_values() {
+        let folder = tempfile::tempdir().unwrap();
+        let vault = Vault::open(folder.path()).unwrap();
+        let owner = Owner::new("d", "object-store", "main").unwrap();
+        let value = |text: &str| BTreeMap::from([(Name::parse("key").unwrap(), text.to_owned())]);
+        vault.put(&owner, &value("one")).unwrap();
+        fs::write(vault.path(&owner), b"torn").unwrap();
+        assert!(vault.get(&owner).is_err());
+        vault.put(&owner, &value("two")).unwrap();
+        assert_eq!(vault.get(&owner).unwrap().unwrap(), value("two"));
+    }
 
     #[test]
     fn a_value_is_sealed_and_bound_to_its_owner() {

@@ -123,7 +123,7 @@ impl Keeper {
 
     fn ports(&self) -> Vec<u16> {
         match &*self.orders.borrow() {
-            Order::Keep(object) => match &**object {
+            Order::Keep(object, _) => match &**object {
                 Object::Engine(engine) => engine.ports.iter().map(|it| it.number).collect(),
                 _ => Vec::new(),
             },

@@ -1,0 +1,143 @@
+//! Whether a bundle can be held, and what it would change.
+
+use std::collections::BTreeMap;
+
+use streamverse_model::platform::node::Applied;
+use streamverse_model::platform::{Bundle, Isolation, Object, Owner};
+
+use super::{Agent, Refusal};
+use crate::keeper::Order;
+
+impl Agent {
+    /// Checks a bundle as a whole.
+    pub(crate) fn judge(&self, bundle: &Bundle) -> Result<(), Refusal> {
+        let refuse = |code, message: String, next: &str, field: String| {
+            Err(Refusal { code, message, next: Some(next.to_owned()), field: Some(field) })
+        };
+        let mut seen = std::collections::BTreeSet::new();
+        for (at, object) in bundle.objects.iter().enumerate() {
+            if !seen.insert(object.key()) {
+                return refuse(
+                    "invalid",
+                    format!("{} is there twice", object.key()),
+                    "Give each object its own name.",
+                    format!("/objects/{at}/name"),
+                );
+            }
+            if let Object::Service(it) = object {
+                if it.replicas > 1 {
+                    return refuse(
+                        "unsupported",
+                        format!("a node runs one process of {}, not {}", object.key(), it.replicas),
+                        "Ask for one, and for more concurrency in it; or use a Kubernetes site.",
+                        format!("/objects/{at}/replicas"),
+                    );
+                }
+                if it.isolation == Isolation::InProcess {
+                    return refuse(
+                        "unsupported",
+                        format!(
+                            "{} would end with the agent: a node runs services as processes",
+                            object.key()
+                        ),
+                        "Leave `isolation` at `process`.",
+                        format!("/objects/{at}/isolation"),
+                    );
+                }
+            }
+            let target = match object {
+                Object::Service(it) => Some(&it.target),
+                Object::Job(it) => Some(&it.target),
+                Object::Manifest(_) => {
+                    return refuse(
+                        "unsupported",
+                        format!("{} is a Kubernetes object", object.key()),
+                        "Put it on a Kubernetes site.",
+                        format!("/objects/{at}"),
+                    );
+                }
+                _ => None,
+            };
+            if let Some(target) =
+                target.filter(|target| !self.shared.targets.iter().any(|it| it.name == target.as_str()))
+            {
+                return refuse(
+                    "unsupported",
+                    format!("this agent has no target {target:?}"),
+                    "Upgrade the agent.",
+                    format!("/objects/{at}/target"),
+                );
+            }
+            let ports = match object {
+                Object::Service(it) => &it.ports,
+                Object::Engine(it) => &it.ports,
+                _ => continue,
+            };
+            for (number, port) in ports.iter().enumerate() {
+                if let Some(other) = self.holder(&bundle.owner, port.number) {
+                    return refuse(
+                        "owned-by-another",
+                        format!("port {} belongs to {other}", port.number),
+                        "Choose another port.",
+                        format!("/objects/{at}/ports/{number}/number"),
+                    );
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn holder(&self, but: &Owner, port: u16) -> Option<Owner> {
+        self.shared.owners(|owners| {
+            let has = |object: &Object| match object {
+                Object::Service(it) => it.ports.iter().any(|it| it.number == port),
+                Object::Engine(it) => it.ports.iter().any(|it| it.number == port),
+                _ => false,
+            };
+            let found = owners
+                .iter()
+                .find(|(owner, kept)| *owner != but && kept.desired.bundle.objects.iter().any(has));
+            found.map(|(owner, _)| owner.clone())
+        })
+    }
+
+    /// What applying a bundle changes.
+    pub(crate) fn compare(&self, bundle: &Bundle) -> Applied {
+        let before =
+            self.shared.owners(|owners| owners.get(&bundle.owner).map(|kept| kept.desired.bundle.clone()));
+        let before: BTreeMap<String, Object> = before
+            .into_iter()
+            .flat_map(|bundle| bundle.objects)
+            .map(|object| (object.key(), object))
+            .collect();
+        let mut applied = Applied {
+            revision: bundle.revision(),
+            created: vec![],
+            changed: vec![],
+            removed: vec![],
+            warnings: vec![],
+        };
+        for object in &bundle.objects {
+            match before.get(&object.key()) {
+                None => applied.created.push(object.key()),
+                Some(old) if old != object => applied.changed.push(object.key()),
+                Some(_) => {}
+            }
+        }
+        applied.removed =
+            before.into_keys().filter(|key| !bundle.objects.iter().any(|it| it.key() == *key)).collect();
+        applied
+    }
+
+    /// Whether an object is still being stopped that this bundle would start again.
+    pub(crate) fn is_settling(&self, bundle: &Bundle) -> bool {
+        self.shared.owners(|owners| {
+            let Some(kept) = owners.get(&bundle.owner) else { return false };
+            let wanted: Vec<String> = bundle.objects.iter().map(Object::key).collect();
+            kept.desired.deleting
+                || kept.keepers.iter().any(|(key, (orders, task))| {
+                    wanted.contains(key) && !task.is_finished() && *orders.borrow() == Order::Remove
+                })
+        })
+    }
+}
