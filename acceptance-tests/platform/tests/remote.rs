@@ -1,5 +1,12 @@
 //! A node agent over TCP: mutual TLS, and nothing for those whom it does not know.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test fails by panicking"
+)]
 
 #[path = "node/kit.rs"]
 #[allow(dead_code, reason = "shared with the tests of a node")]
@@ -42,11 +49,10 @@ fn certificates(folder: &Path) {
     }
 }
 
-#[test]
-fn a_node_elsewhere_is_reached_by_mutual_tls_alone() -> Result<(), Failure> {
-    let cli = Cli::terraform()?;
+/// An agent that offers its API over TCP, and where.
+fn listening() -> Option<(Node, String)> {
     let port = free_port();
-    let started = Node::start_with(|folder| {
+    let node = Node::start_with(|folder| {
         certificates(folder);
         let file = |name: &str| folder.join(name).display().to_string();
         let listen = format!("127.0.0.1:{port}");
@@ -54,9 +60,14 @@ fn a_node_elsewhere_is_reached_by_mutual_tls_alone() -> Result<(), Failure> {
         let mut words: Vec<String> = words.map(str::to_owned).to_vec();
         words.extend(["--client-ca".to_owned(), file("ca.pem")]);
         words
-    });
-    let Some(node) = started else { return Ok(()) };
-    let address = format!("https://127.0.0.1:{port}");
+    })?;
+    Some((node, format!("https://127.0.0.1:{port}")))
+}
+
+#[test]
+fn a_node_elsewhere_is_reached_by_mutual_tls_alone() -> Result<(), Failure> {
+    let cli = Cli::terraform()?;
+    let Some((node, address)) = listening() else { return Ok(()) };
     let block = |who: &str| {
         let file = |name: &str| node.folder().join(name).display().to_string();
         let socket = format!("socket = \"{}\"", node.socket().display());
@@ -97,4 +108,44 @@ fn a_node_elsewhere_is_reached_by_mutual_tls_alone() -> Result<(), Failure> {
         .check_destroyed(|_| node.nothing_left().map_err(Into::into))
         .run()
         .map(|_| ())
+}
+
+/// What the description says is what the API does, whatever it is asked: no 5xx, no shape or status that is not described.
+#[test]
+fn the_api_is_as_its_description_says() {
+    let Some((node, address)) = listening() else { return };
+    let Some(site) = std::env::var_os("STREAMVERSE_PYTHON_SITE") else {
+        assert!(std::env::var_os("CI").is_none(), "STREAMVERSE_PYTHON_SITE is not set");
+        eprintln!("SKIPPED: STREAMVERSE_PYTHON_SITE is not set: `cargo xtask tools` prints it");
+        return;
+    };
+    let seed = std::env::var("STREAMVERSE_SEED").unwrap_or_else(|_| std::process::id().to_string());
+    println!("STREAMVERSE_SEED={seed}");
+    let said = Command::new("python3")
+        .args(["-m", "schemathesis.cli", "run", "--max-examples", "40", "--no-color", "--seed", &seed])
+        .args(["--phases", "examples,coverage,fuzzing", "--max-time", "30", "--request-timeout", "20"])
+        .args([
+            "--checks",
+            "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance",
+        ])
+        .args(["--suppress-health-check", "all", "--warnings", "off"])
+        .args(["--tls-verify", "ca.pem", "--request-cert", "client.pem", "--request-cert-key", "client.key"])
+        .arg(format!("{address}/openapi.json"))
+        .env("PYTHONPATH", site)
+        .current_dir(node.folder())
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&said.stdout);
+    assert!(said.status.success(), "{text}{}", String::from_utf8_lossy(&said.stderr));
+    let tested =
+        text.lines().find_map(|line| line.trim().strip_prefix("Tested:")?.trim().parse::<u32>().ok());
+    assert!(tested.is_some_and(|count| count >= 5), "too few operations were tested: {text}");
+    // Whoever fuzzes may have left owners of any deployment: the agent is well all the same.
+    let well = Command::new("curl")
+        .args(["-s", "--max-time", "10", "--unix-socket"])
+        .arg(node.socket())
+        .arg("http://n/v1/node")
+        .output()
+        .unwrap();
+    assert!(String::from_utf8_lossy(&well.stdout).contains("\"version\""));
 }

@@ -12,8 +12,10 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
 use streamverse_core::{Error, JobHandle, Metrics, ServiceContext, Start, Stop};
+use streamverse_model::media::MediaFacts;
 use streamverse_model::platform::node::{ApiError, Applied, ApplyRequest, NodeInfo, OwnerList, ProbeRequest};
 use streamverse_model::platform::{Name, Object, Observed, Owner};
+use utoipa::OpenApi as _;
 
 use crate::agent::{Agent, Refusal};
 use crate::keeper::Keeper;
@@ -24,10 +26,19 @@ const PROBE: std::time::Duration = std::time::Duration::from_secs(300);
 /// How long an apply waits for what it would start again to stop. Less than a client's deadline.
 const SETTLE: std::time::Duration = std::time::Duration::from_secs(20);
 
+/// The description of all this, as OpenAPI has it.
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(title = "StreamVerse node agent", description = "Holds the desired state of one host."),
+    paths(node, list, observe, apply, remove, logs, probe)
+)]
+struct Description;
+
 pub(crate) fn router(agent: Arc<Agent>) -> Router {
     Router::new()
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(|| async { "ready\n" }))
+        .route("/openapi.json", get(|| async { Json(Description::openapi()) }))
         .route("/v1/node", get(node))
         .route("/v1/deployments/{deployment}/owners", get(list))
         .route("/v1/deployments/{deployment}/owners/{kind}/{name}", get(observe).put(apply).delete(remove))
@@ -101,6 +112,11 @@ fn owner(deployment: &str, kind: &str, name: &str) -> Result<Owner, Answer> {
     Owner::new(deployment, kind, name).map_err(|error| Answer::invalid(error.to_string()))
 }
 
+#[utoipa::path(
+    get,
+    path = "/v1/node",
+    responses((status = 200, description = "What the agent is and can do", body = NodeInfo), (status = "4XX", body = ApiError), (status = "5XX", body = ApiError)),
+)]
 async fn node(State(agent): State<Arc<Agent>>) -> Json<NodeInfo> {
     let shared = &agent.shared;
     let mut engines = BTreeMap::new();
@@ -136,6 +152,12 @@ async fn node(State(agent): State<Arc<Agent>>) -> Json<NodeInfo> {
     })
 }
 
+#[utoipa::path(
+    get,
+    path = "/v1/deployments/{deployment}/owners",
+    params(("deployment" = Name, Path, description = "The deployment")),
+    responses((status = 200, description = "Owners, sorted", body = OwnerList), (status = "4XX", body = ApiError), (status = "5XX", body = ApiError)),
+)]
 async fn list(
     State(agent): State<Arc<Agent>>,
     Path(deployment): Path<String>,
@@ -146,6 +168,16 @@ async fn list(
 
 type OwnerPath = Path<(String, String, String)>;
 
+#[utoipa::path(
+    get,
+    path = "/v1/deployments/{deployment}/owners/{kind}/{name}",
+    params(
+        ("deployment" = Name, Path, description = "The deployment"),
+        ("kind" = Name, Path, description = "The owner's kind"),
+        ("name" = Name, Path, description = "The owner's name"),
+    ),
+    responses((status = 200, description = "What is held, and how it is", body = Observed), (status = "4XX", body = ApiError), (status = "5XX", body = ApiError)),
+)]
 async fn observe(
     State(agent): State<Arc<Agent>>,
     Path((d, kind, name)): OwnerPath,
@@ -161,6 +193,18 @@ struct ApplyOptions {
     dry_run: bool,
 }
 
+#[utoipa::path(
+    put,
+    path = "/v1/deployments/{deployment}/owners/{kind}/{name}",
+    params(
+        ("deployment" = Name, Path, description = "The deployment"),
+        ("kind" = Name, Path, description = "The owner's kind"),
+        ("name" = Name, Path, description = "The owner's name"),
+        ("dry_run" = Option<bool>, Query, description = "Only say what would change"),
+    ),
+    request_body = ApplyRequest,
+    responses((status = 200, description = "What changed, or would", body = Applied), (status = "4XX", body = ApiError), (status = "5XX", body = ApiError)),
+)]
 async fn apply(
     State(agent): State<Arc<Agent>>,
     Path((d, kind, name)): OwnerPath,
@@ -202,6 +246,16 @@ async fn apply(
     Ok(Json(agent.apply(request.bundle, &values)?))
 }
 
+#[utoipa::path(
+    delete,
+    path = "/v1/deployments/{deployment}/owners/{kind}/{name}",
+    params(
+        ("deployment" = Name, Path, description = "The deployment"),
+        ("kind" = Name, Path, description = "The owner's kind"),
+        ("name" = Name, Path, description = "The owner's name"),
+    ),
+    responses((status = 202, description = "It is being stopped: ask again", body = String), (status = 204, description = "It is gone"), (status = "4XX", body = ApiError), (status = "5XX", body = ApiError)),
+)]
 async fn remove(
     State(agent): State<Arc<Agent>>,
     Path((d, kind, name)): OwnerPath,
@@ -229,6 +283,18 @@ fn hundred() -> usize {
     100
 }
 
+#[utoipa::path(
+    get,
+    path = "/v1/deployments/{deployment}/owners/{kind}/{name}/logs",
+    params(
+        ("deployment" = Name, Path, description = "The deployment"),
+        ("kind" = Name, Path, description = "The owner's kind"),
+        ("name" = Name, Path, description = "The owner's name"),
+        ("object" = String, Query, description = "`service/origin`"),
+        ("lines" = Option<usize>, Query, description = "From the end, at most 10000"),
+    ),
+    responses((status = 200, description = "The log's end", body = String), (status = "4XX", body = ApiError), (status = "5XX", body = ApiError)),
+)]
 async fn logs(
     State(agent): State<Arc<Agent>>,
     Path((d, kind, name)): OwnerPath,
@@ -262,6 +328,13 @@ pub(crate) fn tail(path: &FilePath, lines: usize) -> Option<String> {
     Some(last.iter().flat_map(|line| [*line, "\n"]).collect())
 }
 
+#[utoipa::path(
+    post,
+    path = "/v1/deployments/{deployment}/probe",
+    params(("deployment" = Name, Path, description = "The deployment")),
+    request_body = ProbeRequest,
+    responses((status = 200, description = "What the source is", body = MediaFacts), (status = "4XX", body = ApiError), (status = "5XX", body = ApiError)),
+)]
 async fn probe(
     State(agent): State<Arc<Agent>>,
     Path(deployment): Path<String>,
