@@ -1,5 +1,11 @@
 //! What the node agent refuses, survives and tries again.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test fails by panicking"
+)]
 
 use std::process::Command;
 use std::time::Duration;
@@ -212,4 +218,101 @@ fn an_apply_during_a_removal_waits_for_it() {
         }
     });
     node.nothing_left().unwrap();
+}
+
+/// The process that keeps the folder.
+fn agent_of(node: &Node) -> String {
+    std::fs::read_to_string(node.folder().join("data/agent.lock")).unwrap_or_default().trim().to_owned()
+}
+
+fn wait_for(what: &str, done: impl Fn() -> bool) {
+    for _ in 0..300 {
+        if done() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    panic!("{what} never happened");
+}
+
+#[test]
+fn a_supervisor_starts_the_agent_again_and_an_upgrade_leaves_what_runs_alone() {
+    let Some(mut node) = Node::start() else { return };
+    node.kill_agent();
+    let program = node.folder().join("streamverse");
+    let mut supervisor = Command::new(&program)
+        .args(["node", "supervise", "--data"])
+        .arg(node.folder().join("data"))
+        .arg("--run")
+        .arg(node.folder().join("run"))
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let answers = || std::os::unix::net::UnixStream::connect(node.socket()).is_ok();
+    wait_for("the first agent", answers);
+    let bundle = Bundle::new(owner("one"), vec![log(1, Isolation::Process)]);
+    let pids = || {
+        run(async {
+            let site = node.site();
+            until(&site, &bundle.owner, "ready", phase(Phase::Ready)).await;
+            site.observe(&bundle.owner).await.unwrap().unwrap().objects[0].pids.clone()
+        })
+    };
+    run(async { node.site().apply(&bundle, &[]).await.unwrap() });
+    let (service, first) = (pids(), agent_of(&node));
+    assert_eq!(service.len(), 1);
+    assert!(Command::new("kill").args(["-9", &first]).status().unwrap().success());
+    wait_for("an agent after the kill", || agent_of(&node) != first && answers());
+    assert_eq!(pids(), service, "the service was started anew");
+    // The same program under another name stands in for a newer one.
+    let newer = node.folder().join("newer");
+    std::fs::copy(&program, &newer).unwrap();
+    let second = agent_of(&node);
+    let said = Command::new(&program)
+        .args(["node", "upgrade", "--binary"])
+        .arg(&newer)
+        .arg("--data")
+        .arg(node.folder().join("data"))
+        .output()
+        .unwrap();
+    assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+    assert_ne!(agent_of(&node), second);
+    wait_for("an agent after the upgrade", answers);
+    assert_eq!(pids(), service, "the service was started anew");
+    let refused = Command::new(&program)
+        .args(["node", "upgrade", "--binary", "/bin/true", "--data"])
+        .arg(node.folder().join("data"))
+        .output()
+        .unwrap();
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("is no streamverse"));
+    let stopped = Command::new("kill").arg(supervisor.id().to_string()).status().unwrap();
+    assert!(stopped.success() && supervisor.wait().unwrap().success());
+    wait_for("the end", || !answers());
+    node.start_agent();
+    run(async {
+        let site = node.site();
+        while site.delete(&bundle.owner).await.unwrap() != streamverse_sites::Deletion::Gone {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    });
+    node.nothing_left().unwrap();
+}
+
+#[test]
+fn the_unit_is_one_that_systemd_takes() {
+    let Some(node) = Node::start() else { return };
+    if !std::path::Path::new("/usr/bin/systemd-analyze").exists() {
+        eprintln!("SKIPPED: systemd-analyze is not installed");
+        return;
+    }
+    let unit = Command::new(node.folder().join("streamverse"))
+        .args(["node", "install", "--data", "/var/lib/stream verse", "--tool", "ffmpeg=/usr/bin/ffmpeg"])
+        .output()
+        .unwrap();
+    let file = node.folder().join("streamverse-node.service");
+    std::fs::write(&file, &unit.stdout).unwrap();
+    assert!(String::from_utf8_lossy(&unit.stdout).contains("KillMode=process"));
+    let said = Command::new("systemd-analyze").arg("verify").arg(&file).output().unwrap();
+    let text = String::from_utf8_lossy(&said.stderr);
+    assert!(said.status.success() && !text.contains("streamverse-node.service"), "{text}");
 }

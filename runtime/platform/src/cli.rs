@@ -11,6 +11,7 @@ use streamverse_model::platform::{Name, Observed};
 use tracing::info;
 
 use crate::agent::{Agent, Config};
+use crate::install;
 use crate::tls::Tcp;
 
 /// What can be done with a node.
@@ -26,6 +27,10 @@ pub enum NodeCommand {
     Why(WhyArgs),
     /// Write a systemd unit for the agent to stdout.
     Install(RunArgs),
+    /// Run the agent and start it again whenever it ends: for hosts without systemd.
+    Supervise(RunArgs),
+    /// Replace the agent's program by another one and have the agent start again. What it runs goes on.
+    Upgrade(UpgradeArgs),
 }
 
 /// How the agent is run.
@@ -33,34 +38,45 @@ pub enum NodeCommand {
 pub struct RunArgs {
     /// Durable data.
     #[arg(long, default_value = "/var/lib/streamverse")]
-    data: PathBuf,
+    pub(crate) data: PathBuf,
     /// Sockets and credentials.
     #[arg(long, default_value = "/run/streamverse")]
-    run: PathBuf,
+    pub(crate) run: PathBuf,
     /// The API's Unix socket; `node.sock` in the run directory where none is given.
     #[arg(long)]
-    socket: Option<PathBuf>,
+    pub(crate) socket: Option<PathBuf>,
     /// Offer the API over TCP too, with mutual TLS: ADDRESS:PORT.
     #[arg(long, requires_all = ["certificate", "key", "client_ca"])]
-    listen: Option<std::net::SocketAddr>,
+    pub(crate) listen: Option<std::net::SocketAddr>,
     /// The agent's certificate chain, PEM.
     #[arg(long, requires = "listen")]
-    certificate: Option<PathBuf>,
+    pub(crate) certificate: Option<PathBuf>,
     /// Its private key, PEM.
     #[arg(long, requires = "listen")]
-    key: Option<PathBuf>,
+    pub(crate) key: Option<PathBuf>,
     /// The authority whose certificates clients show, PEM.
     #[arg(long, requires = "listen")]
-    client_ca: Option<PathBuf>,
+    pub(crate) client_ca: Option<PathBuf>,
     /// The site's name in the provider block.
     #[arg(long, default_value = "default")]
-    site: String,
+    pub(crate) site: String,
     /// The user that services and engines run as, where the agent is root.
     #[arg(long)]
-    user: Option<String>,
+    pub(crate) user: Option<String>,
     /// Where a tool is: NAME=PATH. May be repeated.
     #[arg(long = "tool", value_name = "NAME=PATH")]
-    tools: Vec<String>,
+    pub(crate) tools: Vec<String>,
+}
+
+/// What the agent becomes.
+#[derive(Debug, Args)]
+pub struct UpgradeArgs {
+    /// The new program.
+    #[arg(long)]
+    pub(crate) binary: PathBuf,
+    /// The agent's durable data.
+    #[arg(long, default_value = "/var/lib/streamverse")]
+    pub(crate) data: PathBuf,
 }
 
 /// Where the agent is asked.
@@ -106,7 +122,9 @@ pub async fn run(
 ) -> Result<()> {
     match command {
         NodeCommand::Run(args) => serve(args, targets, engines).await,
-        NodeCommand::Install(args) => print(&unit(&args)?),
+        NodeCommand::Install(args) => print(&install::unit(&args)?),
+        NodeCommand::Supervise(args) => install::supervise(&args).await,
+        NodeCommand::Upgrade(args) => print(&install::upgrade(&args).await?),
         NodeCommand::Status(args) => {
             let list: streamverse_model::platform::node::OwnerList =
                 ask(&args.socket, &format!("/v1/deployments/{}/owners", args.deployment)).await?;
@@ -191,39 +209,6 @@ async fn serve(args: RunArgs, targets: TargetTable, engines: Vec<Arc<dyn EngineD
     agent.leave().await;
     let _ = std::fs::remove_file(&socket);
     Ok(())
-}
-
-/// `KillMode=process`: systemd would end what must outlive the agent.
-fn unit(args: &RunArgs) -> Result<String> {
-    let program = std::env::current_exe()
-        .map_err(|error| Error::permanent("usage", "this program cannot be found").because(error))?;
-    let mut command = format!(
-        "{} node run --data {} --run {} --site {}",
-        program.display(),
-        args.data.display(),
-        args.run.display(),
-        args.site
-    );
-    for (flag, value) in [
-        ("--user", args.user.clone()),
-        ("--socket", args.socket.as_ref().map(|it| it.display().to_string())),
-        ("--listen", args.listen.map(|it| it.to_string())),
-        ("--certificate", args.certificate.as_ref().map(|it| it.display().to_string())),
-        ("--key", args.key.as_ref().map(|it| it.display().to_string())),
-        ("--client-ca", args.client_ca.as_ref().map(|it| it.display().to_string())),
-    ] {
-        if let Some(value) = value {
-            command.push_str(&format!(" {flag} {value}"));
-        }
-    }
-    for tool in &args.tools {
-        command.push_str(&format!(" --tool {tool}"));
-    }
-    Ok(format!(
-        "[Unit]\nDescription=StreamVerse node agent\nDocumentation=https://github.com/streamverse/streamverse\nAfter=network-online.target\nWants=network-online.target\n\n\
-         [Service]\nType=exec\nExecStart={command}\nRestart=always\nRestartSec=1\nKillMode=process\nLimitNOFILE=65536\n\n\
-         [Install]\nWantedBy=multi-user.target\n"
-    ))
 }
 
 async fn ask<T: serde::de::DeserializeOwned>(socket: &std::path::Path, path: &str) -> Result<T> {

@@ -8,6 +8,7 @@ mod agent;
 mod api;
 mod cli;
 mod files;
+mod install;
 mod keeper;
 mod process;
 mod secrets;
