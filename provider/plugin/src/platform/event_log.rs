@@ -58,7 +58,7 @@ pub struct KafkaBlock {
     /// How long records are kept.
     #[attribute(default = "7days")]
     pub retention: tfplugin_framework::schema::Duration,
-    /// Who logs in, by SASL SCRAM-SHA-512 over TLS.
+    /// Who logs in, by SASL PLAIN without TLS: for a private network. Brokers that ask for TLS are not supported yet.
     pub username: Option<String>,
     /// The password.
     pub password: Option<Secret<String>>,
