@@ -5,6 +5,8 @@
 //! a record that was not committed is given again after its member is gone. Delivery is at least once.
 
 mod embedded;
+#[cfg(feature = "kafka")]
+mod kafka;
 
 pub use embedded::EVENT_LOG;
 
@@ -65,7 +67,7 @@ pub struct Record {
     pub value: Bytes,
 }
 
-/// Opens the log of a URL (`embedded:`).
+/// Opens the log of a URL (`embedded:`, `kafka:`).
 ///
 /// # Errors
 /// A URL of another site or scheme, a missing credential.
@@ -74,6 +76,10 @@ pub async fn open_log(url: &str, cx: &ServiceContext) -> Result<Arc<dyn EventLog
         StoreUrl::Local { scheme, name, .. } if scheme == "embedded" => {
             Ok(Arc::new(embedded::EmbeddedLog::open(cx, name.as_str())?))
         }
-        _ => Err(crate::stores::wrong_scheme(url, "embedded://")),
+        #[cfg(feature = "kafka")]
+        StoreUrl::Remote { url, secret } if url.scheme() == "kafka" => {
+            Ok(Arc::new(kafka::KafkaLog::open(&url, secret.as_ref(), cx)?))
+        }
+        _ => Err(crate::stores::wrong_scheme(url, "embedded:// or kafka://")),
     }
 }

@@ -6,7 +6,7 @@
 //! | objects | `object_store::ObjectStore` | files | S3 |
 //! | event log | [`crate::log::EventLog`] | one process, durable | Kafka |
 //! | catalogue | [`Catalogue`] | SQLite | PostgreSQL |
-//! | cache | [`Cache`] | moka | not yet |
+//! | cache | [`Cache`] | moka | what speaks Redis's protocol |
 
 mod cache;
 mod catalogue;
@@ -127,16 +127,21 @@ pub async fn open_catalogue(url: &str, cx: &ServiceContext) -> Result<Arc<dyn Ca
     }
 }
 
-/// Opens the cache of a URL (`memory:`), which keeps `max_bytes` at most where it is in memory.
+/// Opens the cache of a URL (`memory:`, `redis:`), which keeps `max_bytes` at most where it is in memory. A server is
+/// reached when it is first used.
 ///
 /// # Errors
-/// As [`open_catalogue`].
+/// A URL of another site or scheme, a missing credential.
 pub async fn open_cache(url: &str, max_bytes: u64, cx: &ServiceContext) -> Result<Arc<dyn Cache>> {
     match read_url(url, cx)? {
         StoreUrl::Local { scheme, .. } if scheme == "memory" => {
             Ok(Arc::new(cache::memory::Memory::new(max_bytes)))
         }
-        _ => Err(wrong_scheme(url, "memory://")),
+        #[cfg(feature = "redis")]
+        StoreUrl::Remote { url, secret } if url.scheme() == "redis" => {
+            Ok(Arc::new(cache::redis::Redis::open(&url, secret.as_ref(), cx)?))
+        }
+        _ => Err(wrong_scheme(url, "memory:// or redis://")),
     }
 }
 

@@ -2,11 +2,26 @@
 
 use std::path::Path;
 use std::sync::Arc;
+#[cfg(feature = "s3")]
+use std::time::Duration;
 
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 
 use crate::error::{Error, Result};
+
+/// How long the store may be away before a call fails.
+#[cfg(feature = "s3")]
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Until a connection stands.
+#[cfg(feature = "s3")]
+const CONNECT: Duration = Duration::from_secs(5);
+/// Without a byte of an answer.
+#[cfg(feature = "s3")]
+const SILENCE: Duration = Duration::from_secs(20);
+/// One request with all that it carries: a large object on a slow line.
+#[cfg(feature = "s3")]
+const REQUEST: Duration = Duration::from_secs(10 * 60);
 
 /// A folder as an object store. A put is atomic: written beside and renamed.
 pub(super) fn folder(path: &Path) -> Result<Arc<dyn ObjectStore>> {
@@ -28,9 +43,23 @@ pub(super) fn s3(
 ) -> Result<Arc<dyn ObjectStore>> {
     use object_store::aws::AmazonS3Builder;
     use object_store::prefix::PrefixStore;
+    use object_store::{BackoffConfig, ClientOptions, RetryConfig};
 
     let bucket = url.host_str().unwrap_or_default();
-    let mut builder = AmazonS3Builder::new().with_bucket_name(bucket).with_region("us-east-1");
+    // A role of a service account is told by the environment; what has keys of its own does not look there.
+    let builder = if secret.is_some() { AmazonS3Builder::new() } else { AmazonS3Builder::from_env() };
+    let retry = RetryConfig {
+        backoff: BackoffConfig { max_backoff: Duration::from_secs(3), ..BackoffConfig::default() },
+        max_retries: 60, // the deadline ends it first
+        retry_timeout: PATIENCE,
+    };
+    let timeouts =
+        ClientOptions::new().with_connect_timeout(CONNECT).with_read_timeout(SILENCE).with_timeout(REQUEST);
+    let mut builder = builder
+        .with_bucket_name(bucket)
+        .with_region("us-east-1")
+        .with_retry(retry)
+        .with_client_options(timeouts);
     for (key, value) in url.query_pairs() {
         builder = match key.as_ref() {
             // A scheme that is not TLS is what the user wrote.
