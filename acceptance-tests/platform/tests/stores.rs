@@ -8,7 +8,7 @@ mod kit;
 
 use streamverse_acceptance::servers::{PASSWORD, Servers};
 use streamverse_acceptance::{ADDRESS, Node};
-use tfplugin_testing::cli::{Case, Cli, Failure, Step};
+use tfplugin_testing::cli::{Case, Cli, Failure, Step, value};
 
 const S3_SECRET: &str = "planted-s3-key-77aa";
 
@@ -33,16 +33,20 @@ module "platform" {{
     access_key_id         = "streamverse"
     secret_access_key_ref = var.s3_secret
   }}
+  event_log = {{ brokers = ["127.0.0.1:{}"], topic_prefix = "tv-", partitions = 4, replication = 1 }}
   catalogue = {{
     host = "127.0.0.1", port = {}, user = "streamverse", database = "streamverse", password_ref = var.password
   }}
+  cache  = {{ host = "127.0.0.1", port = {}, password_ref = var.password }}
   assets = {{ {assets} }}
 }}
 "#,
         node.block(),
         modules.display(),
         servers.s3,
+        servers.kafka,
         servers.postgres,
+        servers.redis,
     )
 }
 
@@ -76,7 +80,16 @@ fn the_platform_plays_from_stores_elsewhere_by_their_addresses_alone() -> Result
         .var("s3_secret", "env:PLANTED_S3")
         .var("password", "env:PLANTED_PASSWORD")
         .secrets_absent(&[S3_SECRET, PASSWORD])
-        .step(Step::apply(platform(&node, &servers, &asset)).expect_no_warnings().after(plays))
+        .step(
+            Step::apply(platform(&node, &servers, &asset))
+                .expect_no_warnings()
+                .state(value(
+                    "module.platform.streamverse_cache.cache[0]",
+                    "url",
+                    format!("redis://127.0.0.1:{}/0?secret=cache.main-cache", servers.redis).as_str(),
+                ))
+                .after(plays),
+        )
         .step(Step::apply(platform(&node, &servers, "")).named("the asset goes").after(|_| {
             assert!(
                 !servers.objects().iter().any(|key| key.starts_with("tv/vod/film/")),
