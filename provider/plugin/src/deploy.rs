@@ -42,6 +42,28 @@ pub(crate) trait Deployed: Resource<Provider = Streamverse> + Schema + Send + Sy
     fn stored(self, provider: &Streamverse, revision: String) -> Result<State<Self>>;
 }
 
+/// The verbs of a resource that is only what it puts on a site.
+macro_rules! deployed {
+    () => {
+        async fn create(cx: &Context<Streamverse>, plan: Plan<Self>) -> Result<State<Self>> {
+            crate::deploy::put(cx, plan).await
+        }
+
+        async fn read(cx: &Context<Streamverse>, stored: Stored<Self>) -> Result<Read<Self>> {
+            crate::deploy::read(cx, stored).await
+        }
+
+        async fn update(cx: &Context<Streamverse>, _: Stored<Self>, plan: Plan<Self>) -> Result<State<Self>> {
+            crate::deploy::put(cx, plan).await
+        }
+
+        async fn delete(cx: &Context<Streamverse>, stored: Stored<Self>) -> Result<()> {
+            crate::deploy::remove(cx, &*stored).await
+        }
+    };
+}
+pub(crate) use deployed;
+
 /// What a look at a site says about a resource.
 pub(crate) enum Look {
     Gone,

@@ -8,7 +8,7 @@ use tfplugin_framework::{
     Context, Draft, Error, Findings, Plan, Read, Resource, Result, Schema, State, Stored, resource,
 };
 
-use crate::deploy::{self, Deployed, Imported};
+use crate::deploy::{self, Deployed, Imported, deployed};
 use crate::plain::spec_of;
 use crate::provider::Streamverse;
 
@@ -80,21 +80,7 @@ const REST: &[&str] = &["name", "site", "bootstrap", "storage_needed", "revision
 impl Resource for KafkaCluster {
     type Provider = Streamverse;
 
-    async fn create(cx: &Context<Streamverse>, plan: Plan<Self>) -> Result<State<Self>> {
-        deploy::put(cx, plan).await
-    }
-
-    async fn read(cx: &Context<Streamverse>, stored: Stored<Self>) -> Result<Read<Self>> {
-        deploy::read(cx, stored).await
-    }
-
-    async fn update(cx: &Context<Streamverse>, _: Stored<Self>, plan: Plan<Self>) -> Result<State<Self>> {
-        deploy::put(cx, plan).await
-    }
-
-    async fn delete(cx: &Context<Streamverse>, stored: Stored<Self>) -> Result<()> {
-        deploy::remove(cx, &*stored).await
-    }
+    deployed!();
 
     fn validate(config: &KafkaClusterView, findings: &mut Findings) {
         let mut found = Diagnostics::new();

@@ -9,7 +9,7 @@ use tfplugin_framework::{
     Context, Draft, Findings, Plan, Read, Resource, Result, Schema, State, Stored, resource,
 };
 
-use crate::deploy::{self, Deployed, Imported};
+use crate::deploy::{self, Deployed, Imported, deployed};
 use crate::provider::Streamverse;
 
 /// An Apache Traffic Server that caches what origins serve. A change is checked by the server's own binary before it is switched to; a reload drops no connection, another cache size or port is a drained restart, and a configuration that does not serve is rolled back.
@@ -76,21 +76,7 @@ impl Deployed for AtsEdge {
 impl Resource for AtsEdge {
     type Provider = Streamverse;
 
-    async fn create(cx: &Context<Streamverse>, plan: Plan<Self>) -> Result<State<Self>> {
-        deploy::put(cx, plan).await
-    }
-
-    async fn read(cx: &Context<Streamverse>, stored: Stored<Self>) -> Result<Read<Self>> {
-        deploy::read(cx, stored).await
-    }
-
-    async fn update(cx: &Context<Streamverse>, _: Stored<Self>, plan: Plan<Self>) -> Result<State<Self>> {
-        deploy::put(cx, plan).await
-    }
-
-    async fn delete(cx: &Context<Streamverse>, stored: Stored<Self>) -> Result<()> {
-        deploy::remove(cx, &*stored).await
-    }
+    deployed!();
 
     fn validate(config: &AtsEdgeView, findings: &mut Findings) {
         let key = &config.private_key;

@@ -5,7 +5,7 @@ use streamverse_model::platform::{Object, Owner};
 use tfplugin_framework::schema::{Computed, Timeouts};
 use tfplugin_framework::{Context, Draft, Plan, Read, Resource, Result, Schema, State, Stored, resource};
 
-use crate::deploy::{self, Deployed, Imported};
+use crate::deploy::{self, Deployed, Imported, deployed};
 use crate::provider::Streamverse;
 
 /// Serves packages from the object store over HTTP: conditional and range requests, CORS, cache headers for each class of object.
@@ -62,21 +62,7 @@ impl Deployed for Origin {
 impl Resource for Origin {
     type Provider = Streamverse;
 
-    async fn create(cx: &Context<Streamverse>, plan: Plan<Self>) -> Result<State<Self>> {
-        deploy::put(cx, plan).await
-    }
-
-    async fn read(cx: &Context<Streamverse>, stored: Stored<Self>) -> Result<Read<Self>> {
-        deploy::read(cx, stored).await
-    }
-
-    async fn update(cx: &Context<Streamverse>, _: Stored<Self>, plan: Plan<Self>) -> Result<State<Self>> {
-        deploy::put(cx, plan).await
-    }
-
-    async fn delete(cx: &Context<Streamverse>, stored: Stored<Self>) -> Result<()> {
-        deploy::remove(cx, &*stored).await
-    }
+    deployed!();
 
     async fn modify_plan(cx: &Context<Streamverse>, draft: &mut Draft<Self>) -> Result<()> {
         let Some(planned) = deploy::plan(cx, draft)? else { return Ok(()) };

@@ -5,7 +5,7 @@ use streamverse_model::platform::{Object, Owner};
 use tfplugin_framework::schema::{Computed, Timeouts};
 use tfplugin_framework::{Context, Draft, Plan, Read, Resource, Result, Schema, State, Stored, resource};
 
-use crate::deploy::{self, Deployed, Imported};
+use crate::deploy::{self, Deployed, Imported, deployed};
 use crate::provider::Streamverse;
 
 /// Workers that encode what assets ask for, a run of segments at a time. A worker that is killed loses at most the segment that it was working on.
@@ -57,21 +57,7 @@ impl Deployed for Transcoder {
 impl Resource for Transcoder {
     type Provider = Streamverse;
 
-    async fn create(cx: &Context<Streamverse>, plan: Plan<Self>) -> Result<State<Self>> {
-        deploy::put(cx, plan).await
-    }
-
-    async fn read(cx: &Context<Streamverse>, stored: Stored<Self>) -> Result<Read<Self>> {
-        deploy::read(cx, stored).await
-    }
-
-    async fn update(cx: &Context<Streamverse>, _: Stored<Self>, plan: Plan<Self>) -> Result<State<Self>> {
-        deploy::put(cx, plan).await
-    }
-
-    async fn delete(cx: &Context<Streamverse>, stored: Stored<Self>) -> Result<()> {
-        deploy::remove(cx, &*stored).await
-    }
+    deployed!();
 
     async fn modify_plan(cx: &Context<Streamverse>, draft: &mut Draft<Self>) -> Result<()> {
         deploy::plan(cx, draft).map(|_| ())

@@ -1,12 +1,11 @@
 //! `streamverse_cache`: what origins share of what they read.
 
 use streamverse_model::platform as model;
-use streamverse_model::platform::{Object, Owner};
 use tfplugin_framework::schema::{Computed, Secret, Timeouts};
 use tfplugin_framework::{Context, Draft, Plan, Read, Resource, Result, Schema, State, Stored, resource};
 
-use super::store::{self, Remote, Value, settled};
-use crate::deploy::{self, Deployed, Imported};
+use super::store::{self, Remote, Store, Value, settled};
+use crate::deploy::{self, Imported, deployed};
 use crate::provider::Streamverse;
 
 /// A cache that replicas share. Without `redis` each process has its own, in memory.
@@ -52,15 +51,19 @@ pub struct RedisBlock {
     pub password: Option<Secret<String>>,
 }
 
-/// The scheme of its address on a node.
-const SCHEME: &str = "memory";
-
 fn remote_url(name: &str, authority: &str, database: &str, secret: bool) -> String {
     let secret = secret.then(|| store::secret_of::<Cache>(name));
     model::remote_url("redis", authority, database, &[], secret)
 }
 
-impl Cache {
+impl Store for Cache {
+    const KIND: &'static str = "cache";
+    const SCHEME: &'static str = "memory";
+
+    fn place(&self) -> (&str, &str) {
+        (&self.name, &self.site)
+    }
+
     fn remote(&self) -> Option<Remote<'_>> {
         let it = self.redis.as_ref()?;
         let values = it.password.iter().map(|password| ("password", Value::Secret(password))).collect();
@@ -68,38 +71,13 @@ impl Cache {
         let url = remote_url(&self.name, &authority, &it.database.to_string(), it.password.is_some());
         Some(Remote { url, values })
     }
-}
 
-impl Deployed for Cache {
-    const KIND: &'static str = "cache";
-
-    fn name(&self) -> &str {
-        &self.name
+    fn known_url(&self) -> Option<String> {
+        self.url.known().cloned()
     }
 
-    fn site(&self) -> &str {
-        &self.site
-    }
-
-    fn objects(&self, _: &Owner) -> Result<Vec<Object>> {
-        Ok(self.remote().map_or_else(Vec::new, |remote| remote.objects()))
-    }
-
-    async fn secrets(&self, cx: &Context<Streamverse>) -> Result<Vec<model::SecretValue>> {
-        match self.remote() {
-            Some(remote) => remote.secrets(cx).await,
-            None => Ok(Vec::new()),
-        }
-    }
-
-    fn stored(self, _: &Streamverse, revision: String) -> Result<State<Self>> {
-        // What was planned: a stored object does not have its write-only values, which the URL follows from.
-        let made = || match self.remote() {
-            Some(remote) => remote.url,
-            None => deploy::local_url(SCHEME, &self.site, &self.name),
-        };
-        let url = self.url.known().cloned().unwrap_or_else(made);
-        Ok(self.complete(CacheComputed { url, revision }))
+    fn done(self, url: String, revision: String) -> State<Self> {
+        self.complete(CacheComputed { url, revision })
     }
 }
 
@@ -107,28 +85,14 @@ impl Deployed for Cache {
 impl Resource for Cache {
     type Provider = Streamverse;
 
-    async fn create(cx: &Context<Streamverse>, plan: Plan<Self>) -> Result<State<Self>> {
-        deploy::put(cx, plan).await
-    }
-
-    async fn read(cx: &Context<Streamverse>, stored: Stored<Self>) -> Result<Read<Self>> {
-        deploy::read(cx, stored).await
-    }
-
-    async fn update(cx: &Context<Streamverse>, _: Stored<Self>, plan: Plan<Self>) -> Result<State<Self>> {
-        deploy::put(cx, plan).await
-    }
-
-    async fn delete(cx: &Context<Streamverse>, stored: Stored<Self>) -> Result<()> {
-        deploy::remove(cx, &*stored).await
-    }
+    deployed!();
 
     async fn modify_plan(cx: &Context<Streamverse>, draft: &mut Draft<Self>) -> Result<()> {
         if draft.is_destroy() {
             return Ok(());
         }
         let remote = planned_url(draft.config()?);
-        match store::plan(cx, draft, remote, "redis", SCHEME)? {
+        match store::plan(cx, draft, remote, "redis")? {
             Some(Some(url)) => draft.set(Self::url(), &url),
             Some(None) => draft.set_unknown(Self::url()),
             None => Ok(()),
@@ -138,7 +102,7 @@ impl Resource for Cache {
     async fn import(cx: &Context<Streamverse>, id: &str) -> Result<State<Self>> {
         let (found, remote) = store::find::<Self>(cx, id).await?;
         let Imported { site, name, observed } = found;
-        let local = deploy::local_url(SCHEME, &site, &name);
+        let local = deploy::local_url(Self::SCHEME, &site, &name);
         let url = model::remote_store_url(&observed.bundle.objects).map_or(local, str::to_owned);
         let redis = remote.as_ref().map(imported);
         let timeouts = Timeouts::default();

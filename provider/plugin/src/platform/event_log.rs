@@ -1,14 +1,14 @@
 //! `streamverse_event_log`: what carries work and events, durable and in order.
 
 use streamverse_model::platform as model;
-use streamverse_model::platform::{Object, Owner};
+use streamverse_model::platform::Object;
 use tfplugin_framework::schema::{Computed, Path, Secret, Timeouts};
 use tfplugin_framework::{
     Context, Draft, Findings, Plan, Read, Resource, Result, Schema, State, Stored, resource,
 };
 
-use super::store::{self, Remote, Value, parameter, settled};
-use crate::deploy::{self, Deployed, Imported};
+use super::store::{self, Remote, Store, Value, parameter, settled};
+use crate::deploy::{self, Imported, deployed};
 use crate::provider::Streamverse;
 
 /// An event log: topics of records, durable and in order, that groups of workers share.
@@ -64,9 +64,6 @@ pub struct KafkaBlock {
     pub password: Option<Secret<String>>,
 }
 
-/// The scheme of its address on a node.
-const SCHEME: &str = "embedded";
-
 /// What a URL is made of.
 struct Parts {
     name: String,
@@ -90,7 +87,14 @@ fn remote_url(parts: Parts) -> String {
     model::remote_url("kafka", &parts.brokers.join(","), "", &parameters, secret)
 }
 
-impl EventLog {
+impl Store for EventLog {
+    const KIND: &'static str = "event-log";
+    const SCHEME: &'static str = "embedded";
+
+    fn place(&self) -> (&str, &str) {
+        (&self.name, &self.site)
+    }
+
     fn remote(&self) -> Option<Remote<'_>> {
         let it = self.kafka.as_ref()?;
         let values = it.password.iter().map(|password| ("password", Value::Secret(password))).collect();
@@ -105,38 +109,17 @@ impl EventLog {
         });
         Some(Remote { url, values })
     }
-}
 
-impl Deployed for EventLog {
-    const KIND: &'static str = "event-log";
-
-    fn name(&self) -> &str {
-        &self.name
+    fn local(&self) -> Vec<Object> {
+        model::embedded_event_log(&self.name)
     }
 
-    fn site(&self) -> &str {
-        &self.site
+    fn known_url(&self) -> Option<String> {
+        self.url.known().cloned()
     }
 
-    fn objects(&self, _: &Owner) -> Result<Vec<Object>> {
-        Ok(self.remote().map_or_else(|| model::embedded_event_log(&self.name), |remote| remote.objects()))
-    }
-
-    async fn secrets(&self, cx: &Context<Streamverse>) -> Result<Vec<model::SecretValue>> {
-        match self.remote() {
-            Some(remote) => remote.secrets(cx).await,
-            None => Ok(Vec::new()),
-        }
-    }
-
-    fn stored(self, _: &Streamverse, revision: String) -> Result<State<Self>> {
-        // What was planned: a stored object does not have its write-only values, which the URL follows from.
-        let made = || match self.remote() {
-            Some(remote) => remote.url,
-            None => deploy::local_url(SCHEME, &self.site, &self.name),
-        };
-        let url = self.url.known().cloned().unwrap_or_else(made);
-        Ok(self.complete(EventLogComputed { url, revision }))
+    fn done(self, url: String, revision: String) -> State<Self> {
+        self.complete(EventLogComputed { url, revision })
     }
 }
 
@@ -144,21 +127,7 @@ impl Deployed for EventLog {
 impl Resource for EventLog {
     type Provider = Streamverse;
 
-    async fn create(cx: &Context<Streamverse>, plan: Plan<Self>) -> Result<State<Self>> {
-        deploy::put(cx, plan).await
-    }
-
-    async fn read(cx: &Context<Streamverse>, stored: Stored<Self>) -> Result<Read<Self>> {
-        deploy::read(cx, stored).await
-    }
-
-    async fn update(cx: &Context<Streamverse>, _: Stored<Self>, plan: Plan<Self>) -> Result<State<Self>> {
-        deploy::put(cx, plan).await
-    }
-
-    async fn delete(cx: &Context<Streamverse>, stored: Stored<Self>) -> Result<()> {
-        deploy::remove(cx, &*stored).await
-    }
+    deployed!();
 
     fn validate(config: &EventLogView, findings: &mut Findings) {
         let Some(it) = config.kafka.known() else { return };
@@ -178,7 +147,7 @@ impl Resource for EventLog {
             return Ok(());
         }
         let remote = planned_url(draft.config()?);
-        match store::plan(cx, draft, remote, "kafka", SCHEME)? {
+        match store::plan(cx, draft, remote, "kafka")? {
             Some(Some(url)) => draft.set(Self::url(), &url),
             Some(None) => draft.set_unknown(Self::url()),
             None => Ok(()),
@@ -188,7 +157,7 @@ impl Resource for EventLog {
     async fn import(cx: &Context<Streamverse>, id: &str) -> Result<State<Self>> {
         let (found, remote) = store::find::<Self>(cx, id).await?;
         let Imported { site, name, observed } = found;
-        let local = deploy::local_url(SCHEME, &site, &name);
+        let local = deploy::local_url(Self::SCHEME, &site, &name);
         let url = model::remote_store_url(&observed.bundle.objects).map_or(local, str::to_owned);
         let kafka = remote.as_ref().map(imported);
         let timeouts = Timeouts::default();

@@ -1,14 +1,13 @@
 //! `streamverse_object_store`: where sources, segments and packages lie.
 
 use streamverse_model::platform as model;
-use streamverse_model::platform::{Object, Owner};
 use tfplugin_framework::schema::{Computed, Path, Secret, Timeouts};
 use tfplugin_framework::{
     Context, Draft, Findings, Plan, Read, Resource, Result, Schema, State, Stored, resource,
 };
 
-use super::store::{self, Remote, Value, parameter, settled};
-use crate::deploy::{self, Deployed, Imported};
+use super::store::{self, Remote, Store, Value, parameter, settled};
+use crate::deploy::{self, Imported, deployed};
 use crate::provider::Streamverse;
 
 /// An object store: where sources, segments and packages lie.
@@ -64,9 +63,6 @@ pub struct S3Block {
     pub secret_access_key: Option<Secret<String>>,
 }
 
-/// The scheme of its address on a node.
-const SCHEME: &str = "file";
-
 fn remote_url(
     name: &str,
     bucket: &str,
@@ -81,7 +77,14 @@ fn remote_url(
     model::remote_url("s3", bucket, &prefix.unwrap_or_default(), &parameters, secret)
 }
 
-impl ObjectStore {
+impl Store for ObjectStore {
+    const KIND: &'static str = "object-store";
+    const SCHEME: &'static str = "file";
+
+    fn place(&self) -> (&str, &str) {
+        (&self.name, &self.site)
+    }
+
     fn remote(&self) -> Option<Remote<'_>> {
         let it = self.s3.as_ref()?;
         let mut values = Vec::new();
@@ -99,38 +102,13 @@ impl ObjectStore {
         );
         Some(Remote { url, values })
     }
-}
 
-impl Deployed for ObjectStore {
-    const KIND: &'static str = "object-store";
-
-    fn name(&self) -> &str {
-        &self.name
+    fn known_url(&self) -> Option<String> {
+        self.url.known().cloned()
     }
 
-    fn site(&self) -> &str {
-        &self.site
-    }
-
-    fn objects(&self, _: &Owner) -> Result<Vec<Object>> {
-        Ok(self.remote().map_or_else(Vec::new, |remote| remote.objects()))
-    }
-
-    async fn secrets(&self, cx: &Context<Streamverse>) -> Result<Vec<model::SecretValue>> {
-        match self.remote() {
-            Some(remote) => remote.secrets(cx).await,
-            None => Ok(Vec::new()),
-        }
-    }
-
-    fn stored(self, _: &Streamverse, revision: String) -> Result<State<Self>> {
-        // What was planned: a stored object does not have its write-only values, which the URL follows from.
-        let made = || match self.remote() {
-            Some(remote) => remote.url,
-            None => deploy::local_url(SCHEME, &self.site, &self.name),
-        };
-        let url = self.url.known().cloned().unwrap_or_else(made);
-        Ok(self.complete(ObjectStoreComputed { url, revision }))
+    fn done(self, url: String, revision: String) -> State<Self> {
+        self.complete(ObjectStoreComputed { url, revision })
     }
 }
 
@@ -138,21 +116,7 @@ impl Deployed for ObjectStore {
 impl Resource for ObjectStore {
     type Provider = Streamverse;
 
-    async fn create(cx: &Context<Streamverse>, plan: Plan<Self>) -> Result<State<Self>> {
-        deploy::put(cx, plan).await
-    }
-
-    async fn read(cx: &Context<Streamverse>, stored: Stored<Self>) -> Result<Read<Self>> {
-        deploy::read(cx, stored).await
-    }
-
-    async fn update(cx: &Context<Streamverse>, _: Stored<Self>, plan: Plan<Self>) -> Result<State<Self>> {
-        deploy::put(cx, plan).await
-    }
-
-    async fn delete(cx: &Context<Streamverse>, stored: Stored<Self>) -> Result<()> {
-        deploy::remove(cx, &*stored).await
-    }
+    deployed!();
 
     fn validate(config: &ObjectStoreView, findings: &mut Findings) {
         let Some(it) = config.s3.known() else { return };
@@ -172,7 +136,7 @@ impl Resource for ObjectStore {
             return Ok(());
         }
         let remote = planned_url(draft.config()?);
-        match store::plan(cx, draft, remote, "s3", SCHEME)? {
+        match store::plan(cx, draft, remote, "s3")? {
             Some(Some(url)) => draft.set(Self::url(), &url),
             Some(None) => draft.set_unknown(Self::url()),
             None => Ok(()),
@@ -182,7 +146,7 @@ impl Resource for ObjectStore {
     async fn import(cx: &Context<Streamverse>, id: &str) -> Result<State<Self>> {
         let (found, remote) = store::find::<Self>(cx, id).await?;
         let Imported { site, name, observed } = found;
-        let local = deploy::local_url(SCHEME, &site, &name);
+        let local = deploy::local_url(Self::SCHEME, &site, &name);
         let url = model::remote_store_url(&observed.bundle.objects).map_or(local, str::to_owned);
         let s3 = remote.as_ref().map(imported);
         let timeouts = Timeouts::default();

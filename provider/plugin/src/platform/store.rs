@@ -1,13 +1,67 @@
 //! What the four stores share: a place of the site where nothing else is configured, or a remote system with its URL and
 //! its secret.
 
-use streamverse_model::platform::{self as model, Name, Object, SecretValue, StoreUrl};
+use streamverse_model::platform::{self as model, Name, Object, Owner, SecretValue, StoreUrl};
 use streamverse_sites::SiteKind;
 use tfplugin_framework::schema::{Path, Secret};
-use tfplugin_framework::{Context, Draft, Error, Maybe, Result};
+use tfplugin_framework::{Context, Draft, Error, Maybe, Resource, Result, Schema, State};
 
 use crate::deploy::{self, Deployed, Imported};
 use crate::provider::Streamverse;
+
+/// A store: a place of its site, or a remote system.
+pub(crate) trait Store: Resource<Provider = Streamverse> + Schema + Send + Sync {
+    /// The owner's kind.
+    const KIND: &'static str;
+    /// The scheme of its address on a node.
+    const SCHEME: &'static str;
+
+    /// Its name and its site.
+    fn place(&self) -> (&str, &str);
+    /// The remote system, if one is configured.
+    fn remote(&self) -> Option<Remote<'_>>;
+    /// What a local one has on its site.
+    fn local(&self) -> Vec<Object> {
+        Vec::new()
+    }
+    /// The address that was planned, or stored.
+    fn known_url(&self) -> Option<String>;
+    /// It as it is stored.
+    fn done(self, url: String, revision: String) -> State<Self>;
+}
+
+impl<S: Store> Deployed for S {
+    const KIND: &'static str = S::KIND;
+
+    fn name(&self) -> &str {
+        self.place().0
+    }
+
+    fn site(&self) -> &str {
+        self.place().1
+    }
+
+    fn objects(&self, _: &Owner) -> Result<Vec<Object>> {
+        Ok(self.remote().map_or_else(|| self.local(), |remote| remote.objects()))
+    }
+
+    async fn secrets(&self, cx: &Context<Streamverse>) -> Result<Vec<SecretValue>> {
+        match self.remote() {
+            Some(remote) => remote.secrets(cx).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
+    fn stored(self, _: &Streamverse, revision: String) -> Result<State<Self>> {
+        // What was planned: a stored object does not have its write-only values, which the URL follows from.
+        let made = || match self.remote() {
+            Some(remote) => remote.url,
+            None => deploy::local_url(S::SCHEME, self.site(), self.name()),
+        };
+        let url = self.known_url().unwrap_or_else(made);
+        Ok(self.done(url, revision))
+    }
+}
 
 /// A remote system as a resource configures it.
 pub(crate) struct Remote<'a> {
@@ -50,8 +104,8 @@ impl Remote<'_> {
 }
 
 /// `KIND.NAME`, as a store's URL names its secret.
-pub(crate) fn secret_of<R: Deployed>(name: &str) -> String {
-    format!("{}.{name}", R::KIND)
+pub(crate) fn secret_of<R: Store>(name: &str) -> String {
+    format!("{}.{name}", <R as Store>::KIND)
 }
 
 /// The value, or null, of something that is no longer unknown.
@@ -66,19 +120,19 @@ pub(crate) fn settled<T>(value: Maybe<T>) -> Option<Option<T>> {
 /// Plans the URL of a store, and refuses a place of a site that gives none.
 ///
 /// `remote` is the URL of the remote system if one is configured: the outer `None` while that is unknown.
-pub(crate) fn plan<R: Deployed>(
+pub(crate) fn plan<R: Store>(
     cx: &Context<Streamverse>,
     draft: &mut Draft<R>,
     remote: Option<Option<String>>,
     block: &str,
-    scheme: &str,
 ) -> Result<Option<Option<String>>> {
     let Some(planned) = deploy::plan(cx, draft)? else { return Ok(None) };
     let url = match remote {
         None => None,
         Some(Some(url)) => Some(url),
         Some(None) => {
-            if R::KIND != "cache" && planned.kind(cx) == Some(SiteKind::Kubernetes) {
+            let scheme = R::SCHEME;
+            if <R as Store>::KIND != "cache" && planned.kind(cx) == Some(SiteKind::Kubernetes) {
                 let nodes = cx.provider().sites_of(SiteKind::Node).join(", ");
                 return Err(Error::invalid(format!(
                     "a Kubernetes cluster keeps nothing by itself: `{scheme}://` stores exist on a node"
