@@ -19,7 +19,7 @@ use streamverse_core::engine::{Change, EngineDriver, Prepared};
 use streamverse_core::tool::{Limits, Tool};
 use streamverse_core::{Error, Result, ServiceContext};
 use streamverse_model::delivery::AtsEdgeSpec;
-use streamverse_model::delivery::ats::{self, Paths, RELOADABLE, Version};
+use streamverse_model::delivery::ats::{self, Paths, Version};
 use streamverse_model::platform::node::EngineInfo;
 use streamverse_model::platform::{EngineKind, Name};
 
@@ -87,8 +87,9 @@ impl EngineDriver for TrafficServer {
             bind: cx.bind.to_string(),
             tls_key: tls_key(cx),
         };
-        let files =
-            ats::files(&spec, version, &paths).map_err(|why| Error::permanent("spec-invalid", why))?;
+        let configuration = ats::configuration(&spec, version, &paths)
+            .map_err(|why| Error::permanent("spec-invalid", why))?;
+        let files = &configuration.files;
         if let Some(rules) = files.get("ip_allow.yaml") {
             ats::check_ip_allow(rules).map_err(|why| Error::permanent("check-failed", why))?;
         }
@@ -96,35 +97,19 @@ impl EngineDriver for TrafficServer {
             make(&folder).await?;
         }
         // The check sees this folder as the current one, so that paths inside of files hold in both.
-        for (name, text) in &files {
+        for (name, text) in files {
             let written = text.replace(&paths.config, &folder.to_string_lossy());
             write(&folder.join(name), &written).await?;
         }
         write(&folder.join("runroot.yaml"), &runroot(&engine, folder, &sockets(cx))).await?;
         check(folder).await?;
-        for (name, text) in &files {
+        for (name, text) in files {
             write(&folder.join(name), text).await?;
         }
         write(&engine.join("runroot.yaml"), &runroot(&engine, &current, &sockets(cx))).await?;
-        let digests = |reloadable: bool| -> BTreeMap<String, String> {
-            let of = files.iter().filter(|(name, _)| {
-                // What a record file says is split in two: what can be reloaded lies in `dynamic`.
-                name.as_str() != "records.config"
-                    && name.as_str() != "records.yaml"
-                    && RELOADABLE.contains(&name.as_str()) == reloadable
-            });
-            of.map(|(name, text)| (name.clone(), digest(text))).collect()
+        let digests = |part: &BTreeMap<String, String>| -> BTreeMap<String, String> {
+            part.iter().map(|(name, text)| (name.clone(), digest(text))).collect()
         };
-        let mut restart = digests(false);
-        let records =
-            files.get("records.config").or_else(|| files.get("records.yaml")).cloned().unwrap_or_default();
-        let dynamic: Vec<&str> = files
-            .get("dynamic")
-            .map(|text| text.lines().filter_map(|it| it.split(' ').next()).collect())
-            .unwrap_or_default();
-        let fixed: String =
-            records.lines().filter(|line| !dynamic.iter().any(|name| line.contains(name))).collect();
-        restart.insert("records".to_owned(), digest(&fixed));
         let all: String = files.iter().map(|(name, text)| format!("{name}\n{text}\n")).collect();
         Ok(Prepared {
             digest: digest(&all),
@@ -132,8 +117,8 @@ impl EngineDriver for TrafficServer {
             program: PathBuf::from("traffic_manager"),
             args: Vec::new(),
             env: BTreeMap::from([("TS_RUNROOT".to_owned(), engine.to_string_lossy().into_owned())]),
-            restart,
-            reload: digests(true),
+            restart: digests(&configuration.restart),
+            reload: digests(&configuration.reload),
             warnings: if version.major == 9 {
                 Vec::new()
             } else {

@@ -7,4 +7,4 @@ mod ip_allow;
 mod render;
 
 pub use ip_allow::check_ip_allow;
-pub use render::{Paths, RELOADABLE, Version, files};
+pub use render::{Configuration, Paths, Version, configuration};

@@ -35,27 +35,32 @@ pub struct Paths {
     pub tls_key: Option<String>,
 }
 
-/// Files that a reload applies. All others need a restart.
-pub const RELOADABLE: &[&str] = &[
+/// Files that a reload applies. All others need a restart, the records among them only in part.
+const RELOADABLE: &[&str] = &[
     "remap.config",
     "parent.config",
     "ip_allow.yaml",
     "defaults.config",
     "ssl_multicert.config",
     "certificate.pem",
-    "dynamic",
 ];
 
-/// All files by name. `records.config` (9) or `records.yaml` (10) holds what needs a restart and what does not; the part
-/// that does not is given again under the name `dynamic`, which is no file of the engine's.
+/// A configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Configuration {
+    /// The engine's files by name.
+    pub files: BTreeMap<String, String>,
+    /// What only a restart applies, by file. Of the records (`records.config` in 9, `records.yaml` in 10) it is a part.
+    pub restart: BTreeMap<String, String>,
+    /// What a reload applies, by file; the other part of the records too.
+    pub reload: BTreeMap<String, String>,
+}
+
+/// Renders a configuration.
 ///
 /// # Errors
 /// A version that is neither 9 nor 10, TLS without a key, an address of an origin that is none.
-pub fn files(
-    spec: &AtsEdgeSpec,
-    version: Version,
-    paths: &Paths,
-) -> Result<BTreeMap<String, String>, String> {
+pub fn configuration(spec: &AtsEdgeSpec, version: Version, paths: &Paths) -> Result<Configuration, String> {
     if !(9..=10).contains(&version.major) {
         return Err(format!(
             "Traffic Server {}.{} is neither 9 nor 10: install one of these",
@@ -75,7 +80,6 @@ pub fn files(
     } else {
         put("records.yaml", yaml(fixed.iter().chain(&dynamic)));
     }
-    put("dynamic", dynamic.iter().map(|(name, _, value)| format!("{name} {value}\n")).collect());
     put("storage.config", format!("{} {}\n", paths.cache, spec.storage.0));
     put("ip_allow.yaml", ip_allow());
     let origin = spec.origins.first().ok_or("an edge needs an origin")?;
@@ -96,7 +100,17 @@ pub fn files(
             format!("dest_ip=* ssl_cert_name={}/certificate.pem ssl_key_name={key}\n", paths.config),
         );
     }
-    Ok(files)
+    let lines = |records: &[Record]| -> String {
+        records.iter().map(|(name, _, value)| format!("{name} {value}\n")).collect()
+    };
+    let (mut restart, mut reload) = (BTreeMap::new(), BTreeMap::new());
+    for (name, text) in files.iter().filter(|(name, _)| !name.starts_with("records.")) {
+        let part = if RELOADABLE.contains(&name.as_str()) { &mut reload } else { &mut restart };
+        part.insert(name.clone(), text.clone());
+    }
+    restart.insert("records".to_owned(), lines(&fixed));
+    reload.insert("records".to_owned(), lines(&dynamic));
+    Ok(Configuration { files, restart, reload })
 }
 
 type Record = (String, &'static str, String);
@@ -255,7 +269,13 @@ mod tests {
 
     #[test]
     fn nine_and_ten_say_the_same_in_their_own_words() {
-        let nine = files(&spec(), Version { major: 9, minor: 2 }, &paths()).unwrap();
+        let all = configuration(&spec(), Version { major: 9, minor: 2 }, &paths()).unwrap();
+        assert!(
+            all.restart["records"].contains("server_ports")
+                && !all.reload["records"].contains("server_ports")
+        );
+        assert!(all.reload.contains_key("remap.config") && all.restart.contains_key("storage.config"));
+        let nine = all.files;
         assert!(
             nine["records.config"].contains("CONFIG proxy.config.net.tcp_congestion_control_in STRING bbr\n")
         );
@@ -263,7 +283,7 @@ mod tests {
             nine["parent.config"]
                 .contains("parent=\"10.0.0.1:8080|1,10.0.0.2:8080|2\" round_robin=false go_direct=false")
         );
-        let ten = files(&spec(), Version { major: 10, minor: 1 }, &paths()).unwrap();
+        let ten = configuration(&spec(), Version { major: 10, minor: 1 }, &paths()).unwrap().files;
         assert!(!ten.contains_key("records.config"));
         assert!(
             ten["records.yaml"].contains("  net:\n    tcp_congestion_control_in: \"bbr\"\n"),
@@ -273,6 +293,6 @@ mod tests {
         assert!(ten["records.yaml"].contains("      required_headers: 2\n"));
         assert_eq!(nine["remap.config"], ten["remap.config"]);
         super::super::check_ip_allow(&nine["ip_allow.yaml"]).unwrap();
-        assert!(files(&spec(), Version { major: 8, minor: 1 }, &paths()).is_err());
+        assert!(configuration(&spec(), Version { major: 8, minor: 1 }, &paths()).is_err());
     }
 }

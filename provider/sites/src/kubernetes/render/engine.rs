@@ -38,8 +38,7 @@ pub(super) fn render(scope: &Scope<'_>, it: &EngineObject) -> Result<Vec<Rendere
             format!("/etc/streamverse/credentials/{}.{}/private-key", credential.kind, credential.name)
         }),
     };
-    let mut files = ats::files(&spec, version, &paths).map_err(invalid)?;
-    files.remove("dynamic");
+    let mut files = ats::configuration(&spec, version, &paths).map_err(invalid)?.files;
     if let Some(rules) = files.get("ip_allow.yaml") {
         ats::check_ip_allow(rules).map_err(invalid)?;
     }
