@@ -98,8 +98,20 @@ impl Node {
         if let Ok(log) = log {
             command.stderr(log);
         }
-        self.agent = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().ok();
+        command.stdin(Stdio::null()).stdout(Stdio::null());
         let until = Instant::now() + Duration::from_secs(60);
+        // A test beside this one may have forked while the program was copied: until its child executes, that holds the
+        // copy open for writing, and nobody may run it (execve(2), ETXTBSY).
+        self.agent = loop {
+            match command.spawn() {
+                Ok(agent) => break Some(agent),
+                Err(error) => {
+                    let busy = error.kind() == std::io::ErrorKind::ExecutableFileBusy;
+                    assert!(busy && Instant::now() < until, "the agent cannot be run: {error}");
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+            }
+        };
         while std::os::unix::net::UnixStream::connect(self.socket()).is_err() {
             assert!(Instant::now() < until, "the agent does not answer: {}", self.log());
             std::thread::sleep(Duration::from_millis(50));
