@@ -42,7 +42,7 @@ pub(crate) trait Deployed: Resource<Provider = Streamverse> + Schema + Send + Sy
     fn stored(self, provider: &Streamverse, revision: String) -> Result<State<Self>>;
 }
 
-/// The verbs of a resource that is only what it puts on a site.
+/// The verbs of a resource that is only what it puts on a site, but for `update`: `#[resource]` looks for that one itself.
 macro_rules! deployed {
     () => {
         async fn create(cx: &Context<Streamverse>, plan: Plan<Self>) -> Result<State<Self>> {
@@ -51,10 +51,6 @@ macro_rules! deployed {
 
         async fn read(cx: &Context<Streamverse>, stored: Stored<Self>) -> Result<Read<Self>> {
             crate::deploy::read(cx, stored).await
-        }
-
-        async fn update(cx: &Context<Streamverse>, _: Stored<Self>, plan: Plan<Self>) -> Result<State<Self>> {
-            crate::deploy::put(cx, plan).await
         }
 
         async fn delete(cx: &Context<Streamverse>, stored: Stored<Self>) -> Result<()> {

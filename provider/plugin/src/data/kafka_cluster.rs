@@ -82,6 +82,10 @@ impl Resource for KafkaCluster {
 
     deployed!();
 
+    async fn update(cx: &Context<Streamverse>, _: Stored<Self>, plan: Plan<Self>) -> Result<State<Self>> {
+        deploy::put(cx, plan).await
+    }
+
     fn validate(config: &KafkaClusterView, findings: &mut Findings) {
         let mut found = Diagnostics::new();
         data::check(&config.spec, &mut found);

@@ -78,6 +78,10 @@ impl Resource for AtsEdge {
 
     deployed!();
 
+    async fn update(cx: &Context<Streamverse>, _: Stored<Self>, plan: Plan<Self>) -> Result<State<Self>> {
+        deploy::put(cx, plan).await
+    }
+
     fn validate(config: &AtsEdgeView, findings: &mut Findings) {
         let key = &config.private_key;
         let given = !(key.value.is_null() && key.reference.is_null());

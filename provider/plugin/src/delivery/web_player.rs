@@ -64,6 +64,10 @@ impl Resource for WebPlayer {
 
     deployed!();
 
+    async fn update(cx: &Context<Streamverse>, _: Stored<Self>, plan: Plan<Self>) -> Result<State<Self>> {
+        deploy::put(cx, plan).await
+    }
+
     async fn modify_plan(cx: &Context<Streamverse>, draft: &mut Draft<Self>) -> Result<()> {
         let Some(planned) = deploy::plan(cx, draft)? else { return Ok(()) };
         let port = draft.planned()?.spec.port.known().copied();

@@ -59,6 +59,10 @@ impl Resource for Transcoder {
 
     deployed!();
 
+    async fn update(cx: &Context<Streamverse>, _: Stored<Self>, plan: Plan<Self>) -> Result<State<Self>> {
+        deploy::put(cx, plan).await
+    }
+
     async fn modify_plan(cx: &Context<Streamverse>, draft: &mut Draft<Self>) -> Result<()> {
         deploy::plan(cx, draft).map(|_| ())
     }

@@ -93,6 +93,10 @@ impl Resource for Catalogue {
 
     deployed!();
 
+    async fn update(cx: &Context<Streamverse>, _: Stored<Self>, plan: Plan<Self>) -> Result<State<Self>> {
+        deploy::put(cx, plan).await
+    }
+
     async fn modify_plan(cx: &Context<Streamverse>, draft: &mut Draft<Self>) -> Result<()> {
         if draft.is_destroy() {
             return Ok(());

@@ -129,6 +129,10 @@ impl Resource for EventLog {
 
     deployed!();
 
+    async fn update(cx: &Context<Streamverse>, _: Stored<Self>, plan: Plan<Self>) -> Result<State<Self>> {
+        deploy::put(cx, plan).await
+    }
+
     fn validate(config: &EventLogView, findings: &mut Findings) {
         let Some(it) = config.kafka.known() else { return };
         let secret = &it.password;

@@ -118,6 +118,10 @@ impl Resource for ObjectStore {
 
     deployed!();
 
+    async fn update(cx: &Context<Streamverse>, _: Stored<Self>, plan: Plan<Self>) -> Result<State<Self>> {
+        deploy::put(cx, plan).await
+    }
+
     fn validate(config: &ObjectStoreView, findings: &mut Findings) {
         let Some(it) = config.s3.known() else { return };
         let secret = &it.secret_access_key;
