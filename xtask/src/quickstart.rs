@@ -206,7 +206,8 @@ mod tests {
         assert!(Options::read(&["--down"]).unwrap().down);
         assert!(Options::read(&["--input"]).is_err());
         assert!(Options::read(&["--input", "/no/such/file"]).is_err());
-        assert!(Options::read(&["--kubernetes"]).is_err());
+        assert!(Options::read(&["--kubernetes"]).unwrap().cluster.is_some());
+        assert!(Options::read(&["--var-file", "/nowhere"]).is_err());
         assert!(Options::read(&["--up"]).is_err());
     }
 }
