@@ -27,10 +27,12 @@ pub(super) fn stop_when_told(stop: &CancellationToken, connections: &TaskTracker
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::Runtime)?;
     let (stop, connections) = (stop.clone(), connections.clone());
+    // Now, and not when the task gets its turn: by then the host may know us already, and be dead.
+    let parent = std::os::unix::process::parent_id();
     tokio::spawn(async move {
         tokio::select! {
             _ = terminate.recv() => tracing::debug!("Stopping: the process was asked to terminate."),
-            () = orphaned(&connections) => tracing::debug!("Stopping: the host is gone."),
+            () = orphaned(&connections, parent) => tracing::debug!("Stopping: the host is gone."),
             () = stop.cancelled() => {}
         }
         stop.cancel();
@@ -46,11 +48,10 @@ pub(super) fn stop_when_told(_: &CancellationToken, _: &TaskTracker) -> Result<(
 /// Returns when the process that started us has died and nobody has been connected for a while. A host that was
 /// killed can no longer send its shutdown; its plugins would stay for ever.
 #[cfg(unix)]
-async fn orphaned(connections: &TaskTracker) {
+async fn orphaned(connections: &TaskTracker, parent: u32) {
     use std::os::unix::process::parent_id;
     const EVERY: std::time::Duration = std::time::Duration::from_secs(1);
     const OFTEN: u32 = 3;
-    let parent = parent_id();
     let mut alone = 0;
     while alone < OFTEN {
         tokio::time::sleep(EVERY).await;
