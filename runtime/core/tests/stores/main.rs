@@ -6,8 +6,12 @@
     reason = "a test stops at the first thing that is not as it must be"
 )]
 
+#[cfg(target_os = "linux")]
+mod cluster;
 mod kit;
 mod log;
+#[cfg(target_os = "linux")]
+mod servers;
 mod suites;
 
 use kit::Place;
@@ -31,7 +35,7 @@ async fn sqlite_is_a_catalogue() {
 async fn memory_is_a_cache() {
     let place = Place::new();
     suites::cache(
-        &*streamverse_core::stores::open_cache("memory://here/main", 1 << 20, &place.cx).await.unwrap(),
+        &*streamverse_core::stores::open_cache("memory://here/main", 1 << 22, &place.cx).await.unwrap(),
     )
     .await;
 }

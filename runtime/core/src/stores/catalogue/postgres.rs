@@ -141,8 +141,12 @@ impl Postgres {
     fn failed(&self, error: tokio_postgres::Error, closed: bool) -> Error {
         let place = &self.place;
         let Some(code) = error.code() else {
-            // Not from the server: no password was given where one is asked for, or the connection broke.
-            return if closed { self.away() } else { self.refusal(place) }.because(error);
+            // Not in the server's words: the connection broke, or the login failed on this side (no password was given
+            // where one is asked for).
+            let source = std::error::Error::source(&error);
+            let broken =
+                error.is_closed() || source.is_some_and(<dyn std::error::Error>::is::<std::io::Error>);
+            return if broken { self.away() } else { self.refusal(place) }.because(error);
         };
         let text = match *code {
             SqlState::INVALID_PASSWORD

@@ -1,0 +1,134 @@
+//! An event log in Apache Kafka: `kafka://HOST:PORT,HOST:PORT?prefix=…&partitions=…&replication=…&retention_ms=…`, with
+//! `username` and the password from the credential.
+//!
+//! Logging in is SASL PLAIN, without TLS: librdkafka is built without OpenSSL, which its TLS and SCRAM need. Use it
+//! inside of a private network.
+//!
+//! Clients are made once and shared; librdkafka keeps their connections and makes them anew, with growing pauses and
+//! jitter. What a member of a group has in hand when its partition moves is given to the new owner too: Kafka cannot
+//! wait for it as the embedded log does. The first one's commit is then refused.
+
+mod clients;
+mod member;
+mod read;
+mod settings;
+mod topics;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use rdkafka::producer::{FutureRecord, Producer as _};
+use streamverse_model::platform::CredentialUse;
+
+use self::clients::{ANSWER, Clients};
+use self::settings::Settings;
+use super::{EventLog, Member, Position, Record};
+use crate::context::ServiceContext;
+use crate::error::{Error, Result};
+
+/// How long brokers may be away before a call fails: as with the embedded log.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Of key and value, as in the embedded log.
+const LARGEST: usize = 8 << 20;
+
+/// A log in Kafka. It connects when it is first used.
+pub(super) struct KafkaLog {
+    settings: Settings,
+    clients: Clients,
+}
+
+impl KafkaLog {
+    pub(super) fn open(
+        url: &url::Url,
+        secret: Option<&CredentialUse>,
+        cx: &ServiceContext,
+    ) -> Result<KafkaLog> {
+        let settings = Settings::read(url)?;
+        let password = match (&settings.username, secret) {
+            (Some(_), Some(secret)) => Some(cx.credential(secret, "password")?),
+            (None, None) => None,
+            _ => {
+                let text = "a kafka:// store has both `username` and `secret`, or neither";
+                return Err(Error::permanent("store-url", text));
+            }
+        };
+        let clients = Clients::new(&settings, password, &cx.owner.key())?;
+        Ok(KafkaLog { settings, clients })
+    }
+
+    fn topic(&self, topic: &str) -> String {
+        format!("{}{topic}", self.settings.prefix)
+    }
+
+    fn unknown(&self, topic: &str) -> Error {
+        let place = &self.settings.brokers;
+        let text = format!("there is no topic {topic:?} at {place}: it is made by ensure_topic");
+        Error::permanent("no-topic", text)
+    }
+
+    /// Partitions of a topic that must be there.
+    async fn partitions(&self, topic: &str) -> Result<i32> {
+        match self.clients.partitions(topic).await? {
+            0 => Err(self.unknown(topic)),
+            count => Ok(count),
+        }
+    }
+}
+
+#[async_trait]
+impl EventLog for KafkaLog {
+    async fn ensure_topic(&self, topic: &str, partitions: u32, retention: Option<Duration>) -> Result<()> {
+        topics::ensure(&self.clients, &self.settings, &self.topic(topic), partitions, retention).await
+    }
+
+    async fn append(&self, topic: &str, key: &str, value: Bytes) -> Result<Position> {
+        if key.len() > 1024 || value.len() + key.len() > LARGEST {
+            return Err(Error::permanent("log-request", "a key has 1 KiB at most, a record 8 MiB"));
+        }
+        let name = self.topic(topic);
+        let record = FutureRecord::to(&name).key(key).payload(value.as_ref());
+        // The producer repeats it until its own deadline; this one is for a full queue.
+        let sent = self.clients.producer.send(record, PATIENCE);
+        let delivered = self.clients.unless_refused(async { Ok(sent.await) }).await?;
+        match delivered {
+            Ok(delivery) => Ok(position(delivery.partition, delivery.offset)),
+            Err((error, _)) if clients::is_unknown_topic(&error) => Err(self.unknown(&name)),
+            Err((error, _)) => Err(self.clients.failed(&format!("a record of {name} was not taken"), error)),
+        }
+    }
+
+    async fn join(&self, group: &str, topic: &str) -> Result<Box<dyn Member>> {
+        let name = self.topic(topic);
+        self.partitions(&name).await?;
+        let group = format!("{}{group}", self.settings.prefix);
+        Ok(Box::new(member::KafkaMember::join(&self.clients, &group, &name)?))
+    }
+
+    async fn read_all(&self, topic: &str) -> Result<Vec<Record>> {
+        let name = self.topic(topic);
+        let count = self.partitions(&name).await?;
+        // A reader reads one topic at a time; who comes in the meantime waits for it rather than for a new connection.
+        let reader = self.clients.reader().await?;
+        let what = format!("{name} cannot be read");
+        self.clients.blocking(&what, move || read::all(&reader, &name, count)).await
+    }
+
+    async fn lag(&self, group: &str, topic: &str) -> Result<u64> {
+        let name = self.topic(topic);
+        let count = self.partitions(&name).await?;
+        let group = self.clients.group(&format!("{}{group}", self.settings.prefix))?;
+        let what = format!("the lag of {name} cannot be seen");
+        self.clients.blocking(&what, move || read::lag(&group, &name, count)).await
+    }
+
+    async fn probe(&self) -> Result<()> {
+        let producer = self.clients.producer.clone();
+        let asked = move || producer.client().fetch_metadata(Some("probe"), ANSWER).map(|_| ());
+        self.clients.blocking("it does not answer", asked).await
+    }
+}
+
+fn position(partition: i32, offset: i64) -> Position {
+    Position { partition: u32::try_from(partition).unwrap_or(0), offset: u64::try_from(offset).unwrap_or(0) }
+}
