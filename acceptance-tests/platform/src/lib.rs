@@ -2,13 +2,14 @@
 //! leads to it.
 
 pub mod cluster;
+pub mod secrets;
 pub mod servers;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use streamverse_model::platform::Name;
+use streamverse_model::platform::{Name, Owner};
 use streamverse_sites::node::{NodeConfig, NodeSite};
 use tempfile::TempDir;
 
@@ -164,30 +165,47 @@ impl Node {
         NodeSite::new(NodeConfig::socket("default", self.socket()))
     }
 
-    /// What the deployment has left: owners, files of its data, processes.
+    /// The owners of the deployment that the agent knows.
     ///
     /// # Errors
-    /// What is left.
-    pub fn nothing_left(&self) -> Result<(), String> {
+    /// An agent that does not answer.
+    pub fn owners(&self) -> Result<Vec<Owner>, String> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(|error| error.to_string())?;
         let deployment = Name::parse("test").map_err(|error| error.to_string())?;
         let site = self.site();
-        let owners = runtime
+        runtime
             .block_on(streamverse_sites::Site::list(&site, &deployment))
-            .map_err(|error| error.to_string())?;
+            .map_err(|error| error.to_string())
+    }
+
+    /// What the deployment has left: owners, files of its data, sockets, processes, ports.
+    ///
+    /// # Errors
+    /// What is left.
+    pub fn nothing_left(&self) -> Result<(), String> {
+        let owners = self.owners()?;
         if !owners.is_empty() {
             return Err(format!("owners are left: {owners:?}"));
         }
-        let data = self.folder.path().join("data/test");
-        if data.exists() {
-            return Err(format!("{} is left", data.display()));
+        for folder in ["data/test", "run/test"].map(|it| self.folder.path().join(it)) {
+            if folder.exists() {
+                return Err(format!("{} is left", folder.display()));
+            }
         }
         let base = self.folder.path().to_string_lossy().into_owned();
         let left = processes_of(&base, self.agent.as_ref().map(Child::id));
-        if left.is_empty() { Ok(()) } else { Err(format!("processes are left: {left:?}")) }
+        if !left.is_empty() {
+            return Err(format!("processes are left: {left:?}"));
+        }
+        // As a service listens: what others hold in TIME_WAIT is nobody's listener.
+        let taken = |port: &u16| std::net::TcpListener::bind(("127.0.0.1", *port)).is_err();
+        match self.ports.iter().find(|port| taken(port)) {
+            Some(port) => Err(format!("port {port} is still taken")),
+            None => Ok(()),
+        }
     }
 }
 

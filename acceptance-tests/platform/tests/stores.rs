@@ -7,7 +7,7 @@
 mod kit;
 
 use streamverse_acceptance::servers::{PASSWORD, Servers};
-use streamverse_acceptance::{ADDRESS, Node};
+use streamverse_acceptance::{ADDRESS, Node, secrets};
 use tfplugin_testing::cli::{Case, Cli, Failure, Step, value};
 
 const S3_SECRET: &str = "planted-s3-key-77aa";
@@ -71,7 +71,7 @@ fn the_platform_plays_from_stores_elsewhere_by_their_addresses_alone() -> Result
         );
         let rows = servers.sql("streamverse", "select name from streamverse_assets").unwrap();
         assert_eq!(rows.trim(), "film");
-        Ok(())
+        secrets::planted_nowhere(&node, &[S3_SECRET, PASSWORD]).map_err(Into::into)
     };
     Case::new(&cli)
         .provider(ADDRESS, node.provider())

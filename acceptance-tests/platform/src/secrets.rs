@@ -1,0 +1,112 @@
+//! Planted secrets are looked for wherever somebody could read them who must not: arguments and environments of processes,
+//! what the agent keeps, what it and its services answer and log.
+
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::Node;
+
+/// Looks everywhere on the node of a test; the deployment is `test`.
+///
+/// A credential that a service reads is a file of its own below the run directory, readable by the service alone: the
+/// one place where a secret may be.
+///
+/// # Errors
+/// Where the first one was found.
+pub fn planted_nowhere(node: &Node, secrets: &[&str]) -> Result<(), String> {
+    let found = |text: &[u8]| secrets.iter().any(|secret| contains(text, secret.as_bytes()));
+    for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let read = |name: &str| std::fs::read(entry.path().join(name)).unwrap_or_default();
+        let arguments = read("cmdline");
+        let shown = String::from_utf8_lossy(&arguments).replace('\0', " ");
+        if found(&arguments) {
+            return Err(format!("arguments of a process: {shown}"));
+        }
+        let ours = contains(&arguments, node.folder().as_os_str().as_encoded_bytes());
+        if ours && !shown.contains("terraform") && found(&read("environ")) {
+            return Err(format!("the environment of {shown}"));
+        }
+    }
+    let (mut sockets, mut credentials) = (Vec::new(), 0);
+    for path in below(node.folder()) {
+        let Ok(about) = std::fs::symlink_metadata(&path) else { continue };
+        if about.file_type().is_socket() {
+            sockets.push(path);
+        } else if about.is_file() && found(&std::fs::read(&path).unwrap_or_default()) {
+            let inside = path.strip_prefix(node.folder().join("run")).unwrap_or(Path::new(""));
+            let meant = inside.components().any(|part| part.as_os_str() == "credentials");
+            if !meant || about.permissions().mode() & 0o077 != 0 {
+                return Err(format!("{} (mode {:o})", path.display(), about.permissions().mode()));
+            }
+            credentials += 1;
+        }
+    }
+    // A search that looked into nothing proves nothing.
+    if credentials == 0 {
+        return Err("no service has a credential with a planted secret: nothing was searched".to_owned());
+    }
+    let mut asked = 0;
+    for path in ["/v1/node", "/v1/deployments/test/owners", "/metrics", "/openapi.json"] {
+        answer(&node.socket(), path, &found, &mut asked)?;
+    }
+    for owner in node.owners()? {
+        let at = format!("/v1/deployments/test/owners/{}/{}", owner.kind, owner.name);
+        for rest in ["", "/logs?lines=1000"] {
+            answer(&node.socket(), &format!("{at}{rest}"), &found, &mut asked)?;
+        }
+    }
+    for socket in sockets.iter().filter(|it| it.file_name().is_some_and(|name| name == "admin.sock")) {
+        for path in ["/metrics", "/readyz", "/news"] {
+            answer(socket, path, &found, &mut asked)?;
+        }
+    }
+    for words in [&["status", "--deployment", "test"][..], &["status"][..]] {
+        let said = Command::new(node.folder().join("streamverse"))
+            .arg("node")
+            .args(words)
+            .arg("--socket")
+            .arg(node.socket())
+            .output()
+            .map_err(|error| error.to_string())?;
+        if found(&said.stdout) || found(&said.stderr) {
+            return Err(format!("node {words:?}"));
+        }
+    }
+    if asked < 4 { Err(format!("only {asked} answers were searched")) } else { Ok(()) }
+}
+
+fn answer(
+    socket: &Path,
+    path: &str,
+    found: &impl Fn(&[u8]) -> bool,
+    asked: &mut usize,
+) -> Result<(), String> {
+    let said = Command::new("curl")
+        .args(["-s", "-i", "--max-time", "10", "--unix-socket"])
+        .arg(socket)
+        .arg(format!("http://node{path}"))
+        .output()
+        .map_err(|error| error.to_string())?;
+    *asked += usize::from(!said.stdout.is_empty());
+    if found(&said.stdout) { Err(format!("the answer of {} to {path}", socket.display())) } else { Ok(()) }
+}
+
+/// All files and sockets below a folder; links are not followed.
+fn below(folder: &Path) -> Vec<PathBuf> {
+    let (mut todo, mut all) = (vec![folder.to_owned()], Vec::new());
+    while let Some(next) = todo.pop() {
+        for entry in std::fs::read_dir(&next).into_iter().flatten().flatten() {
+            match entry.file_type() {
+                Ok(kind) if kind.is_dir() => todo.push(entry.path()),
+                Ok(_) => all.push(entry.path()),
+                Err(_) => {}
+            }
+        }
+    }
+    all
+}
+
+fn contains(text: &[u8], part: &[u8]) -> bool {
+    !part.is_empty() && text.windows(part.len()).any(|window| window == part)
+}
