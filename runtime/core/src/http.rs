@@ -4,11 +4,18 @@
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::body::{Body, HttpBody as _};
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::{StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use axum::{Json, Router};
+use futures::{StreamExt as _, stream};
+use hyper::service::Service as _;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -28,7 +35,9 @@ pub struct Limits {
     pub connections: usize,
     /// Until the headers of a request are there.
     pub headers: Duration,
-    /// Without a byte in either direction, in the middle of a request or between two.
+    /// Until the body of a request is there, however slowly it comes.
+    pub request: Duration,
+    /// In this time a new request must come, or [`SLOWEST`] bytes must move, unless we are the ones who are waited for.
     pub idle: Duration,
     /// Bytes of a request's body.
     pub body: usize,
@@ -36,11 +45,15 @@ pub struct Limits {
     pub drain: Duration,
 }
 
+/// Who reads or writes fewer bytes than this in [`Limits::idle`] only holds a place.
+pub const SLOWEST: u64 = 1 << 10;
+
 impl Default for Limits {
     fn default() -> Self {
         Limits {
             connections: 4096,
             headers: Duration::from_secs(10),
+            request: Duration::from_secs(30),
             idle: Duration::from_secs(60),
             body: 1 << 20,
             drain: Duration::from_secs(10),
@@ -142,7 +155,35 @@ pub async fn serve_stream<S>(stream: S, router: Router, limits: Limits, stop: St
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    connection(stream, router.layer(DefaultBodyLimit::max(limits.body)), limits, stop).await;
+    connection(stream, bounded(router, limits), limits, stop).await;
+}
+
+/// A router that takes no larger and no slower bodies than the limits say, whatever its handlers read.
+fn bounded(router: Router, limits: Limits) -> Router {
+    let bound = move |request: Request, next: Next| bound(limits, request, next);
+    router.layer(DefaultBodyLimit::max(limits.body)).layer(axum::middleware::from_fn(bound))
+}
+
+async fn bound(limits: Limits, request: Request, next: Next) -> Response {
+    let told =
+        request.headers().get(header::CONTENT_LENGTH).and_then(|it| it.to_str().ok()?.parse::<u64>().ok());
+    if told.is_some_and(|bytes| bytes > limits.body as u64) {
+        let message = format!("the request has {} bytes, more than {}", told.unwrap_or(0), limits.body);
+        let text = Json(serde_json::json!({ "code": "too-large", "message": message }));
+        return (StatusCode::PAYLOAD_TOO_LARGE, [(header::CONNECTION, "close")], text).into_response();
+    }
+    if request.body().is_end_stream() {
+        return next.run(request).await;
+    }
+    let until = Instant::now() + limits.request;
+    let (head, body) = request.into_parts();
+    let timed = stream::try_unfold(body.into_data_stream(), move |mut body| async move {
+        match tokio::time::timeout_at(until, body.next()).await {
+            Ok(next) => Ok(next.transpose()?.map(|bytes| (bytes, body))),
+            Err(_) => Err(axum::Error::new(std::io::Error::from(std::io::ErrorKind::TimedOut))),
+        }
+    });
+    next.run(Request::from_parts(head, Body::from_stream(timed))).await
 }
 
 struct Serving {
@@ -153,7 +194,7 @@ struct Serving {
 
 impl Serving {
     fn new(router: Router, limits: Limits, stop: &Stop) -> Serving {
-        Serving { router: router.layer(DefaultBodyLimit::max(limits.body)), limits, stop: stop.clone() }
+        Serving { router: bounded(router, limits), limits, stop: stop.clone() }
     }
 
     async fn run<S, F>(self, accept: impl Fn() -> F)
@@ -194,12 +235,23 @@ async fn connection<S>(stream: S, router: Router, limits: Limits, stop: Stop)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let io = TokioIo::new(Impatient::new(stream, limits.idle));
+    let turns = Arc::new(Turns::default());
+    let io = TokioIo::new(Impatient::new(stream, limits.idle, Arc::clone(&turns)));
+    let inner = TowerToHyperService::new(router);
+    let service = hyper::service::service_fn(move |request| {
+        let (turns, answer) = (Arc::clone(&turns), inner.call(request));
+        async move {
+            turns.begun.fetch_add(1, Ordering::Relaxed);
+            let answer = answer.await;
+            turns.ended.fetch_add(1, Ordering::Relaxed);
+            answer
+        }
+    });
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.headers)
         .max_buf_size(64 << 10)
-        .serve_connection(io, TowerToHyperService::new(router));
+        .serve_connection(io, service);
     tokio::pin!(connection);
     tokio::select! {
         ended = connection.as_mut() => {
@@ -214,32 +266,54 @@ where
     let _ = tokio::time::timeout(limits.drain, connection).await;
 }
 
-/// A stream that ends when nothing moves for too long: a slow client does not hold a place for ever.
+/// How many requests of a connection were begun, and answered as far as the answer's head.
+#[derive(Default)]
+struct Turns {
+    begun: AtomicU64,
+    ended: AtomicU64,
+}
+
+/// A stream that ends when next to nothing moves for too long: a slow client does not hold a place for ever. While a
+/// request is with us it is we who are slow, and the client only waits.
 struct Impatient<S> {
     stream: S,
     idle: Duration,
     timer: Pin<Box<Sleep>>,
+    turns: Arc<Turns>,
+    /// Bytes in this window, and requests begun before it.
+    moved: u64,
+    begun: u64,
 }
 
 impl<S> Impatient<S> {
-    fn new(stream: S, idle: Duration) -> Impatient<S> {
-        Impatient { stream, idle, timer: Box::pin(tokio::time::sleep(idle)) }
+    fn new(stream: S, idle: Duration, turns: Arc<Turns>) -> Impatient<S> {
+        let timer = Box::pin(tokio::time::sleep(idle));
+        Impatient { stream, idle, timer, turns, moved: 0, begun: 0 }
     }
 
     fn judge<T>(
         &mut self,
         cx: &mut Context<'_>,
         moved: Poll<std::io::Result<T>>,
+        bytes: impl FnOnce(&T) -> usize,
     ) -> Poll<std::io::Result<T>> {
-        if moved.is_ready() {
+        if let Poll::Ready(moved) = moved {
+            if let Ok(it) = &moved {
+                self.moved = self.moved.saturating_add(bytes(it) as u64);
+            }
+            return Poll::Ready(moved);
+        }
+        while self.timer.as_mut().poll(cx).is_ready() {
+            let begun = self.turns.begun.load(Ordering::Relaxed);
+            let ours = begun > self.turns.ended.load(Ordering::Relaxed);
+            if !ours && begun == self.begun && self.moved < SLOWEST {
+                return Poll::Ready(Err(std::io::ErrorKind::TimedOut.into()));
+            }
+            (self.begun, self.moved) = (begun, 0);
             let later = Instant::now() + self.idle;
             self.timer.as_mut().reset(later);
-            return moved;
         }
-        match self.timer.as_mut().poll(cx) {
-            Poll::Ready(()) => Poll::Ready(Err(std::io::ErrorKind::TimedOut.into())),
-            Poll::Pending => Poll::Pending,
-        }
+        Poll::Pending
     }
 }
 
@@ -250,8 +324,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Impatient<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<std::io::Result<()>> {
         let this = self.get_mut();
+        let before = buffer.filled().len();
         let moved = Pin::new(&mut this.stream).poll_read(cx, buffer);
-        this.judge(cx, moved)
+        this.judge(cx, moved, |()| buffer.filled().len() - before)
     }
 }
 
@@ -259,13 +334,13 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Impatient<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<std::io::Result<usize>> {
         let this = self.get_mut();
         let moved = Pin::new(&mut this.stream).poll_write(cx, data);
-        this.judge(cx, moved)
+        this.judge(cx, moved, |bytes| *bytes)
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
         let this = self.get_mut();
         let moved = Pin::new(&mut this.stream).poll_flush(cx);
-        this.judge(cx, moved)
+        this.judge(cx, moved, |()| 0)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
@@ -282,24 +357,39 @@ mod tests {
     use tokio::net::TcpStream;
 
     async fn started(limits: Limits) -> (SocketAddr, Stop, tokio::task::JoinHandle<()>) {
+        let (address, stop, task, _) = watched(limits).await;
+        (address, stop, task)
+    }
+
+    /// … and what counts the requests for `/slow` that have arrived.
+    async fn watched(
+        limits: Limits,
+    ) -> (SocketAddr, Stop, tokio::task::JoinHandle<()>, tokio::sync::watch::Receiver<u32>) {
         let listener = listen(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
         let address = listener.local_addr().unwrap();
-        let slow = get(|| async {
-            tokio::time::sleep(Duration::from_millis(400)).await;
-            "late"
+        let (arrived, seen) = tokio::sync::watch::channel(0);
+        let slow = get(move || {
+            arrived.send_modify(|count| *count += 1);
+            async {
+                tokio::time::sleep(Duration::from_millis(400)).await;
+                "late"
+            }
         });
-        let router = Router::new().route("/", get(|| async { "hello" })).route("/slow", slow);
+        let read = axum::routing::post(|body: String| async move { body.len().to_string() });
+        let router =
+            Router::new().route("/", get(|| async { "hello" })).route("/slow", slow).route("/read", read);
         let stop = Stop::new();
         let told = stop.clone();
         let task = tokio::spawn(async move { serve_tcp(listener, router, limits, &told).await });
-        (address, stop, task)
+        (address, stop, task, seen)
     }
 
     #[tokio::test]
     async fn an_answer_under_way_is_finished_after_the_stop() {
-        let (address, stop, task) = started(Limits::default()).await;
+        let (address, stop, task, mut arrived) = watched(Limits::default()).await;
         let answer = tokio::spawn(reqwest::get(format!("http://{address}/slow")));
-        tokio::time::sleep(Duration::from_millis(150)).await;
+        // Told by the handler: on a busy machine the request may still be on its way after any time that we would guess.
+        arrived.wait_for(|count| *count == 1).await.unwrap();
         stop.stop();
         assert_eq!(answer.await.unwrap().unwrap().text().await.unwrap(), "late");
         task.await.unwrap();
@@ -319,6 +409,76 @@ mod tests {
         let mut all = Vec::new();
         let read = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut all)).await;
         assert!(read.is_ok(), "the connection is still open");
+        stop.stop();
+        task.await.unwrap();
+    }
+
+    async fn ends_within(stream: &mut TcpStream, time: Duration) -> String {
+        let mut all = Vec::new();
+        let read = tokio::time::timeout(time, stream.read_to_end(&mut all)).await;
+        assert!(read.is_ok(), "the connection is still open: {}", String::from_utf8_lossy(&all));
+        String::from_utf8_lossy(&all).into_owned()
+    }
+
+    #[tokio::test]
+    async fn a_body_that_comes_byte_by_byte_is_cut_off_though_it_never_rests() {
+        let limits = Limits { request: Duration::from_millis(500), ..Limits::default() };
+        let (address, stop, task) = started(limits).await;
+        let (mut read, mut write) = TcpStream::connect(address).await.unwrap().into_split();
+        write.write_all(b"POST /read HTTP/1.1\r\nhost: x\r\ncontent-length: 100000\r\n\r\n").await.unwrap();
+        let drip = tokio::spawn(async move {
+            while write.write_all(b"x").await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        });
+        let mut all = Vec::new();
+        let read = tokio::time::timeout(Duration::from_secs(20), read.read_to_end(&mut all)).await;
+        assert!(read.is_ok(), "the connection is still open");
+        assert!(
+            String::from_utf8_lossy(&all).starts_with("HTTP/1.1 400 "),
+            "{}",
+            String::from_utf8_lossy(&all)
+        );
+        drip.abort();
+        stop.stop();
+        task.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn too_large_a_request_is_refused_before_its_body_comes_even_where_nobody_reads_it() {
+        let (address, stop, task) = started(Limits::default()).await;
+        for line in ["POST /read", "GET /"] {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            let head = format!("{line} HTTP/1.1\r\nhost: x\r\ncontent-length: 67108864\r\n\r\n");
+            stream.write_all(head.as_bytes()).await.unwrap();
+            let said = ends_within(&mut stream, Duration::from_secs(20)).await;
+            assert!(said.starts_with("HTTP/1.1 413 ") && said.contains("too-large"), "{said}");
+        }
+        stop.stop();
+        task.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_our_answer_is_not_cut_off_and_who_then_says_nothing_is() {
+        let limits = Limits { idle: Duration::from_millis(100), ..Limits::default() };
+        let (address, stop, task) = started(limits).await;
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(b"GET /slow HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        let said = ends_within(&mut stream, Duration::from_secs(20)).await;
+        assert!(said.ends_with("late"), "{said}");
+        stop.stop();
+        task.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn more_connections_than_there_is_room_for_wait_and_are_served_then() {
+        let (address, stop, task) = started(Limits { connections: 1, ..Limits::default() }).await;
+        let first = TcpStream::connect(address).await.unwrap();
+        let second = tokio::spawn(reqwest::get(format!("http://{address}/")));
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert!(!second.is_finished());
+        drop(first);
+        assert_eq!(second.await.unwrap().unwrap().text().await.unwrap(), "hello");
         stop.stop();
         task.await.unwrap();
     }

@@ -93,14 +93,21 @@ pub enum JobEnd {
 pub async fn run(options: RunOptions, table: TargetTable) -> JobEnd {
     let stop = Stop::new();
     let signals = tokio::spawn(stop_at_signals(stop.clone()));
-    let end = match run_until(&options, table, &stop).await {
+    let end = run_told(&options, table, &stop).await;
+    signals.abort();
+    end
+}
+
+/// Runs a target until it ends or `stop` tells it to, and writes how it ended. No signal is listened to: for a process that
+/// runs several.
+pub async fn run_told(options: &RunOptions, table: TargetTable, stop: &Stop) -> JobEnd {
+    let end = match run_until(options, table, stop).await {
         Ok(value) => JobEnd::Succeeded(value),
         Err(failure) => {
             error!(code = failure.code, retry = failure.retry, error = %failure.chain(), "The target failed.");
             JobEnd::Failed { code: failure.code.to_owned(), message: failure.chain(), retry: failure.retry }
         }
     };
-    signals.abort();
     if let Some(path) = &options.outcome
         && let Err(failure) = write_outcome(path, &end)
     {

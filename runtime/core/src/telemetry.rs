@@ -30,6 +30,15 @@ impl Drop for Telemetry {
     }
 }
 
+/// What writes lines to a file instead: for a service that shares its process, and not its log, with others.
+pub fn lines_to(file: std::fs::File) -> tracing::Dispatch {
+    let filter = EnvFilter::try_from_env("STREAMVERSE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let json = std::env::var("STREAMVERSE_LOG_FORMAT").is_ok_and(|format| format == "json");
+    let lines = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(std::sync::Arc::new(file));
+    let lines = if json { lines.json().boxed() } else { lines.with_target(false).boxed() };
+    tracing_subscriber::registry().with(filter).with(lines).into()
+}
+
 /// Sets up logs and traces for the process. Once.
 ///
 /// # Errors

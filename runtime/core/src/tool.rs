@@ -51,6 +51,7 @@ pub struct Tool {
     dir: Option<PathBuf>,
     limits: Limits,
     stop: Option<Stop>,
+    user: Option<(u32, u32)>,
 }
 
 /// What a tool that succeeded said.
@@ -77,6 +78,7 @@ impl Tool {
             dir: None,
             limits: Limits::default(),
             stop: None,
+            user: None,
         }
     }
 
@@ -98,6 +100,13 @@ impl Tool {
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Tool {
         self.limits = limits;
+        self
+    }
+
+    /// Runs it as a user and group, where we are root.
+    #[must_use]
+    pub fn user(mut self, user: Option<(u32, u32)>) -> Tool {
+        self.user = user;
         self
     }
 
@@ -203,6 +212,9 @@ impl Tool {
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("LC_ALL", "C");
         if let Some(dir) = &self.dir {
             command.current_dir(dir);
+        }
+        if let Some((user, group)) = self.user {
+            command.uid(user).gid(group);
         }
         command.spawn().map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => self.missing(),

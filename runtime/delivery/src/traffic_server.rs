@@ -4,8 +4,10 @@
 //! <scratch>/engine/runroot.yaml   what the engine is started with (TS_RUNROOT)
 //! <scratch>/engine/current        a link to the folder of the configuration that runs
 //! <scratch>/engine/{cache,log}
-//! <place>/ats                     sockets: their paths must be short
+//! <place>/s                       sockets: their paths must be short; the site made it for the engine's user
 //! ```
+//! Cache, log and sockets are the engine's; the rest is ours, and its user only reads it. Whatever of the engine is run to
+//! check or to tell it something is run as that user: it writes where that user may have put links.
 //! A reload switches the link and tells the engine; its process, its cache and its connections stay.
 
 use std::collections::BTreeMap;
@@ -93,8 +95,10 @@ impl EngineDriver for TrafficServer {
         if let Some(rules) = files.get("ip_allow.yaml") {
             ats::check_ip_allow(rules).map_err(|why| Error::permanent("check-failed", why))?;
         }
-        for folder in [engine.join("cache"), engine.join("log"), sockets(cx)] {
+        let user = user_of(cx);
+        for folder in [engine.join("cache"), engine.join("log")] {
             make(&folder).await?;
+            own(&folder, user)?;
         }
         // The check sees this folder as the current one, so that paths inside of files hold in both.
         for (name, text) in files {
@@ -102,7 +106,7 @@ impl EngineDriver for TrafficServer {
             write(&folder.join(name), &written).await?;
         }
         write(&folder.join("runroot.yaml"), &runroot(&engine, folder, &sockets(cx))).await?;
-        check(folder).await?;
+        check(folder, user).await?;
         for (name, text) in files {
             write(&folder.join(name), text).await?;
         }
@@ -128,7 +132,6 @@ impl EngineDriver for TrafficServer {
     }
 
     async fn before_start(&self, prepared: &Prepared, cx: &ServiceContext) -> Result<()> {
-        make(&sockets(cx)).await?;
         point(&home(cx), &prepared.folder).await
     }
 
@@ -141,7 +144,7 @@ impl EngineDriver for TrafficServer {
 
     async fn reload(&self, _: &Prepared, to: &Prepared, cx: &ServiceContext) -> Result<()> {
         point(&home(cx), &to.folder).await?;
-        let said = control(to, &["config", "reload"]).await;
+        let said = control(to, &["config", "reload"], cx).await;
         said.map_err(|error| {
             Error::passing("reload-failed", "Traffic Server was not told to reload").because(error)
         })?;
@@ -150,9 +153,9 @@ impl EngineDriver for TrafficServer {
         Ok(())
     }
 
-    async fn drain(&self, running: &Prepared, _: &ServiceContext) -> Result<()> {
+    async fn drain(&self, running: &Prepared, cx: &ServiceContext) -> Result<()> {
         // With an engine that does not answer there is nothing to drain.
-        let _ = control(running, &["server", "drain"]).await;
+        let _ = control(running, &["server", "drain"], cx).await;
         Ok(())
     }
 
@@ -195,7 +198,23 @@ async fn point(engine: &Path, folder: &Path) -> Result<()> {
 
 /// Beside the credentials, where the site keeps what a reboot may take: a socket's path has 107 bytes at most.
 fn sockets(cx: &ServiceContext) -> PathBuf {
-    cx.credentials_dir.parent().unwrap_or(&cx.run_dir).join("ats")
+    cx.credentials_dir.parent().unwrap_or(&cx.run_dir).join("s")
+}
+
+/// The engine's user and group, where that is not ours: whose the folder for its sockets is.
+fn user_of(cx: &ServiceContext) -> Option<(u32, u32)> {
+    use std::os::unix::fs::MetadataExt as _;
+    let about = std::fs::symlink_metadata(sockets(cx)).ok()?;
+    let us = std::fs::symlink_metadata(home(cx)).ok()?.uid();
+    (about.uid() != us).then(|| (about.uid(), about.gid()))
+}
+
+/// Gives a folder of ours to the engine's user; not what a link leads to.
+fn own(folder: &Path, user: Option<(u32, u32)>) -> Result<()> {
+    let Some((user, group)) = user else { return Ok(()) };
+    std::os::unix::fs::lchown(folder, Some(user), Some(group)).map_err(|error| {
+        Error::passing("scratch", format!("{} cannot be given to its user", folder.display())).because(error)
+    })
 }
 
 fn home(cx: &ServiceContext) -> PathBuf {
@@ -234,11 +253,12 @@ fn lacks(spec: &AtsEdgeSpec, info: &EngineInfo) -> Result<()> {
     Ok(())
 }
 
-async fn check(folder: &Path) -> Result<()> {
+async fn check(folder: &Path, user: Option<(u32, u32)>) -> Result<()> {
     let root = folder.to_string_lossy().into_owned();
     let done = Tool::at("traffic_server", "traffic_server")
         .args(["-C", "verify_config", &format!("--run-root={root}")])
         .limits(quick())
+        .user(user)
         .run()
         .await;
     done.map(|_| ()).map_err(|error| match error.code {
@@ -249,12 +269,18 @@ async fn check(folder: &Path) -> Result<()> {
     })
 }
 
-async fn control(prepared: &Prepared, words: &[&str]) -> Result<()> {
+async fn control(prepared: &Prepared, words: &[&str], cx: &ServiceContext) -> Result<()> {
     let root = prepared.env.get("TS_RUNROOT").cloned().unwrap_or_default();
     let args: Vec<String> = std::iter::once(format!("--run-root={root}"))
         .chain(words.iter().map(|it| (*it).to_owned()))
         .collect();
-    Tool::at("traffic_ctl", "traffic_ctl").args(args).limits(quick()).run().await.map(|_| ())
+    Tool::at("traffic_ctl", "traffic_ctl")
+        .args(args)
+        .limits(quick())
+        .user(user_of(cx))
+        .run()
+        .await
+        .map(|_| ())
 }
 
 fn quick() -> Limits {

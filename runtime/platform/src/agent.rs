@@ -1,6 +1,8 @@
 //! The agent: what is desired on disk, a keeper for each object.
 
 mod judge;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -19,8 +21,9 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::{error, info};
 
-use crate::files::{User, make, remove, write_whole};
-use crate::keeper::{Board, Keeper, Order};
+use crate::files::{User, make, make_ours, remove, write_whole};
+use crate::keeper::{Board, Keeper, Order, Turn};
+use crate::metrics::NodeMetrics;
 use crate::secrets::Vault;
 
 /// How an agent is set up.
@@ -54,6 +57,9 @@ pub(crate) struct Shared {
     pub(crate) tools: BTreeMap<String, PathBuf>,
     pub(crate) targets: TargetTable,
     pub(crate) vault: Vault,
+    pub(crate) metrics: NodeMetrics,
+    /// How many sources may be looked at now.
+    pub(crate) probes: tokio::sync::Semaphore,
     engines: Vec<Arc<dyn EngineDriver>>,
     owners: Mutex<BTreeMap<Owner, Kept>>,
     /// What is wrong with the agent's own state, in words.
@@ -118,6 +124,16 @@ impl Shared {
         })
     }
 
+    /// Whether services run as the user that we are.
+    pub(crate) fn is_service_user(&self) -> bool {
+        self.user.is_none_or(|user| user.uid == rustix::process::geteuid().as_raw())
+    }
+
+    /// Free space where the data lies, in bytes.
+    pub(crate) fn free(&self) -> u64 {
+        rustix::fs::statvfs(&self.data).map_or(0, |about| about.f_bavail * about.f_frsize)
+    }
+
     /// What is wrong with the agent's own state.
     pub(crate) fn problems(&self) -> Vec<String> {
         self.problems.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -178,15 +194,21 @@ impl Agent {
             })?),
             None => None,
         };
-        for folder in [&config.data, &config.run, &config.data.join("owners")] {
+        for folder in [&config.data, &config.run] {
             make(folder, None)?;
         }
+        make_ours(&config.data.join("owners"))?;
         let lock = lock(&config.data)?;
         crate::files::forget_fresh(&config.data.join("owners"));
+        for probes in [config.data.join("probes"), config.run.join("probes")] {
+            remove(&probes);
+        }
         let shared = Arc::new(Shared {
             problems: Mutex::default(),
             _lock: lock,
             vault: Vault::open(&config.data)?,
+            metrics: NodeMetrics::new(),
+            probes: crate::probe::room(),
             site: config.site,
             data: config.data,
             run: config.run,
@@ -265,18 +287,43 @@ impl Agent {
         Ok(applied)
     }
 
-    /// Sets of files, each in a folder of its own below the owner's.
+    /// Sets of files, each in a folder of its own below the owner's. They are there whole, or those before them are.
     fn lay_files(&self, bundle: &Bundle) -> Result<()> {
         let folder = self.files(&bundle.owner);
-        remove(&folder);
-        for object in &bundle.objects {
-            let Object::Files(it) = object else { continue };
-            let set = folder.join(it.name.as_str());
-            make(&set, None)?;
-            for (name, text) in &it.files {
-                write_whole(&set.join(name), text.as_bytes(), 0o644, None)?;
-            }
+        let sets = bundle.objects.iter().filter_map(|object| match object {
+            Object::Files(it) => Some(it),
+            _ => None,
+        });
+        let sets: Vec<_> = sets.collect();
+        if sets.is_empty() {
+            remove(&folder);
+            return Ok(());
         }
+        let deployment = self.shared.data.join(bundle.owner.deployment.as_str());
+        for folder in [&deployment, &deployment.join("files")] {
+            make_ours(folder)?;
+        }
+        // No owner's key ends like these: names have no `.` in them.
+        let (fresh, old) = (folder.with_extension("files.new"), folder.with_extension("files.old"));
+        let lay = || -> Result<()> {
+            for set in sets {
+                let place = fresh.join(set.name.as_str());
+                make(&place, None)?;
+                for (name, text) in &set.files {
+                    write_whole(&place.join(name), text.as_bytes(), 0o644, None)?;
+                }
+            }
+            Ok(())
+        };
+        remove(&fresh);
+        remove(&old);
+        if let Err(error) = lay() {
+            remove(&fresh);
+            return Err(error);
+        }
+        let _ = fs::rename(&folder, &old);
+        fs::rename(&fresh, &folder).map_err(|error| crate::files::failed(&folder, error))?;
+        remove(&old);
         Ok(())
     }
 
@@ -299,7 +346,7 @@ impl Agent {
                 for (orders, _) in kept.keepers.values() {
                     orders.send_if_modified(|order| match order {
                         Order::Keep(object, turn) if reads(object) => {
-                            *turn += 1;
+                            turn.again += 1;
                             true
                         }
                         _ => false,
@@ -341,7 +388,7 @@ impl Agent {
                 if !matches!(object, Object::Service(_) | Object::Job(_) | Object::Engine(_)) {
                     continue;
                 }
-                let mut order = Order::Keep(Box::new(object.clone()), 0);
+                let mut order = Order::Keep(Box::new(object.clone()), Turn::default());
                 if let Some((orders, _)) =
                     kept.keepers.get(&key).filter(|(orders, _)| *orders.borrow() != Order::Remove)
                 {
@@ -350,7 +397,7 @@ impl Agent {
                         board.get(&key).is_some_and(|status| status.phase == Phase::Failed)
                     };
                     if let (Order::Keep(_, before), Order::Keep(_, turn)) = (&*orders.borrow(), &mut order) {
-                        *turn = before + u64::from(applied && failed);
+                        *turn = Turn { again: before.again + u64::from(applied && failed), ..*before };
                     }
                     let new = orders.send_if_modified(|now| {
                         let new = *now != order;
@@ -415,6 +462,39 @@ impl Agent {
             .owners(|owners| owners.keys().filter(|owner| owner.deployment == *deployment).cloned().collect())
     }
 
+    /// Has an owner's services started anew, after draining; which ones.
+    pub(crate) fn restart(&self, owner: &Owner) -> Vec<String> {
+        self.shared.owners(|owners| {
+            let keepers = owners.get(owner).into_iter().flat_map(|kept| &kept.keepers);
+            let told = keepers.filter(|(_, (orders, _))| {
+                orders.send_if_modified(|order| match order {
+                    Order::Keep(object, turn) if matches!(**object, Object::Service(_)) => {
+                        turn.restart += 1;
+                        true
+                    }
+                    _ => false,
+                })
+            });
+            told.map(|(key, _)| key.clone()).collect()
+        })
+    }
+
+    /// The agent's figures, with what is held now.
+    pub(crate) fn metrics(&self) -> streamverse_core::Metrics {
+        let (count, all) = self.shared.owners(|owners| {
+            let mut all: BTreeMap<(String, &'static str), usize> = BTreeMap::new();
+            for kept in owners.values() {
+                for status in kept.board.lock().unwrap_or_else(PoisonError::into_inner).values() {
+                    let kind = status.object.split('/').next().unwrap_or_default().to_owned();
+                    *all.entry((kind, status.phase.as_str())).or_default() += 1;
+                }
+            }
+            (owners.len(), all)
+        });
+        let of = |kind: &str, phase: Phase| all.get(&(kind.to_owned(), phase.as_str())).copied().unwrap_or(0);
+        self.shared.metrics.page(count, self.shared.free(), of)
+    }
+
     /// Goes on with a deletion that was begun; anything else only loses the keepers that are done.
     pub(crate) fn let_go(&self, owner: &Owner) -> Result<Option<String>> {
         let deleting =
@@ -472,7 +552,7 @@ impl Agent {
         }
     }
 
-    /// Ends all keepers and leaves their processes to the next agent.
+    /// Ends all keepers and leaves their processes to the next agent; what runs inside of this one is drained.
     pub async fn leave(&self) {
         let keepers: Vec<(watch::Sender<Order>, JoinHandle<()>)> = self.shared.owners(|owners| {
             owners.values_mut().flat_map(|kept| std::mem::take(&mut kept.keepers).into_values()).collect()
@@ -481,7 +561,7 @@ impl Agent {
             orders.send_replace(Order::Leave);
         }
         for (_, task) in keepers {
-            let _ = tokio::time::timeout(std::time::Duration::from_secs(5), task).await;
+            let _ = tokio::time::timeout(std::time::Duration::from_secs(20), task).await;
         }
     }
 }

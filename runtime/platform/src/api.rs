@@ -5,13 +5,15 @@ use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::Path as FilePath;
 use std::sync::Arc;
 
-use axum::extract::{Path, Query, State};
+use axum::extract::{MatchedPath, Path, Query, Request, State};
 use axum::http::StatusCode;
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
-use streamverse_core::{Error, JobHandle, Metrics, ServiceContext, Start, Stop};
+use streamverse_core::Error;
+use streamverse_core::run::{JobEnd, metrics_page};
 use streamverse_model::media::MediaFacts;
 use streamverse_model::platform::node::{ApiError, Applied, ApplyRequest, NodeInfo, OwnerList, ProbeRequest};
 use streamverse_model::platform::{Name, Object, Observed, Owner};
@@ -20,9 +22,6 @@ use utoipa::OpenApi as _;
 use crate::agent::{Agent, Refusal};
 use crate::keeper::Keeper;
 
-/// A probe's answer may take so long; the client has a deadline of its own.
-const PROBE: std::time::Duration = std::time::Duration::from_secs(300);
-
 /// How long an apply waits for what it would start again to stop. Less than a client's deadline.
 const SETTLE: std::time::Duration = std::time::Duration::from_secs(20);
 
@@ -30,7 +29,7 @@ const SETTLE: std::time::Duration = std::time::Duration::from_secs(20);
 #[derive(utoipa::OpenApi)]
 #[openapi(
     info(title = "StreamVerse node agent", description = "Holds the desired state of one host."),
-    paths(node, list, observe, apply, remove, logs, probe)
+    paths(node, list, observe, apply, remove, restart, logs, probe)
 )]
 struct Description;
 
@@ -38,15 +37,36 @@ pub(crate) fn router(agent: Arc<Agent>) -> Router {
     Router::new()
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(|| async { "ready\n" }))
+        .route(
+            "/metrics",
+            get(|State(agent): State<Arc<Agent>>| async move { metrics_page(&agent.metrics()) }),
+        )
         .route("/openapi.json", get(|| async { Json(Description::openapi()) }))
         .route("/v1/node", get(node))
         .route("/v1/deployments/{deployment}/owners", get(list))
         .route("/v1/deployments/{deployment}/owners/{kind}/{name}", get(observe).put(apply).delete(remove))
         .route("/v1/deployments/{deployment}/owners/{kind}/{name}/logs", get(logs))
+        .route("/v1/deployments/{deployment}/owners/{kind}/{name}/restart", post(restart))
         .route("/v1/deployments/{deployment}/probe", post(probe))
         .fallback(|| async { Answer::not_found("there is no such path in this API") })
         .layer(axum::middleware::map_response(as_json))
+        .layer(axum::middleware::from_fn_with_state(Arc::clone(&agent), measured))
         .with_state(agent)
+}
+
+/// How long each answer took, by route.
+async fn measured(State(agent): State<Arc<Agent>>, request: Request, next: Next) -> Response {
+    let since = std::time::Instant::now();
+    // Methods that nobody has heard of are one: whoever invents some must not fill the page.
+    let method = match request.method().as_str() {
+        known @ ("GET" | "PUT" | "POST" | "DELETE" | "HEAD") => known.to_owned(),
+        _ => "other".to_owned(),
+    };
+    let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
+    let answer = next.run(request).await;
+    let route = route.unwrap_or_else(|| "other".to_owned());
+    agent.shared.metrics.answered(&method, &route, answer.status().as_u16(), since.elapsed());
+    answer
 }
 
 /// Refusals of the framework itself (a path, a query, a method that it cannot use) in the shape of all others.
@@ -134,7 +154,7 @@ async fn node(State(agent): State<Arc<Agent>>) -> Json<NodeInfo> {
     let memory = memory
         .lines()
         .find_map(|line| line.strip_prefix("MemTotal:")?.split_whitespace().next()?.parse::<u64>().ok());
-    let free = rustix::fs::statvfs(&shared.data).map_or(0, |about| about.f_bavail * about.f_frsize);
+    let free = shared.free();
     if free < 256 << 20 {
         problems.push(format!("{} has only {} MiB left", shared.data.display(), free >> 20));
     }
@@ -211,7 +231,23 @@ async fn apply(
     Query(options): Query<ApplyOptions>,
     body: Result<Json<ApplyRequest>, axum::extract::rejection::JsonRejection>,
 ) -> Result<Json<Applied>, Answer> {
-    let owner = owner(&d, &kind, &name)?;
+    let (metrics, dry_run) = (&agent.shared.metrics, options.dry_run);
+    let outcome = put(&agent, owner(&d, &kind, &name)?, options, body).await;
+    metrics.applied(match &outcome {
+        Ok(_) if dry_run => "dry_run",
+        Ok(_) => "applied",
+        Err(Answer(status, _)) if status.is_client_error() => "refused",
+        Err(_) => "failed",
+    });
+    outcome
+}
+
+async fn put(
+    agent: &Agent,
+    owner: Owner,
+    options: ApplyOptions,
+    body: Result<Json<ApplyRequest>, axum::extract::rejection::JsonRejection>,
+) -> Result<Json<Applied>, Answer> {
     let Json(request) = body.map_err(|rejection| Answer::invalid(rejection.body_text()))?;
     if request.bundle.owner != owner {
         return Err(Answer::invalid(format!(
@@ -269,6 +305,28 @@ async fn remove(
         Some(waiting) => (StatusCode::ACCEPTED, waiting).into_response(),
         None => StatusCode::NO_CONTENT.into_response(),
     })
+}
+
+#[utoipa::path(
+    post,
+    path = "/v1/deployments/{deployment}/owners/{kind}/{name}/restart",
+    params(
+        ("deployment" = Name, Path, description = "The deployment"),
+        ("kind" = Name, Path, description = "The owner's kind"),
+        ("name" = Name, Path, description = "The owner's name"),
+    ),
+    responses((status = 202, description = "Its services are being started anew, with the agent's program", body = String), (status = "4XX", body = ApiError), (status = "5XX", body = ApiError)),
+)]
+async fn restart(
+    State(agent): State<Arc<Agent>>,
+    Path((d, kind, name)): OwnerPath,
+) -> Result<Response, Answer> {
+    let owner = owner(&d, &kind, &name)?;
+    let _one = agent.gate.lock().await;
+    match agent.restart(&owner).as_slice() {
+        [] => Err(Answer::not_found(&format!("{owner} has no service here"))),
+        services => Ok((StatusCode::ACCEPTED, format!("{}\n", services.join(", "))).into_response()),
+    }
 }
 
 #[derive(Deserialize)]
@@ -342,27 +400,12 @@ async fn probe(
 ) -> Result<Json<serde_json::Value>, Answer> {
     let owner = owner(&deployment, "probe", "probe")?;
     let Json(request) = body.map_err(|rejection| Answer::invalid(rejection.body_text()))?;
-    let shared = &agent.shared;
-    let target = streamverse_core::run::find(shared.targets, "probe")?;
-    let Start::Job(start) = target.start else { return Err(Answer::not_found("this agent cannot probe")) };
-    let cx = ServiceContext {
-        site: shared.site.clone(),
-        owner,
-        object: "job/probe".to_owned(),
-        data_dir: shared.data.join(&deployment),
-        scratch_dir: shared.data.join("probes"),
-        run_dir: shared.run.join(&deployment),
-        credentials_dir: shared.run.join("none"),
-        specs_dir: shared.run.join("none"),
-        tools: shared.tools.clone(),
-        bind: [127, 0, 0, 1].into(),
-        metrics: Metrics::new(),
-    };
-    let spec = serde_json::to_value(request).map_err(|error| Answer::invalid(error.to_string()))?;
-    let stop = Stop::new();
-    let work = async { start(spec, cx).await?.run(JobHandle::new(), stop.clone()).await };
-    match tokio::time::timeout(PROBE, work).await {
-        Ok(done) => Ok(Json(done?)),
-        Err(_) => Err(Error::passing("deadline", "the source was not probed within 5 minutes").into()),
+    match crate::probe::probe(&agent.shared, owner, &request).await? {
+        JobEnd::Succeeded(facts) => Ok(Json(facts)),
+        JobEnd::Failed { code, message, retry } => {
+            let status =
+                if retry { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::UNPROCESSABLE_ENTITY };
+            Err(Answer(status, ApiError { code, message, next: None, field: None }))
+        }
     }
 }

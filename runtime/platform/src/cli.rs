@@ -25,6 +25,8 @@ pub enum NodeCommand {
     Logs(LogArgs),
     /// Print why an owner is not ready, or that it is.
     Why(WhyArgs),
+    /// Start an owner's services anew, after draining: after an upgrade, with the new program.
+    Restart(WhyArgs),
     /// Write a systemd unit for the agent to stdout.
     Install(RunArgs),
     /// Run the agent and start it again whenever it ends: for hosts without systemd.
@@ -151,12 +153,16 @@ pub async fn run(
                 lines => print(&(lines.join("\n") + "\n")),
             }
         }
+        NodeCommand::Restart(args) => {
+            let path = format!("/v1/deployments/{}/owners/{}/restart", args.ask.deployment, args.owner);
+            print(&text(&args.ask.socket, reqwest::Method::POST, &path).await?)
+        }
         NodeCommand::Logs(args) => {
             let path = format!("/v1/deployments/{}/owners/{}", args.ask.deployment, args.owner);
             let observed: Observed = ask(&args.ask.socket, &path).await?;
             for status in &observed.objects {
                 let path = format!("{path}/logs?object={}&lines={}", status.object, args.lines);
-                print(&text(&args.ask.socket, &path).await?)?;
+                print(&text(&args.ask.socket, reqwest::Method::GET, &path).await?)?;
             }
             Ok(())
         }
@@ -164,6 +170,9 @@ pub async fn run(
 }
 
 async fn serve(args: RunArgs, targets: TargetTable, engines: Vec<Arc<dyn EngineDriver>>) -> Result<()> {
+    // What we hold in memory has no place in a file.
+    let none = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
+    let _ = rustix::process::setrlimit(rustix::process::Resource::Core, none);
     let site = Name::parse(&args.site).map_err(|error| Error::permanent("usage", error.to_string()))?;
     let mut tools = BTreeMap::new();
     for tool in &args.tools {
@@ -212,12 +221,12 @@ async fn serve(args: RunArgs, targets: TargetTable, engines: Vec<Arc<dyn EngineD
 }
 
 async fn ask<T: serde::de::DeserializeOwned>(socket: &std::path::Path, path: &str) -> Result<T> {
-    let text = text(socket, path).await?;
+    let text = text(socket, reqwest::Method::GET, path).await?;
     serde_json::from_str(&text)
         .map_err(|error| Error::permanent("answer", "the agent's answer is not understood").because(error))
 }
 
-async fn text(socket: &std::path::Path, path: &str) -> Result<String> {
+async fn text(socket: &std::path::Path, method: reqwest::Method, path: &str) -> Result<String> {
     let away = || {
         Error::passing(
             "agent-away",
@@ -228,7 +237,7 @@ async fn text(socket: &std::path::Path, path: &str) -> Result<String> {
         reqwest::Client::builder().unix_socket(socket).timeout(std::time::Duration::from_secs(30)).build();
     let client = client.map_err(|error| away().because(error))?;
     let answer = client
-        .get(format!("http://node{path}"))
+        .request(method, format!("http://node{path}"))
         .send()
         .await
         .map_err(|error| away().because(error.without_url()))?;

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::os::unix::fs::{OpenOptionsExt as _, lchown};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, lchown};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -82,6 +82,33 @@ pub(crate) fn make(folder: &Path, user: Option<User>) -> Result<()> {
     Ok(())
 }
 
+/// Makes a folder that is ours alone below one that is: nobody else can put a link, or anything, in the place of what we
+/// write there. A folder that an earlier version gave away is taken back.
+pub(crate) fn make_ours(folder: &Path) -> Result<()> {
+    make(folder, None)?;
+    let us = rustix::process::geteuid().as_raw();
+    let theirs = fs::symlink_metadata(folder).is_ok_and(|about| about.uid() != us);
+    if us == 0 && theirs {
+        lchown(folder, Some(0), Some(0)).map_err(|error| failed(folder, error))?;
+    }
+    Ok(())
+}
+
+/// Reads a file that somebody else wrote where he may put anything: no link is followed, nothing but a plain file is read
+/// and no more of it than `most`.
+pub(crate) fn read_theirs(path: &Path, most: u64) -> Option<Vec<u8>> {
+    use rustix::fs::OFlags;
+    use std::io::Read as _;
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits();
+    let file = fs::OpenOptions::new().read(true).custom_flags(i32::try_from(flags).ok()?).open(path).ok()?;
+    if !file.metadata().ok()?.is_file() {
+        return None;
+    }
+    let mut bytes = Vec::new();
+    file.take(most).read_to_end(&mut bytes).ok()?;
+    Some(bytes)
+}
+
 /// Removes a folder or file; one that is not there is removed.
 pub(crate) fn remove(path: &Path) {
     let folder = fs::symlink_metadata(path).is_ok_and(|about| about.is_dir());
@@ -120,6 +147,19 @@ mod tests {
             assert_eq!(fs::read_to_string(folder.path().join(format!("d.store.{end}"))).unwrap(), end);
         }
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 4, "something half written is left");
+    }
+
+    #[test]
+    fn what_others_wrote_is_read_only_where_it_is_a_plain_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::write(at("plain"), b"0123456789").unwrap();
+        std::os::unix::fs::symlink(at("plain"), at("link")).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(at("pipe")).status().unwrap().success());
+        assert_eq!(read_theirs(&at("plain"), 4).unwrap(), b"0123");
+        for name in ["link", "pipe", ".", "nothing"] {
+            assert!(read_theirs(&at(name), 4).is_none(), "{name}");
+        }
     }
 
     #[test]

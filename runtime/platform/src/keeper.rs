@@ -1,6 +1,10 @@
 //! Keeps one service, job or engine: started, watched, started again with back-off, changed, stopped.
 
 mod engine;
+pub(crate) mod folders;
+mod job;
+mod running;
+mod service;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,18 +13,19 @@ use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 use streamverse_core::engine::Prepared;
-use streamverse_core::run::JobEnd;
-use streamverse_core::{Error, JobNews, Metrics, Result, ServiceContext};
+use streamverse_core::run::{JobEnd, RunOptions};
+use streamverse_core::{Error, JobNews, Result};
 use streamverse_model::platform::{
-    CredentialUse, JobObject, Name, Object, ObjectStatus, Owner, Phase, Port, Reason, SpecUse,
+    CredentialUse, Object, ObjectStatus, Owner, Phase, Port, Protocol, Reason, SpecUse,
 };
 use tokio::sync::watch;
-use tokio::time::Instant;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::agent::Shared;
-use crate::files::{make, remove, write_whole};
-use crate::process::{Identity, Process, Start};
+use crate::files::{remove, write_whole};
+use crate::inside::Inside;
+use crate::keeper::running::Running;
+use crate::process::{Identity, Process, Roof, Start};
 
 /// Between two looks at a process.
 const LOOK: Duration = Duration::from_millis(250);
@@ -28,18 +33,35 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// A process that lived this long begins again with the shortest pause.
 const STEADY: Duration = Duration::from_secs(60);
+/// Something that is missing on the host is looked for again so often, for nobody tells us that it was installed.
+const LOOK_FOR_MISSING: Duration = Duration::from_secs(15);
+/// How long a service inside of the agent may drain when the agent ends.
+const LEAVING: Duration = Duration::from_secs(10);
+/// Open files of a service: 4096 connections, and what each of them may read.
+pub(crate) const SERVICE_FILES: u64 = 16 << 10;
+/// Open files of an engine, which holds two sockets for each viewer.
+const ENGINE_FILES: u64 = 64 << 10;
 /// How long a new engine configuration may take to serve before it is rolled back.
 const SETTLE: Duration = Duration::from_secs(20);
 
 /// What a keeper is to do.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Order {
-    /// Keep this object. Another turn of the same object: a job that failed runs again, secrets are laid anew.
-    Keep(Box<Object>, u64),
+    /// Keep this object.
+    Keep(Box<Object>, Turn),
     /// Stop it, remove its folders, and end.
     Remove,
     /// End, and leave the process to the next agent.
     Leave,
+}
+
+/// Which turn of the same object this is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Turn {
+    /// Another one: a job that failed runs again, secrets are laid anew.
+    pub(crate) again: u64,
+    /// Another one: a service is started anew.
+    pub(crate) restart: u64,
 }
 
 /// Where statuses are read.
@@ -51,9 +73,11 @@ pub(crate) struct Keeper {
     key: String,
     board: Board,
     orders: watch::Receiver<Order>,
-    process: Option<Process>,
+    process: Option<Running>,
     running: Option<Prepared>,
     restarts: u32,
+    /// The last restart that was asked for.
+    restarted: Option<u64>,
     /// Of the process's own socket; made when it is first asked.
     client: OnceLock<reqwest::Client>,
 }
@@ -75,6 +99,7 @@ impl Keeper {
             process: None,
             running: None,
             restarts: 0,
+            restarted: None,
             client: OnceLock::new(),
         }
     }
@@ -86,35 +111,29 @@ impl Keeper {
         loop {
             let order = self.orders.borrow_and_update().clone();
             match order {
-                Order::Leave => return,
+                Order::Leave => {
+                    if matches!(self.process, Some(Running::Inside(_))) {
+                        self.end(LEAVING).await;
+                    }
+                    return;
+                }
                 Order::Remove => {
                     self.tell(Phase::Stopping, None);
                     self.end(Duration::from_secs(30)).await;
-                    remove(&self.scratch());
-                    remove(&self.place());
+                    for folder in [self.scratch(), self.kept(), self.place()] {
+                        remove(&folder);
+                    }
                     self.board(|board| board.remove(&self.key));
                     return;
                 }
                 Order::Keep(object, turn) => {
                     let outcome = match &*object {
-                        Object::Service(it) => {
-                            self.service(&it.target, &it.spec, &it.ports, &it.credentials, it.drain_seconds)
-                                .await
-                        }
-                        Object::Job(it) => self.job(it, turn).await,
+                        Object::Service(it) => self.service(it, turn.restart).await,
+                        Object::Job(it) => self.job(it, turn.again).await,
                         Object::Engine(it) => {
                             let driver = self.shared.driver(it.engine);
                             match driver {
-                                Some(driver) => {
-                                    self.engine(
-                                        &*driver,
-                                        &it.spec,
-                                        &it.ports,
-                                        &it.credentials,
-                                        it.drain_seconds,
-                                    )
-                                    .await
-                                }
+                                Some(driver) => self.engine(&*driver, it).await,
                                 None => Err(Error::permanent(
                                     "unsupported",
                                     "this agent has no driver for the engine",
@@ -133,7 +152,15 @@ impl Keeper {
                                 continue;
                             }
                         }
-                        Err(error) => self.failed(&error),
+                        Err(error) => {
+                            self.failed(&error);
+                            if ["binary-missing", "plugin-missing"].contains(&error.code) {
+                                let pause = LOOK_FOR_MISSING.mul_f64(rand::random_range(0.75..1.25));
+                                if !self.ordered_within(pause).await {
+                                    continue;
+                                }
+                            }
+                        }
                         Ok(()) => {}
                     }
                     pause = SHORTEST_PAUSE;
@@ -144,100 +171,6 @@ impl Keeper {
                 }
             }
         }
-    }
-
-    // -- folders -----------------------------------------------------------------------------------------------------
-
-    fn short(&self) -> String {
-        hex::encode(&Sha256::digest(format!("{}/{}", self.owner.key(), self.key))[..6])
-    }
-
-    /// Socket, spec, context and credentials: short, for a socket's path has 108 bytes.
-    fn place(&self) -> PathBuf {
-        self.shared.run.join(self.owner.deployment.as_str()).join(self.short())
-    }
-
-    fn scratch(&self) -> PathBuf {
-        self.shared.data.join(self.owner.deployment.as_str()).join("scratch").join(format!(
-            "{}.{}",
-            self.owner.key(),
-            self.key.replace('/', ".")
-        ))
-    }
-
-    fn socket(&self) -> PathBuf {
-        self.place().join("admin.sock")
-    }
-
-    pub(crate) fn log_of(shared: &Shared, owner: &Owner, key: &str) -> PathBuf {
-        let name = format!("{}.{}.log", owner.key(), key.replace('/', "."));
-        shared.data.join(owner.deployment.as_str()).join("log").join(name)
-    }
-
-    fn context(&self, ports: &[Port]) -> ServiceContext {
-        let deployment = self.owner.deployment.as_str();
-        let public = ports.iter().any(|port| port.public);
-        ServiceContext {
-            site: self.shared.site.clone(),
-            owner: self.owner.clone(),
-            object: self.key.clone(),
-            data_dir: self.shared.data.join(deployment),
-            scratch_dir: self.scratch(),
-            run_dir: self.shared.run.join(deployment),
-            credentials_dir: self.place().join("credentials"),
-            specs_dir: self.place().join("specs"),
-            tools: self.shared.tools.clone(),
-            bind: if public { [0, 0, 0, 0].into() } else { [127, 0, 0, 1].into() },
-            metrics: Metrics::new(),
-        }
-    }
-
-    fn make_folders(&self) -> Result<()> {
-        let user = self.shared.user;
-        let deployment = self.owner.deployment.as_str();
-        for root in [&self.shared.data, &self.shared.run] {
-            make(&root.join(deployment), user)?;
-        }
-        for name in ["scratch", "log", "stores", "logs", "catalogues"] {
-            make(&self.shared.data.join(deployment).join(name), user)?;
-        }
-        for folder in
-            [self.scratch(), self.place(), self.place().join("credentials"), self.place().join("specs")]
-        {
-            make(&folder, user)?;
-        }
-        Ok(())
-    }
-
-    /// Lays credentials and specs; says what is still missing.
-    fn lay(&self, credentials: &[CredentialUse], uses: &[SpecUse]) -> Result<Option<Reason>> {
-        let user = self.shared.user;
-        let folder = self.place().join("credentials");
-        for one in credentials {
-            let owner = self.other(&one.kind, &one.name);
-            if !self.shared.vault.lay(&owner, &folder, user)? {
-                return Ok(Some(Reason::new(
-                    "secret-missing",
-                    format!("the secret of {owner} is not here yet"),
-                )));
-            }
-        }
-        for one in uses {
-            let owner = self.other(&one.kind, &one.name);
-            let Some((spec, credentials)) = self.shared.spec_of(&owner, &one.service) else {
-                return Ok(Some(Reason::new("owner-missing", format!("{owner} is not here yet"))));
-            };
-            let path = self.place().join("specs").join(format!("{}.json", owner.key()));
-            write_whole(&path, spec.to_string().as_bytes(), 0o600, user)?;
-            if let Some(missing) = self.lay(&credentials, &[])? {
-                return Ok(Some(missing));
-            }
-        }
-        Ok(None)
-    }
-
-    fn other(&self, kind: &Name, name: &Name) -> Owner {
-        Owner { deployment: self.owner.deployment.clone(), kind: kind.clone(), name: name.clone() }
     }
 
     // -- status ------------------------------------------------------------------------------------------------------
@@ -251,7 +184,7 @@ impl Keeper {
     }
 
     fn tell_news(&self, phase: Phase, reason: Option<Reason>, news: JobNews) {
-        let pids = self.process.iter().map(|process| process.identity.pid).collect();
+        let pids = self.process.iter().map(Running::pid).collect();
         let status = ObjectStatus {
             object: self.key.clone(),
             phase,
@@ -277,51 +210,115 @@ impl Keeper {
     // -- processes ---------------------------------------------------------------------------------------------------
 
     fn identity_file(&self) -> PathBuf {
-        self.scratch().join("process.json")
+        self.kept().join("process.json")
     }
 
     /// What an earlier agent started, if it still runs.
     fn adopt(&mut self) {
         let identity = std::fs::read(self.identity_file()).ok();
         let identity = identity.and_then(|text| serde_json::from_slice::<Identity>(&text).ok());
-        self.process = identity.and_then(Process::adopt);
+        self.process = identity.and_then(Process::adopt).map(Running::Process);
         if let Some(process) = &self.process {
-            info!(owner = %self.owner, object = self.key, pid = process.identity.pid, "Found again.");
-            let prepared = std::fs::read(self.scratch().join("prepared.json")).ok();
+            info!(owner = %self.owner, object = self.key, pid = process.pid(), "Found again.");
+            let prepared = std::fs::read(self.kept().join("prepared.json")).ok();
             self.running = prepared.and_then(|text| serde_json::from_slice(&text).ok());
         }
     }
 
-    fn begin(
+    /// Starts a process of our own program.
+    fn begin(&mut self, options: &RunOptions, memory: u64, fingerprint: &str) -> Result<()> {
+        let program = self.shared.program.clone();
+        let args = folders::run_args(options);
+        self.begin_program(&program, &args, &BTreeMap::new(), Roof::over(memory, SERVICE_FILES), fingerprint)
+    }
+
+    fn begin_program(
         &mut self,
         program: &Path,
         args: &[String],
         env: &BTreeMap<String, String>,
+        roof: Roof,
         fingerprint: &str,
     ) -> Result<()> {
         let log = Self::log_of(&self.shared, &self.owner, &self.key);
         let dir = self.scratch();
         let orphan = self.key.starts_with("engine/");
-        let start = Start { program, args, env, dir: &dir, log: &log, user: self.shared.user, orphan };
-        let process = Process::start(&start, fingerprint)?;
-        if let Some(user) = self.shared.user {
-            let _ = std::os::unix::fs::chown(&log, Some(user.uid), Some(user.gid));
-        }
+        let start = Start { program, args, env, dir: &dir, log: &log, user: self.shared.user, roof, orphan };
+        let mut process = Process::start(&start, fingerprint)?;
         let text = serde_json::to_vec(&process.identity).unwrap_or_default();
-        self.process = Some(process);
-        write_whole(&self.identity_file(), &text, 0o600, None)
+        if let Err(error) = write_whole(&self.identity_file(), &text, 0o600, None) {
+            // The next agent could not know of it, and would start another one.
+            process.kill();
+            return Err(error);
+        }
+        self.process = Some(Running::Process(process));
+        Ok(())
+    }
+
+    fn begin_inside(&mut self, options: RunOptions, fingerprint: &str) -> Result<()> {
+        let log = Self::log_of(&self.shared, &self.owner, &self.key);
+        let inside = Inside::start(options, self.shared.targets, &log, fingerprint)?;
+        self.process = Some(Running::Inside(inside));
+        Ok(())
+    }
+
+    fn limit(&self, memory: u64) {
+        if let Some(Running::Process(process)) = &self.process {
+            process.limit(Roof::over(memory, SERVICE_FILES));
+        }
+    }
+
+    /// Whether a process holds more memory than it may, in words.
+    fn holds_more_than(&self, memory: u64, whole: bool) -> Option<Reason> {
+        let Some(Running::Process(process)) = &self.process else { return None };
+        let held = process.holds(whole);
+        (held > memory).then(|| {
+            Reason::new(
+                "memory-limit",
+                format!(
+                    "it held {} MiB of memory and was ended: its limit is {} MiB",
+                    held >> 20,
+                    memory >> 20
+                ),
+            )
+        })
+    }
+
+    /// Waits while somebody else listens on a port of ours, and names him; false when an order came meanwhile.
+    async fn ports_are_free(&mut self, ports: &[Port]) -> bool {
+        let taken = |ports: &[Port]| {
+            ports
+                .iter()
+                .filter(|port| port.protocol == Protocol::Tcp)
+                .find_map(|port| streamverse_core::http::holder_of(port.number).map(|pid| (port.number, pid)))
+        };
+        while let Some((port, pid)) = taken(ports) {
+            let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+            let text = format!(
+                "port {port} is taken by process {pid} ({}): end it, or choose another port",
+                name.trim()
+            );
+            self.tell(Phase::Waiting, Some(Reason::new("port-taken", text)));
+            if self.ordered_within(4 * LOOK).await {
+                return false;
+            }
+        }
+        true
     }
 
     async fn end(&mut self, patience: Duration) {
-        if let Some(mut process) = self.process.take() {
-            process.stop(patience).await;
+        if let Some(process) = &mut self.process
+            && !process.stop(patience).await
+        {
+            error!(owner = %self.owner, object = self.key, "It does not stop, and cannot be ended from outside.");
         }
+        self.process = None;
         self.running = None;
         remove(&self.identity_file());
     }
 
     fn is_alive(&mut self) -> bool {
-        self.process.as_mut().is_some_and(Process::is_alive)
+        self.process.as_mut().is_some_and(Running::is_alive)
     }
 
     /// Waits, unless an order comes; whether one came.
@@ -335,24 +332,6 @@ impl Keeper {
         }
     }
 
-    fn run_args(&self, target: &str) -> Vec<String> {
-        let file = |name: &str| self.place().join(name).to_string_lossy().into_owned();
-        let words =
-            ["run", "--target", target, "--spec", &file("spec.json"), "--context", &file("context.json")];
-        let mut args: Vec<String> = words.iter().map(|it| (*it).to_owned()).collect();
-        args.extend(["--admin".to_owned(), format!("unix:{}", self.socket().display())]);
-        args.extend(["--outcome".to_owned(), self.scratch().join("end.json").to_string_lossy().into_owned()]);
-        args
-    }
-
-    fn write_orders(&self, spec: &serde_json::Value, cx: &ServiceContext) -> Result<()> {
-        let user = self.shared.user;
-        write_whole(&self.place().join("spec.json"), spec.to_string().as_bytes(), 0o600, user)?;
-        let context = serde_json::to_vec(cx)
-            .map_err(|error| Error::permanent("node", "the context cannot be written").because(error))?;
-        write_whole(&self.place().join("context.json"), &context, 0o600, user)
-    }
-
     async fn ask(&self, path: &str) -> Option<reqwest::Response> {
         if self.client.get().is_none() {
             let client =
@@ -362,8 +341,6 @@ impl Keeper {
         let client = self.client.get()?;
         client.get(format!("http://admin{path}")).send().await.ok()
     }
-
-    // -- kinds -------------------------------------------------------------------------------------------------------
 
     /// Prepares folders, credentials and the spec; waits for what is missing. False when an order came meanwhile.
     async fn ready_to_start(
@@ -387,179 +364,28 @@ impl Keeper {
         Ok(true)
     }
 
-    async fn service(
-        &mut self,
-        target: &str,
-        spec: &serde_json::Value,
-        ports: &[Port],
-        credentials: &[CredentialUse],
-        drain: u32,
-    ) -> Result<()> {
-        let drain = Duration::from_secs(u64::from(drain));
-        let secrets = self.shared.secret_versions(&self.owner, credentials);
-        let fingerprint =
-            fingerprint(&(target, spec, ports.iter().map(|it| it.public).collect::<Vec<_>>(), secrets));
-        let mut pause = SHORTEST_PAUSE;
-        if self.process.as_ref().is_some_and(|process| process.identity.fingerprint != fingerprint) {
-            self.tell(Phase::Starting, None);
-            self.end(drain).await;
-        }
-        loop {
-            if !self.is_alive() {
-                if !self.ready_to_start(spec, ports, credentials, &[]).await? {
-                    return Ok(());
-                }
-                remove(&self.scratch().join("end.json"));
-                self.begin(
-                    &self.shared.program.clone(),
-                    &self.run_args(target),
-                    &BTreeMap::new(),
-                    &fingerprint,
-                )?;
-            } else if !self.place().join("context.json").exists()
-                && self.ready_to_start(spec, ports, credentials, &[]).await?
-            {
-                // The run directory was emptied under a living process, its socket too: it is started anew.
-                self.end(drain).await;
-                continue;
-            }
-            let since = Instant::now();
-            let mut last = None;
-            while self.is_alive() {
-                let ready = self.ask("/readyz").await.is_some_and(|answer| answer.status().is_success());
-                if last != Some(ready) {
-                    self.tell(if ready { Phase::Ready } else { Phase::Starting }, None);
-                    last = Some(ready);
-                }
-                if self.ordered_within(if ready { 4 * LOOK } else { LOOK }).await {
-                    return Ok(());
-                }
-            }
-            if since.elapsed() > STEADY {
-                pause = SHORTEST_PAUSE;
-            }
-            self.restarts += 1;
-            let why = self.why_it_ended();
-            let permanent =
-                why.code == "spec-invalid" || why.code == "unknown-target" || why.code == "binary-missing";
-            self.process = None;
-            if permanent {
-                return Err(Error::permanent("service-refused", why.text));
-            }
-            self.tell(Phase::Starting, Some(why));
-            if self.ordered_within(pause.mul_f64(rand::random_range(0.75..1.25))).await {
-                return Ok(());
-            }
-            pause = (pause * 2).min(LONGEST_PAUSE);
-        }
+    /// How it says that it ended. The file lies where it may put anything.
+    fn outcome(&self) -> Option<JobEnd> {
+        let text = crate::files::read_theirs(&self.scratch().join("end.json"), 64 << 10)?;
+        serde_json::from_slice(&text).ok()
     }
 
     fn why_it_ended(&self) -> Reason {
-        let end = std::fs::read(self.scratch().join("end.json")).ok();
-        match end.and_then(|text| serde_json::from_slice::<JobEnd>(&text).ok()) {
-            Some(JobEnd::Failed { code, message, .. }) => Reason { code, text: message },
-            _ => {
-                let log = Self::log_of(&self.shared, &self.owner, &self.key);
-                let last = crate::api::tail(&log, 1).unwrap_or_default();
-                Reason::new("crashed", format!("it ended by itself; its log ends with: {}", last.trim()))
-            }
+        if let Some(JobEnd::Failed { code, message, .. }) = self.outcome() {
+            return Reason { code, text: message };
         }
+        let log = Self::log_of(&self.shared, &self.owner, &self.key);
+        let last = crate::api::tail(&log, 1).unwrap_or_default();
+        let last = last.trim();
+        // What Rust says when it gets no memory, before it aborts.
+        if last.contains("memory allocation of ") {
+            let text = format!("it asked for more memory than it may have, and ended: {last}");
+            return Reason::new("memory-limit", text);
+        }
+        let how = self.process.as_ref().and_then(Running::ended).map(|how| format!(" ({how})"));
+        let text = format!("it ended by itself{}; its log ends with: {last}", how.unwrap_or_default());
+        Reason::new("crashed", text)
     }
-
-    async fn job(&mut self, job: &JobObject, turn: u64) -> Result<()> {
-        let fingerprint = fingerprint(&(&job.target, &job.spec));
-        let done = self.scratch().join("done.json");
-        if let Some((of, end)) = read_done(&done)
-            && of == fingerprint
-        {
-            // Applied again after it failed: somebody mended what it failed of. A restart of the agent is no such turn.
-            if turn == 0 || matches!(end, JobEnd::Succeeded(_)) {
-                return self.settle(end);
-            }
-            remove(&done);
-        }
-        if self.process.as_ref().is_some_and(|process| process.identity.fingerprint != fingerprint) {
-            self.end(Duration::from_secs(10)).await;
-        }
-        let until = Instant::now() + Duration::from_secs(job.deadline_seconds);
-        let mut tries = 0;
-        loop {
-            if !self.is_alive() {
-                if !self.ready_to_start(&job.spec, &[], &job.credentials, &job.uses).await? {
-                    return Ok(());
-                }
-                remove(&self.scratch().join("end.json"));
-                self.begin(
-                    &self.shared.program.clone(),
-                    &self.run_args(&job.target),
-                    &BTreeMap::new(),
-                    &fingerprint,
-                )?;
-            }
-            while self.is_alive() {
-                let news = match self.ask("/news").await {
-                    Some(answer) => answer.json::<JobNews>().await.ok(),
-                    None => None,
-                };
-                self.tell_news(Phase::Running, None, news.unwrap_or_default());
-                if self.ordered_within(LOOK).await {
-                    return Ok(());
-                }
-                if Instant::now() > until {
-                    self.end(Duration::from_secs(5)).await;
-                    return Err(Error::permanent(
-                        "deadline",
-                        format!("it was not done within {} s", job.deadline_seconds),
-                    ));
-                }
-            }
-            self.process = None;
-            let end = std::fs::read(self.scratch().join("end.json"))
-                .ok()
-                .and_then(|text| serde_json::from_slice(&text).ok());
-            let end = end.unwrap_or_else(|| {
-                let why = self.why_it_ended();
-                JobEnd::Failed { code: why.code, message: why.text, retry: true }
-            });
-            tries += 1;
-            match &end {
-                JobEnd::Failed { code, message, retry: true } if tries <= job.retries => {
-                    self.restarts += 1;
-                    self.tell(
-                        Phase::Running,
-                        Some(Reason { code: code.clone(), text: format!("try {tries} failed: {message}") }),
-                    );
-                    let pause =
-                        Duration::from_secs(1 << tries.min(6)).mul_f64(rand::random_range(0.75..1.25));
-                    if self.ordered_within(pause).await {
-                        return Ok(());
-                    }
-                }
-                _ => {
-                    let text = serde_json::to_vec(&(&fingerprint, &end)).unwrap_or_default();
-                    write_whole(&done, &text, 0o600, None)?;
-                    return self.settle(end);
-                }
-            }
-        }
-    }
-
-    fn settle(&mut self, end: JobEnd) -> Result<()> {
-        match end {
-            JobEnd::Succeeded(result) => {
-                let before = self.board(|board| board.get(&self.key).and_then(|it| it.progress.clone()));
-                self.tell_news(Phase::Succeeded, None, JobNews { progress: before, result: Some(result) });
-            }
-            JobEnd::Failed { code, message, .. } => {
-                self.tell(Phase::Failed, Some(Reason { code, text: message }));
-            }
-        }
-        Ok(())
-    }
-}
-
-fn read_done(path: &Path) -> Option<(String, JobEnd)> {
-    serde_json::from_slice(&std::fs::read(path).ok()?).ok()
 }
 
 fn fingerprint(of: &impl serde::Serialize) -> String {

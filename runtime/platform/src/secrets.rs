@@ -28,7 +28,7 @@ impl Vault {
     /// Opens the vault, making its key the first time.
     pub(crate) fn open(data: &Path) -> Result<Vault> {
         let folder = data.join("secrets");
-        make(&folder, None)?;
+        crate::files::make_ours(&folder)?;
         crate::files::forget_fresh(&folder);
         let path = data.join("secrets.key");
         let key = match fs::read(&path) {
@@ -92,7 +92,8 @@ impl Vault {
     pub(crate) fn lay(&self, owner: &Owner, folder: &Path, user: Option<User>) -> Result<bool> {
         let Some(values) = self.get(owner)? else { return Ok(false) };
         let place = folder.join(owner.key());
-        make(&place, user)?;
+        // Ours: its reader has the files in it, and nothing to put beside them.
+        make(&place, None)?;
         for (key, value) in values {
             write_whole(&place.join(key.as_str()), value.as_bytes(), 0o400, user)?;
         }

@@ -7,6 +7,7 @@
 //! | `PUT /v1/deployments/{d}/owners/{kind}/{name}?dry_run=…` | [`ApplyRequest`] → [`Applied`] |
 //! | `GET /v1/deployments/{d}/owners/{kind}/{name}` | [`Observed`](super::Observed) or 404 |
 //! | `DELETE /v1/deployments/{d}/owners/{kind}/{name}` | 202 while it is being stopped, 404 when it is gone |
+//! | `POST /v1/deployments/{d}/owners/{kind}/{name}/restart` | 202: its services are started anew |
 //! | `GET /v1/deployments/{d}/owners/{kind}/{name}/logs?object=&lines=` | text |
 //! | `POST /v1/deployments/{d}/probe` | [`ProbeRequest`] → `media::MediaFacts` |
 //! | `GET /livez`, `/readyz`, `/metrics`, `/openapi.json` | as everywhere |

@@ -341,7 +341,9 @@ pub enum Peer {
     Anywhere,
 }
 
-/// What an object may take. On a node: limits of the process; on Kubernetes: requests and limits.
+/// What an object may take. On Kubernetes: requests and limits. On a node memory is a limit: what holds more is ended and
+/// started again with the reason `memory-limit`; an engine counts as a whole, and the tools of a service count for
+/// themselves. CPU is nothing to a node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Resources {
@@ -366,7 +368,8 @@ pub enum Isolation {
     /// In a process of its own: it outlives the agent, and an upgrade of the agent does not touch it.
     #[default]
     Process,
-    /// In the agent's process, behind a panic guard: the least memory.
+    /// In the agent's process, behind a panic guard: the least memory. It ends with the agent, its memory has no limit of its
+    /// own, and a node refuses it where the agent is not the user that services run as.
     InProcess,
 }
 

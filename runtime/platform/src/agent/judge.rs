@@ -33,14 +33,15 @@ impl Agent {
                         format!("/objects/{at}/replicas"),
                     );
                 }
-                if it.isolation == Isolation::InProcess {
+                // Inside of the agent it would be root, and read what every other owner has.
+                if it.isolation == Isolation::InProcess && !self.shared.is_service_user() {
                     return refuse(
                         "unsupported",
                         format!(
-                            "{} would end with the agent: a node runs services as processes",
+                            "{} would run inside of the agent as its user, who is not the user of services",
                             object.key()
                         ),
-                        "Leave `isolation` at `process`.",
+                        "Leave `isolation` at `process`, or run the agent as the user of services.",
                         format!("/objects/{at}/isolation"),
                     );
                 }

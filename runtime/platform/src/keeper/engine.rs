@@ -1,39 +1,32 @@
 //! Keeps an engine: a configuration is prepared and checked before anything is switched, a change is a reload or a drained
 //! restart, and one that does not serve is rolled back.
 
-use std::path::Path;
 use std::time::Duration;
 
 use streamverse_core::engine::{Change, EngineDriver, Prepared};
-use streamverse_core::{Error, Result, ServiceContext};
-use streamverse_model::platform::{CredentialUse, Object, Phase, Port, Reason};
+use streamverse_core::{Result, ServiceContext};
+use streamverse_model::platform::{EngineObject, Object, Phase, Reason};
 use tokio::time::Instant;
 use tracing::warn;
 
-use super::{Keeper, LONGEST_PAUSE, LOOK, Order, SETTLE, SHORTEST_PAUSE};
-use crate::files::{make, remove, write_whole};
+use super::{ENGINE_FILES, Keeper, LONGEST_PAUSE, LOOK, Order, SETTLE, SHORTEST_PAUSE};
+use crate::files::{make_ours, remove, write_whole};
+use crate::process::Roof;
 
 impl Keeper {
-    pub(super) async fn engine(
-        &mut self,
-        driver: &dyn EngineDriver,
-        spec: &serde_json::Value,
-        ports: &[Port],
-        credentials: &[CredentialUse],
-        drain: u32,
-    ) -> Result<()> {
-        let drain = Duration::from_secs(u64::from(drain));
-        if !self.ready_to_start(spec, ports, credentials, &[]).await? {
+    pub(super) async fn engine(&mut self, driver: &dyn EngineDriver, it: &EngineObject) -> Result<()> {
+        let drain = Duration::from_secs(u64::from(it.drain_seconds));
+        if !self.ready_to_start(&it.spec, &it.ports, &it.credentials, &[]).await? {
             return Ok(());
         }
-        let cx = self.context(ports);
+        let cx = self.context(&it.ports);
         let number =
             std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |it| it.as_millis());
         let folder = self.scratch().join("configurations").join(number.to_string());
         for part in [self.scratch().join("engine"), self.scratch().join("configurations"), folder.clone()] {
-            make(&part, self.shared.user)?;
+            make_ours(&part)?;
         }
-        let prepared = driver.prepare(spec, &folder, &cx).await;
+        let prepared = driver.prepare(&it.spec, &folder, &cx).await;
         let alive = self.is_alive();
         let prepared = match (prepared, self.running.clone()) {
             (Ok(prepared), _) => prepared,
@@ -46,8 +39,6 @@ impl Keeper {
             }
             (Err(error), _) => return Err(error),
         };
-        self.own(&self.scratch().join("engine"));
-        self.own(&self.scratch().join("configurations"));
         match (self.running.clone(), self.is_alive()) {
             (Some(before), true) => {
                 match driver.change(&before, &prepared) {
@@ -103,45 +94,25 @@ impl Keeper {
         prepared: &Prepared,
         cx: &ServiceContext,
     ) -> Result<()> {
-        for port in self.ports() {
-            if let Some(pid) = streamverse_core::http::holder_of(port) {
-                self.tell(
-                    Phase::Waiting,
-                    Some(Reason::new("port-taken", format!("port {port} is taken by process {pid}"))),
-                );
-                return Err(Error::passing(
-                    "port-taken",
-                    format!("port {port} is taken by process {pid}: end it, or choose another port"),
-                ));
-            }
+        let object = self.ordered();
+        let ports = object.as_ref().map(|it| it.ports.as_slice()).unwrap_or_default();
+        if !self.ports_are_free(ports).await {
+            return Ok(());
         }
         driver.before_start(prepared, cx).await?;
-        self.own(&self.scratch().join("engine"));
-        self.own(&self.place());
-        self.begin(&prepared.program, &prepared.args, &prepared.env, &prepared.digest)
+        let memory = object.map_or(u64::MAX, |it| it.resources.memory_bytes);
+        let roof = Roof::over(memory, ENGINE_FILES);
+        self.begin_program(&prepared.program, &prepared.args, &prepared.env, roof, &prepared.digest)
     }
 
-    fn ports(&self) -> Vec<u16> {
+    /// The engine as it is ordered now.
+    fn ordered(&self) -> Option<EngineObject> {
         match &*self.orders.borrow() {
             Order::Keep(object, _) => match &**object {
-                Object::Engine(engine) => engine.ports.iter().map(|it| it.number).collect(),
-                _ => Vec::new(),
+                Object::Engine(engine) => Some(engine.clone()),
+                _ => None,
             },
-            _ => Vec::new(),
-        }
-    }
-
-    /// Everything below belongs to the service user: an engine refuses root.
-    fn own(&self, folder: &Path) {
-        let Some(user) = self.shared.user else { return };
-        let mut todo = vec![folder.to_owned()];
-        while let Some(next) = todo.pop() {
-            let _ = std::os::unix::fs::lchown(&next, Some(user.uid), Some(user.gid));
-            if next.is_dir() && !next.is_symlink() {
-                todo.extend(
-                    std::fs::read_dir(&next).into_iter().flatten().flatten().map(|entry| entry.path()),
-                );
-            }
+            _ => None,
         }
     }
 
@@ -164,7 +135,7 @@ impl Keeper {
     fn remember(&mut self, prepared: &Prepared) -> Result<()> {
         self.running = Some(prepared.clone());
         let text = serde_json::to_vec(prepared).unwrap_or_default();
-        write_whole(&self.scratch().join("prepared.json"), &text, 0o600, None)
+        write_whole(&self.kept().join("prepared.json"), &text, 0o600, None)
     }
 
     fn forget_configurations(&self, current: &Prepared) {
@@ -187,12 +158,16 @@ impl Keeper {
     ) -> Result<()> {
         let mut pause = SHORTEST_PAUSE;
         let mut told = None;
+        let memory = self.ordered().map_or(u64::MAX, |it| it.resources.memory_bytes);
+        let mut too_much = None;
         loop {
-            if !self.is_alive() {
+            if too_much.is_some() || !self.is_alive() {
                 self.restarts += 1;
-                self.end(drain).await;
+                self.shared.metrics.restarted("engine");
+                let why = too_much.take().unwrap_or_else(|| self.why_it_ended());
+                self.end(if why.code == "memory-limit" { Duration::ZERO } else { drain }).await;
                 told = None;
-                self.tell(Phase::Starting, Some(self.why_it_ended()));
+                self.tell(Phase::Starting, Some(why));
                 if self.ordered_within(pause.mul_f64(rand::random_range(0.75..1.25))).await {
                     return Ok(());
                 }
@@ -217,6 +192,7 @@ impl Keeper {
             if self.ordered_within(wait).await {
                 return Ok(());
             }
+            too_much = self.holds_more_than(memory, true);
         }
     }
 }
