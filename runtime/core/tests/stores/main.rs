@@ -7,6 +7,8 @@
 )]
 
 #[cfg(target_os = "linux")]
+mod apart;
+#[cfg(target_os = "linux")]
 mod authority;
 #[cfg(target_os = "linux")]
 mod cluster;

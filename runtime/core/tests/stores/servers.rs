@@ -197,6 +197,23 @@ pub(crate) fn postgres(tls: Option<&Authority>) -> Option<Server> {
     }))
 }
 
+/// Does this in the database `postgres`.
+pub(crate) fn sql(server: &Server, statements: &str) {
+    let mut psql = Command::new(format!("{POSTGRES}/psql"));
+    psql.args(["-h", "127.0.0.1", "-p", &server.port.to_string(), "-U", "streamverse", "-d", "postgres"]);
+    psql.args(["-q", "-c", statements]).env("PGPASSWORD", PASSWORD);
+    let until = Instant::now() + PATIENCE;
+    loop {
+        // It listens before it takes anybody in.
+        let said = psql.output().unwrap();
+        if said.status.success() {
+            return;
+        }
+        assert!(Instant::now() < until, "{}", String::from_utf8_lossy(&said.stderr));
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
 /// moto, by TLS with an authority; with a bucket `media`. It keeps nothing over a restart. `checks` makes it refuse keys that it does not know.
 pub(crate) fn s3(checks: bool, tls: Option<&Authority>) -> Option<Server> {
     let Some(site) = std::env::var_os("STREAMVERSE_PYTHON_SITE").map(PathBuf::from) else {

@@ -52,7 +52,7 @@ impl ClientContext for Watch {
                 self.refused.send_replace(Some(Refused::Login));
                 warn!(brokers = self.brokers, "The event log refuses the login.");
             }
-            Some(RDKafkaErrorCode::SSL) => {
+            Some(code) if is_distrust(code, reason) => {
                 // A member is told the code alone: what is known in words stays.
                 self.refused.send_if_modified(|refused| {
                     let better = !reason.is_empty() || refused.is_none();
@@ -68,6 +68,16 @@ impl ClientContext for Watch {
             }
             _ => debug!(%error, reason, "librdkafka"),
         }
+    }
+}
+
+/// Whether one side does not trust the other. A server that dies while it shakes hands is another matter; what a server
+/// has against us comes after the handshake, as a broken connection.
+fn is_distrust(code: RDKafkaErrorCode, reason: &str) -> bool {
+    match code {
+        RDKafkaErrorCode::SSL => !reason.contains("unexpected eof"),
+        RDKafkaErrorCode::BrokerTransportFailure => reason.contains("SSL alert number"),
+        _ => false,
     }
 }
 
