@@ -47,6 +47,7 @@ variable "object_store" {
     endpoint              = optional(string)
     access_key_id         = optional(string)
     secret_access_key_ref = optional(string)
+    tls                   = optional(object({ ca = optional(string) }))
   })
   default = null
 }
@@ -61,6 +62,12 @@ variable "event_log" {
     retention    = optional(string)
     username     = optional(string)
     password_ref = optional(string)
+    sasl         = optional(string)
+    tls = optional(object({
+      ca              = optional(string)
+      certificate     = optional(string)
+      private_key_ref = optional(string)
+    }))
   })
   default = null
 }
@@ -73,6 +80,11 @@ variable "catalogue" {
     user         = string
     database     = string
     password_ref = optional(string)
+    tls = optional(object({
+      ca              = optional(string)
+      certificate     = optional(string)
+      private_key_ref = optional(string)
+    }))
   })
   default = null
 }
@@ -84,6 +96,11 @@ variable "cache" {
     port         = optional(number)
     database     = optional(number)
     password_ref = optional(string)
+    tls = optional(object({
+      ca              = optional(string)
+      certificate     = optional(string)
+      private_key_ref = optional(string)
+    }))
   })
   default = null
 }

@@ -1,6 +1,7 @@
 //! What acceptance tests of the streaming product share: a node agent of their own, on ports of their own, and the HCL that
 //! leads to it.
 
+mod broom;
 pub mod cluster;
 pub mod secrets;
 pub mod servers;

@@ -1,32 +1,40 @@
 //! Real servers for stores: PostgreSQL, Redis, Kafka, and moto for the S3 wire format, each on ports and in a folder of
-//! its own. They end with the test.
+//! its own, all reached by TLS alone, with a login. They end with the test process.
 
+mod certificates;
+
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
-use tempfile::TempDir;
-
+use crate::broom::{self, Broom};
 use crate::free_port;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const POSTGRES: &str = "/usr/lib/postgresql/15/bin";
 
-/// The password that PostgreSQL and Redis ask for.
+/// The password that PostgreSQL, Redis and Kafka ask for.
 pub const PASSWORD: &str = "planted-password-4c1d";
 
-/// All four.
+/// All four. Each is called `localhost`; the user is `streamverse`.
 pub struct Servers {
-    folder: TempDir,
-    children: Vec<Child>,
+    broom: Broom,
+    running: BTreeMap<&'static str, (Start, Option<Child>)>,
     /// Where PostgreSQL listens. User and database are `streamverse`.
     pub postgres: u16,
-    /// Where Redis listens.
+    /// Where Redis listens. It asks for a client's certificate.
     pub redis: u16,
-    /// Where Kafka listens.
+    /// Where Kafka listens. It asks for SCRAM-SHA-512.
     pub kafka: u16,
     /// Where S3 is; the bucket `media` is there.
     pub s3: u16,
+}
+
+/// How a server is started, and where it listens then.
+struct Start {
+    command: Box<dyn Fn() -> Command + Send>,
+    port: u16,
 }
 
 impl Servers {
@@ -44,135 +52,206 @@ impl Servers {
             eprintln!("SKIPPED: {what}");
             return None;
         };
-        let folder = tempfile::Builder::new().prefix("svs").tempdir().ok()?;
-        crate::open(folder.path());
+        let made = Broom::new("svs").and_then(|broom| {
+            certificates::lay(broom.folder())?;
+            Ok(broom)
+        });
+        assert!(made.is_ok(), "no place for servers: {:?}", made.err());
         let mut servers = Servers {
-            folder,
-            children: Vec::new(),
+            broom: made.ok()?,
+            running: BTreeMap::new(),
             postgres: free_port(),
             redis: free_port(),
             kafka: free_port(),
             s3: free_port(),
         };
-        servers.start_kafka(&jars);
-        servers.start_redis();
-        servers.start_s3(&site);
-        servers.start_postgres();
-        for port in [servers.redis, servers.s3, servers.postgres, servers.kafka] {
-            wait(port, servers.folder.path());
+        let [kafka, redis, s3, postgres] =
+            [servers.kafka(&jars), servers.redis(), servers.s3(site), servers.postgres()];
+        for (name, start) in [("kafka", kafka), ("redis", redis), ("s3", s3), ("postgres", postgres)] {
+            servers.running.insert(name, (start, None));
+            servers.begin(name);
+        }
+        for name in ["redis", "s3", "postgres", "kafka"] {
+            servers.wait(name);
         }
         servers.make_bucket();
         servers.make_database();
         Some(servers)
     }
 
-    fn spawn(&mut self, name: &str, command: &mut Command) {
-        let log = std::fs::File::create(self.folder.path().join(format!("{name}.log")));
-        if let Ok(log) = log {
-            if let Ok(both) = log.try_clone() {
-                command.stderr(both);
-            }
-            command.stdout(log);
+    fn begin(&mut self, name: &'static str) {
+        let Some((start, child)) = self.running.get_mut(name) else { return };
+        let started = self.broom.start(name, (start.command)());
+        assert!(started.is_ok(), "{}", started.err().unwrap_or_default());
+        *child = started.ok();
+    }
+
+    fn wait(&mut self, name: &'static str) {
+        let until = Instant::now() + PATIENCE;
+        let Some((start, Some(child))) = self.running.get_mut(name) else { return };
+        while std::net::TcpStream::connect(("127.0.0.1", start.port)).is_err() {
+            let alive = matches!(child.try_wait(), Ok(None));
+            assert!(alive && Instant::now() < until, "{name} does not listen: {}", self.broom.log(name));
+            std::thread::sleep(Duration::from_millis(100));
         }
-        let child = command.stdin(Stdio::null()).spawn();
-        assert!(child.is_ok(), "{name} does not start: {:?}", child.err());
-        self.children.extend(child);
     }
 
-    fn start_redis(&mut self) {
-        let (port, folder) = (self.redis.to_string(), self.folder.path().to_owned());
-        self.spawn(
-            "redis",
-            dying("redis-server")
-                .args([
-                    "--port",
-                    &port,
-                    "--bind",
-                    "127.0.0.1",
-                    "--save",
-                    "",
-                    "--requirepass",
-                    PASSWORD,
-                    "--dir",
-                ])
-                .arg(folder),
-        );
+    /// Kills one at once, as a crash would: `kafka`, `postgres`, `redis` or `s3`, which forgets everything by it.
+    pub fn kill(&mut self, name: &str) {
+        if let Some((_, child)) = self.running.get_mut(name)
+            && let Some(mut child) = child.take()
+        {
+            broom::kill(&mut child);
+        }
     }
 
-    fn start_s3(&mut self, site: &Path) {
-        let port = self.s3.to_string();
-        self.spawn("s3", dying("python3").args(["-m", "moto.server", "-p", &port]).env("PYTHONPATH", site));
+    /// Starts one that was killed, at the same port with what is on its disk, and returns when it listens.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn start_again(&mut self, name: &'static str) {
+        self.begin(name);
+        self.wait(name);
     }
 
-    fn start_kafka(&mut self, jars: &Path) {
-        let (port, controller) = (self.kafka, free_port());
-        let data = self.folder.path().join("kafka");
-        let file = self.folder.path().join("kafka.properties");
+    /// A file of theirs: `ca.pem`; `client.pem` and `client.key` of a client whom they know; `stranger-ca.pem`.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.broom.folder().join(name)
+    }
+
+    /// What must be found nowhere of the client's private key.
+    pub fn planted_key(&self) -> String {
+        let text = std::fs::read_to_string(self.file("client.key")).unwrap_or_default();
+        text.lines().nth(1).unwrap_or_default().to_owned()
+    }
+
+    fn redis(&self) -> Start {
+        let (port, folder) = (self.redis, self.broom.folder().to_owned());
+        let command = move || {
+            let mut redis = Command::new("redis-server");
+            redis.args(["--port", "0", "--tls-port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""]);
+            for (key, file) in [("cert", "server.pem"), ("key", "server.key"), ("ca-cert", "ca.pem")] {
+                redis.arg(format!("--tls-{key}-file")).arg(folder.join(file));
+            }
+            redis.args(["--requirepass", PASSWORD, "--dir"]).arg(&folder);
+            redis
+        };
+        Start { command: Box::new(command), port }
+    }
+
+    fn s3(&self, site: PathBuf) -> Start {
+        let (port, folder) = (self.s3, self.broom.folder().to_owned());
+        let command = move || {
+            let mut moto = Command::new("python3");
+            moto.args(["-m", "moto.server", "-p", &port.to_string()]).env("PYTHONPATH", &site);
+            moto.arg("-c").arg(folder.join("server.pem")).arg("-k").arg(folder.join("server.key"));
+            moto
+        };
+        Start { command: Box::new(command), port }
+    }
+
+    fn kafka(&self, jars: &Path) -> Start {
+        let (port, controller, inner) = (self.kafka, free_port(), free_port());
+        let folder = self.broom.folder();
+        let file = folder.join("kafka.properties");
         let text = format!(
             "process.roles=broker,controller\nnode.id=1\ncontroller.quorum.voters=1@127.0.0.1:{controller}\n\
-             listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}\n\
-             advertised.listeners=PLAINTEXT://127.0.0.1:{port}\ncontroller.listener.names=CONTROLLER\n\
+             listeners=CLIENT://127.0.0.1:{port},INNER://127.0.0.1:{inner},CONTROLLER://127.0.0.1:{controller}\n\
+             advertised.listeners=CLIENT://localhost:{port},INNER://127.0.0.1:{inner}\n\
+             listener.security.protocol.map=CLIENT:SASL_SSL,INNER:PLAINTEXT,CONTROLLER:PLAINTEXT\n\
+             controller.listener.names=CONTROLLER\ninter.broker.listener.name=INNER\n\
+             sasl.enabled.mechanisms=SCRAM-SHA-512\n\
+             listener.name.client.scram-sha-512.sasl.jaas.config=\
+             org.apache.kafka.common.security.scram.ScramLoginModule required;\n\
+             ssl.keystore.type=PEM\nssl.keystore.location={place}/server-both.pem\n\
              offsets.topic.replication.factor=1\ntransaction.state.log.replication.factor=1\n\
-             transaction.state.log.min.isr=1\ngroup.initial.rebalance.delay.ms=0\nlog.dirs={}\n",
-            data.display()
+             transaction.state.log.min.isr=1\ngroup.initial.rebalance.delay.ms=0\nlog.dirs={place}/kafka\n",
+            place = folder.display()
         );
         assert!(std::fs::write(&file, text).is_ok(), "kafka.properties cannot be written");
         let classes = format!("{}/*", jars.display());
-        let java = || {
-            let mut java = dying("java");
+        let java = move || {
+            let mut java = Command::new("java");
             java.args(["-Xmx512m", "-XX:TieredStopAtLevel=1", "-cp", &classes]);
             java
         };
+        let user = format!("--add-scram=SCRAM-SHA-512=[name=streamverse,password={PASSWORD}]");
         let formatted = java()
-            .args(["kafka.tools.StorageTool", "format", "-t", "MkU3OEVBNTcwNTJENDM2Qk", "-c"])
+            .args(["kafka.tools.StorageTool", "format", "-t", "MkU3OEVBNTcwNTJENDM2Qk", &user, "-c"])
             .arg(&file)
+            .current_dir(folder)
             .output();
         let formatted = formatted.map(|it| (it.status.success(), it.stderr));
         assert!(formatted.as_ref().is_ok_and(|it| it.0), "Kafka's storage: {formatted:?}");
-        self.spawn("kafka", java().arg("kafka.Kafka").arg(&file));
+        let command = move || {
+            let mut java = java();
+            java.arg("kafka.Kafka").arg(&file);
+            java
+        };
+        Start { command: Box::new(command), port }
     }
 
-    fn start_postgres(&mut self) {
-        let data = self.folder.path().join("postgres");
-        let word = self.folder.path().join("password");
+    fn postgres(&self) -> Start {
+        let folder = self.broom.folder();
+        let (data, word) = (folder.join("postgres"), folder.join("password"));
         let made = std::fs::create_dir(&data).and_then(|()| std::fs::write(&word, PASSWORD));
         assert!(made.is_ok(), "no place for PostgreSQL: {made:?}");
+        let key = folder.join("postgres.key");
+        let laid = std::fs::copy(folder.join("server.key"), &key).and_then(|_| {
+            std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600))
+        });
+        assert!(laid.is_ok(), "no key for PostgreSQL: {laid:?}");
         if crate::is_root() {
-            for path in [&data, &word] {
+            for path in [&data, &word, &key] {
                 let done = Command::new("chown").arg("postgres").arg(path).status();
                 assert!(done.is_ok_and(|it| it.success()), "{} cannot be given away", path.display());
             }
         }
-        let made = as_postgres(&format!("{POSTGRES}/initdb"))
+        let made = as_postgres("initdb")
             .args(["--username", "streamverse", "--auth", "scram-sha-256", "--pwfile"])
             .arg(&word)
             .arg("--pgdata")
             .arg(&data)
+            .current_dir(folder)
             .output();
         let made = made.map(|it| (it.status.success(), String::from_utf8_lossy(&it.stderr).into_owned()));
         assert!(made.as_ref().is_ok_and(|it| it.0), "initdb: {made:?}");
-        let port = self.postgres.to_string();
-        self.spawn(
-            "postgres",
-            as_postgres(&format!("{POSTGRES}/postgres"))
-                .arg("-D")
-                .arg(&data)
-                .args(["-p", &port, "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-k"])
-                .arg(&data),
-        );
+        // Whoever comes without TLS is not even asked for a password.
+        let rule = "hostssl all all 127.0.0.1/32 scram-sha-256\nhostssl all all ::1/128 scram-sha-256\n";
+        assert!(std::fs::write(data.join("pg_hba.conf"), rule).is_ok(), "pg_hba.conf cannot be written");
+        let (port, certificate) = (self.postgres, folder.join("server.pem"));
+        let command = move || {
+            let mut postgres = as_postgres("postgres");
+            postgres.arg("-D").arg(&data).args(["-p", &port.to_string(), "-c", "listen_addresses=127.0.0.1"]);
+            postgres.args(["-c", "ssl=on", "-c", &format!("ssl_key_file={}", key.display())]);
+            postgres.args(["-c", &format!("ssl_cert_file={}", certificate.display()), "-k"]).arg(&data);
+            postgres
+        };
+        Start { command: Box::new(command), port }
+    }
+
+    /// What S3 answers to this method at this place of the bucket.
+    fn ask_s3(&self, method: &str, rest: &str) -> Result<String, String> {
+        let url = format!("https://localhost:{}/media{rest}", self.s3);
+        let said = Command::new("curl")
+            .args(["-sS", "--max-time", "20", "-f", "-X", method, &url, "--cacert"])
+            .arg(self.file("ca.pem"))
+            .output()
+            .map_err(|error| error.to_string())?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        if said.status.success() { Ok(text(&said.stdout)) } else { Err(text(&said.stderr)) }
     }
 
     fn make_bucket(&self) {
-        let url = format!("http://127.0.0.1:{}/media", self.s3);
-        let said = Command::new("curl").args(["-sS", "--max-time", "20", "-f", "-X", "PUT", &url]).output();
-        assert!(said.as_ref().is_ok_and(|it| it.status.success()), "no bucket: {said:?}");
+        let made = self.ask_s3("PUT", "");
+        assert!(made.is_ok(), "no bucket: {made:?}");
     }
 
     fn make_database(&self) {
         let until = Instant::now() + PATIENCE;
         loop {
             let said = self.sql("postgres", "create database streamverse");
-            if said.as_ref().is_ok_and(|it| !it.is_empty()) || Instant::now() > until {
+            if said.is_ok() || Instant::now() > until {
                 assert!(said.is_ok(), "no database: {said:?}");
                 return;
             }
@@ -186,9 +265,11 @@ impl Servers {
     /// What psql said.
     pub fn sql(&self, database: &str, statement: &str) -> Result<String, String> {
         let said = Command::new(format!("{POSTGRES}/psql"))
-            .args(["-h", "127.0.0.1", "-p", &self.postgres.to_string(), "-U", "streamverse", "-d", database])
+            .args(["-h", "localhost", "-p", &self.postgres.to_string(), "-U", "streamverse", "-d", database])
             .args(["-A", "-t", "-c", statement])
             .env("PGPASSWORD", PASSWORD)
+            .env("PGSSLMODE", "verify-full")
+            .env("PGSSLROOTCERT", self.file("ca.pem"))
             .output()
             .map_err(|error| error.to_string())?;
         if said.status.success() {
@@ -199,9 +280,7 @@ impl Servers {
 
     /// The keys of the bucket, as S3 lists them.
     pub fn objects(&self) -> Vec<String> {
-        let url = format!("http://127.0.0.1:{}/media?list-type=2", self.s3);
-        let said = Command::new("curl").args(["-sS", "--max-time", "20", &url]).output();
-        let text = said.map(|it| String::from_utf8_lossy(&it.stdout).into_owned()).unwrap_or_default();
+        let text = self.ask_s3("GET", "?list-type=2").unwrap_or_default();
         let keys = text.split("<Key>").skip(1).filter_map(|part| part.split("</Key>").next());
         keys.map(str::to_owned).collect()
     }
@@ -209,34 +288,21 @@ impl Servers {
 
 impl Drop for Servers {
     fn drop(&mut self) {
-        for child in &mut self.children {
-            let _ = child.kill();
-            let _ = child.wait();
+        for (_, child) in self.running.values_mut() {
+            if let Some(child) = child {
+                broom::kill(child);
+            }
         }
     }
 }
 
-/// A program that is killed when this one ends.
-fn dying(program: &str) -> Command {
-    let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig", "KILL", program]);
-    command
-}
-
+/// A program of PostgreSQL, which does not run as root.
 fn as_postgres(program: &str) -> Command {
+    let program = format!("{POSTGRES}/{program}");
+    if !crate::is_root() {
+        return Command::new(program);
+    }
     let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig", "KILL"]);
-    if crate::is_root() {
-        command.args(["--reuid", "postgres", "--regid", "postgres", "--clear-groups"]);
-    }
-    command.arg(program).current_dir("/");
+    command.args(["--reuid", "postgres", "--regid", "postgres", "--clear-groups"]).arg(program);
     command
-}
-
-fn wait(port: u16, folder: &Path) {
-    let until = Instant::now() + PATIENCE;
-    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-        assert!(Instant::now() < until, "nobody listens on {port}: see {}", folder.display());
-        std::thread::sleep(Duration::from_millis(100));
-    }
 }

@@ -1,43 +1,67 @@
-//! The whole platform with stores of a cluster (Kafka, PostgreSQL, Redis, S3) instead of those of the host: only their
-//! addresses change.
+//! The whole platform with stores of a cluster (Kafka, PostgreSQL, Redis, S3) instead of those of the host, over TLS and
+//! with logins: only their addresses change.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 #[path = "node/kit.rs"]
 #[allow(dead_code, reason = "shared with the tests of a node")]
 mod kit;
+#[path = "../../../runtime/core/tests/stores/kit.rs"]
+mod place;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use streamverse_acceptance::servers::{PASSWORD, Servers};
 use streamverse_acceptance::{ADDRESS, Node, secrets};
-use tfplugin_testing::cli::{Case, Cli, Failure, Step, value};
+use tfplugin_testing::cli::{Case, Cli, Failure, StateCheck, Step};
 
 const S3_SECRET: &str = "planted-s3-key-77aa";
+
+type Shared = Arc<Mutex<Servers>>;
+
+fn held(servers: &Shared) -> MutexGuard<'_, Servers> {
+    servers.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// The module of the quickstart, with stores elsewhere.
 fn platform(node: &Node, servers: &Servers, assets: &str) -> String {
     let [origin, edge, page] = node.ports;
     let modules = std::fs::canonicalize(concat!(env!("CARGO_MANIFEST_DIR"), "/../../modules")).unwrap();
+    let file = |name: &str| servers.file(name).display().to_string();
+    let (ca, certificate, key) = (file("ca.pem"), file("client.pem"), file("client.key"));
     format!(
         r#"{}
 variable "s3_secret" {{}}
 variable "password" {{}}
+locals {{ ca = file("{ca}") }}
 module "platform" {{
   source           = "{}/platform"
   ports            = {{ origin = {origin}, edge = {edge}, page = {page} }}
   segment_duration = "2s"
   edge_storage     = "64MiB"
+  concurrency      = 1
   video            = [{{ name = "180p", height = 180, bit_rate = 200000 }}]
   object_store = {{
     bucket                = "media"
-    prefix                = "tv"
-    endpoint              = "http://127.0.0.1:{}"
+    endpoint              = "https://localhost:{}"
     access_key_id         = "streamverse"
     secret_access_key_ref = var.s3_secret
+    tls                   = {{ ca = local.ca }}
   }}
-  event_log = {{ brokers = ["127.0.0.1:{}"], topic_prefix = "tv-", partitions = 4, replication = 1 }}
+  event_log = {{
+    brokers = ["localhost:{}"], partitions = 4, replication = 1
+    username = "streamverse", password_ref = var.password, sasl = "SCRAM-SHA-512", tls = {{ ca = local.ca }}
+  }}
   catalogue = {{
-    host = "127.0.0.1", port = {}, user = "streamverse", database = "streamverse", password_ref = var.password
+    host = "localhost", port = {}, user = "streamverse", database = "streamverse", password_ref = var.password
+    tls = {{ ca = local.ca }}
   }}
-  cache  = {{ host = "127.0.0.1", port = {}, password_ref = var.password }}
+  cache = {{
+    host = "localhost", port = {}, password_ref = var.password
+    tls = {{ ca = local.ca, certificate = file("{certificate}"), private_key_ref = "file:{key}" }}
+  }}
   assets = {{ {assets} }}
 }}
 "#,
@@ -50,57 +74,197 @@ module "platform" {{
     )
 }
 
-#[test]
-fn the_platform_plays_from_stores_elsewhere_by_their_addresses_alone() -> Result<(), Failure> {
-    let cli = Cli::terraform()?;
-    let Some(node) = Node::start() else { return Ok(()) };
-    let Some(servers) = Servers::start() else { return Ok(()) };
-    let (file, digest) = kit::clip(&node, "film.mp4", 5);
-    let asset =
-        format!("film = {{ source = {{ url = \"file://{}\", digest = \"{digest}\" }} }}", file.display());
-    let [_, edge, _] = node.ports;
-    let plays = |_: &tfplugin_testing::cli::Context<'_>| {
-        let (status, master) = kit::get(&format!("http://127.0.0.1:{edge}/vod/film/hls.m3u8"));
-        if status != 200 || !master.contains("180p/index.m3u8") {
-            return Err(format!("{status}: {master}").into());
-        }
-        assert!(
-            servers.objects().iter().any(|key| key.starts_with("tv/vod/film/")),
-            "{:?}",
-            servers.objects()
-        );
-        let rows = servers.sql("streamverse", "select name from streamverse_assets").unwrap();
-        assert_eq!(rows.trim(), "film");
-        secrets::planted_nowhere(&node, &[S3_SECRET, PASSWORD]).map_err(Into::into)
-    };
-    Case::new(&cli)
+fn film(node: &Node, seconds: u32) -> String {
+    let (file, digest) = kit::clip(node, "film.mp4", seconds);
+    format!("film = {{ source = {{ url = \"file://{}\", digest = \"{digest}\" }} }}", file.display())
+}
+
+fn case<'a>(cli: &'a Cli, node: &'a Node, key: &str) -> Case<'a> {
+    Case::new(cli)
         .provider(ADDRESS, node.provider())
         .env("PLANTED_S3", S3_SECRET)
         .env("PLANTED_PASSWORD", PASSWORD)
         .var("s3_secret", "env:PLANTED_S3")
         .var("password", "env:PLANTED_PASSWORD")
-        .secrets_absent(&[S3_SECRET, PASSWORD])
+        .secrets_absent(&[S3_SECRET, PASSWORD, key])
+        .check_destroyed(|_| node.nothing_left().map_err(Into::into))
+}
+
+fn plays(node: &Node, servers: &Servers) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let [_, edge, _] = node.ports;
+    let (status, master) = kit::get(&format!("http://127.0.0.1:{edge}/vod/film/hls.m3u8"));
+    if status != 200 || !master.contains("180p/index.m3u8") {
+        return Err(format!("{status}: {master}").into());
+    }
+    // Where nothing is said, the deployment's name keeps its things apart.
+    let objects = servers.objects();
+    assert!(objects.iter().any(|key| key.starts_with("test/vod/film/")), "{objects:?}");
+    let rows = servers.sql("streamverse", "select deployment, name from streamverse_assets").unwrap();
+    assert_eq!(rows.trim(), "test|film");
+    Ok(())
+}
+
+fn url_has(of: &'static str, parts: &'static [&'static str]) -> StateCheck<'static> {
+    StateCheck::new(move |state| {
+        let url = state.get(&format!("module.platform.{of}"), "url")?.as_str().unwrap_or_default();
+        let missing = parts.iter().find(|part| !url.contains(**part));
+        missing.map_or(Ok(()), |part| Err(format!("{url} has no {part}").into()))
+    })
+}
+
+/// The first file below that holds one of the words.
+fn told(folder: &Path, words: &[&str]) -> Option<String> {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let found = if entry.file_type().is_ok_and(|it| it.is_dir()) {
+            told(&path, words)
+        } else {
+            let text = std::fs::read(&path).unwrap_or_default();
+            let text = String::from_utf8_lossy(&text);
+            words.iter().any(|word| text.contains(word)).then(|| path.display().to_string())
+        };
+        if found.is_some() {
+            return found;
+        }
+    }
+    None
+}
+
+#[test]
+fn the_platform_plays_from_stores_elsewhere_by_their_addresses_alone() -> Result<(), Failure> {
+    let cli = Cli::terraform()?;
+    let Some(node) = Node::start() else { return Ok(()) };
+    let Some(servers) = Servers::start() else { return Ok(()) };
+    let (asset, key) = (film(&node, 5), servers.planted_key());
+    let nothing_told = || {
+        // What the agent keeps, and what its services said; the credentials of running ones lie below `run`.
+        let data = told(&node.folder().join("data"), &[S3_SECRET, PASSWORD, &key]);
+        assert_eq!(data, None, "a secret lies open");
+        assert!([S3_SECRET, PASSWORD, &key].iter().all(|word| !node.log().contains(word)));
+    };
+    case(&cli, &node, &key)
         .step(
             Step::apply(platform(&node, &servers, &asset))
                 .expect_no_warnings()
-                .state(value(
-                    "module.platform.streamverse_cache.cache[0]",
-                    "url",
-                    format!("redis://127.0.0.1:{}/0?secret=cache.main-cache", servers.redis).as_str(),
+                .state(url_has(
+                    "streamverse_cache.cache[0]",
+                    &["rediss://localhost:", "?ca=cache.main-cache."],
                 ))
-                .after(plays),
+                .state(url_has("streamverse_cache.cache[0]", &["certificate=cache.main-cache."]))
+                .state(url_has(
+                    "streamverse_event_log.work",
+                    &["prefix=test-", "sasl=SCRAM-SHA-512", "tls=true"],
+                ))
+                .state(url_has("streamverse_catalogue.catalogue", &["sslmode=verify-full"]))
+                .after(|_| {
+                    nothing_told();
+                    plays(&node, &servers)?;
+                    secrets::planted_nowhere(&node, &[S3_SECRET, PASSWORD, &key]).map_err(Into::into)
+                }),
         )
         .step(Step::apply(platform(&node, &servers, "")).named("the asset goes").after(|_| {
-            assert!(
-                !servers.objects().iter().any(|key| key.starts_with("tv/vod/film/")),
-                "{:?}",
-                servers.objects()
-            );
+            let objects = servers.objects();
+            assert!(!objects.iter().any(|key| key.starts_with("test/vod/film/")), "{objects:?}");
             let rows = servers.sql("streamverse", "select name from streamverse_assets").unwrap();
             assert_eq!(rows.trim(), "");
+            nothing_told();
             Ok(())
         }))
-        .check_destroyed(|_| node.nothing_left().map_err(Into::into))
         .run()
         .map(|_| ())
+}
+
+/// How many segments there are of one rendition of a film of so many seconds.
+const SECONDS: u32 = 180;
+
+#[test]
+fn stores_that_die_in_the_middle_cost_no_segment() -> Result<(), Failure> {
+    let cli = Cli::terraform()?;
+    let Some(node) = Node::start() else { return Ok(()) };
+    let Some(servers) = Servers::start() else { return Ok(()) };
+    let (asset, key) = (film(&node, SECONDS), servers.planted_key());
+    let config = platform(&node, &servers, &asset);
+    let servers: Shared = Arc::new(Mutex::new(servers));
+    let storm = Mutex::new(None);
+    case(&cli, &node, &key)
+        .step(
+            Step::apply(config)
+                .before(|_| {
+                    let servers = Arc::clone(&servers);
+                    let thread = std::thread::spawn(move || kill_while_encoding(&servers));
+                    *storm.lock().unwrap() = Some(thread);
+                    Ok(())
+                })
+                .after(|_| {
+                    let done = storm.lock().unwrap().take().unwrap().join().unwrap();
+                    eprintln!("{done} of {} segments were there when the last store came back", SECONDS / 2);
+                    finishes(&node, &held(&servers))
+                }),
+        )
+        .run()
+        .map(|_| ())
+}
+
+/// Kills each store but the objects' (moto keeps nothing) while segments are encoded; says how many there were at the end.
+fn kill_while_encoding(servers: &Shared) -> usize {
+    let segments = || {
+        let objects = held(servers).objects();
+        objects.iter().filter(|key| key.starts_with("test/work/film/") && key.contains("180p/")).count()
+    };
+    let until = Instant::now() + Duration::from_secs(120);
+    while segments() < 2 {
+        assert!(Instant::now() < until, "nothing is encoded: {:?}", held(servers).objects());
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    for name in ["kafka", "postgres", "redis"] {
+        held(servers).kill(name);
+        std::thread::sleep(Duration::from_millis(500));
+        held(servers).start_again(name);
+    }
+    segments()
+}
+
+/// What was late at the apply is whole in the end, and no segment was encoded twice.
+fn finishes(node: &Node, servers: &Servers) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let until = Instant::now() + Duration::from_secs(180);
+    while let Err(error) = plays(node, servers) {
+        if Instant::now() > until {
+            return Err(error);
+        }
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    let [_, edge, _] = node.ports;
+    let (_, list) = kit::get(&format!("http://127.0.0.1:{edge}/vod/film/hls.m3u8"));
+    assert!(list.contains("180p/index.m3u8"), "{list}");
+    let mut times: BTreeMap<String, usize> = BTreeMap::new();
+    for record in encoded(servers) {
+        let piece = format!("{} {}", record["generation"], record["piece"]);
+        *times.entry(piece).or_default() += 1;
+    }
+    let twice: Vec<_> = times.iter().filter(|(_, times)| **times > 1).collect();
+    assert!(twice.is_empty(), "encoded twice: {twice:?}");
+    let video = times.keys().filter(|piece| piece.contains("180p/")).count();
+    assert_eq!(video, usize::try_from(SECONDS / 2).unwrap(), "{times:?}");
+    Ok(())
+}
+
+/// The records of finished segments, as Kafka has them.
+fn encoded(servers: &Servers) -> Vec<serde_json::Value> {
+    let place = place::Place::new();
+    let lay = |name: &str, key: &str, text: &str| {
+        let folder = place.cx.credentials_dir.join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join(key), text).unwrap();
+    };
+    lay("event-log.main", "password", PASSWORD);
+    lay("event-log.main", "ca", &std::fs::read_to_string(servers.file("ca.pem")).unwrap());
+    let url = format!(
+        "kafka://localhost:{}?prefix=test-&username=streamverse&sasl=SCRAM-SHA-512&tls=true&secret=event-log.main&ca=event-log.main.0",
+        servers.kafka
+    );
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let records = runtime.block_on(async {
+        streamverse_core::log::open_log(&url, &place.cx).await.unwrap().read_all("encoded").await.unwrap()
+    });
+    records.iter().map(|record| serde_json::from_slice(&record.value).unwrap()).collect()
 }

@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::wanted::SpecError;
-use super::{Name, Object, Owner, embedded_event_log, remote_store};
+use super::{Name, Object, Owner, StoreUrl, embedded_event_log, remote_keys, remote_store};
 use crate::data::KafkaClusterSpec;
 use crate::delivery::{AtsEdgeSpec, OriginSpec, PlayerSpec};
 use crate::media::{LadderSpec, TranscoderSpec, VodAssetSpec, VodJobSpec};
@@ -98,9 +98,12 @@ fn asset(owner: &Owner, attributes: &Value) -> Result<VodJobSpec, SpecError> {
 fn store(attributes: &Value, block: &str, keys: &[&'static str], secret: &str) -> Vec<Object> {
     let Some(it) = attributes[block].as_object() else { return Vec::new() };
     let url = attributes["url"].as_str().unwrap_or_default();
-    let opened = url.contains("secret=");
-    let version = it.get(&format!("{secret}_wo_version")).and_then(Value::as_i64);
-    remote_store(url, if opened { keys } else { &[] }, version)
+    let keys = StoreUrl::parse(url).map(|url| remote_keys(&url, keys)).unwrap_or_default();
+    let password = it.get(&format!("{secret}_wo_version")).and_then(Value::as_i64);
+    let key = it.get("tls").and_then(|tls| tls["private_key_wo_version"].as_i64());
+    // Each only ever grows, so their sum does.
+    let version = password.into_iter().chain(key).reduce(i64::saturating_add);
+    remote_store(url, &keys, version)
 }
 
 #[cfg(test)]

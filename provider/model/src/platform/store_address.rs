@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use sha2::{Digest as _, Sha256};
 use url::form_urlencoded::Serializer;
 
 use super::object::{FilesObject, Isolation, Object, Resources, SecretObject, ServiceObject};
 use super::owner::Name;
+use super::store_url::StoreUrl;
 
 /// The file, in the file set of the same name, that holds a remote store's URL.
 const URL: &str = "url";
@@ -36,6 +38,24 @@ pub fn remote_url(
         url = format!("{url}/{path}");
     }
     if query.is_empty() { url } else { format!("{url}?{query}") }
+}
+
+/// `KIND.NAME.DIGEST`: a certificate in the secret of that owner, as the parameters `ca` and `certificate` name it.
+pub fn certificate_in(secret: &str, pem: &str) -> String {
+    format!("{secret}.{}", hex::encode(&Sha256::digest(pem.as_bytes())[..8]))
+}
+
+/// The keys of the secret that belongs to a remote store's URL: `login` where it has one, and what its TLS needs.
+pub fn remote_keys(url: &StoreUrl, login: &[&'static str]) -> Vec<&'static str> {
+    let StoreUrl::Remote { secret, certificates, .. } = url else { return Vec::new() };
+    let mut keys = if secret.is_some() { login.to_vec() } else { Vec::new() };
+    if certificates.ca.is_some() {
+        keys.push("ca");
+    }
+    if certificates.own.is_some() {
+        keys.extend(["certificate", "private-key"]);
+    }
+    keys
 }
 
 /// What a remote store has on its site: its URL as a file, so that an import finds it, and its secret.
@@ -81,7 +101,6 @@ pub fn embedded_event_log(name: &str) -> Vec<Object> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::platform::StoreUrl;
 
     #[test]
     fn a_remote_url_is_read_as_it_was_written() {
@@ -95,6 +114,17 @@ mod tests {
         let url = StoreUrl::parse(&text).unwrap();
         assert_eq!(url.ports(), [9000]);
         assert_eq!(url.secret().unwrap().name.as_str(), "media");
+        assert_eq!(remote_keys(&url, &["password"]), ["password"]);
+        let certificate = certificate_in("cache.main", "PEM");
+        let text = remote_url(
+            "rediss",
+            "h:1",
+            "0",
+            &[("ca", Some(certificate.clone())), ("certificate", Some(certificate))],
+            None,
+        );
+        let url = StoreUrl::parse(&text).unwrap();
+        assert_eq!(remote_keys(&url, &["password"]), ["ca", "certificate", "private-key"]);
         let objects = remote_store(&text, &["secret-key"], Some(3));
         assert_eq!(remote_store_url(&objects), Some(text.as_str()));
     }

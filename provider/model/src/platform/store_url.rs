@@ -7,6 +7,11 @@
 //! | catalogue | `sqlite://SITE/NAME` | `postgres://USER@HOST:PORT/DATABASE?secret=KIND.NAME` |
 //! | cache | `memory://SITE/NAME` | `redis://HOST:PORT/0?secret=KIND.NAME` |
 //!
+//! TLS is `sslmode=verify-full` (PostgreSQL), the scheme `rediss`, `tls=true` (Kafka) or an endpoint with `https` (S3). Two
+//! parameters belong to it: `ca` and `certificate`, each `KIND.NAME.DIGEST`. They say whose secret has the trusted
+//! authorities and the client's own certificate with its key; the digest makes another certificate another URL, so that
+//! services start anew with it.
+//!
 //! With a site as its host, a `file:`, `embedded:`, `sqlite:` or `memory:` URL means a place that the node agent of that
 //! site gives it (RFC 8089 section 2 gives a file URL's host the same meaning). `secret` names a secret of the same
 //! deployment ([`CredentialUse`](super::CredentialUse)): the URL itself never holds one.
@@ -34,11 +39,22 @@ pub enum StoreUrl {
     Folder(String),
     /// A remote system.
     Remote {
-        /// The URL without `secret`.
+        /// The URL without `secret`, `ca` and `certificate`.
         url: Url,
         /// The secret that opens it.
         secret: Option<CredentialUse>,
+        /// Certificates that its TLS needs.
+        certificates: Certificates,
     },
+}
+
+/// Where the certificates of a remote system's TLS lie: each in the secret of a store.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Certificates {
+    /// The authorities that are trusted instead of the system's, under the key `ca`.
+    pub ca: Option<CredentialUse>,
+    /// The client's own, under the keys `certificate` and `private-key`.
+    pub own: Option<CredentialUse>,
 }
 
 /// Why a URL is no store's.
@@ -48,7 +64,7 @@ pub struct StoreUrlError(String);
 /// Schemes that mean a place under a node agent.
 const LOCAL: &[&str] = &["file", "embedded", "sqlite", "memory"];
 /// Schemes of remote systems.
-const REMOTE: &[&str] = &["s3", "kafka", "postgres", "redis"];
+const REMOTE: &[&str] = &["s3", "kafka", "postgres", "redis", "rediss"];
 
 impl StoreUrl {
     /// Reads a store's URL.
@@ -79,7 +95,9 @@ impl StoreUrl {
             });
         }
         if !REMOTE.contains(&scheme) {
-            return fail("its scheme is none of file, embedded, sqlite, memory, s3, kafka, postgres, redis");
+            return fail(
+                "its scheme is none of file, embedded, sqlite, memory, s3, kafka, postgres, redis, rediss",
+            );
         }
         // A URL has one host: the other brokers travel as a parameter.
         let authority = rest.split(['/', '?']).next().unwrap_or_default();
@@ -91,16 +109,18 @@ impl StoreUrl {
         if url.password().is_some() {
             return fail("it holds a password: give the password to the resource's secret, not to the URL");
         }
-        let mut secret = None;
+        let (mut secret, mut certificates) = (None, Certificates::default());
         let pairs: Vec<(String, String)> = url.query_pairs().into_owned().collect();
         url.set_query(None);
         for (key, value) in pairs {
             if key == "secret" {
-                let parts = value.split_once('.').map(|(kind, name)| (Name::parse(kind), Name::parse(name)));
-                let Some((Ok(kind), Ok(name))) = parts else {
-                    return fail("its `secret` is no KIND.NAME");
-                };
-                secret = Some(CredentialUse { kind, name });
+                secret =
+                    Some(used(&value).ok_or_else(|| StoreUrlError::new("its `secret` is no KIND.NAME"))?);
+            } else if key == "ca" || key == "certificate" {
+                let found = value.rsplit_once('.').and_then(|(of, _)| used(of));
+                let found =
+                    found.ok_or_else(|| StoreUrlError(format!("its `{key}` is no KIND.NAME.DIGEST")))?;
+                *(if key == "ca" { &mut certificates.ca } else { &mut certificates.own }) = Some(found);
             } else if ["password", "secret_key", "access_key", "sslkey", "token"].contains(&key.as_str()) {
                 return fail("it holds a secret: give it to the resource's secret, not to the URL");
             } else {
@@ -110,7 +130,7 @@ impl StoreUrl {
         if scheme == "kafka" {
             url.query_pairs_mut().append_pair("brokers", authority);
         }
-        Ok(StoreUrl::Remote { url, secret })
+        Ok(StoreUrl::Remote { url, secret, certificates })
     }
 
     /// The site that the store is bound to, if it is.
@@ -127,6 +147,16 @@ impl StoreUrl {
             StoreUrl::Remote { secret, .. } => secret.as_ref(),
             _ => None,
         }
+    }
+
+    /// Every secret that whoever opens it needs, once each.
+    pub fn credentials(&self) -> Vec<CredentialUse> {
+        let StoreUrl::Remote { secret, certificates, .. } = self else { return Vec::new() };
+        let mut all: Vec<_> =
+            [secret, &certificates.ca, &certificates.own].into_iter().flatten().cloned().collect();
+        all.sort();
+        all.dedup();
+        all
     }
 
     /// The TCP ports at which a remote system is reached: of each broker, or of the endpoint that an S3 URL names.
@@ -159,6 +189,18 @@ impl StoreUrl {
             StoreUrl::Folder(_) => "file",
             StoreUrl::Remote { url, .. } => url.scheme(),
         }
+    }
+}
+
+/// `KIND.NAME`.
+fn used(text: &str) -> Option<CredentialUse> {
+    let (kind, name) = text.split_once('.')?;
+    Some(CredentialUse { kind: Name::parse(kind).ok()?, name: Name::parse(name).ok()? })
+}
+
+impl StoreUrlError {
+    fn new(text: &str) -> StoreUrlError {
+        StoreUrlError(text.to_owned())
     }
 }
 
@@ -200,6 +242,17 @@ mod tests {
         assert_eq!(ports("postgres://u@h/d"), [5432]);
         assert_eq!(ports("redis://h:7000/0"), [7000]);
         assert!(ports("file://default/media").is_empty());
+    }
+
+    #[test]
+    fn certificates_are_found_in_secrets() {
+        let text = "rediss://h:1/0?secret=cache.a&ca=cache.a.00ff&certificate=cache.b.17";
+        let url = StoreUrl::parse(text).unwrap();
+        assert_eq!(url.credentials().iter().map(|it| it.name.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(url.ports(), [1]);
+        let StoreUrl::Remote { url, .. } = url else { panic!() };
+        assert_eq!(url.as_str(), "rediss://h:1/0");
+        assert!(StoreUrl::parse("rediss://h:1/0?ca=cache").is_err());
     }
 
     #[test]

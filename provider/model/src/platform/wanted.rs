@@ -56,7 +56,7 @@ pub(crate) fn uses<'a>(urls: impl IntoIterator<Item = &'a str>) -> Result<Uses, 
     let (mut credentials, mut reach) = (Vec::new(), Vec::new());
     for text in urls {
         let url = StoreUrl::parse(text)?;
-        credentials.extend(url.secret().cloned());
+        credentials.extend(url.credentials());
         reach.extend(url.ports().into_iter().map(|port| Reach { peer: Peer::Anywhere, port }));
     }
     credentials.sort();

@@ -2,9 +2,12 @@
 
 use streamverse_model::platform as model;
 use tfplugin_framework::schema::{Computed, Secret, Timeouts};
-use tfplugin_framework::{Context, Draft, Plan, Read, Resource, Result, Schema, State, Stored, resource};
+use tfplugin_framework::{
+    Context, Draft, Findings, Plan, Read, Resource, Result, Schema, State, Stored, resource,
+};
 
 use super::store::{self, Remote, Store, Value, settled};
+use super::tls::{self, TlsBlock, Trust};
 use crate::deploy::{self, Imported, deployed};
 use crate::provider::Streamverse;
 
@@ -49,11 +52,15 @@ pub struct RedisBlock {
     pub database: u8,
     /// The password.
     pub password: Option<Secret<String>>,
+    /// TLS to the server; none where it is not set.
+    pub tls: Option<TlsBlock>,
 }
 
-fn remote_url(name: &str, authority: &str, database: &str, secret: bool) -> String {
-    let secret = secret.then(|| store::secret_of::<Cache>(name));
-    model::remote_url("redis", authority, database, &[], secret)
+fn remote_url(name: &str, authority: &str, database: &str, secret: bool, tls: Option<&Trust>) -> String {
+    let own = store::secret_of::<Cache>(name);
+    let scheme = if tls.is_some() { "rediss" } else { "redis" };
+    let parameters = Trust::parameters(tls, &own);
+    model::remote_url(scheme, authority, database, &parameters, secret.then_some(own))
 }
 
 impl Store for Cache {
@@ -64,11 +71,15 @@ impl Store for Cache {
         (&self.name, &self.site)
     }
 
-    fn remote(&self) -> Option<Remote<'_>> {
+    fn remote(&self, _: &str) -> Option<Remote<'_>> {
         let it = self.redis.as_ref()?;
-        let values = it.password.iter().map(|password| ("password", Value::Secret(password))).collect();
+        let mut values: Vec<_> =
+            it.password.iter().map(|password| ("password", Value::Secret(password))).collect();
+        values.extend(it.tls.iter().flat_map(TlsBlock::values));
         let authority = format!("{}:{}", it.host, it.port);
-        let url = remote_url(&self.name, &authority, &it.database.to_string(), it.password.is_some());
+        let trust = it.tls.as_ref().map(TlsBlock::trust);
+        let database = it.database.to_string();
+        let url = remote_url(&self.name, &authority, &database, it.password.is_some(), trust.as_ref());
         Some(Remote { url, values })
     }
 
@@ -89,6 +100,14 @@ impl Resource for Cache {
 
     async fn update(cx: &Context<Streamverse>, _: Stored<Self>, plan: Plan<Self>) -> Result<State<Self>> {
         deploy::put(cx, plan).await
+    }
+
+    fn validate(config: &CacheView, findings: &mut Findings) {
+        let Some(it) = config.redis.known() else { return };
+        tls::check("redis", &it.tls, findings);
+        if !(it.password.value.is_null() && it.password.reference.is_null()) {
+            tls::warn_without("redis", &it.tls, it.host.known().map(String::as_str), findings);
+        }
     }
 
     async fn modify_plan(cx: &Context<Streamverse>, draft: &mut Draft<Self>) -> Result<()> {
@@ -123,7 +142,8 @@ fn planned_url(view: CacheView) -> Option<Option<String>> {
     let authority = format!("{host}:{port}");
     let database = settled(it.database)?.unwrap_or_default().to_string();
     let secret = !(it.password.value.is_null() && it.password.reference.is_null());
-    Some(Some(remote_url(&settled(name)??, &authority, &database, secret)))
+    let trust = tls::planned(it.tls)?;
+    Some(Some(remote_url(&settled(name)??, &authority, &database, secret, trust.as_ref())))
 }
 
 /// The block of a URL, without its secret: nobody can read that back.
@@ -133,5 +153,6 @@ fn imported(url: &url::Url) -> RedisBlock {
         port: url.port().unwrap_or(6379),
         database: url.path().trim_matches('/').parse().unwrap_or_default(),
         password: None,
+        tls: (url.scheme() == "rediss").then(TlsBlock::imported),
     }
 }

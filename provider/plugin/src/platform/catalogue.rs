@@ -2,16 +2,20 @@
 
 use streamverse_model::platform as model;
 use tfplugin_framework::schema::{Computed, Secret, Timeouts};
-use tfplugin_framework::{Context, Draft, Plan, Read, Resource, Result, Schema, State, Stored, resource};
+use tfplugin_framework::{
+    Context, Draft, Findings, Plan, Read, Resource, Result, Schema, State, Stored, resource,
+};
 
-use super::store::{self, Remote, Store, Value, settled};
+use super::store::{self, Remote, Store, Value, parameter, settled};
+use super::tls::{self, TlsBlock, Trust};
 use crate::deploy::{self, Imported, deployed};
 use crate::provider::Streamverse;
 
 /// A catalogue: which assets are finished, and which generation of each is shown.
 ///
 /// On a node it is a SQLite database in a place that the agent gives it; destroying it removes it. With `postgres` it is a
-/// database of yours (PostgreSQL or YugabyteDB YSQL), which stays.
+/// database of yours (PostgreSQL or YugabyteDB YSQL), which stays. Deployments may share a database: none sees another's
+/// assets.
 #[derive(Clone, Schema)]
 pub struct Catalogue {
     /// Unique in the deployment; another name is another catalogue.
@@ -55,11 +59,16 @@ pub struct PostgresBlock {
     pub user: String,
     /// The password.
     pub password: Option<Secret<String>>,
+    /// TLS to the server, which is then verified in full; none where it is not set.
+    pub tls: Option<TlsBlock>,
 }
 
-fn remote_url(name: &str, authority: &str, database: &str, secret: bool) -> String {
-    let secret = secret.then(|| store::secret_of::<Catalogue>(name));
-    model::remote_url("postgres", authority, database, &[], secret)
+fn remote_url(name: &str, authority: &str, database: &str, secret: bool, tls: Option<&Trust>) -> String {
+    let own = store::secret_of::<Catalogue>(name);
+    let [ca, certificate] = Trust::parameters(tls, &own);
+    let mode = tls.map(|_| "verify-full".to_owned());
+    let parameters = [("sslmode", mode), ca, certificate];
+    model::remote_url("postgres", authority, database, &parameters, secret.then_some(own))
 }
 
 impl Store for Catalogue {
@@ -70,11 +79,14 @@ impl Store for Catalogue {
         (&self.name, &self.site)
     }
 
-    fn remote(&self) -> Option<Remote<'_>> {
+    fn remote(&self, _: &str) -> Option<Remote<'_>> {
         let it = self.postgres.as_ref()?;
-        let values = it.password.iter().map(|password| ("password", Value::Secret(password))).collect();
+        let mut values: Vec<_> =
+            it.password.iter().map(|password| ("password", Value::Secret(password))).collect();
+        values.extend(it.tls.iter().flat_map(TlsBlock::values));
         let authority = format!("{}@{}:{}", it.user, it.host, it.port);
-        let url = remote_url(&self.name, &authority, &it.database.to_string(), it.password.is_some());
+        let trust = it.tls.as_ref().map(TlsBlock::trust);
+        let url = remote_url(&self.name, &authority, &it.database, it.password.is_some(), trust.as_ref());
         Some(Remote { url, values })
     }
 
@@ -95,6 +107,14 @@ impl Resource for Catalogue {
 
     async fn update(cx: &Context<Streamverse>, _: Stored<Self>, plan: Plan<Self>) -> Result<State<Self>> {
         deploy::put(cx, plan).await
+    }
+
+    fn validate(config: &CatalogueView, findings: &mut Findings) {
+        let Some(it) = config.postgres.known() else { return };
+        tls::check("postgres", &it.tls, findings);
+        if !(it.password.value.is_null() && it.password.reference.is_null()) {
+            tls::warn_without("postgres", &it.tls, it.host.known().map(String::as_str), findings);
+        }
     }
 
     async fn modify_plan(cx: &Context<Streamverse>, draft: &mut Draft<Self>) -> Result<()> {
@@ -129,7 +149,8 @@ fn planned_url(view: CatalogueView) -> Option<Option<String>> {
     let authority = format!("{}@{host}:{port}", settled(it.user)??);
     let database = settled(it.database)??;
     let secret = !(it.password.value.is_null() && it.password.reference.is_null());
-    Some(Some(remote_url(&settled(name)??, &authority, &database, secret)))
+    let trust = tls::planned(it.tls)?;
+    Some(Some(remote_url(&settled(name)??, &authority, &database, secret, trust.as_ref())))
 }
 
 /// The block of a URL, without its secret: nobody can read that back.
@@ -140,5 +161,6 @@ fn imported(url: &url::Url) -> PostgresBlock {
         database: url.path().trim_matches('/').to_owned(),
         user: url.username().to_owned(),
         password: None,
+        tls: parameter(url, "sslmode").map(|_| TlsBlock::imported()),
     }
 }

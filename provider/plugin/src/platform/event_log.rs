@@ -4,10 +4,11 @@ use streamverse_model::platform as model;
 use streamverse_model::platform::Object;
 use tfplugin_framework::schema::{Computed, Path, Secret, Timeouts};
 use tfplugin_framework::{
-    Context, Draft, Findings, Plan, Read, Resource, Result, Schema, State, Stored, resource,
+    Context, Draft, Findings, Maybe, Plan, Read, Resource, Result, Schema, State, Stored, resource,
 };
 
 use super::store::{self, Remote, Store, Value, parameter, settled};
+use super::tls::{self, TlsBlock, Trust};
 use crate::deploy::{self, Imported, deployed};
 use crate::provider::Streamverse;
 
@@ -47,7 +48,8 @@ pub struct KafkaBlock {
     /// Brokers to begin with, `HOST:PORT`.
     #[attribute(validate(length = 1..=64))]
     pub brokers: Vec<String>,
-    /// What begins the name of every topic.
+    /// What begins the name of every topic and every group: the deployment's name and `-` where none is given, so that
+    /// deployments may share a cluster. With `""` nothing does, and the cluster must be this deployment's alone.
     pub topic_prefix: Option<String>,
     /// Partitions of a topic that is made: the most workers that share it.
     #[attribute(default = 12, validate(range = 1..=10000))]
@@ -58,31 +60,57 @@ pub struct KafkaBlock {
     /// How long records are kept.
     #[attribute(default = "7days")]
     pub retention: tfplugin_framework::schema::Duration,
-    /// Who logs in, by SASL PLAIN without TLS: for a private network. Brokers that ask for TLS are not supported yet.
+    /// Who logs in.
     pub username: Option<String>,
     /// The password.
     pub password: Option<Secret<String>>,
+    /// How the password is shown to the brokers: `PLAIN` tells it to them, `SCRAM-SHA-256` and `SCRAM-SHA-512` prove that
+    /// it is known.
+    #[attribute(
+        default = "PLAIN",
+        validate(one_of = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"])
+    )]
+    pub sasl: String,
+    /// TLS to the brokers; none where it is not set.
+    pub tls: Option<TlsBlock>,
+}
+
+/// What brokers understand where nothing is said.
+const PLAIN: &str = "PLAIN";
+
+/// What begins the names of a deployment's topics where nothing is said.
+fn prefix_of(deployment: &str) -> String {
+    format!("{deployment}-")
 }
 
 /// What a URL is made of.
 struct Parts {
     name: String,
     brokers: Vec<String>,
-    prefix: Option<String>,
+    prefix: String,
     partitions: u32,
     replication: u32,
     retention: std::time::Duration,
     username: Option<String>,
+    sasl: String,
+    tls: Option<Trust>,
 }
 
 fn remote_url(parts: Parts) -> String {
-    let secret = parts.username.is_some().then(|| store::secret_of::<EventLog>(&parts.name));
+    let own = store::secret_of::<EventLog>(&parts.name);
+    let [ca, certificate] = Trust::parameters(parts.tls.as_ref(), &own);
+    let secret = parts.username.is_some().then_some(own);
+    let sasl = parts.username.as_ref().map(|_| parts.sasl).filter(|sasl| sasl != PLAIN);
     let parameters = [
-        ("prefix", parts.prefix),
+        ("prefix", Some(parts.prefix).filter(|prefix| !prefix.is_empty())),
         ("partitions", Some(parts.partitions.to_string())),
         ("replication", Some(parts.replication.to_string())),
         ("retention_ms", Some(parts.retention.as_millis().to_string())),
         ("username", parts.username),
+        ("sasl", sasl),
+        ("tls", parts.tls.map(|_| "true".to_owned())),
+        ca,
+        certificate,
     ];
     model::remote_url("kafka", &parts.brokers.join(","), "", &parameters, secret)
 }
@@ -95,17 +123,21 @@ impl Store for EventLog {
         (&self.name, &self.site)
     }
 
-    fn remote(&self) -> Option<Remote<'_>> {
+    fn remote(&self, deployment: &str) -> Option<Remote<'_>> {
         let it = self.kafka.as_ref()?;
-        let values = it.password.iter().map(|password| ("password", Value::Secret(password))).collect();
+        let mut values: Vec<_> =
+            it.password.iter().map(|password| ("password", Value::Secret(password))).collect();
+        values.extend(it.tls.iter().flat_map(TlsBlock::values));
         let url = remote_url(Parts {
             name: self.name.clone(),
             brokers: it.brokers.clone(),
-            prefix: it.topic_prefix.clone(),
+            prefix: it.topic_prefix.clone().unwrap_or_else(|| prefix_of(deployment)),
             partitions: it.partitions,
             replication: it.replication,
             retention: it.retention.0,
             username: it.username.clone(),
+            sasl: it.sasl.clone(),
+            tls: it.tls.as_ref().map(TlsBlock::trust),
         });
         Some(Remote { url, values })
     }
@@ -144,13 +176,21 @@ impl Resource for EventLog {
                 "Give both username and password_wo (or password_ref), or neither.",
             );
         }
+        tls::check("kafka", &it.tls, findings);
+        if given {
+            let brokers = it.brokers.known().into_iter().flatten().filter_map(Maybe::known);
+            let hosts =
+                brokers.map(|broker| broker.rsplit_once(':').map_or(broker.as_str(), |(host, _)| host));
+            tls::warn_without("kafka", &it.tls, hosts, findings);
+        }
+        store::warn_shared("kafka", "topic_prefix", &it.topic_prefix, findings);
     }
 
     async fn modify_plan(cx: &Context<Streamverse>, draft: &mut Draft<Self>) -> Result<()> {
         if draft.is_destroy() {
             return Ok(());
         }
-        let remote = planned_url(draft.config()?);
+        let remote = planned_url(draft.config()?, cx.provider().deployment());
         match store::plan(cx, draft, remote, "kafka")? {
             Some(Some(url)) => draft.set(Self::url(), &url),
             Some(None) => draft.set_unknown(Self::url()),
@@ -163,45 +203,54 @@ impl Resource for EventLog {
         let Imported { site, name, observed } = found;
         let local = deploy::local_url(Self::SCHEME, &site, &name);
         let url = model::remote_store_url(&observed.bundle.objects).map_or(local, str::to_owned);
-        let kafka = remote.as_ref().map(imported);
+        let kafka = remote.as_ref().map(|url| imported(url, &observed.bundle.owner));
         let timeouts = Timeouts::default();
         Ok(EventLogState { name, site, kafka, url, revision: observed.revision, timeouts })
     }
 }
 
 /// The remote URL; the outer `None` while it is unknown.
-fn planned_url(view: EventLogView) -> Option<Option<String>> {
+fn planned_url(view: EventLogView, deployment: Option<&str>) -> Option<Option<String>> {
     let name = view.name;
     let Some(it) = settled(view.kafka)? else { return Some(None) };
     let mut brokers = Vec::new();
     for broker in settled(it.brokers)?? {
         brokers.push(settled(broker)??);
     }
+    let prefix = match settled(it.topic_prefix)? {
+        Some(prefix) => prefix,
+        None => prefix_of(deployment?),
+    };
     let week = std::time::Duration::from_secs(7 * 24 * 3600);
     Some(Some(remote_url(Parts {
         name: settled(name)??,
         brokers,
-        prefix: settled(it.topic_prefix)?,
+        prefix,
         partitions: settled(it.partitions)?.unwrap_or(12),
         replication: settled(it.replication)?.unwrap_or(3),
         retention: settled(it.retention)?.map_or(week, |it| it.0),
         username: settled(it.username)?,
+        sasl: settled(it.sasl)?.unwrap_or_else(|| PLAIN.to_owned()),
+        tls: tls::planned(it.tls)?,
     })))
 }
 
 /// The block of a URL, without its secret: nobody can read that back.
-fn imported(url: &url::Url) -> KafkaBlock {
+fn imported(url: &url::Url, owner: &model::Owner) -> KafkaBlock {
     let number = |name: &str| parameter(url, name).and_then(|text| text.parse().ok());
     let retention = std::time::Duration::from_millis(number("retention_ms").unwrap_or_default());
     // A URL has one host, so the model keeps all of them as a parameter.
     let brokers = parameter(url, "brokers").unwrap_or_default();
     KafkaBlock {
         brokers: brokers.split(',').map(str::to_owned).collect(),
-        topic_prefix: parameter(url, "prefix"),
+        topic_prefix: Some(parameter(url, "prefix").unwrap_or_default())
+            .filter(|prefix| *prefix != prefix_of(owner.deployment.as_str())),
         partitions: number("partitions").and_then(|it| u32::try_from(it).ok()).unwrap_or(12),
         replication: number("replication").and_then(|it| u32::try_from(it).ok()).unwrap_or(3),
         retention: tfplugin_framework::schema::Duration(retention),
         username: parameter(url, "username"),
         password: None,
+        sasl: parameter(url, "sasl").unwrap_or_else(|| PLAIN.to_owned()),
+        tls: parameter(url, "tls").map(|_| TlsBlock::imported()),
     }
 }

@@ -6,6 +6,7 @@ mod event_log;
 mod object_store;
 mod site;
 mod store;
+mod tls;
 
 use tfplugin_framework::Parts;
 

@@ -7,6 +7,7 @@ use tfplugin_framework::{
 };
 
 use super::store::{self, Remote, Store, Value, parameter, settled};
+use super::tls::{self, ServerTlsBlock, Trust};
 use crate::deploy::{self, Imported, deployed};
 use crate::provider::Streamverse;
 
@@ -46,7 +47,8 @@ pub struct S3Block {
     /// The bucket. It must be there.
     #[attribute(validate(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", says = "must be a bucket's name")))]
     pub bucket: String,
-    /// What begins the name of every object in it.
+    /// What begins the name of every object in it: the deployment's name where none is given, so that deployments may
+    /// share a bucket. With `""` nothing does, and the bucket must be this deployment's alone.
     pub prefix: Option<String>,
     /// The region.
     #[attribute(default = "us-east-1")]
@@ -61,20 +63,28 @@ pub struct S3Block {
     pub access_key_id: Option<String>,
     /// The access key's secret.
     pub secret_access_key: Option<Secret<String>>,
+    /// Whom to trust at an `endpoint` with `https`.
+    pub tls: Option<ServerTlsBlock>,
 }
 
-fn remote_url(
-    name: &str,
-    bucket: &str,
-    prefix: Option<String>,
+/// What a URL is made of.
+struct Parts {
+    name: String,
+    bucket: String,
+    prefix: String,
     region: String,
     endpoint: Option<String>,
     secret: bool,
-) -> String {
-    let path_style = endpoint.is_some().then(|| "true".to_owned());
-    let parameters = [("region", Some(region)), ("endpoint", endpoint), ("path_style", path_style)];
-    let secret = secret.then(|| store::secret_of::<ObjectStore>(name));
-    model::remote_url("s3", bucket, &prefix.unwrap_or_default(), &parameters, secret)
+    tls: Option<Trust>,
+}
+
+fn remote_url(parts: Parts) -> String {
+    let own = store::secret_of::<ObjectStore>(&parts.name);
+    let path_style = parts.endpoint.is_some().then(|| "true".to_owned());
+    let [ca, _] = Trust::parameters(parts.tls.as_ref(), &own);
+    let parameters =
+        [("region", Some(parts.region)), ("endpoint", parts.endpoint), ("path_style", path_style), ca];
+    model::remote_url("s3", &parts.bucket, &parts.prefix, &parameters, parts.secret.then_some(own))
 }
 
 impl Store for ObjectStore {
@@ -85,21 +95,23 @@ impl Store for ObjectStore {
         (&self.name, &self.site)
     }
 
-    fn remote(&self) -> Option<Remote<'_>> {
+    fn remote(&self, deployment: &str) -> Option<Remote<'_>> {
         let it = self.s3.as_ref()?;
         let mut values = Vec::new();
         if let (Some(id), Some(secret)) = (&it.access_key_id, &it.secret_access_key) {
             values.push(("access-key", Value::Plain(id)));
             values.push(("secret-key", Value::Secret(secret)));
         }
-        let url = remote_url(
-            &self.name,
-            &it.bucket,
-            it.prefix.clone(),
-            it.region.clone(),
-            it.endpoint.clone(),
-            it.access_key_id.is_some(),
-        );
+        values.extend(it.tls.iter().flat_map(ServerTlsBlock::values));
+        let url = remote_url(Parts {
+            name: self.name.clone(),
+            bucket: it.bucket.clone(),
+            prefix: it.prefix.clone().unwrap_or_else(|| deployment.to_owned()),
+            region: it.region.clone(),
+            endpoint: it.endpoint.clone(),
+            secret: it.access_key_id.is_some(),
+            tls: it.tls.as_ref().map(ServerTlsBlock::trust),
+        });
         Some(Remote { url, values })
     }
 
@@ -133,13 +145,22 @@ impl Resource for ObjectStore {
                 "Give both access_key_id and secret_access_key_wo (or secret_access_key_ref), or neither.",
             );
         }
+        let plain = it.endpoint.known().is_some_and(|endpoint| endpoint.starts_with("http://"));
+        if plain && it.tls.known().is_some() {
+            findings.refuse(
+                Path::attribute("s3").attr("tls"),
+                "TLS to a server without TLS",
+                "Give an endpoint that begins with https://, or remove `tls`.",
+            );
+        }
+        store::warn_shared("s3", "prefix", &it.prefix, findings);
     }
 
     async fn modify_plan(cx: &Context<Streamverse>, draft: &mut Draft<Self>) -> Result<()> {
         if draft.is_destroy() {
             return Ok(());
         }
-        let remote = planned_url(draft.config()?);
+        let remote = planned_url(draft.config()?, cx.provider().deployment());
         match store::plan(cx, draft, remote, "s3")? {
             Some(Some(url)) => draft.set(Self::url(), &url),
             Some(None) => draft.set_unknown(Self::url()),
@@ -152,34 +173,41 @@ impl Resource for ObjectStore {
         let Imported { site, name, observed } = found;
         let local = deploy::local_url(Self::SCHEME, &site, &name);
         let url = model::remote_store_url(&observed.bundle.objects).map_or(local, str::to_owned);
-        let s3 = remote.as_ref().map(imported);
+        let s3 = remote.as_ref().map(|url| imported(url, &observed.bundle.owner));
         let timeouts = Timeouts::default();
         Ok(ObjectStoreState { name, site, s3, url, revision: observed.revision, timeouts })
     }
 }
 
 /// The remote URL; the outer `None` while it is unknown.
-fn planned_url(view: ObjectStoreView) -> Option<Option<String>> {
+fn planned_url(view: ObjectStoreView, deployment: Option<&str>) -> Option<Option<String>> {
     let name = view.name;
     let Some(it) = settled(view.s3)? else { return Some(None) };
-    Some(Some(remote_url(
-        &settled(name)??,
-        &settled(it.bucket)??,
-        settled(it.prefix)?,
-        settled(it.region)?.unwrap_or_else(|| "us-east-1".to_owned()),
-        settled(it.endpoint)?,
-        settled(it.access_key_id)?.is_some(),
-    )))
+    let prefix = match settled(it.prefix)? {
+        Some(prefix) => prefix,
+        None => deployment?.to_owned(),
+    };
+    Some(Some(remote_url(Parts {
+        name: settled(name)??,
+        bucket: settled(it.bucket)??,
+        prefix,
+        region: settled(it.region)?.unwrap_or_else(|| "us-east-1".to_owned()),
+        endpoint: settled(it.endpoint)?,
+        secret: settled(it.access_key_id)?.is_some(),
+        tls: tls::planned_of_server(it.tls)?,
+    })))
 }
 
 /// The block of a URL, without its secret: nobody can read that back.
-fn imported(url: &url::Url) -> S3Block {
+fn imported(url: &url::Url, owner: &model::Owner) -> S3Block {
+    let prefix = url.path().trim_matches('/');
     S3Block {
         bucket: url.host_str().unwrap_or_default().to_owned(),
-        prefix: Some(url.path().trim_matches('/').to_owned()).filter(|prefix| !prefix.is_empty()),
+        prefix: (prefix != owner.deployment.as_str()).then(|| prefix.to_owned()),
         region: parameter(url, "region").unwrap_or_default(),
         endpoint: parameter(url, "endpoint"),
         access_key_id: None,
         secret_access_key: None,
+        tls: None,
     }
 }

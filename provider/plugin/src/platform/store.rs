@@ -4,7 +4,7 @@
 use streamverse_model::platform::{self as model, Name, Object, Owner, SecretValue, StoreUrl};
 use streamverse_sites::SiteKind;
 use tfplugin_framework::schema::{Path, Secret};
-use tfplugin_framework::{Context, Draft, Error, Maybe, Resource, Result, Schema, State};
+use tfplugin_framework::{Context, Draft, Error, Findings, Maybe, Resource, Result, Schema, State};
 
 use crate::deploy::{self, Deployed, Imported};
 use crate::provider::Streamverse;
@@ -18,8 +18,8 @@ pub(crate) trait Store: Resource<Provider = Streamverse> + Schema + Send + Sync 
 
     /// Its name and its site.
     fn place(&self) -> (&str, &str);
-    /// The remote system, if one is configured.
-    fn remote(&self) -> Option<Remote<'_>>;
+    /// The remote system, if one is configured, as this deployment uses it.
+    fn remote(&self, deployment: &str) -> Option<Remote<'_>>;
     /// What a local one has on its site.
     fn local(&self) -> Vec<Object> {
         Vec::new()
@@ -41,20 +41,21 @@ impl<S: Store> Deployed for S {
         self.place().1
     }
 
-    fn objects(&self, _: &Owner) -> Result<Vec<Object>> {
-        Ok(self.remote().map_or_else(|| self.local(), |remote| remote.objects()))
+    fn objects(&self, owner: &Owner) -> Result<Vec<Object>> {
+        let remote = self.remote(owner.deployment.as_str());
+        Ok(remote.map_or_else(|| self.local(), |remote| remote.objects()))
     }
 
     async fn secrets(&self, cx: &Context<Streamverse>) -> Result<Vec<SecretValue>> {
-        match self.remote() {
+        match self.remote(cx.provider().deployment().unwrap_or_default()) {
             Some(remote) => remote.secrets(cx).await,
             None => Ok(Vec::new()),
         }
     }
 
-    fn stored(self, _: &Streamverse, revision: String) -> Result<State<Self>> {
+    fn stored(self, provider: &Streamverse, revision: String) -> Result<State<Self>> {
         // What was planned: a stored object does not have its write-only values, which the URL follows from.
-        let made = || match self.remote() {
+        let made = || match self.remote(provider.deployment().unwrap_or_default()) {
             Some(remote) => remote.url,
             None => deploy::local_url(S::SCHEME, self.site(), self.name()),
         };
@@ -79,11 +80,12 @@ impl Remote<'_> {
     /// What it has on its site.
     pub(crate) fn objects(&self) -> Vec<Object> {
         let keys: Vec<&'static str> = self.values.iter().map(|(key, _)| *key).collect();
-        let version = self.values.iter().find_map(|(_, value)| match value {
+        // Each only ever grows, so their sum does.
+        let versions = self.values.iter().filter_map(|(_, value)| match value {
             Value::Secret(secret) => secret.version,
             Value::Plain(_) => None,
         });
-        model::remote_store(&self.url, &keys, version)
+        model::remote_store(&self.url, &keys, versions.reduce(i64::saturating_add))
     }
 
     /// The values of its secret: those that the configuration gives, or that its references lead to.
@@ -106,6 +108,19 @@ impl Remote<'_> {
 /// `KIND.NAME`, as a store's URL names its secret.
 pub(crate) fn secret_of<R: Store>(name: &str) -> String {
     format!("{}.{name}", <R as Store>::KIND)
+}
+
+/// Warns where nothing tells a deployment's things from those of others.
+pub(crate) fn warn_shared(block: &str, attribute: &str, prefix: &Maybe<String>, findings: &mut Findings) {
+    if prefix.known().is_some_and(String::is_empty) {
+        findings.warn(
+            Path::attribute(block).attr(attribute),
+            "Nothing keeps deployments apart",
+            format!(
+                "Another deployment that uses it without a {attribute} too works on the same things, and removes them. Leave {attribute} out, and the deployment's name keeps them apart."
+            ),
+        );
+    }
 }
 
 /// The value, or null, of something that is no longer unknown.

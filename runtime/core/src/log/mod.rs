@@ -77,8 +77,8 @@ pub async fn open_log(url: &str, cx: &ServiceContext) -> Result<Arc<dyn EventLog
             Ok(Arc::new(embedded::EmbeddedLog::open(cx, name.as_str())?))
         }
         #[cfg(feature = "kafka")]
-        StoreUrl::Remote { url, secret } if url.scheme() == "kafka" => {
-            Ok(Arc::new(kafka::KafkaLog::open(&url, secret.as_ref(), cx)?))
+        StoreUrl::Remote { url, secret, certificates } if url.scheme() == "kafka" => {
+            Ok(Arc::new(kafka::KafkaLog::open(&url, secret.as_ref(), &certificates, cx)?))
         }
         _ => Err(crate::stores::wrong_scheme(url, "embedded:// or kafka://")),
     }

@@ -11,6 +11,8 @@
 mod cache;
 mod catalogue;
 mod objects;
+#[cfg(any(feature = "kafka", feature = "postgres", feature = "redis", feature = "s3"))]
+pub(crate) mod tls;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -104,7 +106,9 @@ pub fn open_objects(url: &str, cx: &ServiceContext) -> Result<Arc<dyn object_sto
         }
         StoreUrl::Folder(path) => objects::folder(std::path::Path::new(&path)),
         #[cfg(feature = "s3")]
-        StoreUrl::Remote { url, secret } if url.scheme() == "s3" => objects::s3(&url, secret.as_ref(), cx),
+        StoreUrl::Remote { url, secret, certificates } if url.scheme() == "s3" => {
+            objects::s3(&url, secret.as_ref(), &certificates, cx)
+        }
         _ => Err(wrong_scheme(url, "file:// or s3://")),
     }
 }
@@ -120,14 +124,15 @@ pub async fn open_catalogue(url: &str, cx: &ServiceContext) -> Result<Arc<dyn Ca
             Ok(Arc::new(catalogue::sqlite::Sqlite::open(file).await?))
         }
         #[cfg(feature = "postgres")]
-        StoreUrl::Remote { url, secret } if url.scheme() == "postgres" => {
-            Ok(Arc::new(catalogue::postgres::Postgres::open(&url, secret.as_ref(), cx).await?))
+        StoreUrl::Remote { url, secret, certificates } if url.scheme() == "postgres" => {
+            let opened = catalogue::postgres::Postgres::open(&url, secret.as_ref(), &certificates, cx);
+            Ok(Arc::new(opened.await?))
         }
         _ => Err(wrong_scheme(url, "sqlite:// or postgres://")),
     }
 }
 
-/// Opens the cache of a URL (`memory:`, `redis:`), which keeps `max_bytes` at most where it is in memory. A server is
+/// Opens the cache of a URL (`memory:`, `redis:`, `rediss:`), which keeps `max_bytes` at most where it is in memory. A server is
 /// reached when it is first used.
 ///
 /// # Errors
@@ -138,10 +143,10 @@ pub async fn open_cache(url: &str, max_bytes: u64, cx: &ServiceContext) -> Resul
             Ok(Arc::new(cache::memory::Memory::new(max_bytes)))
         }
         #[cfg(feature = "redis")]
-        StoreUrl::Remote { url, secret } if url.scheme() == "redis" => {
-            Ok(Arc::new(cache::redis::Redis::open(&url, secret.as_ref(), cx)?))
+        StoreUrl::Remote { url, secret, certificates } if ["redis", "rediss"].contains(&url.scheme()) => {
+            Ok(Arc::new(cache::redis::Redis::open(&url, secret.as_ref(), &certificates, cx)?))
         }
-        _ => Err(wrong_scheme(url, "memory:// or redis://")),
+        _ => Err(wrong_scheme(url, "memory://, redis:// or rediss://")),
     }
 }
 

@@ -14,7 +14,7 @@ use crate::kit::Place;
 use crate::servers::{self, PASSWORD, Server, credential};
 use crate::suites;
 
-const WRONG: &str = "planted-wrong-password-5e0c";
+pub(crate) const WRONG: &str = "planted-wrong-password-5e0c";
 const AWAY: Duration = Duration::from_millis(1500);
 
 /// Everything that was logged, at every level, by us and by the clients.
@@ -37,28 +37,29 @@ impl Write for Logged {
     }
 }
 
-fn watched() {
+pub(crate) fn watched() {
     LazyLock::force(&WATCHED);
 }
 
-fn nothing_told() {
+pub(crate) fn nothing_told() {
     let logged = LOGGED.lock().unwrap_or_else(PoisonError::into_inner);
     let text = String::from_utf8_lossy(&logged);
     assert!(!text.is_empty(), "the log was watched");
-    for word in [PASSWORD, WRONG] {
+    for word in [PASSWORD, WRONG, "PRIVATE KEY"] {
         let line = text.lines().find(|line| line.contains(word));
         assert_eq!(line, None);
     }
 }
 
-fn untold(error: &streamverse_core::Error) {
+pub(crate) fn untold(error: &streamverse_core::Error) {
     for text in [error.chain(), format!("{error:?}")] {
         assert!(!text.contains(PASSWORD) && !text.contains(WRONG), "{text}");
+        assert!(!text.contains("PRIVATE KEY"), "{text}");
     }
 }
 
 /// A place whose credential `store.main` has the password.
-fn place(password: &str) -> Place {
+pub(crate) fn place(password: &str) -> Place {
     watched();
     let place = Place::new();
     credential(
@@ -75,7 +76,7 @@ fn redis_url(server: &Server) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn redis_is_a_cache_and_its_absence_is_told_at_once() {
-    let Some(mut server) = servers::redis() else { return };
+    let Some(mut server) = servers::redis(None) else { return };
     let here = place(PASSWORD);
     let cache = open_cache(&redis_url(&server), 0, &here.cx).await.unwrap();
     suites::cache(&*cache).await;
@@ -117,7 +118,7 @@ fn postgres_url(server: &Server) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn postgresql_is_a_catalogue_that_survives_its_death() {
-    let Some(mut server) = servers::postgres() else { return };
+    let Some(mut server) = servers::postgres(None) else { return };
     let here = place(PASSWORD);
     let url = postgres_url(&server);
     // They make the table at once.
@@ -166,7 +167,7 @@ async fn make_bucket(server: &Server) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn s3_is_an_object_store_that_may_be_away_for_a_moment() {
-    let Some(mut server) = servers::s3(false) else { return };
+    let Some(mut server) = servers::s3(false, None) else { return };
     make_bucket(&server).await;
     let here = place(PASSWORD);
     let store = open_objects(&s3_url(&server), &here.cx).unwrap();
@@ -197,7 +198,7 @@ async fn put_again(store: &dyn ObjectStore, path: &Path) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_that_s3_refuses_are_not_told() {
-    let Some(server) = servers::s3(true) else { return };
+    let Some(server) = servers::s3(true, None) else { return };
     make_bucket(&server).await;
     let here = place(WRONG);
     let store = open_objects(&s3_url(&server), &here.cx).unwrap();
@@ -214,7 +215,7 @@ fn kafka_url(server: &Server) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn kafka_is_an_event_log_that_survives_its_death() {
-    let Some(mut server) = servers::kafka() else { return };
+    let Some(mut server) = servers::kafka(None) else { return };
     let here = place(PASSWORD);
     let log = open_log(&kafka_url(&server), &here.cx).await.unwrap();
     suites::log(&*log, "transcode").await;
@@ -249,7 +250,7 @@ async fn kafka_is_an_event_log_that_survives_its_death() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_login_that_kafka_refuses_is_told_soon_and_without_the_password() {
-    let Some(server) = servers::kafka() else { return };
+    let Some(server) = servers::kafka(None) else { return };
     let other = place(WRONG);
     let log = open_log(&kafka_url(&server), &other.cx).await.unwrap();
     let started = Instant::now();

@@ -7,12 +7,18 @@
 )]
 
 #[cfg(target_os = "linux")]
+mod apart;
+#[cfg(target_os = "linux")]
+mod authority;
+#[cfg(target_os = "linux")]
 mod cluster;
 mod kit;
 mod log;
 #[cfg(target_os = "linux")]
 mod servers;
 mod suites;
+#[cfg(target_os = "linux")]
+mod tls;
 
 use kit::Place;
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use crate::authority::Authority;
 use crate::kit::Place;
 
 /// What must be found in no error and no log.
@@ -39,7 +40,7 @@ impl Server {
 
     /// Returns when it listens.
     pub(crate) fn start(&mut self) {
-        let path = self.folder.path().join(format!("{}.log", self.name));
+        let path = self.log();
         let log = std::fs::File::options().create(true).append(true).open(&path).unwrap();
         let mut command = (self.start)();
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
@@ -51,6 +52,10 @@ impl Server {
             assert!(ended.is_none() && Instant::now() < until, "{} does not listen: {}", self.name, log());
             std::thread::sleep(Duration::from_millis(50));
         }
+    }
+
+    fn log(&self) -> PathBuf {
+        self.folder.path().join(format!("{}.log", self.name))
     }
 
     /// As a machine that loses its power, but for its disk.
@@ -95,16 +100,29 @@ fn dying(program: impl AsRef<std::ffi::OsStr>) -> Command {
     command
 }
 
-pub(crate) fn redis() -> Option<Server> {
+/// With an authority: by TLS alone, and to those alone who have a certificate of that authority too.
+pub(crate) fn redis(tls: Option<&Authority>) -> Option<Server> {
     if !Path::new("/usr/bin/redis-server").exists() {
         missing("redis-server");
         return None;
     }
     Some(Server::new("redis", |port, folder| {
         let folder = folder.to_owned();
+        let is_tls = tls.map(|authority| authority.lay(&folder)).is_some();
         Box::new(move || {
             let mut command = dying("redis-server");
-            command.args(["--bind", "127.0.0.1", "--port", &port.to_string(), "--requirepass", PASSWORD]);
+            let port = port.to_string();
+            command.args(["--bind", "127.0.0.1", "--requirepass", PASSWORD]);
+            if is_tls {
+                command.args(["--port", "0", "--tls-port", &port]);
+                for (key, file) in
+                    [("cert-file", "server.pem"), ("key-file", "server.key"), ("ca-cert-file", "ca.pem")]
+                {
+                    command.arg(format!("--tls-{key}")).arg(folder.join(file));
+                }
+            } else {
+                command.args(["--port", &port]);
+            }
             // Nothing is kept: what may be forgotten is forgotten.
             command.args(["--save", "", "--dir"]).arg(&folder);
             command
@@ -112,7 +130,8 @@ pub(crate) fn redis() -> Option<Server> {
     }))
 }
 
-pub(crate) fn postgres() -> Option<Server> {
+/// With an authority: by TLS alone.
+pub(crate) fn postgres(tls: Option<&Authority>) -> Option<Server> {
     if !Path::new(POSTGRES).exists() {
         missing("PostgreSQL 15");
         return None;
@@ -121,12 +140,21 @@ pub(crate) fn postgres() -> Option<Server> {
         let (data, word) = (folder.join("data"), folder.join("password"));
         std::fs::create_dir(&data).unwrap();
         std::fs::write(&word, PASSWORD).unwrap();
+        let (key, certificate) = (folder.join("server.key"), folder.join("server.pem"));
+        let is_tls = tls.map(|authority| authority.lay(folder)).is_some();
         let root =
             std::fs::metadata("/proc/self").is_ok_and(|it| std::os::unix::fs::MetadataExt::uid(&it) == 0);
         if root {
             for path in [folder, &data, &word] {
                 std::os::unix::fs::chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
             }
+            if is_tls {
+                std::os::unix::fs::chown(&key, Some(NOBODY), Some(NOBODY)).unwrap();
+            }
+        }
+        if is_tls {
+            let own = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+            std::fs::set_permissions(&key, own).unwrap();
         }
         let unprivileged = move |program: &str| {
             let mut command = Command::new("setpriv");
@@ -145,8 +173,17 @@ pub(crate) fn postgres() -> Option<Server> {
             .output()
             .unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        if is_tls {
+            // Whoever comes without TLS is not even asked for a password.
+            let rule = "hostssl all all 127.0.0.1/32 scram-sha-256\nhostssl all all ::1/128 scram-sha-256\n";
+            std::fs::write(data.join("pg_hba.conf"), rule).unwrap();
+        }
         Box::new(move || {
             let mut command = unprivileged("postgres");
+            if is_tls {
+                command.args(["-c", "ssl=on", "-c", &format!("ssl_key_file={}", key.display())]);
+                command.args(["-c", &format!("ssl_cert_file={}", certificate.display())]);
+            }
             command.arg("-D").arg(&data).args([
                 "-p",
                 &port.to_string(),
@@ -160,16 +197,38 @@ pub(crate) fn postgres() -> Option<Server> {
     }))
 }
 
-/// moto; with a bucket `media`. It keeps nothing over a restart. `checks` makes it refuse keys that it does not know.
-pub(crate) fn s3(checks: bool) -> Option<Server> {
+/// Does this in the database `postgres`.
+pub(crate) fn sql(server: &Server, statements: &str) {
+    let mut psql = Command::new(format!("{POSTGRES}/psql"));
+    psql.args(["-h", "127.0.0.1", "-p", &server.port.to_string(), "-U", "streamverse", "-d", "postgres"]);
+    psql.args(["-q", "-c", statements]).env("PGPASSWORD", PASSWORD);
+    let until = Instant::now() + PATIENCE;
+    loop {
+        // It listens before it takes anybody in.
+        let said = psql.output().unwrap();
+        if said.status.success() {
+            return;
+        }
+        assert!(Instant::now() < until, "{}", String::from_utf8_lossy(&said.stderr));
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// moto, by TLS with an authority; with a bucket `media`. It keeps nothing over a restart. `checks` makes it refuse keys that it does not know.
+pub(crate) fn s3(checks: bool, tls: Option<&Authority>) -> Option<Server> {
     let Some(site) = std::env::var_os("STREAMVERSE_PYTHON_SITE").map(PathBuf::from) else {
         missing("STREAMVERSE_PYTHON_SITE (moto)");
         return None;
     };
-    let server = Server::new("s3", |port, _| {
+    let server = Server::new("s3", |port, folder| {
+        let folder = folder.to_owned();
+        let is_tls = tls.map(|authority| authority.lay(&folder)).is_some();
         Box::new(move || {
             let mut command = dying("python3");
             command.args(["-m", "moto.server", "-p", &port.to_string()]).env("PYTHONPATH", &site);
+            if is_tls {
+                command.arg("-c").arg(folder.join("server.pem")).arg("-k").arg(folder.join("server.key"));
+            }
             if checks {
                 command.env("INITIAL_NO_AUTH_ACTION_COUNT", "1");
             }
@@ -179,7 +238,9 @@ pub(crate) fn s3(checks: bool) -> Option<Server> {
     Some(server)
 }
 
-pub(crate) fn kafka() -> Option<Server> {
+/// With an authority: by TLS alone, to those alone who have a certificate of that authority too, and who prove by SCRAM
+/// that they know the password. Without one by SASL PLAIN.
+pub(crate) fn kafka(tls: Option<&Authority>) -> Option<Server> {
     let jars = std::env::var_os("STREAMVERSE_KAFKA").map(PathBuf::from);
     let (Some(jars), true) = (jars, Path::new("/usr/bin/java").exists()) else {
         missing("STREAMVERSE_KAFKA or java");
@@ -190,17 +251,12 @@ pub(crate) fn kafka() -> Option<Server> {
         let controller = free_port();
         let text = format!(
             "process.roles=broker,controller\nnode.id=1\ncontroller.quorum.voters=1@127.0.0.1:{controller}\n\
-             listeners=CLIENT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}\n\
-             advertised.listeners=CLIENT://127.0.0.1:{port}\ncontroller.listener.names=CONTROLLER\n\
-             listener.security.protocol.map=CLIENT:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT\n\
-             inter.broker.listener.name=CLIENT\nsasl.enabled.mechanisms=PLAIN\n\
-             sasl.mechanism.inter.broker.protocol=PLAIN\n\
-             listener.name.client.plain.sasl.jaas.config=\
-             org.apache.kafka.common.security.plain.PlainLoginModule required username=\"broker\" \
-             password=\"broker\" user_broker=\"broker\" user_streamverse=\"{PASSWORD}\";\n\
+             controller.listener.names=CONTROLLER\n\
+             {}\n\
              offsets.topic.replication.factor=1\noffsets.topic.num.partitions=4\n\
              transaction.state.log.replication.factor=1\ntransaction.state.log.min.isr=1\n\
              group.initial.rebalance.delay.ms=0\nlog.dirs={}\n",
+            kafka_listeners(port, controller, folder, tls),
             folder.join("data").display()
         );
         std::fs::write(&file, text).unwrap();
@@ -210,12 +266,51 @@ pub(crate) fn kafka() -> Option<Server> {
             command.arg(format!("{}/*", jars.display())).args(what).arg(&file);
             command
         };
-        let made = java(&["kafka.tools.StorageTool", "format", "-t", "MkU3OEVBNTcwNTJENDM2Qk", "-c"])
-            .output()
-            .unwrap();
+        let known: Vec<String> = ["SCRAM-SHA-256", "SCRAM-SHA-512"]
+            .map(|how| format!("--add-scram={how}=[name=streamverse,password={PASSWORD}]"))
+            .into();
+        let mut format = vec!["kafka.tools.StorageTool", "format", "-t", "MkU3OEVBNTcwNTJENDM2Qk"];
+        format.extend(known.iter().map(String::as_str));
+        format.push("-c");
+        let made = java(&format).output().unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         Box::new(move || java(&["kafka.Kafka"]))
     }))
+}
+
+fn kafka_listeners(port: u16, controller: u16, folder: &Path, tls: Option<&Authority>) -> String {
+    let Some(authority) = tls else {
+        return format!(
+            "listeners=CLIENT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}\n\
+             advertised.listeners=CLIENT://127.0.0.1:{port}\n\
+             listener.security.protocol.map=CLIENT:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT\n\
+             inter.broker.listener.name=CLIENT\nsasl.enabled.mechanisms=PLAIN\n\
+             sasl.mechanism.inter.broker.protocol=PLAIN\n\
+             listener.name.client.plain.sasl.jaas.config=\
+             org.apache.kafka.common.security.plain.PlainLoginModule required username=\"broker\" \
+             password=\"broker\" user_broker=\"broker\" user_streamverse=\"{PASSWORD}\";"
+        );
+    };
+    authority.lay(folder);
+    let inner = free_port();
+    let place = folder.display();
+    let scram = |how: &str| {
+        format!(
+            "listener.name.client.{how}.sasl.jaas.config=\
+             org.apache.kafka.common.security.scram.ScramLoginModule required;"
+        )
+    };
+    format!(
+        "listeners=CLIENT://127.0.0.1:{port},INNER://127.0.0.1:{inner},CONTROLLER://127.0.0.1:{controller}\n\
+         advertised.listeners=CLIENT://localhost:{port},INNER://127.0.0.1:{inner}\n\
+         listener.security.protocol.map=CLIENT:SASL_SSL,INNER:PLAINTEXT,CONTROLLER:PLAINTEXT\n\
+         inter.broker.listener.name=INNER\nsasl.enabled.mechanisms=SCRAM-SHA-256,SCRAM-SHA-512\n\
+         {}\n{}\nlistener.name.client.ssl.client.auth=required\n\
+         ssl.keystore.type=PEM\nssl.keystore.location={place}/server-both.pem\n\
+         ssl.truststore.type=PEM\nssl.truststore.location={place}/ca.pem",
+        scram("scram-sha-256"),
+        scram("scram-sha-512"),
+    )
 }
 
 /// A credential as a site lays it.

@@ -16,6 +16,7 @@ use tracing::{debug, warn};
 use super::settings::Settings;
 use super::{LARGEST, PATIENCE};
 use crate::error::{Error, Result};
+use crate::stores::tls::{self, Pems};
 
 /// One question to a broker.
 pub(super) const ANSWER: Duration = Duration::from_secs(15);
@@ -28,8 +29,16 @@ const MOST_GROUPS: usize = 64;
 #[derive(Clone)]
 pub(super) struct Watch {
     brokers: String,
-    /// Whether the last login was refused. librdkafka tells it once, here only, and tries again until a deadline.
-    refused: Arc<watch::Sender<bool>>,
+    /// Whether the last connection was refused. librdkafka tells it once, here only, and tries again until a deadline.
+    refused: Arc<watch::Sender<Option<Refused>>>,
+}
+
+/// Why no broker lets us in.
+#[derive(Clone, Debug)]
+pub(super) enum Refused {
+    Login,
+    /// Either side does not trust the other; in OpenSSL's words.
+    Tls(String),
 }
 
 impl ClientContext for Watch {
@@ -40,14 +49,35 @@ impl ClientContext for Watch {
     fn error(&self, error: KafkaError, reason: &str) {
         match error.rdkafka_error_code() {
             Some(RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SaslAuthenticationFailed) => {
-                self.refused.send_replace(true);
+                self.refused.send_replace(Some(Refused::Login));
                 warn!(brokers = self.brokers, "The event log refuses the login.");
+            }
+            Some(code) if is_distrust(code, reason) => {
+                // A member is told the code alone: what is known in words stays.
+                self.refused.send_if_modified(|refused| {
+                    let better = !reason.is_empty() || refused.is_none();
+                    if better {
+                        *refused = Some(Refused::Tls(reason.to_owned()));
+                    }
+                    better
+                });
+                warn!(brokers = self.brokers, reason, "TLS to the event log fails.");
             }
             Some(RDKafkaErrorCode::AllBrokersDown) => {
                 warn!(brokers = self.brokers, "No broker of the event log answers.");
             }
             _ => debug!(%error, reason, "librdkafka"),
         }
+    }
+}
+
+/// Whether one side does not trust the other. A server that dies while it shakes hands is another matter; what a server
+/// has against us comes after the handshake, as a broken connection.
+fn is_distrust(code: RDKafkaErrorCode, reason: &str) -> bool {
+    match code {
+        RDKafkaErrorCode::SSL => !reason.contains("unexpected eof"),
+        RDKafkaErrorCode::BrokerTransportFailure => reason.contains("SSL alert number"),
+        _ => false,
     }
 }
 
@@ -66,7 +96,12 @@ pub(super) struct Clients {
 }
 
 impl Clients {
-    pub(super) fn new(settings: &Settings, password: Option<String>, owner: &str) -> Result<Clients> {
+    pub(super) fn new(
+        settings: &Settings,
+        password: Option<String>,
+        pems: Pems,
+        owner: &str,
+    ) -> Result<Clients> {
         let mut config = ClientConfig::new();
         config
             .set("bootstrap.servers", &settings.brokers)
@@ -78,14 +113,25 @@ impl Clients {
             .set("allow.auto.create.topics", "false")
             .set("topic.metadata.propagation.max.ms", "5000")
             .set_log_level(RDKafkaLogLevel::Warning);
+        config.set(
+            "security.protocol",
+            match (settings.tls, &password) {
+                (false, None) => "PLAINTEXT",
+                (false, Some(_)) => "SASL_PLAINTEXT",
+                (true, None) => "SSL",
+                (true, Some(_)) => "SASL_SSL",
+            },
+        );
         if let (Some(username), Some(password)) = (&settings.username, password) {
             config
-                .set("security.protocol", "SASL_PLAINTEXT")
-                .set("sasl.mechanism", "PLAIN")
+                .set("sasl.mechanism", settings.sasl.name())
                 .set("sasl.username", username)
                 .set("sasl.password", password);
         }
-        let watch = Watch { brokers: settings.brokers.clone(), refused: Arc::new(watch::Sender::new(false)) };
+        if settings.tls {
+            trust(&mut config, pems);
+        }
+        let watch = Watch { brokers: settings.brokers.clone(), refused: Arc::new(watch::Sender::new(None)) };
         let unusable = |error| unusable(&settings.brokers, error);
         let mut producing = config.clone();
         producing
@@ -164,25 +210,25 @@ impl Clients {
         self.unless_refused(answer).await?.map_err(|error| self.failed(what, error))
     }
 
-    /// An answer, or the refusal of the login, if that comes first.
+    /// An answer, or the refusal of the connection, if that comes first.
     pub(super) async fn unless_refused<T, E>(
         &self,
         answer: impl Future<Output = Result<std::result::Result<T, E>>>,
     ) -> Result<std::result::Result<T, E>> {
         let refusal = async {
             let mut refused = self.watch.refused.subscribe();
-            if *refused.borrow_and_update() {
-                // An earlier login was refused: this call is the chance for one that is not.
+            if refused.borrow_and_update().is_some() {
+                // An earlier connection was refused: this call is the chance for one that is not.
                 tokio::time::sleep(LOGIN).await;
             }
-            let told = refused.wait_for(|refused| *refused).await.is_ok();
-            debug!(told, "No answer is waited for where the login is refused.");
+            let told = refused.wait_for(Option::is_some).await.is_ok();
+            debug!(told, "No answer is waited for where the connection is refused.");
         };
         tokio::select! {
             biased;
             answer = answer => {
                 if matches!(answer, Ok(Ok(_))) {
-                    self.watch.refused.send_if_modified(std::mem::take);
+                    self.watch.refused.send_if_modified(|refused| refused.take().is_some());
                 }
                 answer
             }
@@ -200,7 +246,12 @@ impl Clients {
 }
 
 impl Watch {
+    /// Why no connection comes about.
     pub(super) fn refusal(&self) -> Error {
+        if let Some(Refused::Tls(reason)) = &*self.refused.borrow() {
+            return tls::distrust(&format!("the event log at {}", self.brokers))
+                .because(std::io::Error::other(reason.clone()));
+        }
         let text = format!(
             "the event log at {} refuses the login: set user and password in its resource",
             self.brokers
@@ -212,6 +263,9 @@ impl Watch {
     pub(super) fn failed(&self, what: &str, error: KafkaError) -> Error {
         use RDKafkaErrorCode as Code;
         let code = match error.rdkafka_error_code() {
+            Some(Code::SSL) => {
+                return tls::distrust(&format!("the event log at {}", self.brokers)).because(error);
+            }
             Some(Code::SaslAuthenticationFailed | Code::Authentication) => {
                 return self.refusal().because(error);
             }
@@ -223,6 +277,21 @@ impl Watch {
             _ => "store-unreachable",
         };
         Error::passing(code, format!("the event log at {}: {what}", self.brokers)).because(error)
+    }
+}
+
+/// Whom we trust, and who we are.
+fn trust(config: &mut ClientConfig, pems: Pems) {
+    config
+        .set("enable.ssl.certificate.verification", "true")
+        .set("ssl.endpoint.identification.algorithm", "https");
+    match pems.ca {
+        Some(ca) => config.set("ssl.ca.pem", ca),
+        // OpenSSL is our own and knows no system: librdkafka looks where systems keep theirs.
+        None => config.set("ssl.ca.location", "probe"),
+    };
+    if let Some((chain, key)) = pems.own {
+        config.set("ssl.certificate.pem", chain).set("ssl.key.pem", key);
     }
 }
 

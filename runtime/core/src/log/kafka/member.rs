@@ -161,13 +161,17 @@ fn poll(consumer: &BaseConsumer<Callbacks>, group: &Group) {
             Some(Err(error)) => {
                 let code = error.rdkafka_error_code();
                 let fatal = matches!(error, KafkaError::MessageConsumptionFatal(_));
-                group.watch.error(error.clone(), "a member's connection");
+                group.watch.error(error.clone(), "");
                 match code {
                     _ if fatal => {
                         group.fail(group.watch.failed(&format!("{} cannot be read", group.topic), error));
                         break;
                     }
-                    Some(RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SaslAuthenticationFailed) => {
+                    Some(
+                        RDKafkaErrorCode::Authentication
+                        | RDKafkaErrorCode::SaslAuthenticationFailed
+                        | RDKafkaErrorCode::SSL,
+                    ) => {
                         group.fail(group.watch.refusal());
                     }
                     Some(RDKafkaErrorCode::AllBrokersDown) => away = away.or(Some(Instant::now())),

@@ -1,8 +1,5 @@
 //! An event log in Apache Kafka: `kafka://HOST:PORT,HOST:PORT?prefix=…&partitions=…&replication=…&retention_ms=…`, with
-//! `username` and the password from the credential.
-//!
-//! Logging in is SASL PLAIN, without TLS: librdkafka is built without OpenSSL, which its TLS and SCRAM need. Use it
-//! inside of a private network.
+//! `username`, `sasl` (PLAIN, SCRAM-SHA-256, SCRAM-SHA-512) and the password from the credential; with `tls=true` by TLS.
 //!
 //! Clients are made once and shared; librdkafka keeps their connections and makes them anew, with growing pauses and
 //! jitter. What a member of a group has in hand when its partition moves is given to the new owner too: Kafka cannot
@@ -19,13 +16,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use rdkafka::producer::{FutureRecord, Producer as _};
-use streamverse_model::platform::CredentialUse;
+use streamverse_model::platform::{Certificates, CredentialUse};
 
 use self::clients::{ANSWER, Clients};
 use self::settings::Settings;
 use super::{EventLog, Member, Position, Record};
 use crate::context::ServiceContext;
 use crate::error::{Error, Result};
+use crate::stores::tls::Pems;
 
 /// How long brokers may be away before a call fails: as with the embedded log.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -42,6 +40,7 @@ impl KafkaLog {
     pub(super) fn open(
         url: &url::Url,
         secret: Option<&CredentialUse>,
+        certificates: &Certificates,
         cx: &ServiceContext,
     ) -> Result<KafkaLog> {
         let settings = Settings::read(url)?;
@@ -53,7 +52,8 @@ impl KafkaLog {
                 return Err(Error::permanent("store-url", text));
             }
         };
-        let clients = Clients::new(&settings, password, &cx.owner.key())?;
+        let pems = Pems::read(certificates, settings.tls, cx)?;
+        let clients = Clients::new(&settings, password, pems, &cx.owner.key())?;
         Ok(KafkaLog { settings, clients })
     }
 

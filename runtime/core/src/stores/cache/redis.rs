@@ -1,8 +1,8 @@
-//! A cache in a server that speaks the Redis protocol: `redis://HOST:PORT/0?secret=…`, password from the credential.
+//! A cache in a server that speaks the Redis protocol: `redis://HOST:PORT/0?secret=…`, password from the credential;
+//! `rediss://` with TLS.
 //!
 //! All calls share one connection, on which they are pipelined. A cache that is away must not hold up what it only
 //! speeds up: while it is, one caller at a time tries to reach it, ever less often, and the others fail at once.
-//! TLS to the server is not built in yet: use it inside of a private network.
 
 use std::time::Duration;
 
@@ -10,17 +10,17 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use redis::aio::MultiplexedConnection;
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ConnectionInfo, FromRedisValue,
-    IntoConnectionInfo as _, RedisConnectionInfo, RedisError,
+    AsyncConnectionConfig, Client, ClientTlsConfig, Cmd, ConnectionAddr, ConnectionInfo, FromRedisValue,
+    IntoConnectionInfo as _, RedisConnectionInfo, RedisError, TlsCertificates,
 };
-use streamverse_model::platform::CredentialUse;
+use streamverse_model::platform::{Certificates, CredentialUse};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 use tracing::debug;
 
 use crate::context::ServiceContext;
 use crate::error::{Error, Result};
-use crate::stores::Cache;
+use crate::stores::{Cache, tls};
 
 const CONNECT: Duration = Duration::from_secs(1);
 /// A request that takes longer than asking the store behind the cache is of no use.
@@ -51,10 +51,13 @@ impl Redis {
     pub(in crate::stores) fn open(
         url: &url::Url,
         secret: Option<&CredentialUse>,
+        certificates: &Certificates,
         cx: &ServiceContext,
     ) -> Result<Redis> {
         if let Some((key, _)) = url.query_pairs().next() {
-            let text = format!("a redis:// store has no parameter {key:?}: secret is the one that it has");
+            let text = format!(
+                "a redis:// store has no parameter {key:?}: secret, ca and certificate are those that it has"
+            );
             return Err(Error::permanent("store-url", text));
         }
         let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
@@ -76,9 +79,22 @@ impl Redis {
         let unusable = |error: RedisError| {
             Error::permanent("store-url", format!("redis://{place} cannot be used")).because(error)
         };
-        let info: ConnectionInfo =
-            ConnectionAddr::Tcp(host, port).into_connection_info().map_err(unusable)?;
-        let client = Client::open(info.set_redis_settings(settings)).map_err(unusable)?;
+        let is_tls = url.scheme() == "rediss";
+        let pems = tls::Pems::read(certificates, is_tls, cx)?;
+        let address = if is_tls {
+            ConnectionAddr::TcpTls { host, port, insecure: false, tls_params: None }
+        } else {
+            ConnectionAddr::Tcp(host, port)
+        };
+        let info: ConnectionInfo = address.into_connection_info().map_err(unusable)?;
+        let info = info.set_redis_settings(settings);
+        let client = if is_tls {
+            let text = "a certificate or the key of the store's `tls` cannot be used: they must be PEM";
+            Client::build_with_tls(info, certificates_of(pems))
+                .map_err(|_| Error::permanent("store-tls", text))?
+        } else {
+            Client::open(info).map_err(unusable)?
+        };
         let link = Link { connection: None, number: 0, pause: FIRST_PAUSE, not_before: None };
         let prefix = format!("{}/", cx.owner.deployment);
         Ok(Redis { client, place, prefix, link: Mutex::new(link) })
@@ -160,9 +176,20 @@ impl Redis {
                 format!("the cache at {place} refuses the login: set the password in the resource's secret");
             return Error::passing("store-credentials", text).because(error);
         }
+        if tls::failed(&error) {
+            return tls::distrust(&format!("the cache at {}", self.place)).because(error);
+        }
         Error::passing("store-unreachable", format!("the cache at {} did not do it", self.place))
             .because(error)
     }
+}
+
+fn certificates_of(pems: tls::Pems) -> TlsCertificates {
+    let own = |(chain, key): (String, String)| ClientTlsConfig {
+        client_cert: chain.into_bytes(),
+        client_key: key.into_bytes(),
+    };
+    TlsCertificates { client_tls: pems.own.map(own), root_cert: pems.ca.map(String::into_bytes) }
 }
 
 fn closes(error: &RedisError) -> bool {

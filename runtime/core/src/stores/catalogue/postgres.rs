@@ -1,29 +1,55 @@
-//! A catalogue in PostgreSQL or YugabyteDB: `postgres://USER@HOST:PORT/DATABASE?secret=…`, password from the credential.
+//! A catalogue in PostgreSQL or YugabyteDB: `postgres://USER@HOST:PORT/DATABASE?secret=…`, password from the credential;
+//! with `sslmode=verify-full`, which has libpq's meaning, by TLS.
 //!
 //! One connection carries all calls, pipelined, and is made anew when it ended: services live longer than connections.
 //! Every statement may be repeated, so one that met a server on its way down is sent again until [`PATIENCE`] is over.
-//! TLS to the server is not built in yet: use it inside of a private network.
+//!
+//! Deployments may share a database: each row belongs to one.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use streamverse_model::platform::CredentialUse;
+use futures::FutureExt as _;
+use streamverse_model::platform::{Certificates, CredentialUse};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
+use tokio_postgres::config::SslMode;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Config, NoTls, Row};
+use tokio_postgres_rustls::MakeRustlsConnect;
 use tracing::debug;
 
 use crate::context::ServiceContext;
 use crate::error::{Error, Result};
-use crate::stores::{AssetRecord, Catalogue};
+use crate::stores::{AssetRecord, Catalogue, tls};
 
 const CONNECT: Duration = Duration::from_secs(5);
 const QUERY: Duration = Duration::from_secs(20);
 /// How long the server may be away before a call fails: it is being started again, or another takes over.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Before 0.1 had a first release, rows belonged to nobody: they become those of whoever finds them so first.
+const MAKE_TABLE: &str = "
+do $$ begin
+  if to_regclass('streamverse_assets') is null then
+    create table streamverse_assets (
+      deployment text not null, name text not null, record text not null, primary key (deployment, name));
+  end if;
+  if not exists (select from pg_attribute where attrelid = to_regclass('streamverse_assets')
+      and attname = 'deployment' and not attisdropped) then
+    lock table streamverse_assets in access exclusive mode;
+    if not exists (select from pg_attribute where attrelid = to_regclass('streamverse_assets')
+        and attname = 'deployment' and not attisdropped) then
+      alter table streamverse_assets add column deployment text not null default 'DEPLOYMENT';
+      alter table streamverse_assets alter column deployment drop default;
+      alter table streamverse_assets drop constraint streamverse_assets_pkey;
+      alter table streamverse_assets add primary key (deployment, name);
+    end if;
+  end if;
+end $$";
 
 type Values<'a> = &'a [(&'a (dyn ToSql + Sync), Type)];
 
@@ -31,6 +57,9 @@ pub(in crate::stores) struct Postgres {
     config: Config,
     /// For messages: user, host, port and database.
     place: String,
+    /// Whose rows are ours.
+    deployment: String,
+    tls: Option<MakeRustlsConnect>,
     client: Mutex<Option<Arc<Client>>>,
 }
 
@@ -38,16 +67,27 @@ impl Postgres {
     pub(in crate::stores) async fn open(
         url: &url::Url,
         secret: Option<&CredentialUse>,
+        certificates: &Certificates,
         cx: &ServiceContext,
     ) -> Result<Postgres> {
-        if let Some((key, _)) = url.query_pairs().next() {
-            let text = format!("a postgres:// store has no parameter {key:?}: secret is the one that it has");
-            return Err(Error::permanent("store-url", text));
+        let mut config = Config::new();
+        config.ssl_mode(SslMode::Disable);
+        for (key, value) in url.query_pairs() {
+            if key != "sslmode" || value != "verify-full" {
+                let text = format!(
+                    "a postgres:// store has no parameter {key:?} with this value: sslmode=verify-full, secret, ca \
+                     and certificate are those that it has"
+                );
+                return Err(Error::permanent("store-url", text));
+            }
+            config.ssl_mode(SslMode::Require);
         }
+        let is_tls = config.get_ssl_mode() == SslMode::Require;
+        let pems = tls::Pems::read(certificates, is_tls, cx)?;
+        let tls = is_tls.then(|| pems.client().map(MakeRustlsConnect::new)).transpose()?;
         let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
         let port = url.port().unwrap_or(5432);
         let database = url.path().trim_matches('/');
-        let mut config = Config::new();
         config.host(host).port(port).connect_timeout(CONNECT);
         config.keepalives_idle(Duration::from_secs(30)).tcp_user_timeout(QUERY);
         config.application_name(format!("streamverse-{}", cx.owner.key()));
@@ -61,7 +101,8 @@ impl Postgres {
             config.password(cx.credential(secret, "password")?);
         }
         let place = format!("{}@{host}:{port}/{database}", url.username());
-        let postgres = Postgres { config, place, client: Mutex::new(None) };
+        let deployment = cx.owner.deployment.to_string();
+        let postgres = Postgres { config, place, deployment, tls, client: Mutex::new(None) };
         postgres.make_table().await?;
         Ok(postgres)
     }
@@ -69,10 +110,10 @@ impl Postgres {
     /// Two services that begin at once may both try to make the table: `if not exists` looks before it makes, so the
     /// second may fail on the first one's rows in the system's tables, and finds the table when it looks again.
     async fn make_table(&self) -> Result<()> {
-        let sql =
-            "create table if not exists streamverse_assets (name text primary key, record text not null)";
-        match self.query(sql, &[]).await {
-            Err(error) if error.retry && error.code == "catalogue" => self.query(sql, &[]).await?,
+        // A name has a-z, 0-9 and `-` only, so it may stand in a statement.
+        let sql = MAKE_TABLE.replace("DEPLOYMENT", &self.deployment);
+        match self.query(&sql, &[]).await {
+            Err(error) if error.retry && error.code == "catalogue" => self.query(&sql, &[]).await?,
             settled => settled?,
         };
         Ok(())
@@ -118,14 +159,18 @@ impl Postgres {
         if let Some(client) = current.as_ref().filter(|client| !client.is_closed()) {
             return Ok(Arc::clone(client));
         }
-        let connecting = tokio::time::timeout(CONNECT, self.config.connect(NoTls)).await;
-        let (client, connection) =
-            connecting.map_err(|_| self.away())?.map_err(|error| self.failed(error, true))?;
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                debug!(%error, "The connection to PostgreSQL ended.");
+        let connecting = async {
+            match &self.tls {
+                Some(tls) => {
+                    self.config.connect(tls.clone()).await.map(|(client, it)| (client, serve(it).boxed()))
+                }
+                None => self.config.connect(NoTls).await.map(|(client, it)| (client, serve(it).boxed())),
             }
-        });
+        };
+        let connected = tokio::time::timeout(CONNECT, connecting).await;
+        let (client, connection) =
+            connected.map_err(|_| self.away())?.map_err(|error| self.failed(error, true))?;
+        tokio::spawn(connection);
         let client = Arc::new(client);
         *current = Some(Arc::clone(&client));
         Ok(client)
@@ -140,6 +185,10 @@ impl Postgres {
 
     fn failed(&self, error: tokio_postgres::Error, closed: bool) -> Error {
         let place = &self.place;
+        // Only its text tells a server that has no TLS from other failures.
+        if tls::failed(&error) || error.to_string().starts_with("error performing TLS handshake") {
+            return tls::distrust(&format!("PostgreSQL {place}")).because(error);
+        }
         let Some(code) = error.code() else {
             // Not in the server's words: the connection broke, or the login failed on this side (no password was given
             // where one is asked for).
@@ -178,29 +227,43 @@ impl Postgres {
 impl Catalogue for Postgres {
     async fn publish(&self, asset: &AssetRecord) -> Result<()> {
         let record = super::super::encode(asset)?;
-        let sql = "insert into streamverse_assets (name, record) values ($1, $2) \
-                   on conflict (name) do update set record = excluded.record";
-        self.query(sql, &[(&asset.name, Type::TEXT), (&record, Type::TEXT)]).await.map(|_| ())
+        let sql = "insert into streamverse_assets (deployment, name, record) values ($1, $2, $3) \
+                   on conflict (deployment, name) do update set record = excluded.record";
+        let values =
+            [&self.deployment, &asset.name, &record].map(|it| (it as &(dyn ToSql + Sync), Type::TEXT));
+        self.query(sql, &values).await.map(|_| ())
     }
 
     async fn asset(&self, name: &str) -> Result<Option<AssetRecord>> {
-        let sql = "select record from streamverse_assets where name = $1";
-        self.query(sql, &[(&name, Type::TEXT)]).await?.first().map(decode).transpose()
+        let sql = "select record from streamverse_assets where deployment = $1 and name = $2";
+        let values: Values<'_> = &[(&self.deployment, Type::TEXT), (&name, Type::TEXT)];
+        self.query(sql, values).await?.first().map(decode).transpose()
     }
 
     async fn assets(&self) -> Result<Vec<AssetRecord>> {
         // Bytes decide the order, as in SQLite, whatever the database's language is.
-        let sql = "select record from streamverse_assets order by name collate \"C\"";
-        self.query(sql, &[]).await?.iter().map(decode).collect()
+        let sql = "select record from streamverse_assets where deployment = $1 order by name collate \"C\"";
+        self.query(sql, &[(&self.deployment, Type::TEXT)]).await?.iter().map(decode).collect()
     }
 
     async fn withdraw(&self, name: &str) -> Result<()> {
-        let sql = "delete from streamverse_assets where name = $1";
-        self.query(sql, &[(&name, Type::TEXT)]).await.map(|_| ())
+        let sql = "delete from streamverse_assets where deployment = $1 and name = $2";
+        self.query(sql, &[(&self.deployment, Type::TEXT), (&name, Type::TEXT)]).await.map(|_| ())
     }
 
     async fn probe(&self) -> Result<()> {
         self.once("select 1 from streamverse_assets limit 1", &[]).await.map(|_| ())
+    }
+}
+
+/// Serves a connection until it ends.
+async fn serve<S, T>(connection: tokio_postgres::Connection<S, T>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    T: AsyncRead + AsyncWrite + Unpin,
+{
+    if let Err(error) = connection.await {
+        debug!(%error, "The connection to PostgreSQL ended.");
     }
 }
 
