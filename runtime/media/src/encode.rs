@@ -67,23 +67,11 @@ impl VideoRun<'_> {
 
     fn filters(&self, begin: u64, end: u64) -> Result<String> {
         let FrameRate { numerator, denominator } = self.rate;
-        let mut filters = Vec::new();
-        if let Some(video) = &self.facts.video {
-            if video.interlaced {
-                filters.push("bwdif=mode=send_frame".to_owned());
-            }
-            if video.hdr {
-                filters.push(
-                    "zscale=t=linear:npl=100,format=gbrpf32le,zscale=p=bt709,tonemap=hable:desat=0,zscale=t=bt709:m=bt709:r=tv"
-                        .to_owned(),
-                );
-            }
-        }
+        let mut filters = deinterlacing(self.facts);
         filters.push(format!("fps={numerator}/{denominator}"));
         filters.push(format!("trim=start_pts={begin}:end_pts={end}"));
         let height = self.rendition.height / 2 * 2;
-        filters.push(format!("scale={}:{height}:flags=bicubic", width(self.facts, height)));
-        filters.push("setsar=1".to_owned());
+        filters.extend(scaling(self.facts, width(self.facts, height), height));
         filters.push(format!("setpts=PTS+{}", self.rate.shift_frames()));
         filters.push(match self.acceleration {
             Acceleration::None | Acceleration::Nvenc => "format=yuv420p".to_owned(),
@@ -140,6 +128,21 @@ impl VideoRun<'_> {
         ]);
         Ok(args)
     }
+}
+
+/// What takes two fields apart, for a source that has them.
+pub(crate) fn deinterlacing(facts: &MediaFacts) -> Vec<String> {
+    let interlaced = facts.video.as_ref().is_some_and(|video| video.interlaced);
+    interlaced.then(|| "bwdif=mode=send_frame".to_owned()).into_iter().collect()
+}
+
+/// To a size, with square pixels, and from HDR to SDR where the source is HDR: ffmpeg's own tone mapping, which its
+/// scaler has since version 8.
+pub(crate) fn scaling(facts: &MediaFacts, width: u32, height: u32) -> [String; 2] {
+    let hdr = facts.video.as_ref().is_some_and(|video| video.hdr);
+    let mapped =
+        ":out_primaries=bt709:out_transfer=bt709:out_color_matrix=bt709:out_range=tv:intent=perceptual";
+    [format!("scale={width}:{height}:flags=bicubic{}", if hdr { mapped } else { "" }), "setsar=1".to_owned()]
 }
 
 /// ffmpeg's name of an encoder.

@@ -13,6 +13,7 @@ use streamverse_model::platform::StoreUrl;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::guard;
+use crate::work;
 
 /// A longer film than anybody has.
 const LARGEST: u64 = 2 << 40;
@@ -206,8 +207,7 @@ async fn some_of_web(url: &str, allow_private: bool, sink: &mut Sink<'_>) -> Res
 }
 
 fn io(path: &Path, error: std::io::Error) -> Error {
-    let code = if error.kind() == std::io::ErrorKind::StorageFull { "disk-full" } else { "scratch" };
-    Error::passing(code, format!("{} cannot be written", path.display())).because(error)
+    work::scratch_failed(format!("{} cannot be written", path.display()), error)
 }
 
 #[cfg(test)]

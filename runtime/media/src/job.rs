@@ -25,6 +25,7 @@ use crate::fetch::{SourceStore, fetch};
 use crate::package::{AudioTrack, Package, TextTrack, VideoTrack, renditions};
 use crate::plan::{Cut, fitting, width};
 use crate::probe::probe;
+use crate::tiles::Tiles;
 use crate::work::{
     self, PARTITIONS, Place, TASKS, Task, TaskFailure, Track, audio_name, rate_of, store_failed,
 };
@@ -234,12 +235,15 @@ impl VodJob {
 
     async fn check_tools(&self, facts: &MediaFacts, stop: &Stop) -> Result<()> {
         if facts.video.as_ref().is_some_and(|video| video.hdr) {
-            let filters =
-                Tool::of(&self.cx, "ffmpeg").args(["-v", "error", "-filters"]).until(stop).run().await?;
-            if !filters.stdout.contains(" zscale ") {
+            let said = Tool::of(&self.cx, "ffmpeg")
+                .args(["-v", "error", "-h", "filter=scale"])
+                .until(stop)
+                .run()
+                .await?;
+            if !said.stdout.contains("out_transfer") {
                 return Err(Error::permanent(
                     "source-hdr",
-                    "the source is HDR, and this ffmpeg has no zscale to map it to SDR: give an SDR source, or an ffmpeg with zscale",
+                    "the source is HDR, and this ffmpeg cannot map it to SDR: give an SDR source, or ffmpeg 8 or later",
                 ));
             }
         }
@@ -272,11 +276,12 @@ impl VodJob {
                 let name = name.trim_end_matches(".json");
                 let path = place.failure(name);
                 let failure = work::read_json::<TaskFailure>(objects, &path).await?;
-                let (code, message) = failure.map_or_else(Default::default, |it| (it.code, it.message));
-                return Err(Error::permanent(
-                    "encode-failed",
-                    format!("encoding {name} failed: {message} ({code})"),
-                ));
+                let text =
+                    failure.as_ref().map_or_else(String::new, |it| format!("{} ({})", it.message, it.code));
+                let mut error = Error::permanent("encode-failed", format!("encoding {name} failed: {text}"));
+                // Tried again by the site, and then told to the workers anew: what is finished stays.
+                error.retry = failure.is_some_and(|it| it.retry);
+                return Err(error);
             }
             tokio::select! {
                 () = tokio::time::sleep(LOOK) => {}
@@ -352,7 +357,8 @@ impl VodJob {
         if let (Some(spec), true) = (&self.spec.asset.thumbnails, facts.video.is_some()) {
             let source = scratch.join("source");
             work::download(objects, &place.source(), &source).await?;
-            thumbnails = package.thumbnails(spec, &source, &folder).await?;
+            let tiles = Tiles::of(spec, facts);
+            thumbnails = Some(tiles.write(&package, facts, &source, &folder).await?);
         }
         let sizes = self.upload(&folder).await?;
         let master = tokio::fs::read_to_string(folder.join("hls.m3u8")).await.unwrap_or_default();
@@ -376,7 +382,7 @@ impl VodJob {
     /// Segments of a rendition, one after another, in one file.
     async fn join(&self, rendition: &str, count: u64, file: &Path) -> Result<()> {
         let unwritable = |error: std::io::Error| {
-            Error::passing("scratch", format!("{} cannot be written", file.display())).because(error)
+            work::scratch_failed(format!("{} cannot be written", file.display()), error)
         };
         let mut target = tokio::fs::File::create(file).await.map_err(unwritable)?;
         for k in 0..count {

@@ -19,6 +19,7 @@ mod plan;
 mod probe;
 mod remove;
 mod share;
+mod tiles;
 mod work;
 mod worker;
 

@@ -1,4 +1,4 @@
-//! Packaging: joins segments, and lets Shaka Packager write CMAF with an HLS and a DASH manifest; thumbnails beside.
+//! Packaging: joins segments, and lets Shaka Packager write CMAF with an HLS and a DASH manifest.
 //!
 //! Encoded tracks come as files, packages go to a folder: nothing here knows where either is stored.
 
@@ -8,7 +8,7 @@ use std::time::Duration;
 use streamverse_core::stores::RenditionRecord;
 use streamverse_core::tool::{Limits, Tool};
 use streamverse_core::{Error, Result, ServiceContext, Stop};
-use streamverse_model::media::{LadderSpec, ThumbnailSpec};
+use streamverse_model::media::LadderSpec;
 
 use crate::encode::words;
 use crate::work::make;
@@ -57,7 +57,10 @@ impl Package<'_> {
         for track in &self.video {
             let joined = scratch.join(format!("video-{}.mp4", track.name));
             self.join_segments(track, &joined).await?;
-            descriptors.push(segmented("video", &joined, &format!("video/{}", track.name), ""));
+            let folder = format!("video/{}", track.name);
+            // For players that show key frames while they wind (HLS authoring specification for Apple devices).
+            let keys = format!(",iframe_playlist_name={folder}/iframes.m3u8");
+            descriptors.push(segmented("video", &joined, &folder, &keys));
         }
         for track in &self.audio {
             // The packager knows no "undetermined".
@@ -120,50 +123,6 @@ impl Package<'_> {
             .map(|it| if ",=/\\\"".contains(it) || it.is_control() { ' ' } else { it })
             .collect()
     }
-
-    /// Sprites of 5 × 5 pictures and a WebVTT file that says which is which; its name.
-    pub(crate) async fn thumbnails(
-        &self,
-        spec: &ThumbnailSpec,
-        source: &Path,
-        folder: &Path,
-    ) -> Result<Option<String>> {
-        let Some(first) = self.video.first() else { return Ok(None) };
-        let interval = spec.interval.0.as_secs_f64().max(0.5);
-        let height = spec.height / 2 * 2;
-        let width = u32::try_from(
-            u64::from(height) * u64::from(first.width) / u64::from(first.height.max(1)) / 2 * 2,
-        )
-        .unwrap_or(2)
-        .max(2);
-        make(&folder.join("thumbnails")).await?;
-        let mut args = words("-v error -nostdin -y -protocol_whitelist file,pipe -i");
-        args.push(source.to_string_lossy().into_owned());
-        args.extend(words("-map 0:V:0 -an -sn -vf"));
-        args.push(format!("fps=1/{interval}:round=up,scale={width}:{height},setsar=1,tile=5x5"));
-        args.extend(words("-c:v mjpeg -q:v 4 -pix_fmt yuvj420p -f image2 thumbnails/sprite-%03d.jpg"));
-        Tool::of(self.cx, "ffmpeg").args(args).dir(folder).until(self.stop).limits(limits()).run().await?;
-        let mut index = "WEBVTT\n".to_owned();
-        let pictures = (self.duration_ms as f64 / 1000.0 / interval).ceil().max(1.0) as u64;
-        for number in 0..pictures {
-            let (begin, end) = (
-                number as f64 * interval,
-                ((number + 1) as f64 * interval).min(self.duration_ms as f64 / 1000.0),
-            );
-            let (sprite, place) = (number / 25 + 1, number % 25);
-            let (x, y) = (place % 5 * u64::from(width), place / 5 * u64::from(height));
-            index.push_str(&format!(
-                "\n{} --> {}\nsprite-{sprite:03}.jpg#xywh={x},{y},{width},{height}\n",
-                clock(begin),
-                clock(end)
-            ));
-        }
-        let written = tokio::fs::write(folder.join("thumbnails/index.vtt"), index).await;
-        written.map_err(|error| {
-            Error::passing("scratch", "the thumbnails' index cannot be written").because(error)
-        })?;
-        Ok(Some("thumbnails/index.vtt".to_owned()))
-    }
 }
 
 fn segmented(stream: &str, file: &Path, folder: &str, extra: &str) -> String {
@@ -183,14 +142,8 @@ fn text(file: &Path, number: usize, track: &TextTrack, label: &str) -> String {
     )
 }
 
-fn limits() -> Limits {
+pub(crate) fn limits() -> Limits {
     Limits { time: Duration::from_secs(4 * 3600), ..Limits::default() }
-}
-
-/// `00:01:02.500`.
-fn clock(seconds: f64) -> String {
-    let ms = (seconds * 1000.0).round().max(0.0) as u64;
-    format!("{:02}:{:02}:{:02}.{:03}", ms / 3_600_000, ms / 60_000 % 60, ms / 1000 % 60, ms % 1000)
 }
 
 /// How codec strings of sound begin.

@@ -64,6 +64,9 @@ pub(crate) struct Encoded {
 pub(crate) struct TaskFailure {
     pub(crate) code: String,
     pub(crate) message: String,
+    /// Whether another run of the job may succeed: a disk that was full, a store that was away.
+    #[serde(default)]
+    pub(crate) retry: bool,
 }
 
 impl Task {
@@ -162,6 +165,12 @@ pub(crate) fn store_failed(error: object_store::Error) -> Error {
     Error::passing(code, "the object store did not do it").because(error)
 }
 
+/// A fault of scratch space: passing, and by its name where the disk is full.
+pub(crate) fn scratch_failed(message: String, error: std::io::Error) -> Error {
+    let code = if error.kind() == std::io::ErrorKind::StorageFull { "disk-full" } else { "scratch" };
+    Error::passing(code, message).because(error)
+}
+
 /// An object's content as JSON, if it is there.
 pub(crate) async fn read_json<T: DeserializeOwned>(
     store: &dyn ObjectStore,
@@ -227,9 +236,7 @@ pub(crate) async fn withdraw(store: &dyn ObjectStore, folder: &Path) -> Result<(
 /// A folder of scratch space.
 pub(crate) async fn make(folder: &std::path::Path) -> Result<()> {
     let made = tokio::fs::create_dir_all(folder).await;
-    made.map_err(|error| {
-        Error::passing("scratch", format!("{} cannot be made", folder.display())).because(error)
-    })
+    made.map_err(|error| scratch_failed(format!("{} cannot be made", folder.display()), error))
 }
 
 /// Sends a file of scratch space into the store.
@@ -261,10 +268,8 @@ pub(crate) async fn upload(store: &dyn ObjectStore, file: &std::path::Path, path
 
 /// Brings an object into scratch space.
 pub(crate) async fn download(store: &dyn ObjectStore, path: &Path, file: &std::path::Path) -> Result<()> {
-    let unwritable = |error: std::io::Error| {
-        let code = if error.kind() == std::io::ErrorKind::StorageFull { "disk-full" } else { "scratch" };
-        Error::passing(code, format!("{} cannot be written", file.display())).because(error)
-    };
+    let unwritable =
+        |error: std::io::Error| scratch_failed(format!("{} cannot be written", file.display()), error);
     if let Some(folder) = file.parent() {
         tokio::fs::create_dir_all(folder).await.map_err(unwritable)?;
     }

@@ -134,7 +134,11 @@ impl Worker {
             attempt += 1;
             warn!(task = task.key(), attempt, code = failure.code, error = %failure.chain(), "An encode failed.");
             if !failure.retry || attempt == ATTEMPTS {
-                let told = TaskFailure { code: failure.code.to_owned(), message: failure.chain() };
+                let told = TaskFailure {
+                    code: failure.code.to_owned(),
+                    message: failure.chain(),
+                    retry: failure.retry,
+                };
                 let path = task.place().failure(&task.name());
                 // Nobody looks for a failure of what was taken away, and nobody would remove it.
                 if self.is_withdrawn(&task).await {
