@@ -32,10 +32,17 @@ variable "stores" {
   default     = {}
 }
 
+variable "ports" {
+  description = "Where it listens."
+  type        = object({ origin = number, edge = number, page = number })
+  default     = { origin = 8080, edge = 8081, page = 8000 }
+}
+
 module "platform" {
   source       = "../../modules/platform"
   title        = "StreamVerse quickstart"
   assets       = var.assets
+  ports        = var.ports
   object_store = try(var.stores.object_store, null)
   event_log    = try(var.stores.event_log, null)
   catalogue    = try(var.stores.catalogue, null)

@@ -3,15 +3,16 @@
 //! Figures are reported, never asserted: a busy machine must not fail a build.
 
 mod framework;
+mod runtime;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
 use crate::failure::{Failure, Outcome};
 use crate::workspace::Workspace;
 
-/// One figure. Every bench of the project writes the same seven fields.
+/// One figure. Every bench of the project writes the same fields.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Row {
     /// What was measured, such as `plan 1000 / echo server`.
@@ -24,6 +25,14 @@ pub(crate) struct Row {
     pub(crate) baseline: Option<f64>,
     /// At most this much (of the ratio where there is a baseline, else of the value); `None` is reported only.
     pub(crate) goal: Option<f64>,
+    /// How often it was measured; the value is the median.
+    pub(crate) rounds: Option<u64>,
+    /// The least and the most of a round: of the ratio where there is a baseline, else of the value.
+    pub(crate) spread: Option<(f64, f64)>,
+    /// Processors, model, kernel, load before.
+    pub(crate) machine: Option<Value>,
+    /// What was measured.
+    pub(crate) commit: Option<String>,
     /// The spread, and what else a reader should know: printed, and not part of the JSON.
     pub(crate) note: String,
 }
@@ -40,7 +49,7 @@ pub(crate) enum Effort {
 }
 
 impl Row {
-    /// Ours over theirs: below one is better.
+    /// Ours over theirs. Of what takes time or memory less is better, of what is done in a second more is.
     pub(crate) fn ratio(&self) -> Option<f64> {
         self.baseline.filter(|baseline| *baseline > 0.0).map(|baseline| self.value / baseline)
     }
@@ -59,6 +68,10 @@ impl Row {
             "ratio": self.ratio(),
             "goal": self.goal,
             "met": self.met(),
+            "rounds": self.rounds,
+            "spread": self.spread.map(|(least, most)| [least, most]),
+            "machine": self.machine,
+            "commit": self.commit,
         })
     }
 }
@@ -68,8 +81,11 @@ pub(crate) fn run(workspace: &Workspace, name: &str, options: &[&str]) -> Outcom
     let (effort, json) = parse(options)?;
     let rows = match name {
         "framework" => framework::run(workspace, effort)?,
+        "runtime" => runtime::run(workspace, effort)?,
         other => {
-            return Err(Failure::new(format!("no bench is called `{other}`")).next("there is: framework"));
+            return Err(
+                Failure::new(format!("no bench is called `{other}`")).next("there are: framework, runtime")
+            );
         }
     };
     print!("{}", table(&rows));
@@ -78,6 +94,30 @@ pub(crate) fn run(workspace: &Workspace, name: &str, options: &[&str]) -> Outcom
         std::fs::write(file, text).map_err(|error| Failure::io("write", file, &error))?;
     }
     Ok(())
+}
+
+/// A row as a driver wrote it.
+fn row(said: &Value) -> Row {
+    let text = |name: &str| said[name].as_str().unwrap_or_default().to_owned();
+    Row {
+        name: text("name"),
+        value: said["value"].as_f64().unwrap_or_default(),
+        unit: text("unit"),
+        baseline: said["baseline"].as_f64(),
+        goal: said["goal"].as_f64(),
+        rounds: said["rounds"].as_u64(),
+        spread: said["spread"][0].as_f64().zip(said["spread"][1].as_f64()),
+        machine: None,
+        commit: None,
+        note: text("note"),
+    }
+}
+
+/// Where cargo puts what it builds in the release profile.
+fn release(workspace: &Workspace) -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| workspace.root().join("target"), |target| workspace.root().join(target));
+    target.join("release")
 }
 
 fn parse<'a>(options: &'a [&'a str]) -> Outcome<(Effort, Option<&'a Path>)> {
@@ -132,14 +172,10 @@ mod tests {
     use super::*;
 
     fn row(value: f64, baseline: Option<f64>, goal: Option<f64>) -> Row {
-        Row {
-            name: "plan 1000".to_owned(),
-            value,
-            unit: "s".to_owned(),
-            baseline,
-            goal,
-            note: "of 3".to_owned(),
-        }
+        let said = json!({
+            "name": "plan 1000", "value": value, "unit": "s", "baseline": baseline, "goal": goal, "note": "of 3"
+        });
+        super::row(&said)
     }
 
     #[test]
@@ -152,11 +188,18 @@ mod tests {
     }
 
     #[test]
-    fn the_json_has_the_seven_fields_and_null_for_what_is_not_there() {
+    fn the_json_has_every_field_and_null_for_what_is_not_there() {
         assert_eq!(
             row(1.5, None, None).to_json(),
-            json!({"name": "plan 1000", "value": 1.5, "unit": "s", "baseline": null, "ratio": null, "goal": null, "met": null})
+            json!({
+                "name": "plan 1000", "value": 1.5, "unit": "s", "baseline": null, "ratio": null, "goal": null, "met": null,
+                "rounds": null, "spread": null, "machine": null, "commit": null,
+            })
         );
+        let said = json!({ "name": "hits", "value": 3.0, "unit": "1/s", "baseline": 4.0, "rounds": 5, "spread": [0.5, 1.0] });
+        let written = super::row(&said).to_json();
+        assert_eq!((&written["ratio"], &written["rounds"]), (&json!(0.75), &json!(5)));
+        assert_eq!(written["spread"], json!([0.5, 1.0]));
     }
 
     #[test]

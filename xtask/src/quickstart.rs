@@ -26,14 +26,34 @@ const APPLY_LIMIT: Duration = Duration::from_secs(60 * 60);
 struct Options {
     inputs: Vec<PathBuf>,
     down: bool,
+    /// A folder of its own instead of the usual one.
+    at: Option<PathBuf>,
+    ports: Ports,
     /// Whether the configuration goes to a cluster, and the variables that say which.
     cluster: Option<Option<PathBuf>>,
+}
+
+/// Where the platform listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Ports {
+    origin: u16,
+    edge: u16,
+    page: u16,
+}
+
+impl Default for Ports {
+    fn default() -> Self {
+        Ports { origin: 8080, edge: 8081, page: 8000 }
+    }
 }
 
 /// Runs the quickstart, or takes it down.
 pub(crate) fn run(workspace: &Workspace, words: &[&str]) -> Outcome {
     let options = Options::read(words)?;
-    let place = Place::find()?;
+    let place = match &options.at {
+        Some(folder) => Place::at(folder)?,
+        None => Place::find()?,
+    };
     if let Some(variables) = &options.cluster {
         return cluster::run(workspace, &place, variables.as_deref(), options.down);
     }
@@ -65,8 +85,8 @@ pub(crate) fn run(workspace: &Workspace, words: &[&str]) -> Outcome {
         place.take(&options.inputs)?
     };
     place.hand_over(&place.base().join("clips"))?;
-    apply(workspace, &place, &terraform, &clips)?;
-    tell(workspace, &place, &terraform, &clips, started.elapsed());
+    apply(workspace, &place, &terraform, &clips, options.ports)?;
+    tell(workspace, &place, &terraform, &clips, &options, started.elapsed());
     Ok(())
 }
 
@@ -82,6 +102,17 @@ impl Options {
                     let file = file.ok_or_else(|| Failure::new("--input needs a file that exists"))?;
                     options.inputs.push(file);
                 }
+                "--at" => {
+                    let folder = words.next().map(PathBuf::from).filter(|folder| folder.is_absolute());
+                    options.at =
+                        Some(folder.ok_or_else(|| Failure::new("--at needs a folder's absolute path"))?);
+                }
+                "--ports" => {
+                    let ports = words.next().and_then(|text| Ports::read(text));
+                    options.ports = ports.ok_or_else(|| {
+                        Failure::new("--ports needs three different ports: ORIGIN,EDGE,PAGE")
+                    })?;
+                }
                 "--kubernetes" => options.cluster = Some(options.cluster.take().flatten()),
                 "--var-file" => {
                     let file = words.next().map(PathBuf::from).filter(|file| file.is_file());
@@ -90,7 +121,7 @@ impl Options {
                 }
                 other => {
                     return Err(Failure::new(format!("quickstart knows no {other}")).next(
-                        "cargo xtask quickstart [--input FILE]… [--kubernetes [--var-file FILE]] [--down]",
+                        "cargo xtask quickstart [--input FILE]… [--at FOLDER] [--ports ORIGIN,EDGE,PAGE] [--kubernetes [--var-file FILE]] [--down]",
                     ));
                 }
             }
@@ -99,7 +130,22 @@ impl Options {
     }
 }
 
-fn apply(workspace: &Workspace, place: &Place, terraform: &Path, clips: &[Clip]) -> Outcome {
+impl Ports {
+    fn read(text: &str) -> Option<Ports> {
+        let ports: Vec<u16> = text.split(',').map(str::parse).collect::<Result<_, _>>().ok()?;
+        let [origin, edge, page] = ports[..] else { return None };
+        let distinct = origin != edge && edge != page && origin != page;
+        (distinct && ports.iter().all(|port| *port > 0)).then_some(Ports { origin, edge, page })
+    }
+}
+
+fn apply(
+    workspace: &Workspace,
+    place: &Place,
+    terraform: &Path,
+    clips: &[Clip],
+    Ports { origin, edge, page }: Ports,
+) -> Outcome {
     let mut assets = serde_json::Map::new();
     for clip in clips {
         let source = |file: &Path| -> Outcome<serde_json::Value> {
@@ -114,7 +160,8 @@ fn apply(workspace: &Workspace, place: &Place, terraform: &Path, clips: &[Clip])
             json!({ "title": clip.title(), "source": source(&clip.file)?, "subtitles": subtitles }),
         );
     }
-    let variables = json!({ "socket": place.socket(), "assets": assets });
+    let ports = json!({ "origin": origin, "edge": edge, "page": page });
+    let variables = json!({ "socket": place.socket(), "assets": assets, "ports": ports });
     let file = place.variables();
     fs::write(&file, format!("{variables:#}\n")).map_err(|error| Failure::io("write", &file, &error))?;
     // The lock remembers the provider's digest, and the provider was just built anew.
@@ -146,24 +193,37 @@ fn digest(file: &Path) -> Outcome<String> {
     Ok(format!("sha256:{hex}"))
 }
 
-fn tell(workspace: &Workspace, place: &Place, terraform: &Path, clips: &[Clip], took: Duration) {
+fn tell(
+    workspace: &Workspace,
+    place: &Place,
+    terraform: &Path,
+    clips: &[Clip],
+    options: &Options,
+    took: Duration,
+) {
+    let Ports { edge, page, .. } = options.ports;
+    // What says where the platform is must be said again.
+    let again: String = match &options.at {
+        Some(folder) => format!("cargo xtask quickstart --at {}", folder.display()),
+        None => "cargo xtask quickstart".to_owned(),
+    };
     println!("\nIt plays. ({})\n", clock(took));
-    println!("  page   http://127.0.0.1:8000");
+    println!("  page   http://127.0.0.1:{page}");
     for clip in clips {
-        println!("  HLS    http://127.0.0.1:8081/vod/{}/hls.m3u8", clip.name);
-        println!("  DASH   http://127.0.0.1:8081/vod/{}/dash.mpd", clip.name);
+        println!("  HLS    http://127.0.0.1:{edge}/vod/{}/hls.m3u8", clip.name);
+        println!("  DASH   http://127.0.0.1:{edge}/vod/{}/dash.mpd", clip.name);
     }
     println!(
-        "\nFrom another machine: ssh -L 8000:127.0.0.1:8000 -L 8081:127.0.0.1:8081 HOST, then http://127.0.0.1:8000"
+        "\nFrom another machine: ssh -L {page}:127.0.0.1:{page} -L {edge}:127.0.0.1:{edge} HOST, then http://127.0.0.1:{page}"
     );
     println!("\nThree things to try:");
-    println!("  1. change the title in examples/quickstart/main.tf, then: cargo xtask quickstart");
+    println!("  1. change the title in examples/quickstart/main.tf, then: {again}");
     println!(
         "  2. watch it: {} node status --socket {} --deployment quickstart",
         place.program("streamverse").display(),
         place.socket().display()
     );
-    println!("  3. remove everything: cargo xtask quickstart --down");
+    println!("  3. remove everything: {again} --down");
     println!(
         "\nBy hand: TF_CLI_CONFIG_FILE={} TF_DATA_DIR={} {} -chdir={} plan -state={} -var-file={}",
         place.cli_config().display(),
@@ -209,5 +269,12 @@ mod tests {
         assert!(Options::read(&["--kubernetes"]).unwrap().cluster.is_some());
         assert!(Options::read(&["--var-file", "/nowhere"]).is_err());
         assert!(Options::read(&["--up"]).is_err());
+        assert!(Options::read(&["--at", "relative"]).is_err());
+        let options = Options::read(&["--at", "/somewhere", "--ports", "1,2,3"]).unwrap();
+        assert_eq!(options.at.as_deref(), Some(Path::new("/somewhere")));
+        assert_eq!(options.ports, Ports { origin: 1, edge: 2, page: 3 });
+        for wrong in ["1,2", "1,2,2", "0,1,2", "a,b,c", "1,2,3,4", "1,2,70000"] {
+            assert!(Options::read(&["--ports", wrong]).is_err(), "{wrong}");
+        }
     }
 }

@@ -6,7 +6,7 @@ mod report;
 mod setup;
 mod steps;
 
-pub(crate) use setup::ensure_engines;
+pub(crate) use setup::{ensure_bench, ensure_engines};
 
 use std::time::Instant;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{Effort, Row};
+use super::{Effort, Row, row};
 use crate::failure::{Failure, Outcome};
 use crate::workspace::Workspace;
 
@@ -22,9 +22,7 @@ pub(super) fn run(workspace: &Workspace, effort: Effort) -> Outcome<Vec<Row>> {
         .args(["build", "--release", "-p", "tfplugin-bench", "-p", "terraform-provider-corner"])
         .limit(BUILD_LIMIT)
         .show(|_| {})?;
-    let target = std::env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| workspace.root().join("target"), |target| workspace.root().join(target));
-    let release = target.join("release");
+    let release = super::release(workspace);
     let out = release.join("framework-bench.json");
     let driver = release.join(format!("framework-bench{}", std::env::consts::EXE_SUFFIX));
     let mut run = crate::process::Run::new("framework-bench", driver)
@@ -40,16 +38,4 @@ pub(super) fn run(workspace: &Workspace, effort: Effort) -> Outcome<Vec<Row>> {
     let rows: Value =
         serde_json::from_str(&text).map_err(|error| Failure::new(format!("{}: {error}", out.display())))?;
     Ok(rows.as_array().into_iter().flatten().map(row).collect())
-}
-
-fn row(said: &Value) -> Row {
-    let text = |name: &str| said[name].as_str().unwrap_or_default().to_owned();
-    Row {
-        name: text("name"),
-        value: said["value"].as_f64().unwrap_or_default(),
-        unit: text("unit"),
-        baseline: said["baseline"].as_f64(),
-        goal: said["goal"].as_f64(),
-        note: text("note"),
-    }
 }

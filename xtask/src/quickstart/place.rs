@@ -18,6 +18,8 @@ const TOOLS: &[(&str, &str)] = &[
     ("ffprobe", "STREAMVERSE_FFPROBE"),
     ("packager", "STREAMVERSE_PACKAGER"),
 ];
+/// Says that a folder is one of ours.
+const MARK: &str = ".streamverse-quickstart";
 const PROVIDER: &str = "registry.terraform.io/streamverse/streamverse/0.1.0";
 
 pub(super) struct Place {
@@ -35,6 +37,17 @@ impl Place {
             (false, None) => return Err(Failure::new("no home folder").next("set HOME")),
         };
         Ok(Place { base, root })
+    }
+
+    /// A folder that somebody chose. Its end is `--down`, which removes all of it: so it is new, empty, or a place of
+    /// ours already.
+    pub(super) fn at(folder: &Path) -> Outcome<Place> {
+        let entries = fs::read_dir(folder).map(Iterator::count).unwrap_or_default();
+        if entries > 0 && !folder.join(MARK).exists() {
+            return Err(Failure::new(format!("{} holds something else", folder.display()))
+                .next("choose a folder that is empty or not there yet"));
+        }
+        Ok(Place { base: folder.to_owned(), ..Place::find()? })
     }
 
     pub(super) fn base(&self) -> &Path {
@@ -75,6 +88,8 @@ impl Place {
         for folder in ["bin", "data", "run", "clips"] {
             make(&self.base.join(folder))?;
         }
+        let mark = self.base.join(MARK);
+        fs::write(&mark, "").map_err(|error| Failure::io("write", &mark, &error))?;
         if self.root && !user_exists() {
             Run::new("useradd", "useradd")
                 .args(["--system", "--no-create-home", "--shell", "/usr/sbin/nologin", USER])
@@ -212,7 +227,7 @@ impl Place {
         let pid = pid.trim();
         // A process id that was given to somebody else is not ours to end.
         let ours = fs::read(format!("/proc/{pid}/cmdline"))
-            .is_ok_and(|line| String::from_utf8_lossy(&line).contains("streamverse-quickstart"));
+            .is_ok_and(|line| String::from_utf8_lossy(&line).contains(&*self.base.to_string_lossy()));
         if ours {
             let _ = Run::new("kill", "kill").args([pid]).output();
             let until = Instant::now() + Duration::from_secs(20);
@@ -261,4 +276,20 @@ fn copy(from: &Path, to: &Path) -> Outcome {
     fs::set_permissions(&fresh, fs::Permissions::from_mode(0o755))
         .map_err(|error| Failure::io("open", &fresh, &error))?;
     fs::rename(&fresh, to).map_err(|error| Failure::io("move", &fresh, &error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_that_holds_something_else_is_not_taken_as_a_place() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(Place::at(folder.path()).is_ok() && Place::at(&folder.path().join("new")).is_ok());
+        fs::write(folder.path().join("letter"), "dear").unwrap();
+        let refused = Place::at(folder.path()).err().unwrap().to_string();
+        assert!(refused.contains("holds something else"), "{refused}");
+        fs::write(folder.path().join(MARK), "").unwrap();
+        assert!(Place::at(folder.path()).is_ok());
+    }
 }

@@ -37,6 +37,17 @@ const TEST_NEEDS: &[Need] = &[
     Need { program: "mvn", packages: &["maven"], why: "to fetch Kafka" },
 ];
 
+/// What the bench of the runtime needs: a file server to compare with, and who asks both.
+const BENCH_NEEDS: &[Need] = &[
+    Need { program: "nginx", packages: &["nginx"], why: "what the origin is compared with" },
+    Need { program: "wrk", packages: &["wrk"], why: "to make load" },
+    Need {
+        program: "taskset",
+        packages: &["util-linux"],
+        why: "a processor for the server, one for the load",
+    },
+];
+
 const APT_LIMIT: Duration = Duration::from_secs(10 * 60);
 
 /// Installs what is missing where apt and root (or sudo without a password) are there; says it otherwise.
@@ -49,11 +60,18 @@ pub(crate) fn ensure_engines() -> Outcome<String> {
     install(NEEDS.iter())
 }
 
+/// What the bench of the runtime needs of it.
+pub(crate) fn ensure_bench() -> Outcome<String> {
+    install(NEEDS.iter().chain(BENCH_NEEDS))
+}
+
 fn install(needs: impl Iterator<Item = &'static Need>) -> Outcome<String> {
     let missing = missing(needs, |program| match program {
         "python3" => on_path(program).is_some() && has_venv(),
         // Debian keeps the servers of all versions side by side, off the PATH.
         "postgres" => on_path(program).is_some() || Path::new("/usr/lib/postgresql/15/bin/postgres").exists(),
+        // Servers lie where only root's PATH leads.
+        "nginx" => on_path(program).is_some() || Path::new("/usr/sbin/nginx").exists(),
         _ => on_path(program).is_some(),
     });
     if missing.is_empty() {
@@ -73,6 +91,7 @@ fn install(needs: impl Iterator<Item = &'static Need>) -> Outcome<String> {
         ("trafficserver", "trafficserver"),
         ("redis-server", "redis-server"),
         ("postgresql-15", "postgresql"),
+        ("nginx", "nginx"),
     ] {
         if packages.contains(&package) && on_path("systemctl").is_some() {
             let _ = Run::new("systemctl", "systemctl").args(["disable", "--now", unit]).output();

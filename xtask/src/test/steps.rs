@@ -18,6 +18,7 @@ const TEST_LIMIT: Duration = Duration::from_secs(45 * 60);
 const ACCEPTANCE: &[&str] = &[
     "acceptance-tests",
     "streamverse-acceptance",
+    "streamverse-bench",
     "terraform-provider-corner",
     "terraform-provider-first",
     "tfplugin-bench",

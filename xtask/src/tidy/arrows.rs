@@ -139,6 +139,12 @@ const ARROWS: &[Arrow] = &[
         tests: &[],
         reason: "it measures providers as their authors write them, and nothing depends on it",
     },
+    Arrow {
+        from: "streamverse-bench",
+        to: &["streamverse-core", "streamverse-model"],
+        tests: &[],
+        reason: "it measures binaries as sites run them, and the event log as its clients use it",
+    },
     Arrow { from: "xtask", to: &[], tests: &[], reason: "it must compile in seconds" },
 ];
 
