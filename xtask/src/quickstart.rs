@@ -3,6 +3,7 @@
 
 mod clips;
 mod cluster;
+mod look;
 mod place;
 
 use std::fs;
@@ -16,6 +17,7 @@ use crate::process::{Run, clock};
 use crate::workspace::Workspace;
 use crate::{test, tools, web};
 use clips::Clip;
+use look::Addresses;
 use place::Place;
 
 const BUILD_LIMIT: Duration = Duration::from_secs(30 * 60);
@@ -86,8 +88,12 @@ pub(crate) fn run(workspace: &Workspace, words: &[&str]) -> Outcome {
     };
     place.hand_over(&place.base().join("clips"))?;
     apply(workspace, &place, &terraform, &clips, options.ports)?;
-    tell(workspace, &place, &terraform, &clips, &options, started.elapsed());
-    Ok(())
+    let outputs = place.terraform(workspace, &terraform, "output", &["-json"])?.output()?;
+    let addresses = Addresses::read(&outputs)?;
+    // An apply succeeds once everything is there; whether it plays is another fact.
+    let plays = addresses.play();
+    tell(workspace, &place, &terraform, &addresses, &options, plays.is_ok().then(|| started.elapsed()));
+    plays
 }
 
 impl Options {
@@ -193,13 +199,14 @@ fn digest(file: &Path) -> Outcome<String> {
     Ok(format!("sha256:{hex}"))
 }
 
+/// `took`: how long it took until it played, if it plays.
 fn tell(
     workspace: &Workspace,
     place: &Place,
     terraform: &Path,
-    clips: &[Clip],
+    addresses: &Addresses,
     options: &Options,
-    took: Duration,
+    took: Option<Duration>,
 ) {
     let Ports { edge, page, .. } = options.ports;
     // What says where the platform is must be said again.
@@ -207,15 +214,19 @@ fn tell(
         Some(folder) => format!("cargo xtask quickstart --at {}", folder.display()),
         None => "cargo xtask quickstart".to_owned(),
     };
-    println!("\nIt plays. ({})\n", clock(took));
-    println!("  page   http://127.0.0.1:{page}");
-    for clip in clips {
-        println!("  HLS    http://127.0.0.1:{edge}/vod/{}/hls.m3u8", clip.name);
-        println!("  DASH   http://127.0.0.1:{edge}/vod/{}/dash.mpd", clip.name);
+    match took {
+        Some(took) => println!("\nIt plays. ({})\n", clock(took)),
+        None => println!("\nIt is applied, but does not play yet.\n"),
+    }
+    println!("  page   {}", addresses.page);
+    for (_, hls, dash) in &addresses.videos {
+        println!("  HLS    {hls}");
+        println!("  DASH   {dash}");
     }
     println!(
         "\nFrom another machine: ssh -L {page}:127.0.0.1:{page} -L {edge}:127.0.0.1:{edge} HOST, then http://127.0.0.1:{page}"
     );
+    println!("Encrypted playback will need https or localhost, so keep to the tunnel.");
     println!("\nThree things to try:");
     println!("  1. change the title in examples/quickstart/main.tf, then: {again}");
     println!(
@@ -236,22 +247,35 @@ fn tell(
 }
 
 fn down(workspace: &Workspace, place: &Place) -> Outcome {
-    if place.state().is_file() && place.agent_answers() {
-        let terraform = tools::command_line()?;
-        let variables = format!("-var-file={}", place.variables().display());
-        println!("terraform destroy on examples/quickstart");
-        let destroy = place.terraform(
-            workspace,
-            &terraform,
-            "destroy",
-            &["-auto-approve", "-input=false", &variables],
-        )?;
-        if let Err(failure) = destroy.limit(APPLY_LIMIT).output() {
-            println!("  {failure}\n  sweeping instead");
-            place.sweep()?;
+    // What runs outlives its agent, so a dead one is started again to end it.
+    if place.holds_something() && !place.agent_answers() {
+        println!("The node agent does not answer; starting it to take down what it left running");
+        place.start_agent()?;
+    }
+    if place.agent_answers() {
+        if place.state().is_file() {
+            let terraform = tools::command_line()?;
+            let variables = format!("-var-file={}", place.variables().display());
+            println!("terraform destroy on examples/quickstart");
+            let destroy = place.terraform(
+                workspace,
+                &terraform,
+                "destroy",
+                &["-auto-approve", "-input=false", &variables],
+            )?;
+            if let Err(failure) = destroy.limit(APPLY_LIMIT).output() {
+                println!("  {failure}\n  sweeping instead");
+            }
         }
+        // Also what an interrupted apply left and the state does not know.
+        place.sweep()?;
     }
     place.stop_agent();
+    let left = place.processes();
+    if !left.is_empty() {
+        return Err(Failure::new(format!("still running: {}", left.join("; ")))
+            .next("run `--down` again; if it stays, end these processes by hand"));
+    }
     place.remove()?;
     println!("Nothing of the quickstart is left but the cache of tools.");
     Ok(())

@@ -133,22 +133,44 @@ impl Place {
         Run::new("chmod", "chmod").args(["-R", "a+rX"]).args([folder]).output().map(|_| ())
     }
 
-    /// The user's own files, where the service user may read them.
+    /// The user's own files, where the service user may read them. Two files of one name are two videos.
     pub(super) fn take(&self, inputs: &[PathBuf]) -> Outcome<Vec<Clip>> {
-        let mut clips = Vec::new();
+        let mut clips: Vec<Clip> = Vec::new();
         for input in inputs {
-            let stem = input.file_stem().unwrap_or_default().to_string_lossy().to_lowercase();
-            let name: String =
-                stem.chars().map(|it| if it.is_ascii_alphanumeric() { it } else { '-' }).take(40).collect();
-            let name = match name.trim_matches('-') {
-                "" => format!("input-{}", clips.len() + 1),
-                name => name.to_owned(),
-            };
-            let file = self.base.join("clips").join(input.file_name().unwrap_or_default());
+            let name = free_name(input, |name| clips.iter().any(|clip| clip.name == name));
+            let ending = input.extension().unwrap_or_default().to_string_lossy().into_owned();
+            let file = self.base.join("clips").join(format!("{name}.{ending}"));
             copy(input, &file)?;
             clips.push(Clip { name, file, subtitles: Vec::new() });
         }
         Ok(clips)
+    }
+
+    /// Whether an agent ever kept something here.
+    pub(super) fn holds_something(&self) -> bool {
+        self.program("streamverse").is_file() && self.base.join("data").join("owners").is_dir()
+    }
+
+    /// Processes that were started from here, as `ps` shows them.
+    pub(super) fn processes(&self) -> Vec<String> {
+        let base = self.base.to_string_lossy().into_owned();
+        let mut found = Vec::new();
+        for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
+            let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {
+                continue;
+            };
+            let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+            let line = String::from_utf8_lossy(&line).replace('\0', " ");
+            // Traffic Server names its folder in its environment only.
+            let environ = fs::read(entry.path().join("environ")).unwrap_or_default();
+            let environ = String::from_utf8_lossy(&environ);
+            let ours = line.contains(&format!("{base}/"))
+                || environ.split('\0').any(|it| it.starts_with("TS_RUNROOT=") && it.contains(&format!("{base}/")));
+            if ours && pid != std::process::id() {
+                found.push(format!("{pid} {}", line.trim()));
+            }
+        }
+        found
     }
 
     pub(super) fn terraform(
@@ -258,6 +280,19 @@ impl Place {
     }
 }
 
+/// A name in the sense of the provider, out of a file's name.
+fn free_name(input: &Path, taken: impl Fn(&str) -> bool) -> String {
+    let stem = input.file_stem().unwrap_or_default().to_string_lossy().to_lowercase();
+    let name: String =
+        stem.chars().map(|it| if it.is_ascii_alphanumeric() { it } else { '-' }).take(40).collect();
+    let name = match name.trim_matches('-') {
+        "" => "input",
+        name => name,
+    };
+    let mut numbered = (2..).map(|number| format!("{name}-{number}"));
+    if taken(name) { numbered.find(|name| !taken(name)).unwrap_or_default() } else { name.to_owned() }
+}
+
 fn user_exists() -> bool {
     fs::read_to_string("/etc/passwd")
         .is_ok_and(|text| text.lines().any(|line| line.starts_with(&format!("{USER}:"))))
@@ -281,6 +316,13 @@ fn copy(from: &Path, to: &Path) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn two_files_of_one_name_are_two_videos() {
+        assert_eq!(free_name(Path::new("/a/My Film.mp4"), |_| false), "my-film");
+        assert_eq!(free_name(Path::new("/b/my film.mkv"), |name| name == "my-film"), "my-film-2");
+        assert_eq!(free_name(Path::new("/b/---.mkv"), |_| false), "input");
+    }
 
     #[test]
     fn a_folder_that_holds_something_else_is_not_taken_as_a_place() {
