@@ -82,7 +82,7 @@ pub(crate) async fn read<R: Deployed>(cx: &Context<Streamverse>, stored: Stored<
         Look::Gone => Ok(Read::Gone),
         Look::Unknown => Ok(Read::Unchanged),
         Look::Found(observed) => {
-            let now = held_revision(cx, &observed);
+            let now = held_revision(cx, stored.site(), &observed);
             if held.as_ref() == Some(&now) {
                 return Ok(Read::Unchanged);
             }
@@ -91,26 +91,37 @@ pub(crate) async fn read<R: Deployed>(cx: &Context<Streamverse>, stored: Stored<
     }
 }
 
-/// The revision that is held. What somebody else changed is told; a job that failed for good counts as drift, so that the
-/// next apply has it run again.
-pub(crate) fn held_revision(cx: &Context<Streamverse>, observed: &Observed) -> String {
+/// The revision that is held. What somebody else changed is told, and what is not ready. What ended for good counts as
+/// drift, so that the next apply tries it again: whatever it failed of may have been mended meanwhile. A cluster's
+/// controllers try their pods again by themselves, so there only jobs count.
+pub(crate) fn held_revision(cx: &Context<Streamverse>, site: &str, observed: &Observed) -> String {
+    let list = |lines: &[String]| lines.iter().map(|line| format!("- {line}")).collect::<Vec<_>>().join("\n");
     if !observed.drift.is_empty() {
-        let lines: Vec<String> = observed.drift.iter().map(|line| format!("- {line}")).collect();
         cx.warn(
             format!("{} was changed by somebody else", cx.subject()),
-            format!("The next apply puts it back:\n{}", lines.join("\n")),
+            format!("The next apply puts it back:\n{}", list(&observed.drift)),
         );
     }
-    match observed.failed() {
-        Some(status) if status.object.starts_with("job/") => {
-            cx.warn(
-                format!("{} failed", cx.subject()),
-                format!("{}\nThe next apply runs it again.", status.line()),
-            );
-            format!("failed-{}", observed.revision)
-        }
-        _ => observed.revision.clone(),
+    let on_node =
+        cx.provider().configured(site).ok().and_then(|it| it.kind()).is_some_and(|kind| kind == SiteKind::Node);
+    let stuck = observed.objects.iter().find(|status| match status.phase {
+        Phase::Failed => on_node || status.object.starts_with("job/"),
+        Phase::Degraded => on_node,
+        _ => false,
+    });
+    if let Some(status) = stuck {
+        let what = if status.phase == Phase::Degraded { "goes on with its last good state" } else { "failed" };
+        cx.warn(
+            format!("{} {what}", cx.subject()),
+            format!("{}\nThe next apply tries it again.", status.line()),
+        );
+        return format!("failed-{}", observed.revision);
     }
+    let late = observed.why_not();
+    if !late.is_empty() {
+        cx.warn(format!("{} is not ready", cx.subject()), list(&late));
+    }
+    observed.revision.clone()
 }
 
 /// Puts a resource on its site and waits for it; returns the revision that is held.
@@ -173,8 +184,8 @@ async fn wait(cx: &Context<Streamverse>, site: &dyn Site, owner: &Owner) {
 fn where_to_look(site: &dyn Site, owner: &Owner) -> String {
     match site.kind() {
         SiteKind::Node => format!(
-            "The next plan shows how it is; `streamverse node why {}/{}` on the host too.",
-            owner.kind, owner.name
+            "The next plan shows how it is; `streamverse node why --deployment {} {}/{}` on the host too.",
+            owner.deployment, owner.kind, owner.name
         ),
         SiteKind::Kubernetes => format!(
             "The next plan shows how it is; `kubectl get pods,events -l streamverse.io/kind={},streamverse.io/name={}` too.",

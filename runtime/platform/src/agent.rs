@@ -394,7 +394,8 @@ impl Agent {
                 {
                     let failed = {
                         let board = kept.board.lock().unwrap_or_else(PoisonError::into_inner);
-                        board.get(&key).is_some_and(|status| status.phase == Phase::Failed)
+                        let tried = |phase| matches!(phase, Phase::Failed | Phase::Degraded);
+                        board.get(&key).is_some_and(|status| tried(status.phase))
                     };
                     if let (Order::Keep(_, before), Order::Keep(_, turn)) = (&*orders.borrow(), &mut order) {
                         *turn = Turn { again: before.again + u64::from(applied && failed), ..*before };

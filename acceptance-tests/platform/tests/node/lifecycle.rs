@@ -96,6 +96,7 @@ fn an_edge_is_changed_without_a_gap_and_a_bad_change_is_refused() -> Result<(), 
                 .named("a plugin that is not there: the last good configuration serves")
                 .plan(action(at, Action::Update))
                 .expect_warning("absent\\.so")
+                .expect_non_empty_plan("a refused change is tried again by the next apply")
                 .after(serves),
         )
         .step(Step::apply(config("")).named("back again").after(serves))

@@ -156,7 +156,7 @@ impl Resource for VodAsset {
         // A duration that could not be found at create is a fact that the job found meanwhile.
         let duration_ms = stored.duration_ms.known().copied().flatten().or_else(|| found_duration(&observed));
         let generation = stored.generation.get()?.clone();
-        let revision = deploy::held_revision(cx, &observed);
+        let revision = deploy::held_revision(cx, &stored.site, &observed);
         if Some(&revision) == stored.revision.known() && stored.duration_ms.known() == Some(&duration_ms) {
             return Ok(Read::Unchanged);
         }
