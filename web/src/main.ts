@@ -14,6 +14,8 @@ let chosen: string | undefined;
 let stalls = 0;
 let startup: number | undefined;
 let began = 0;
+/** Between two attempts to reach an edge that went away. */
+const RETRY_MS = 2000;
 
 shaka.polyfill.installAll();
 const player = new shaka.Player();
@@ -134,7 +136,14 @@ async function begin(): Promise<void> {
   player.configure({ abr: { enabled: true }, streaming: { bufferingGoal: 20 } });
   player.addEventListener("error", (event) => {
     const detail = (event as unknown as { detail?: shaka.util.Error }).detail;
-    say(`Playback ended: ${detail ? `${detail.category}.${detail.code}` : "unknown"}. Is the edge reachable?`, true);
+    const code = detail ? `${detail.category}.${detail.code}` : "unknown";
+    // What was loaded goes on; an edge that comes back within minutes is found again without anybody's doing.
+    if (detail?.category === shaka.util.Error.Category.NETWORK && video.readyState > 0) {
+      say(`The edge does not answer (${code}). Trying again …`, true);
+      setTimeout(() => player.retryStreaming(0), RETRY_MS);
+      return;
+    }
+    say(`Playback ended: ${code}. Is the edge reachable?`, true);
   });
   video.addEventListener("playing", () => {
     startup ??= performance.now() - began;

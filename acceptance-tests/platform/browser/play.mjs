@@ -3,13 +3,7 @@
 //
 // node play.mjs PAGE [--protocol hls|dash] [--seconds N] [--screenshot FILE] [--asset NAME]
 
-import { createRequire } from "node:module";
-import path from "node:path";
-import { fileURLToPath } from "node:url";
-
-const here = path.dirname(fileURLToPath(import.meta.url));
-const require = createRequire(path.join(here, "../../../web/package.json"));
-const { chromium } = require("playwright-core");
+import { open } from "./page.mjs";
 
 const page_address = process.argv[2];
 const option = (name, fallback) => {
@@ -19,21 +13,9 @@ const option = (name, fallback) => {
 const protocol = option("protocol", "hls");
 const seconds = Number(option("seconds", "12"));
 
-const browser = await chromium.launch({
-  executablePath: process.env.STREAMVERSE_CHROMIUM || "/usr/bin/chromium",
-  args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--autoplay-policy=no-user-gesture-required"],
-});
-const failures = [];
+const { browser, page, failures } = await open(page_address);
 const segments = [];
 try {
-  const page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
-  page.on("console", (line) => line.type() === "error" && failures.push(`console: ${line.text()}`));
-  page.on("pageerror", (error) => failures.push(`page: ${error}`));
-  const own = new URL(page_address).hostname;
-  page.on("request", (request) => {
-    const url = new URL(request.url());
-    if (url.protocol.startsWith("http") && url.hostname !== own) failures.push(`external request: ${url.hostname}`);
-  });
   page.on("response", async (response) => {
     if (!response.url().endsWith(".m4s")) return;
     const headers = await response.allHeaders().catch(() => ({}));
@@ -54,7 +36,7 @@ try {
     const frames = [];
     const heights = new Set();
     let torn = 0;
-    const look = () => {
+    const look = (shown) => {
       const [width, height] = [video.videoWidth, video.videoHeight];
       if (!width) return;
       canvas.width = width;
@@ -74,13 +56,13 @@ try {
         return;
       }
       heights.add(height);
-      frames.push({ clip: parseInt(bits.slice(2, 5).join(""), 2), frame: parseInt(bits.slice(5, 21).join(""), 2), height });
+      frames.push({ clip: parseInt(bits.slice(2, 5).join(""), 2), frame: parseInt(bits.slice(5, 21).join(""), 2), height, time: shown.mediaTime });
     };
     const begun = performance.now();
     let switched = 0;
     await new Promise((done) => {
-      const each = () => {
-        look();
+      const each = (_, shown) => {
+        look(shown);
         const spent = (performance.now() - begun) / 1000;
         if (spent > seconds || video.ended) return done();
         // Lowest, then highest: every rendition switch must be seamless.
@@ -111,10 +93,13 @@ try {
     if (numbers[at] < numbers[at - 1]) backwards += 1;
     largest = Math.max(largest, numbers[at] - numbers[at - 1]);
   }
+  // Each picture's own number against the time at which it is shown: none may be out of its place, whatever rendition.
+  const rate = Number(option("rate", "25"));
+  const places = result.frames.map((it) => it.frame - Math.round(it.time * rate));
   const through = segments.filter((it) => it.via.includes("ApacheTrafficServer")).length;
   console.log(
     JSON.stringify({
-      protocol, seen: numbers.length, first: numbers[0], last: numbers.at(-1), backwards, largest_step: largest, torn: result.torn,
+      protocol, seen: numbers.length, first: numbers[0], last: numbers.at(-1), backwards, largest_step: largest, places: [Math.min(...places), Math.max(...places)], torn: result.torn,
       heights: result.heights, clips: [...new Set(result.frames.map((it) => it.clip))], segments: segments.length, through_traffic_server: through,
       aged: segments.filter((it) => Number(it.age) > 0).length, facts: result.facts, message: result.message, failures,
     }),

@@ -177,9 +177,7 @@ impl Node {
             .map_err(|error| error.to_string())?;
         let deployment = Name::parse("test").map_err(|error| error.to_string())?;
         let site = self.site();
-        runtime
-            .block_on(streamverse_sites::Site::list(&site, &deployment))
-            .map_err(|error| error.to_string())
+        runtime.block_on(streamverse_sites::Site::list(&site, &deployment)).map_err(|error| error.to_string())
     }
 
     /// What the deployment has left: owners, files of its data, sockets, processes, ports.

@@ -123,7 +123,7 @@ fn nothing_was_encoded_twice(node: &Node, when: &str) -> usize {
         object: "service/looking".to_owned(),
         data_dir: at("data/test"),
         scratch_dir: at("looking"),
-        run_dir: at("run/test"),
+        run_dir: at("run/test/s"),
         credentials_dir: at("looking"),
         specs_dir: at("looking"),
         tools: std::collections::BTreeMap::new(),
@@ -217,7 +217,14 @@ fn whatever_is_killed_at_any_moment_the_next_apply_converges() {
         });
         bench.must(&["apply", "-auto-approve", "-input=false"]);
         bench.must(&["plan", "-detailed-exitcode", "-input=false"]);
-        if std::env::var_os("SV_HOLD").is_some() { let w=when.clone(); let r = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| plays(&node, &w))); if r.is_err() { println!("HOLD {}", node.folder().display()); std::thread::sleep(Duration::from_secs(900)); } }
+        if std::env::var_os("SV_HOLD").is_some() {
+            let w = when.clone();
+            let r = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| plays(&node, &w)));
+            if r.is_err() {
+                println!("HOLD {}", node.folder().display());
+                std::thread::sleep(Duration::from_secs(900));
+            }
+        }
         plays(&node, &when);
         encodes = nothing_was_encoded_twice(&node, &when);
     }

@@ -102,15 +102,20 @@ pub(crate) fn held_revision(cx: &Context<Streamverse>, site: &str, observed: &Ob
             format!("The next apply puts it back:\n{}", list(&observed.drift)),
         );
     }
-    let on_node =
-        cx.provider().configured(site).ok().and_then(|it| it.kind()).is_some_and(|kind| kind == SiteKind::Node);
+    let on_node = cx
+        .provider()
+        .configured(site)
+        .ok()
+        .and_then(|it| it.kind())
+        .is_some_and(|kind| kind == SiteKind::Node);
     let stuck = observed.objects.iter().find(|status| match status.phase {
         Phase::Failed => on_node || status.object.starts_with("job/"),
         Phase::Degraded => on_node,
         _ => false,
     });
     if let Some(status) = stuck {
-        let what = if status.phase == Phase::Degraded { "goes on with its last good state" } else { "failed" };
+        let what =
+            if status.phase == Phase::Degraded { "goes on with its last good state" } else { "failed" };
         cx.warn(
             format!("{} {what}", cx.subject()),
             format!("{}\nThe next apply tries it again.", status.line()),

@@ -147,7 +147,9 @@ impl Configured {
                 Some(Arc::new(KubernetesSite::new(config)))
             }
             Configured::Unknown => None,
-            Configured::Here => Some(Arc::new(NodeSite::new(NodeConfig::socket(name, usual_socket())))),
+            Configured::Here => {
+                Some(Arc::new(NodeSite::new(NodeConfig::socket(name, NodeConfig::usual_socket()))))
+            }
             Configured::Node(node) => match (node_address(node)?, node_host(node)) {
                 (Some(agent), Some(host)) => {
                     Some(Arc::new(NodeSite::new(NodeConfig { site: Name::parse(name)?, agent, host })))
@@ -176,7 +178,7 @@ fn node_address(node: &NodeBlockView) -> Result<Option<AgentAddress>> {
     };
     let Some((address, socket, files)) = read() else { return Ok(None) };
     let Some(url) = address else {
-        return Ok(Some(AgentAddress::Socket(socket.map_or_else(usual_socket, PathBuf::from))));
+        return Ok(Some(AgentAddress::Socket(socket.map_or_else(NodeConfig::usual_socket, PathBuf::from))));
     };
     let (Some(authority), Some(certificate), Some(key)) = files else {
         return Err(Error::invalid("a node's `address` needs mutual TLS")
@@ -371,14 +373,4 @@ fn validate_cluster(cluster: &KubernetesBlockView, at: &Path, findings: &mut Fin
             );
         }
     }
-}
-
-/// Where the agent of this host listens if nobody says otherwise: the variable that its command line reads too, a
-/// user's own run directory, or the system's.
-fn usual_socket() -> PathBuf {
-    if let Some(socket) = std::env::var_os("STREAMVERSE_NODE_SOCKET") {
-        return socket.into();
-    }
-    let own = std::env::var_os("XDG_RUNTIME_DIR").map(|run| PathBuf::from(run).join("streamverse/node.sock"));
-    own.filter(|socket| socket.exists()).unwrap_or_else(|| PathBuf::from("/run/streamverse/node.sock"))
 }

@@ -76,6 +76,17 @@ impl std::fmt::Display for AgentAddress {
 }
 
 impl NodeConfig {
+    /// Where the agent of this host listens if nobody says otherwise: the variable that its command line reads too, a
+    /// user's own run directory, or the system's.
+    pub fn usual_socket() -> PathBuf {
+        if let Some(socket) = std::env::var_os("STREAMVERSE_NODE_SOCKET") {
+            return socket.into();
+        }
+        let own =
+            std::env::var_os("XDG_RUNTIME_DIR").map(|run| PathBuf::from(run).join("streamverse/node.sock"));
+        own.filter(|socket| socket.exists()).unwrap_or_else(|| PathBuf::from("/run/streamverse/node.sock"))
+    }
+
     /// An agent of this host. A site that is no name is called `default`.
     pub fn socket(site: &str, socket: impl AsRef<Path>) -> NodeConfig {
         let fallback = || Name::parse("default");

@@ -77,8 +77,9 @@ fn patiently(address: &str, good: impl Fn(&str) -> bool) -> Outcome<(String, Str
             Err(error) => format!("does not answer: {error}"),
         };
         if Instant::now() > until {
-            return Err(Failure::new(format!("it was applied, but {address} {why}"))
-                .next("read what `streamverse node status` says (its command stands below), or run this again"));
+            return Err(Failure::new(format!("it was applied, but {address} {why}")).next(
+                "read what `streamverse node status` says (its command stands below), or run this again",
+            ));
         }
         std::thread::sleep(Duration::from_millis(300));
     }
@@ -137,7 +138,10 @@ mod tests {
         let text = r#"{"page":{"value":"http://h:8000"},"playback":{"value":{"film":{"hls":"http://h/a","dash":"http://h/b"}}}}"#;
         let addresses = Addresses::read(text).unwrap();
         assert_eq!(addresses.page, "http://h:8000");
-        assert_eq!(addresses.videos[0], ("film".to_owned(), "http://h/a".to_owned(), "http://h/b".to_owned()));
+        assert_eq!(
+            addresses.videos[0],
+            ("film".to_owned(), "http://h/a".to_owned(), "http://h/b".to_owned())
+        );
     }
 
     #[test]

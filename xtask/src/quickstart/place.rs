@@ -165,7 +165,9 @@ impl Place {
             let environ = fs::read(entry.path().join("environ")).unwrap_or_default();
             let environ = String::from_utf8_lossy(&environ);
             let ours = line.contains(&format!("{base}/"))
-                || environ.split('\0').any(|it| it.starts_with("TS_RUNROOT=") && it.contains(&format!("{base}/")));
+                || environ
+                    .split('\0')
+                    .any(|it| it.starts_with("TS_RUNROOT=") && it.contains(&format!("{base}/")));
             if ours && pid != std::process::id() {
                 found.push(format!("{pid} {}", line.trim()));
             }

@@ -9,14 +9,14 @@ use tfplugin_testing::cli::{Case, Cli, Failure, Step};
 
 use crate::kit::{edge, get, origin, stores};
 
-fn pids(node: &Node, kind: &str) -> Vec<u32> {
+pub(crate) fn pids(node: &Node, kind: &str) -> Vec<u32> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let owner = Owner::new("test", kind, "main").unwrap();
     let observed = runtime.block_on(node.site().observe(&owner)).unwrap().unwrap();
     observed.objects.into_iter().flat_map(|status| status.pids).collect()
 }
 
-fn kill(pids: &[u32]) {
+pub(crate) fn kill(pids: &[u32]) {
     for pid in pids {
         let _ = std::process::Command::new("kill").args(["-9", &pid.to_string()]).status();
     }

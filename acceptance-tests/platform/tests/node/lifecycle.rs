@@ -28,7 +28,7 @@ fn behind(node: &Node, kind: &str, name: &str, empty: bool) {
 
 #[test]
 fn stores_and_an_origin_live_on_a_node() -> Result<(), Failure> {
-    let clis = Cli::both()?;
+    let clis = Cli::all()?;
     with_each(&clis, |cli| {
         let Some(node) = Node::start() else { return Case::new(cli).run() };
         let [port, ..] = node.ports;
