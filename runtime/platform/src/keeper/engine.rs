@@ -42,7 +42,9 @@ impl Keeper {
         match (self.running.clone(), self.is_alive()) {
             (Some(before), true) => {
                 match driver.change(&before, &prepared) {
-                    Change::None => {}
+                    // The same files in another folder. A predecessor may have died in the middle of a switch, so that what the
+                    // engine has read is not known: it reads again, and drops nothing by it.
+                    Change::None => driver.reload(&before, &prepared, &cx).await?,
                     Change::Reload => driver.reload(&before, &prepared, &cx).await?,
                     Change::Restart => {
                         self.tell(
