@@ -23,7 +23,9 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, Sleep};
-use tracing::debug;
+use tracing::{Instrument as _, debug, debug_span, field};
+
+use crate::telemetry::SPANS;
 
 use crate::error::{Error, Result};
 use crate::lifecycle::Stop;
@@ -238,12 +240,23 @@ where
     let turns = Arc::new(Turns::default());
     let io = TokioIo::new(Impatient::new(stream, limits.idle, Arc::clone(&turns)));
     let inner = TowerToHyperService::new(router);
-    let service = hyper::service::service_fn(move |request| {
+    let service = hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+        // Names of the semantic conventions for HTTP servers. A path may name an asset, never a secret.
+        let span = debug_span!(
+            target: SPANS,
+            "request",
+            http.request.method = %request.method(),
+            url.path = request.uri().path(),
+            http.response.status_code = field::Empty,
+        );
         let (turns, answer) = (Arc::clone(&turns), inner.call(request));
         async move {
             turns.begun.fetch_add(1, Ordering::Relaxed);
-            let answer = answer.await;
+            let answer = answer.instrument(span.clone()).await;
             turns.ended.fetch_add(1, Ordering::Relaxed);
+            if let Ok(answer) = &answer {
+                span.record("http.response.status_code", answer.status().as_u16());
+            }
             answer
         }
     });

@@ -21,7 +21,7 @@ use futures::FutureExt as _;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::watch;
-use tracing::{error, info};
+use tracing::{Instrument as _, debug_span, error, info};
 
 use crate::context::ServiceContext;
 use crate::error::{Error, Result};
@@ -29,6 +29,7 @@ use crate::http::{self, Limits};
 use crate::lifecycle::{Ready, Stop};
 use crate::metrics::Metrics;
 use crate::target::{JobHandle, JobNews, Start, Target, TargetTable};
+use crate::telemetry::SPANS;
 
 /// What Kubernetes keeps of a container's termination message, and what a status' result may be.
 pub const LARGEST_RESULT: usize = 4 << 10;
@@ -162,9 +163,10 @@ pub async fn supervise(
                 service.run(ready, stop.clone()).await.map(|()| Value::Null)
             }
             Start::Job(start) => {
+                let span = debug_span!(target: SPANS, "job", job = target.name, owner = %cx.owner);
                 let job = start(spec, cx).await?;
                 ready.set(true);
-                job.run(handle, stop.clone()).await
+                job.run(handle, stop.clone()).instrument(span).await
             }
         }
     };

@@ -39,11 +39,29 @@ pub fn lines_to(file: std::fs::File) -> tracing::Dispatch {
     tracing_subscriber::registry().with(filter).with(lines).into()
 }
 
-/// Sets up logs and traces for the process. Once.
+/// The target of spans that are exported: requests, jobs, runs of tools. Nothing is made of them where nobody collects.
+pub const SPANS: &str = "streamverse::spans";
+
+/// Sets up logs and traces for the process. Once, and inside of a runtime: the exporter's connection lives on it.
 ///
 /// # Errors
 /// When they are set up already, or the exporter's configuration is wrong.
 pub fn init(service: &str) -> Result<Telemetry> {
+    let wanted = ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"];
+    let wanted = wanted.iter().any(|name| std::env::var_os(name).is_some());
+    set_up(service, wanted.then_some(None))
+}
+
+/// … with traces to a collector at this address (OTLP over gRPC), whatever the environment says.
+///
+/// # Errors
+/// As [`init`].
+pub fn init_to(service: &str, collector: &str) -> Result<Telemetry> {
+    set_up(service, Some(Some(collector)))
+}
+
+/// `collector`: none, that of the environment, or this one.
+fn set_up(service: &str, collector: Option<Option<&str>>) -> Result<Telemetry> {
     let filter = EnvFilter::try_from_env("STREAMVERSE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     let json = std::env::var("STREAMVERSE_LOG_FORMAT").is_ok_and(|format| format == "json");
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
@@ -55,11 +73,16 @@ pub fn init(service: &str) -> Result<Telemetry> {
     let failed = |error: tracing_subscriber::util::TryInitError| {
         Error::permanent("telemetry", "logs are set up already").because(error)
     };
-    let registry = tracing_subscriber::registry().with(filter).with(lines);
+    let registry = tracing_subscriber::registry().with(lines.with_filter(filter));
     #[cfg(feature = "otlp")]
-    if std::env::var_os("OTEL_EXPORTER_OTLP_ENDPOINT").is_some() {
+    if let Some(collector) = collector {
         use opentelemetry::trace::TracerProvider as _;
-        let exporter = opentelemetry_otlp::SpanExporter::builder().with_tonic().build().map_err(|error| {
+        use opentelemetry_otlp::WithExportConfig as _;
+        let mut exporter = opentelemetry_otlp::SpanExporter::builder().with_tonic();
+        if let Some(collector) = collector {
+            exporter = exporter.with_endpoint(collector);
+        }
+        let exporter = exporter.build().map_err(|error| {
             Error::permanent(
                 "telemetry",
                 "the trace exporter's configuration is wrong: see OTEL_EXPORTER_OTLP_*",
@@ -71,11 +94,13 @@ pub fn init(service: &str) -> Result<Telemetry> {
             .with_batch_exporter(exporter)
             .with_resource(resource)
             .build();
-        let tracer = provider.tracer("streamverse");
-        registry.with(tracing_opentelemetry::layer().with_tracer(tracer)).try_init().map_err(failed)?;
+        let ours = tracing_subscriber::filter::Targets::new()
+            .with_target(SPANS, tracing_subscriber::filter::LevelFilter::DEBUG);
+        let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("streamverse"));
+        registry.with(layer.with_filter(ours)).try_init().map_err(failed)?;
         return Ok(Telemetry { provider: Some(provider) });
     }
-    let _ = service;
+    let _ = (service, collector);
     registry.try_init().map_err(failed)?;
     Ok(Telemetry::default())
 }

@@ -12,11 +12,12 @@ use std::time::Duration;
 
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
-use tracing::warn;
+use tracing::{Instrument as _, debug_span, warn};
 
 use crate::context::ServiceContext;
 use crate::error::{Error, Result};
 use crate::lifecycle::Stop;
+use crate::telemetry::SPANS;
 
 /// What of a tool's stderr is kept for messages.
 const TAIL: usize = 4 << 10;
@@ -130,7 +131,12 @@ impl Tool {
     ///
     /// # Errors
     /// As [`run`](Tool::run).
-    pub async fn each_line(self, mut seen: impl FnMut(&str) + Send) -> Result<Said> {
+    pub async fn each_line(self, seen: impl FnMut(&str) + Send) -> Result<Said> {
+        let span = debug_span!(target: SPANS, "tool", tool = self.name);
+        self.follow(seen).instrument(span).await
+    }
+
+    async fn follow(self, mut seen: impl FnMut(&str) + Send) -> Result<Said> {
         let mut child = self.spawn()?;
         let group = child.id();
         let (out, err) = (child.stdout.take(), child.stderr.take());

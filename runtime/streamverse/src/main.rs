@@ -52,7 +52,6 @@ enum Command {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let telemetry = telemetry::init("streamverse");
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -60,10 +59,21 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    // What traces call a process: `streamverse-origin`.
+    let service = match &cli.command {
+        Command::Run { target, .. } => format!("streamverse-{target}"),
+        Command::Node(_) => "streamverse-node".to_owned(),
+        _ => "streamverse".to_owned(),
+    };
+    let telemetry = {
+        let _inside = runtime.enter();
+        telemetry::init(&service)
+    };
     let code = runtime.block_on(act(cli.command));
+    // While the runtime lives: what is still to be sent goes over a connection of it.
+    drop(telemetry);
     // A thread that hangs in a system call must not keep a process that is done.
     runtime.shutdown_timeout(std::time::Duration::from_secs(2));
-    drop(telemetry);
     code
 }
 
