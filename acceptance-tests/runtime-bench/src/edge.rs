@@ -175,6 +175,7 @@ async fn answers(port: u16) -> Outcome<()> {
 async fn fetched(port: u16) -> Outcome<u64> {
     let client = reqwest::Client::builder().timeout(Duration::from_secs(10)).no_proxy().build()?;
     let text = client.get(format!("http://127.0.0.1:{port}/metrics")).send().await?.text().await?;
-    let line = text.lines().find_map(|line| line.strip_prefix("origin_served_total "));
-    Ok(line.ok_or("the origin does not count")?.trim().parse()?)
+    let line = text.lines().find(|line| !line.starts_with('#') && line.contains("origin_served_total"));
+    let count = line.and_then(|line| line.split_whitespace().last());
+    Ok(count.ok_or("the origin does not count")?.parse()?)
 }
