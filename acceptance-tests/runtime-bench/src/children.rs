@@ -232,6 +232,28 @@ pub fn tree(root: u32) -> Vec<u32> {
     tree
 }
 
+/// Processes, but for this one, whose command line or environment names a folder: also those that somebody else
+/// adopted.
+pub fn naming(folder: &Path) -> Vec<u32> {
+    use std::os::unix::ffi::OsStrExt as _;
+    let name = folder.as_os_str().as_bytes();
+    let names = |path: std::path::PathBuf| {
+        fs::read(path).is_ok_and(|text| text.windows(name.len()).any(|part| part == name))
+    };
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let found = processes.filter_map(|entry| {
+        let pid = entry.file_name().to_str()?.parse().ok()?;
+        let named = names(entry.path().join("cmdline")) || names(entry.path().join("environ"));
+        (named && pid != std::process::id()).then_some(pid)
+    });
+    found.collect()
+}
+
+/// Ends processes at once.
+pub fn kill(pids: &[u32]) {
+    signal(pids, Signal::KILL);
+}
+
 /// Processor seconds of living processes.
 pub fn cpu_seconds(pids: &[u32]) -> f64 {
     // User and system time are fields 14 and 15 of the whole line.
@@ -285,6 +307,24 @@ mod tests {
         assert!(hangs.is_err_and(|error| error.to_string().contains("did not end within")));
         let fails = run("sh", Command::new("sh").args(["-c", "echo why >&2; exit 3"]), GRACE).await;
         assert!(fails.is_err_and(|error| error.to_string().contains("why")));
+    }
+
+    #[tokio::test]
+    async fn a_process_that_names_a_folder_is_found_and_killed_whoever_adopted_it() -> Outcome<()> {
+        let folder = tempfile::tempdir()?;
+        let mut command = Command::new("sh");
+        // A shell that starts it and ends leaves it to somebody else.
+        command.args(["-c", "sleep 300 & exit 0"]).env("PLACE", folder.path());
+        run("sh", &mut command, GRACE).await?;
+        let found = naming(folder.path());
+        assert_eq!(found.iter().map(|pid| name(*pid)).collect::<Vec<_>>(), ["sleep"]);
+        kill(&found);
+        let until = Instant::now() + GRACE;
+        while !naming(folder.path()).is_empty() && Instant::now() < until {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert_eq!(naming(folder.path()), [0; 0]);
+        Ok(())
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::{Outcome, Setup, folder, free_port, origin, tell};
 /// A Traffic Server as its manual's first pages set one up.
 #[derive(Debug)]
 pub struct ByHand {
-    server: Server,
+    _server: Server,
     /// Where it listens.
     pub port: u16,
     // Last: it is removed when nothing runs in it any more.
@@ -73,7 +73,10 @@ impl ByHand {
         command.current_dir(base);
         let mut server = Server::start("traffic_manager", &mut command, &base.join("out.log"))?;
         server.listens(port).await?;
-        Ok(ByHand { server, port, folder })
+        // The manager listens before there is a server.
+        server.until("ran Traffic Server", || !engine(base).is_empty()).await?;
+        answers(port).await?;
+        Ok(ByHand { _server: server, port, folder })
     }
 
     /// Sends its requests elsewhere, as an administrator does: edit, then `traffic_ctl config reload`.
@@ -89,7 +92,7 @@ impl ByHand {
     }
 
     fn processes(&self) -> Vec<u32> {
-        engine(self.server.pid())
+        engine(self.folder.path())
     }
 }
 
@@ -116,6 +119,7 @@ fn give(folder: &Path, user: u32, group: u32) -> Outcome<()> {
 pub async fn measure(setup: &Setup, platform: &Platform) -> Outcome<Vec<Row>> {
     let paths = packages::write(&platform.store())?;
     let by_hand = ByHand::start(&format!("http://127.0.0.1:{}", platform.origin)).await?;
+    answers(platform.edge).await?;
     // Traffic Server spreads its threads over all processors when it starts.
     let (ours, theirs) = (platform.traffic_server(), by_hand.processes());
     if ours.is_empty() || theirs.is_empty() {
@@ -154,10 +158,24 @@ pub async fn measure(setup: &Setup, platform: &Platform) -> Outcome<Vec<Row>> {
     Ok(rows)
 }
 
+/// Waits until a server answers anything at all.
+async fn answers(port: u16) -> Outcome<()> {
+    let client = reqwest::Client::builder().timeout(Duration::from_secs(10)).no_proxy().build()?;
+    let until = std::time::Instant::now() + Duration::from_secs(30);
+    loop {
+        match client.get(format!("http://127.0.0.1:{port}/")).send().await {
+            Ok(_) => return Ok(()),
+            Err(error) if std::time::Instant::now() > until => return Err(error.into()),
+            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+        }
+    }
+}
+
 /// Requests that the origin answered so far.
 async fn fetched(port: u16) -> Outcome<u64> {
     let client = reqwest::Client::builder().timeout(Duration::from_secs(10)).no_proxy().build()?;
     let text = client.get(format!("http://127.0.0.1:{port}/metrics")).send().await?.text().await?;
-    let line = text.lines().find_map(|line| line.strip_prefix("origin_served_total "));
-    Ok(line.ok_or("the origin does not count")?.trim().parse()?)
+    let line = text.lines().find(|line| !line.starts_with('#') && line.contains("origin_served_total"));
+    let count = line.and_then(|line| line.split_whitespace().last());
+    Ok(count.ok_or("the origin does not count")?.parse()?)
 }

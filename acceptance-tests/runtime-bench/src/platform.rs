@@ -17,7 +17,7 @@ const USER: &str = "trafficserver";
 pub struct Platform {
     program: PathBuf,
     terraform: PathBuf,
-    agent: Server,
+    _agent: Server,
     /// The origin's port.
     pub origin: u16,
     /// The edge's port.
@@ -55,7 +55,7 @@ impl Platform {
         let platform = Platform {
             program,
             terraform: setup.terraform.clone(),
-            agent,
+            _agent: agent,
             origin: free_port()?,
             edge: free_port()?,
             folder,
@@ -132,7 +132,7 @@ resource "streamverse_ats_edge" "main" {{
 
     /// The processes of the edge's Traffic Server.
     pub fn traffic_server(&self) -> Vec<u32> {
-        engine(self.agent.pid())
+        engine(self.folder())
     }
 }
 
@@ -148,16 +148,15 @@ impl Drop for Platform {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .status();
+        // What the sweep could not end, the agent among it, which would start it again.
+        children::kill(&children::naming(self.folder()));
     }
 }
 
-/// Those of a process and its descendants that are Traffic Server's, its threads named after what they do.
-pub fn engine(root: u32) -> Vec<u32> {
-    let is_engine = |pid: &u32| {
-        let name = children::name(*pid);
-        name.starts_with("traffic_") || name.starts_with("[TS_")
-    };
-    children::tree(root).into_iter().filter(is_engine).collect()
+/// The Traffic Servers of a folder, whose command line names it.
+pub fn engine(folder: &Path) -> Vec<u32> {
+    let is_engine = |pid: &u32| children::name(*pid).starts_with("[TS_");
+    children::naming(folder).into_iter().filter(is_engine).collect()
 }
 
 /// Where we are root: the ids that engines run under.

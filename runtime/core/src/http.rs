@@ -350,6 +350,21 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Impatient<S> {
         this.judge(cx, moved, |bytes| *bytes)
     }
 
+    // Without these two hyper copies every body into a buffer of its own before it writes it.
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[std::io::IoSlice<'_>],
+    ) -> Poll<std::io::Result<usize>> {
+        let this = self.get_mut();
+        let moved = Pin::new(&mut this.stream).poll_write_vectored(cx, parts);
+        this.judge(cx, moved)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
         let this = self.get_mut();
         let moved = Pin::new(&mut this.stream).poll_flush(cx);
@@ -494,6 +509,31 @@ mod tests {
         assert_eq!(second.await.unwrap().unwrap().text().await.unwrap(), "hello");
         stop.stop();
         task.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn head_and_body_are_written_together_and_a_reader_that_stops_is_still_cut_off() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut reader = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut impatient = Impatient::new(stream, Duration::from_millis(200));
+        assert!(impatient.is_write_vectored());
+        let parts = [std::io::IoSlice::new(b"head"), std::io::IoSlice::new(b"body")];
+        assert_eq!(impatient.write_vectored(&parts).await.unwrap(), 8);
+        let mut both = [0; 8];
+        reader.read_exact(&mut both).await.unwrap();
+        assert_eq!(&both, b"headbody");
+        // Nobody reads any more: when the buffers between are full, nothing moves.
+        let large = vec![0; 64 << 10];
+        let filling = async {
+            loop {
+                if let Err(error) = impatient.write_vectored(&[std::io::IoSlice::new(&large)]).await {
+                    return error.kind();
+                }
+            }
+        };
+        let kind = tokio::time::timeout(Duration::from_secs(60), filling).await.unwrap();
+        assert_eq!(kind, std::io::ErrorKind::TimedOut);
     }
 
     #[tokio::test]
