@@ -249,6 +249,30 @@ async fn kafka_is_an_event_log_that_survives_its_death() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_somebody_changed_is_put_back() {
+    let Some(server) = servers::kafka(None) else { return };
+    let here = place(PASSWORD);
+    let url = |rest: &str| format!("{}{rest}", kafka_url(&server));
+    let log = open_log(&url("&partitions=2&retention_ms=7200000"), &here.cx).await.unwrap();
+    log.ensure_topic("kept", 1, None).await.unwrap();
+    {
+        let other = open_log(&url("&partitions=2&retention_ms=1000"), &here.cx).await.unwrap();
+        other.ensure_topic("kept", 1, None).await.unwrap();
+    }
+    assert!(servers::topic(&server, "suite-kept").contains("retention.ms=1000,"));
+    let until = Instant::now() + Duration::from_secs(90);
+    loop {
+        let told = servers::topic(&server, "suite-kept");
+        if told.contains("retention.ms=7200000") {
+            assert!(told.contains("PartitionCount: 2"), "{told}");
+            break;
+        }
+        assert!(Instant::now() < until, "{told}");
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_login_that_kafka_refuses_is_told_soon_and_without_the_password() {
     let Some(server) = servers::kafka(None) else { return };
     let other = place(WRONG);

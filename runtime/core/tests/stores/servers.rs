@@ -313,6 +313,28 @@ fn kafka_listeners(port: u16, controller: u16, folder: &Path, tls: Option<&Autho
     )
 }
 
+/// What Kafka's own tool says of a topic, of a server without TLS.
+pub(crate) fn topic(server: &Server, name: &str) -> String {
+    let jars = PathBuf::from(std::env::var_os("STREAMVERSE_KAFKA").unwrap());
+    let login = server.folder.path().join("login.properties");
+    let text = format!(
+        "security.protocol=SASL_PLAINTEXT\nsasl.mechanism=PLAIN\nsasl.jaas.config=\
+         org.apache.kafka.common.security.plain.PlainLoginModule required username=\"streamverse\" \
+         password=\"{PASSWORD}\";\n"
+    );
+    std::fs::write(&login, text).unwrap();
+    let said = Command::new("java")
+        .args(["-Xmx128m", "-XX:TieredStopAtLevel=1", "-cp"])
+        .arg(format!("{}/*", jars.display()))
+        .args(["org.apache.kafka.tools.TopicCommand", "--describe", "--topic", name])
+        .args(["--bootstrap-server", &format!("127.0.0.1:{}", server.port), "--command-config"])
+        .arg(&login)
+        .output()
+        .unwrap();
+    assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+    format!("{},", String::from_utf8_lossy(&said.stdout))
+}
+
 /// A credential as a site lays it.
 pub(crate) fn credential(place: &Place, name: &str, values: &[(&str, &str)]) {
     let folder = place.cx.credentials_dir.join(name);
