@@ -61,10 +61,21 @@ impl Server {
     /// As a machine that loses its power, but for its disk.
     pub(crate) fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
-            // PostgreSQL's and Kafka's helpers are of its process group.
-            let _ = Command::new("kill").args(["-KILL", "--", &format!("-{}", child.id())]).status();
+            // PostgreSQL's processes are groups of their own, and live for a moment longer than their parent.
+            let own = format!("/proc/{0}/task/{0}/children", child.id());
+            let own = std::fs::read_to_string(own).unwrap_or_default();
+            let _ = Command::new("kill")
+                .args(["-KILL", "--", &format!("-{}", child.id())])
+                .args(own.split_whitespace())
+                .stderr(Stdio::null())
+                .status();
             let _ = child.kill();
             let _ = child.wait();
+            let until = Instant::now() + PATIENCE;
+            let lives = |pid: &str| Path::new("/proc").join(pid).exists();
+            while own.split_whitespace().any(lives) && Instant::now() < until {
+                std::thread::sleep(Duration::from_millis(10));
+            }
         }
     }
 
@@ -311,28 +322,6 @@ fn kafka_listeners(port: u16, controller: u16, folder: &Path, tls: Option<&Autho
         scram("scram-sha-256"),
         scram("scram-sha-512"),
     )
-}
-
-/// What Kafka's own tool says of a topic, of a server without TLS.
-pub(crate) fn topic(server: &Server, name: &str) -> String {
-    let jars = PathBuf::from(std::env::var_os("STREAMVERSE_KAFKA").unwrap());
-    let login = server.folder.path().join("login.properties");
-    let text = format!(
-        "security.protocol=SASL_PLAINTEXT\nsasl.mechanism=PLAIN\nsasl.jaas.config=\
-         org.apache.kafka.common.security.plain.PlainLoginModule required username=\"streamverse\" \
-         password=\"{PASSWORD}\";\n"
-    );
-    std::fs::write(&login, text).unwrap();
-    let said = Command::new("java")
-        .args(["-Xmx128m", "-XX:TieredStopAtLevel=1", "-cp"])
-        .arg(format!("{}/*", jars.display()))
-        .args(["org.apache.kafka.tools.TopicCommand", "--describe", "--topic", name])
-        .args(["--bootstrap-server", &format!("127.0.0.1:{}", server.port), "--command-config"])
-        .arg(&login)
-        .output()
-        .unwrap();
-    assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
-    format!("{},", String::from_utf8_lossy(&said.stdout))
 }
 
 /// A credential as a site lays it.
