@@ -170,7 +170,7 @@ fn what_a_login_without_tls_and_a_topic_cannot_do_is_told_at_plan() -> Result<()
         )))
         .step(
             Step::apply(with(&format!("tls = {{}}, partitions = 6, {login}")))
-                .expect_plan_error("(?s)partitions cannot be taken.*they have 12"),
+                .expect_plan_error("(?s)Partitions cannot be taken.*they have 12"),
         )
         .step(
             Step::apply(with(&format!("tls = {{}}, partitions = 24, replication = 2, {login}")))
