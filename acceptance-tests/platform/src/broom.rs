@@ -6,6 +6,7 @@ use std::io::Write as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::time::{Duration, Instant};
 
 /// Waits until its input is closed, then ends the groups and removes the folder. A group is ours while its first process
 /// works in the folder; its number may have gone to another.
@@ -73,7 +74,17 @@ impl Broom {
 
 /// Ends a server with all of its group at once, as a crash would.
 pub(crate) fn kill(child: &mut Child) {
-    let _ = Command::new("kill").args(["-KILL", "--", &format!("-{}", child.id())]).status();
+    // PostgreSQL's processes are groups of their own, and live for a moment longer than their parent.
+    let own = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", child.id())).unwrap_or_default();
+    let _ = Command::new("kill")
+        .args(["-KILL", "--", &format!("-{}", child.id())])
+        .args(own.split_whitespace())
+        .stderr(Stdio::null())
+        .status();
     let _ = child.kill();
     let _ = child.wait();
+    let until = Instant::now() + Duration::from_secs(30);
+    while own.split_whitespace().any(|pid| Path::new("/proc").join(pid).exists()) && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }

@@ -174,8 +174,8 @@ fn the_platform_plays_from_stores_elsewhere_by_their_addresses_alone() -> Result
         .map(|_| ())
 }
 
-/// How many segments there are of one rendition of a film of so many seconds.
-const SECONDS: u32 = 180;
+/// How long the film is; a segment has two seconds.
+const SECONDS: u32 = 60;
 
 #[test]
 fn stores_that_die_in_the_middle_cost_no_segment() -> Result<(), Failure> {

@@ -15,6 +15,8 @@ struct Need {
 
 const NEEDS: &[Need] = &[
     Need { program: "cc", packages: &["gcc", "libc6-dev"], why: "aws-lc is C, and Rust links with it" },
+    Need { program: "make", packages: &["make"], why: "the build of librdkafka and its OpenSSL" },
+    Need { program: "perl", packages: &["perl"], why: "the build of OpenSSL" },
     Need { program: "python3", packages: &["python3", "python3-venv"], why: "to unpack wheels from PyPI" },
     Need {
         program: "traffic_server",
@@ -26,7 +28,6 @@ const NEEDS: &[Need] = &[
 /// What tests need besides.
 const TEST_NEEDS: &[Need] = &[
     Need { program: "chromium", packages: &["chromium"], why: "the browser tests" },
-    Need { program: "make", packages: &["make"], why: "librdkafka's build" },
     Need { program: "redis-server", packages: &["redis-server"], why: "the tests of the shared cache" },
     Need { program: "postgres", packages: &["postgresql-15"], why: "the tests of the catalogue" },
     Need {

@@ -66,6 +66,7 @@ resource "streamverse_catalogue" "main" {{
     database            = "catalogue"
     password_wo         = "{POSTGRES_SECRET}"
     password_wo_version = 1
+    tls                 = {{ ca = "-----BEGIN CERTIFICATE-----\\nMA==\\n-----END CERTIFICATE-----" }}
   }}
 }}
 "#

@@ -133,3 +133,54 @@ fn labels_that_change_are_applied_and_a_socket_that_becomes_unknown_loses_nothin
         .run()
         .map(|_| ())
 }
+
+#[test]
+fn what_a_login_without_tls_and_a_topic_cannot_do_is_told_at_plan() -> Result<(), Failure> {
+    let cli = Cli::terraform()?;
+    let Some(node) = Node::start() else { return Ok(()) };
+    let with = |rest: &str| {
+        format!(
+            "{}resource \"streamverse_event_log\" \"a\" {{\n  name = \"a\"\n  kafka = {{ brokers = [\"kafka.example:9092\"], {rest} }}\n}}\n",
+            node.block()
+        )
+    };
+    let login = "username = \"u\", password_ref = \"env:PLANTED\"";
+    Case::new(&cli)
+        .provider(ADDRESS, node.provider())
+        .env("PLANTED", "planted-event-log-31fe")
+        .secrets_absent(&["planted-event-log-31fe"])
+        .step(
+            Step::apply(with(&format!("tls = {{ certificate = \"x\" }}, {login}")))
+                .expect_plan_error("must be certificates in PEM"),
+        )
+        .step(
+            Step::apply(with(&format!(
+                "tls = {{ certificate = \"-----BEGIN CERTIFICATE-----\" }}, {login}"
+            )))
+            .expect_plan_error("Half of a client's identity"),
+        )
+        .step(
+            Step::apply(with(&format!("sasl = \"GSSAPI\", {login}"))).expect_plan_error("SCRAM-SHA-256"),
+        )
+        .step(Step::apply(with(login)).expect_warning("(?s)A login without TLS.*kafka.example"))
+        .step(Step::apply(with(&format!("tls = {{}}, {login}"))).expect_no_warnings().state(value(
+            "streamverse_event_log.a",
+            "url",
+            "kafka://kafka.example:9092?prefix=test-&partitions=12&replication=3&retention_ms=604800000&username=u&tls=true&secret=event-log.a",
+        )))
+        .step(
+            Step::apply(with(&format!("tls = {{}}, partitions = 6, {login}")))
+                .expect_plan_error("(?s)Partitions cannot be taken.*they have 12"),
+        )
+        .step(
+            Step::apply(with(&format!("tls = {{}}, partitions = 24, replication = 2, {login}")))
+                .expect_warning("Topics that are there keep their copies"),
+        )
+        .step(
+            Step::apply(with(&format!("tls = {{}}, partitions = 6, topic_prefix = \"\", {login}")))
+                .expect_warning("Nothing keeps deployments apart"),
+        )
+        .check_destroyed(|_| node.nothing_left().map_err(Into::into))
+        .run()
+        .map(|_| ())
+}

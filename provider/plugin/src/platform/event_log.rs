@@ -4,7 +4,7 @@ use streamverse_model::platform as model;
 use streamverse_model::platform::Object;
 use tfplugin_framework::schema::{Computed, Path, Secret, Timeouts};
 use tfplugin_framework::{
-    Context, Draft, Findings, Maybe, Plan, Read, Resource, Result, Schema, State, Stored, resource,
+    Context, Draft, Error, Findings, Maybe, Plan, Read, Resource, Result, Schema, State, Stored, resource,
 };
 
 use super::store::{self, Remote, Store, Value, parameter, settled};
@@ -51,13 +51,14 @@ pub struct KafkaBlock {
     /// What begins the name of every topic and every group: the deployment's name and `-` where none is given, so that
     /// deployments may share a cluster. With `""` nothing does, and the cluster must be this deployment's alone.
     pub topic_prefix: Option<String>,
-    /// Partitions of a topic that is made: the most workers that share it.
+    /// Partitions of a topic: the most workers that share it. More of them are added to topics that are there; fewer are
+    /// refused.
     #[attribute(default = 12, validate(range = 1..=10000))]
     pub partitions: u32,
-    /// Copies of every record.
+    /// Copies of every record of a topic that is made. Those that are there keep theirs.
     #[attribute(default = 3, validate(range = 1..=15))]
     pub replication: u32,
-    /// How long records are kept.
+    /// How long records are kept. Topics that are there are brought to it, and kept so when somebody changes them by hand.
     #[attribute(default = "7days")]
     pub retention: tfplugin_framework::schema::Duration,
     /// Who logs in.
@@ -190,6 +191,7 @@ impl Resource for EventLog {
         if draft.is_destroy() {
             return Ok(());
         }
+        check_topics(cx, draft)?;
         let remote = planned_url(draft.config()?, cx.provider().deployment());
         match store::plan(cx, draft, remote, "kafka")? {
             Some(Some(url)) => draft.set(Self::url(), &url),
@@ -207,6 +209,43 @@ impl Resource for EventLog {
         let timeouts = Timeouts::default();
         Ok(EventLogState { name, site, kafka, url, revision: observed.revision, timeouts })
     }
+}
+
+/// What cannot be done to topics that are there, while they stay the same ones.
+fn check_topics(cx: &Context<Streamverse>, draft: &Draft<EventLog>) -> Result<()> {
+    let Some(prior) = draft.prior()? else { return Ok(()) };
+    let (Maybe::Known(before), Maybe::Known(now)) = (prior.kafka, draft.planned()?.kafka) else {
+        return Ok(());
+    };
+    let brokers = |block: &KafkaBlockView| -> Vec<String> {
+        block.brokers.known().into_iter().flatten().filter_map(Maybe::known).cloned().collect()
+    };
+    let (old, new) = (brokers(&before), brokers(&now));
+    let same_cluster = new.iter().any(|broker| old.contains(broker));
+    if !same_cluster || before.topic_prefix.known() != now.topic_prefix.known() {
+        return Ok(());
+    }
+    let at = |attribute: &str| Path::attribute("kafka").attr(attribute);
+    if let (Some(had), Some(wanted)) = (before.partitions.known(), now.partitions.known())
+        && wanted < had
+    {
+        let text = format!("partitions cannot be taken from topics that are there: they have {had}");
+        return Err(Error::invalid(text)
+            .at(at("partitions"))
+            .next(format!("Keep {had} or more, or give another topic_prefix: its topics are new.")));
+    }
+    if let (Some(had), Some(wanted)) = (before.replication.known(), now.replication.known())
+        && wanted != had
+    {
+        cx.warn_at(
+            at("replication"),
+            "Topics that are there keep their copies",
+            format!(
+                "Topics that are made from now on have {wanted} copies of every record, those that are there go on with {had}: `kafka-reassign-partitions` changes them."
+            ),
+        );
+    }
+    Ok(())
 }
 
 /// The remote URL; the outer `None` while it is unknown.

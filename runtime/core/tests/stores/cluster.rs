@@ -249,6 +249,29 @@ async fn kafka_is_an_event_log_that_survives_its_death() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_somebody_changed_is_put_back() {
+    let Some(server) = servers::kafka(None) else { return };
+    let here = place(PASSWORD);
+    let url = |rest: &str| format!("{}{rest}", kafka_url(&server));
+    let log = open_log(&url("&partitions=2&retention_ms=7200000"), &here.cx).await.unwrap();
+    log.ensure_topic("changed", 1, None).await.unwrap();
+    {
+        let other = open_log(&url("&partitions=2&retention_ms=1000"), &here.cx).await.unwrap();
+        other.ensure_topic("changed", 1, None).await.unwrap();
+    }
+    let until = Instant::now() + Duration::from_secs(120);
+    let told = || {
+        let logged = LOGGED.lock().unwrap_or_else(PoisonError::into_inner);
+        let text = String::from_utf8_lossy(&logged);
+        text.lines().any(|line| line.contains("put back") && line.contains("suite-changed"))
+    };
+    while !told() {
+        assert!(Instant::now() < until, "nobody saw that the topic was changed");
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_login_that_kafka_refuses_is_told_soon_and_without_the_password() {
     let Some(server) = servers::kafka(None) else { return };
     let other = place(WRONG);

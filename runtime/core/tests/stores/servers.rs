@@ -61,10 +61,21 @@ impl Server {
     /// As a machine that loses its power, but for its disk.
     pub(crate) fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
-            // PostgreSQL's and Kafka's helpers are of its process group.
-            let _ = Command::new("kill").args(["-KILL", "--", &format!("-{}", child.id())]).status();
+            // PostgreSQL's processes are groups of their own, and live for a moment longer than their parent.
+            let own = format!("/proc/{0}/task/{0}/children", child.id());
+            let own = std::fs::read_to_string(own).unwrap_or_default();
+            let _ = Command::new("kill")
+                .args(["-KILL", "--", &format!("-{}", child.id())])
+                .args(own.split_whitespace())
+                .stderr(Stdio::null())
+                .status();
             let _ = child.kill();
             let _ = child.wait();
+            let until = Instant::now() + PATIENCE;
+            let lives = |pid: &str| Path::new("/proc").join(pid).exists();
+            while own.split_whitespace().any(lives) && Instant::now() < until {
+                std::thread::sleep(Duration::from_millis(10));
+            }
         }
     }
 

@@ -83,6 +83,14 @@ fn is_distrust(code: RDKafkaErrorCode, reason: &str) -> bool {
 
 impl ConsumerContext for Watch {}
 
+/// What a topic is like.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Shape {
+    pub(super) partitions: i32,
+    /// Of the partition that has the fewest.
+    pub(super) copies: usize,
+}
+
 /// A consumer that is in no group.
 pub(super) type Reader = BaseConsumer<Watch>;
 
@@ -183,14 +191,22 @@ impl Clients {
 
     /// How many partitions a topic has; 0 where it is not there.
     pub(super) async fn partitions(&self, topic: &str) -> Result<i32> {
+        Ok(self.shape(topic).await?.partitions)
+    }
+
+    /// What a topic is like; no partitions where it is not there.
+    pub(super) async fn shape(&self, topic: &str) -> Result<Shape> {
         let (producer, topic) = (self.producer.clone(), topic.to_owned());
         let asked = move || {
             let told = match producer.client().fetch_metadata(Some(&topic), ANSWER) {
-                Err(error) if is_unknown_topic(&error) => return Ok(0),
+                Err(error) if is_unknown_topic(&error) => return Ok(Shape::default()),
                 told => told?,
             };
             let found = told.topics().iter().find(|it| it.name() == topic && it.error().is_none());
-            Ok(found.map_or(0, |it| i32::try_from(it.partitions().len()).unwrap_or(i32::MAX)))
+            Ok(found.map_or_else(Shape::default, |it| Shape {
+                partitions: i32::try_from(it.partitions().len()).unwrap_or(i32::MAX),
+                copies: it.partitions().iter().map(|one| one.replicas().len()).min().unwrap_or_default(),
+            }))
         };
         self.blocking("it does not answer", asked).await
     }

@@ -11,6 +11,7 @@ mod read;
 mod settings;
 mod topics;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -32,8 +33,9 @@ const LARGEST: usize = 8 << 20;
 
 /// A log in Kafka. It connects when it is first used.
 pub(super) struct KafkaLog {
-    settings: Settings,
-    clients: Clients,
+    settings: Arc<Settings>,
+    clients: Arc<Clients>,
+    kept: Arc<topics::Kept>,
 }
 
 impl KafkaLog {
@@ -54,7 +56,8 @@ impl KafkaLog {
         };
         let pems = Pems::read(certificates, settings.tls, cx)?;
         let clients = Clients::new(&settings, password, pems, &cx.owner.key())?;
-        Ok(KafkaLog { settings, clients })
+        let (settings, clients) = (Arc::new(settings), Arc::new(clients));
+        Ok(KafkaLog { settings, clients, kept: Arc::default() })
     }
 
     fn topic(&self, topic: &str) -> String {
@@ -79,7 +82,13 @@ impl KafkaLog {
 #[async_trait]
 impl EventLog for KafkaLog {
     async fn ensure_topic(&self, topic: &str, partitions: u32, retention: Option<Duration>) -> Result<()> {
-        topics::ensure(&self.clients, &self.settings, &self.topic(topic), partitions, retention).await
+        let name = self.topic(topic);
+        topics::ensure(&self.clients, &self.settings, &name, partitions, retention).await?;
+        if self.kept.add(name, partitions, retention) {
+            let (kept, clients) = (Arc::downgrade(&self.kept), Arc::downgrade(&self.clients));
+            tokio::spawn(topics::watch(kept, clients, Arc::clone(&self.settings)));
+        }
+        Ok(())
     }
 
     async fn append(&self, topic: &str, key: &str, value: Bytes) -> Result<Position> {
