@@ -362,7 +362,13 @@ async fn probe(
     let stop = Stop::new();
     let work = async { start(spec, cx).await?.run(JobHandle::new(), stop.clone()).await };
     match tokio::time::timeout(PROBE, work).await {
-        Ok(done) => Ok(Json(done?)),
+        Ok(Ok(facts)) => Ok(Json(facts)),
+        Ok(Err(error)) => {
+            let field = ProbeRequest::field_of(error.code);
+            let mut answer = Answer::from(error);
+            answer.1.field = field.map(str::to_owned);
+            Err(answer)
+        }
         Err(_) => Err(Error::passing("deadline", "the source was not probed within 5 minutes").into()),
     }
 }

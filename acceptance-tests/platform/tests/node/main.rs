@@ -10,4 +10,5 @@ mod crash;
 mod kit;
 mod lifecycle;
 mod plan;
+mod readers;
 mod whole;
