@@ -65,7 +65,7 @@ pub(crate) fn clip(node: &Node, name: &str, seconds: u32) -> (PathBuf, String) {
     (file.clone(), digest(&file))
 }
 
-fn digest(file: &Path) -> String {
+pub(crate) fn digest(file: &Path) -> String {
     let said = Command::new("sha256sum").arg(file).output().unwrap();
     format!("sha256:{}", String::from_utf8_lossy(&said.stdout).split(' ').next().unwrap())
 }

@@ -19,7 +19,8 @@ pub struct LadderSpec {
     /// Audio renditions, in any order; each of the source's languages is made in each of them.
     #[serde(default)]
     pub audio: Vec<AudioRendition>,
-    /// What encodes: the processor, or a GPU's encoder.
+    /// What encodes: the processor, or a GPU's encoder. Workers refuse what their ffmpeg has no encoder for; what encoders
+    /// of GPUs make was never tried on one.
     #[attribute(default = "none")]
     pub acceleration: Acceleration,
     /// Which program drives the encoder.
