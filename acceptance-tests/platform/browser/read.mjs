@@ -115,7 +115,10 @@ async function playlist(address) {
   for (const segment of list.segments) {
     const answer = await ask(new URL(segment.uri, url).href);
     const one = { url: answer.url, status: answer.status, type: answer.type, cors: answer.cors, bytes: answer.bytes.length, duration: segment.duration };
-    if (about && answer.status === 200) Object.assign(one, fragment(answer.bytes, about.sample_duration));
+    if (about && answer.status === 200) {
+      const { duration: duration_units, ...rest } = fragment(answer.bytes, about.sample_duration);
+      Object.assign(one, { duration_units, ...rest });
+    }
     if (answer.type.startsWith("text/vtt")) one.text = answer.bytes.toString("utf8");
     found.segments.push(one);
   }

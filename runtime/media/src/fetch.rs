@@ -12,7 +12,7 @@ use streamverse_model::media::SourceSpec;
 use streamverse_model::platform::StoreUrl;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::guard;
+use crate::guard::{self, Had};
 use crate::work;
 
 /// A longer film than anybody has.
@@ -90,11 +90,39 @@ impl Sink<'_> {
     async fn take(&mut self, bytes: &[u8]) -> Result<()> {
         self.size += bytes.len() as u64;
         if self.size > LARGEST {
-            return Err(Error::permanent("source-too-large", "the source has more than 2 TiB"));
+            return Err(too_large());
         }
         self.hash.update(bytes);
         self.file.write_all(bytes).await.map_err(|error| io(self.target, error))
     }
+}
+
+impl Sink<'_> {
+    /// Refuses a source of so many bytes before the disk is filled with a part of it.
+    fn expect(&self, bytes: u64) -> Result<()> {
+        if bytes > LARGEST {
+            return Err(too_large());
+        }
+        let Some(free) = free_below(self.target) else { return Ok(()) };
+        if bytes > free {
+            let folder = self.target.parent().unwrap_or(self.target).display();
+            return Err(Error::passing(
+                "disk-full",
+                format!("the source has {bytes} bytes, and {folder} has room for {free}: make room there"),
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn too_large() -> Error {
+    Error::permanent("source-too-large", "the source has more than 2 TiB, which is more than is taken")
+}
+
+/// Free bytes on the disk of a file, where the system says.
+fn free_below(file: &Path) -> Option<u64> {
+    let about = rustix::fs::statvfs(file).ok()?;
+    Some(about.f_bavail.saturating_mul(about.f_frsize))
 }
 
 async fn from_file(path: &Path, sink: &mut Sink<'_>) -> Result<()> {
@@ -107,6 +135,7 @@ async fn from_file(path: &Path, sink: &mut Sink<'_>) -> Result<()> {
     if !about.is_file() {
         return Err(Error::permanent("source-missing", format!("the source {told} is no regular file")));
     }
+    sink.expect(about.len())?;
     let mut file = tokio::fs::File::open(path).await.map_err(missing)?;
     let mut buffer = vec![0; 1 << 20];
     loop {
@@ -169,7 +198,9 @@ async fn from_store(store: &Arc<dyn ObjectStore>, key: &str, sink: &mut Sink<'_>
             Error::passing("store-unreachable", "the object store did not give the source").because(other)
         }
     };
-    let mut stream = store.get(&path).await.map_err(failed)?.into_stream();
+    let found = store.get(&path).await.map_err(failed)?;
+    sink.expect(found.meta.size)?;
+    let mut stream = found.into_stream();
     while let Some(bytes) = stream.next().await {
         sink.take(&bytes.map_err(failed)?).await?;
     }
@@ -178,10 +209,11 @@ async fn from_store(store: &Arc<dyn ObjectStore>, key: &str, sink: &mut Sink<'_>
 
 /// A cut connection goes on where it was; what it cannot go on with begins again with the next run of the job.
 async fn from_web(url: &str, allow_private: bool, sink: &mut Sink<'_>) -> Result<()> {
-    let mut attempt = 0;
+    let (mut attempt, mut version) = (0, None);
     loop {
-        let failure = match some_of_web(url, allow_private, sink).await {
-            Err(error) if error.retry => error,
+        let failure = match some_of_web(url, allow_private, sink, &mut version).await {
+            // A disk that is full is the job's affair, not the web's.
+            Err(error) if error.retry && error.code != "disk-full" => error,
             settled => return settled,
         };
         attempt += 1;
@@ -193,8 +225,20 @@ async fn from_web(url: &str, allow_private: bool, sink: &mut Sink<'_>) -> Result
     }
 }
 
-async fn some_of_web(url: &str, allow_private: bool, sink: &mut Sink<'_>) -> Result<()> {
-    let answer = guard::get(url, sink.size, allow_private).await?;
+async fn some_of_web(
+    url: &str,
+    allow_private: bool,
+    sink: &mut Sink<'_>,
+    version: &mut Option<String>,
+) -> Result<()> {
+    let had = Had { bytes: sink.size, version: version.as_deref() };
+    let answer = guard::get(url, had, allow_private).await?;
+    if let Some(rest) = answer.content_length() {
+        sink.expect(rest)?;
+    }
+    if sink.size == 0 {
+        *version = guard::version_of(&answer);
+    }
     let mut stream = answer.bytes_stream();
     while let Some(bytes) = stream.next().await {
         let bytes = bytes.map_err(|error| {

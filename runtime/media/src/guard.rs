@@ -15,14 +15,22 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// Without a byte.
 const SILENCE: Duration = Duration::from_secs(30);
 
-/// Asks for a URL from byte `from` on, following redirects, and refuses private addresses unless they are allowed.
-pub(crate) async fn get(url: &str, from: u64, allow_private: bool) -> Result<Response> {
+/// What was had of a source so far: so many bytes, of the version that the server called so.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Had<'a> {
+    pub(crate) bytes: u64,
+    /// Its strong entity tag, where the server gives one.
+    pub(crate) version: Option<&'a str>,
+}
+
+/// Asks for the rest of a URL, following redirects, and refuses private addresses unless they are allowed.
+pub(crate) async fn get(url: &str, had: Had<'_>, allow_private: bool) -> Result<Response> {
     let mut url = Url::parse(url)
         .map_err(|error| Error::permanent("source-url", format!("{url} is no address: {error}")))?;
     for _ in 0..=MOST_REDIRECTS {
-        let answer = ask(&url, from, allow_private).await?;
+        let answer = ask(&url, had, allow_private).await?;
         if !answer.status().is_redirection() {
-            return settled(&url, answer, from);
+            return settled(&url, answer, had);
         }
         let location =
             answer.headers().get("location").and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -34,7 +42,7 @@ pub(crate) async fn get(url: &str, from: u64, allow_private: bool) -> Result<Res
     Err(refused(&url, "it redirects more than five times"))
 }
 
-async fn ask(url: &Url, from: u64, allow_private: bool) -> Result<Response> {
+async fn ask(url: &Url, had: Had<'_>, allow_private: bool) -> Result<Response> {
     let address = resolve(url, allow_private).await?;
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
     let client = Client::builder()
@@ -46,8 +54,11 @@ async fn ask(url: &Url, from: u64, allow_private: bool) -> Result<Response> {
         .build()
         .map_err(|error| Error::permanent("source-url", "no HTTP client").because(error))?;
     let mut request = client.get(url.clone());
-    if from > 0 {
-        request = request.header("range", format!("bytes={from}-"));
+    if had.bytes > 0 {
+        request = request.header("range", format!("bytes={}-", had.bytes));
+        if let Some(version) = had.version {
+            request = request.header("if-range", version);
+        }
     }
     request.send().await.map_err(|error| {
         Error::passing("source-unreachable", format!("{} does not answer", told(url)))
@@ -55,16 +66,31 @@ async fn ask(url: &Url, from: u64, allow_private: bool) -> Result<Response> {
     })
 }
 
-fn settled(url: &Url, answer: Response, from: u64) -> Result<Response> {
+/// The entity tag of an answer, where it is a strong one (RFC 9110 section 8.8.3): a weak one says nothing about bytes.
+pub(crate) fn version_of(answer: &Response) -> Option<String> {
+    let tag = answer.headers().get("etag")?.to_str().ok()?;
+    tag.starts_with('"').then(|| tag.to_owned())
+}
+
+fn settled(url: &Url, answer: Response, had: Had<'_>) -> Result<Response> {
     let status = answer.status();
-    if status.is_success() && (from == 0 || status == reqwest::StatusCode::PARTIAL_CONTENT) {
-        return Ok(answer);
+    if status.is_success() && had.bytes > 0 {
+        let now = version_of(&answer);
+        if had.version.is_some() && had.version != now.as_deref() {
+            return Err(Error::permanent(
+                "source-changed",
+                format!("{} changed while it was fetched: try again when it stays as it is", told(url)),
+            ));
+        }
+        if status != reqwest::StatusCode::PARTIAL_CONTENT {
+            return Err(Error::passing(
+                "source-no-ranges",
+                format!("{} cannot go on where it was cut off", told(url)),
+            ));
+        }
     }
     if status.is_success() {
-        return Err(Error::passing(
-            "source-no-ranges",
-            format!("{} cannot go on where it was cut off", told(url)),
-        ));
+        return Ok(answer);
     }
     let text = format!("{} answers {status}", told(url));
     let passing = status.is_server_error() || status.as_u16() == 429 || status.as_u16() == 408;
@@ -189,14 +215,14 @@ mod tests {
     async fn a_private_address_is_refused_before_a_connection_is_made() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/x?signature=hidden", listener.local_addr().unwrap());
-        let error = get(&url, 0, false).await.unwrap_err();
+        let error = get(&url, Had::default(), false).await.unwrap_err();
         assert_eq!(error.code, "source-refused");
         assert!(!error.chain().contains("hidden"));
         listener.set_nonblocking(true).unwrap();
         assert!(listener.accept().is_err(), "nobody connected");
         // Other spellings of the same address.
         for host in ["localhost", "0x7f.1", "2130706433", "[::ffff:127.0.0.1]"] {
-            let error = get(&format!("http://{host}:9/"), 0, false).await.unwrap_err();
+            let error = get(&format!("http://{host}:9/"), Had::default(), false).await.unwrap_err();
             assert!(["source-refused", "source-unreachable"].contains(&error.code), "{host}: {error}");
         }
     }

@@ -41,6 +41,7 @@ const LOOK: Duration = Duration::from_millis(500);
 async fn start(spec: Value, cx: ServiceContext) -> Result<Box<dyn Job>> {
     let spec: VodJobSpec = serde_json::from_value(spec)
         .map_err(|error| Error::permanent("spec-invalid", "this is no spec of an asset").because(error))?;
+    spec.check().map_err(|error| Error::permanent("spec-invalid", error.to_string()))?;
     let stores = Stores::open(&spec.transcoder, &cx).await?;
     Ok(Box::new(VodJob { generation: spec.generation(), spec, cx, stores }))
 }
@@ -324,6 +325,7 @@ impl VodJob {
                 shift,
                 width: width(facts, height),
                 height,
+                codec: rendition.codec,
             });
         }
         for (rendition, stream, language) in &work.audio {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use streamverse_core::stores::RenditionRecord;
 use streamverse_core::tool::{Limits, Tool};
 use streamverse_core::{Error, Result, ServiceContext, Stop};
-use streamverse_model::media::LadderSpec;
+use streamverse_model::media::{LadderSpec, VideoCodec};
 
 use crate::encode::words;
 use crate::work::make;
@@ -22,6 +22,7 @@ pub(crate) struct VideoTrack {
     pub(crate) shift: u64,
     pub(crate) width: u32,
     pub(crate) height: u32,
+    pub(crate) codec: VideoCodec,
 }
 
 /// See [`VideoTrack`].
@@ -96,6 +97,10 @@ impl Package<'_> {
         args.push(track.file.to_string_lossy().into_owned());
         args.extend(words("-map 0:v:0 -c copy -output_ts_offset"));
         args.push(format!("-{}", track.shift));
+        if track.codec == VideoCodec::Hevc {
+            // ffmpeg would write hev1, which Apple's players do not take, under a manifest that says hvc1.
+            args.extend(words("-tag:v hvc1"));
+        }
         args.extend(words("-movflags +faststart -f mp4"));
         args.push(to.to_string_lossy().into_owned());
         Tool::of(self.cx, "ffmpeg").args(args).until(self.stop).limits(limits()).run().await.map(|_| ())

@@ -405,7 +405,8 @@ async fn probe(
         JobEnd::Failed { code, message, retry } => {
             let status =
                 if retry { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::UNPROCESSABLE_ENTITY };
-            Err(Answer(status, ApiError { code, message, next: None, field: None }))
+            let field = ProbeRequest::field_of(&code).map(str::to_owned);
+            Err(Answer(status, ApiError { code, message, next: None, field }))
         }
     }
 }

@@ -6,8 +6,10 @@
     reason = "a test stops at the first thing that is not as it must be"
 )]
 
+mod attributes;
 mod crash;
 mod kit;
 mod lifecycle;
 mod plan;
+mod readers;
 mod whole;

@@ -88,6 +88,24 @@ pub struct VodJobSpec {
 }
 
 impl VodJobSpec {
+    /// Refuses what a plan would not have let through: the job may have been handed in by somebody else.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn check(&self) -> Result<(), SpecError> {
+        self.ladder.check()?;
+        for subtitle in self.asset.subtitles.iter().flatten() {
+            let fits = |part: &str| {
+                (2..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
+            };
+            if !subtitle.language.split('-').all(fits) {
+                let text = format!("{:?} is no language tag such as en or pt-BR", subtitle.language);
+                return Err(SpecError::new(text));
+            }
+        }
+        Ok(())
+    }
+
     /// What distinguishes one making of this asset from another, in 12 hexadecimal digits: source digests, ladder,
     /// subtitles, thumbnails. Packages of different generations lie side by side, and the catalogue says which is shown.
     pub fn generation(&self) -> String {

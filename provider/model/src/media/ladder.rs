@@ -1,7 +1,9 @@
 //! A transcode ladder: which renditions are made of a source. Pure configuration, nothing runs for it.
 
 use serde::{Deserialize, Serialize};
-use tfplugin_schema::{Duration, Schema};
+use tfplugin_schema::{Diagnostics, Duration, Field as _, Maybe, Schema};
+
+use crate::platform::SpecError;
 
 /// The renditions that are made of every source: sizes, bit rates, audio layouts, and the segment length that all of
 /// them share.
@@ -17,7 +19,8 @@ pub struct LadderSpec {
     /// Audio renditions, in any order; each of the source's languages is made in each of them.
     #[serde(default)]
     pub audio: Vec<AudioRendition>,
-    /// What encodes: the processor, or a GPU's encoder.
+    /// What encodes: the processor, or a GPU's encoder. Workers refuse what their ffmpeg has no encoder for; what encoders
+    /// of GPUs make was never tried on one.
     #[attribute(default = "none")]
     pub acceleration: Acceleration,
     /// Which program drives the encoder.
@@ -25,6 +28,41 @@ pub struct LadderSpec {
     pub backend: Backend,
     /// The GPU that the workers have, such as `L4`; checked against the table of encoders.
     pub gpu: Option<String>,
+}
+
+impl LadderSpec {
+    /// Refuses what came as JSON and would not have passed as a `streamverse_transcode_ladder`. Names become parts of paths:
+    /// one with a dot or a slash would lead out of its folder.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn check(&self) -> Result<(), SpecError> {
+        let names = self.video.iter().map(|it| &it.name).chain(self.audio.iter().map(|it| &it.name));
+        for name in names {
+            let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+            if name.is_empty() || name.len() > 32 || name.starts_with('-') || !name.bytes().all(fits) {
+                return Err(SpecError::new(format!(
+                    "{name:?} is no name of a rendition: it must be 1 to 32 characters of a-z, 0-9 and -"
+                )));
+            }
+        }
+        if let Some(one) = self.video.iter().find(|it| !(16..=8192).contains(&it.height)) {
+            return Err(SpecError::new(format!(
+                "{}: the height is 16 to 8192 lines, not {}",
+                one.name, one.height
+            )));
+        }
+        let written =
+            LadderSpec::view(&LadderSpec::write(self)).map_err(|error| SpecError::new(error.to_string()))?;
+        let mut found = Diagnostics::new();
+        if let Maybe::Known(view) = written {
+            super::ladder_check::check(&view, &mut found);
+        }
+        match found.iter().next() {
+            None => Ok(()),
+            Some(first) => Err(SpecError::new(format!("{}: {}", first.summary, first.detail))),
+        }
+    }
 }
 
 /// One video rendition.

@@ -103,6 +103,18 @@ pub struct ProbeRequest {
     pub allow_private: bool,
 }
 
+impl ProbeRequest {
+    /// The field that a failure of this code is about, as a JSON pointer into the request; `None` where it is the site's own
+    /// affair, such as a full disk.
+    pub fn field_of(code: &str) -> Option<&'static str> {
+        match code {
+            "source-changed" => Some("/digest"),
+            code if code.starts_with("source-") => Some("/source"),
+            _ => None,
+        }
+    }
+}
+
 /// Why a request was refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ApiError {

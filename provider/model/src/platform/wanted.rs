@@ -13,6 +13,13 @@ use super::store_url::{StoreUrl, StoreUrlError};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SpecError(String);
 
+impl SpecError {
+    /// What is wrong with a spec, in words.
+    pub fn new(text: impl Into<String>) -> SpecError {
+        SpecError(text.into())
+    }
+}
+
 impl fmt::Display for SpecError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

@@ -73,12 +73,15 @@ impl VodAsset {
 }
 
 fn ladder(text: &str) -> Result<LadderSpec> {
-    serde_json::from_str(text).map_err(|error| {
-        Error::invalid("this is no ladder")
+    let refused = |what: String| {
+        Error::invalid(what)
             .at(VodAsset::ladder())
             .next("Give the `definition` of a streamverse_transcode_ladder.")
-            .because(error)
-    })
+    };
+    let spec: LadderSpec =
+        serde_json::from_str(text).map_err(|error| refused("this is no ladder".to_owned()).because(error))?;
+    spec.check().map_err(|error| refused(format!("this is no ladder that can be made: {error}")))?;
+    Ok(spec)
 }
 
 impl Deployed for VodAsset {
@@ -110,7 +113,8 @@ struct Removal<'a>(&'a VodAsset);
 async fn probe(cx: &Context<Streamverse>, asset: &VodAsset) -> Result<Option<u64>> {
     let owner = cx.provider().owner(VodAsset::KIND, &asset.name)?;
     if asset.source.url.starts_with("s3://") {
-        return Ok(None); // the job looks at it, with the transcoder's store
+        not_looked_at(cx, "Only the job can reach the transcoder's object store");
+        return Ok(None);
     }
     let request = ProbeRequest {
         source: asset.source.url.clone(),
@@ -119,23 +123,35 @@ async fn probe(cx: &Context<Streamverse>, asset: &VodAsset) -> Result<Option<u64
     };
     let limit = cx.time_left().map_or(std::time::Duration::from_secs(120), |left| left / 2);
     match cx.provider().site(&asset.site)?.probe(&owner.deployment, &request, limit).await {
-        Ok(facts) => Ok(facts.map(|facts| facts.duration_ms)),
-        Err(error) if error.class == SiteClass::Unreachable => {
-            cx.warn_at(
-                VodAsset::source(),
-                "The source was not looked at",
-                format!("{error}. The job does it; `duration_ms` follows with a later plan."),
-            );
+        Ok(Some(facts)) => Ok(Some(facts.duration_ms)),
+        Ok(None) => {
+            let why = format!("Nothing could run on site {} within {} s", asset.site, limit.as_secs());
+            not_looked_at(cx, &why);
+            Ok(None)
+        }
+        // What the site itself lacks just now is no fault of the source.
+        Err(error)
+            if error.field.is_none() && matches!(error.class, SiteClass::Unreachable | SiteClass::Retry) =>
+        {
+            not_looked_at(cx, &error.to_string());
             Ok(None)
         }
         Err(error) => {
-            let attribute = match error.message.as_str() {
-                text if text.contains("digest") => VodAsset::source().digest().into(),
-                _ => tfplugin_framework::schema::Path::from(VodAsset::source().url()),
-            };
-            Err(Error::invalid(error.message.clone()).context("looking at the source").at(attribute))
+            let told = Error::invalid(error.message.clone()).context("looking at the source");
+            Err(match error.field.as_deref() {
+                Some("/digest") => told.at(VodAsset::source().digest()),
+                _ => told.at(VodAsset::source().url()),
+            })
         }
     }
+}
+
+fn not_looked_at(cx: &Context<Streamverse>, why: &str) {
+    cx.warn_at(
+        VodAsset::source(),
+        "The source was not looked at",
+        format!("{why}. The job does it; `duration_ms` is null until a later plan reads what it found."),
+    );
 }
 
 #[resource(name = "vod_asset", timeouts(create = "30m", update = "30m", delete = "10m"))]

@@ -403,8 +403,11 @@ impl Site for KubernetesSite {
                 break;
             }
             if status.phase == Phase::Failed {
-                let text = status.reason.as_ref().map(|reason| reason.text.clone()).unwrap_or_default();
-                found = Err(Error::new(Class::Invalid, text));
+                let (code, text) =
+                    status.reason.clone().map(|reason| (reason.code, reason.text)).unwrap_or_default();
+                let mut error = Error::new(Class::Invalid, text);
+                error.field = ProbeRequest::field_of(&code).map(str::to_owned);
+                found = Err(error);
                 break;
             }
         }

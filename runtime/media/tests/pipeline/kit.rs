@@ -133,6 +133,24 @@ impl Platform {
             .collect()
     }
 
+    /// Init segment and media segments of a rendition, in one file.
+    pub(crate) fn joined(&self, package: &Path, rendition: &str) -> PathBuf {
+        let folder = package.join(rendition);
+        let mut names: Vec<_> = std::fs::read_dir(&folder)
+            .unwrap()
+            .map(|it| it.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.retain(|name| name.ends_with(".m4s"));
+        names.sort();
+        let mut bytes = std::fs::read(folder.join("init.mp4")).unwrap();
+        for name in names {
+            bytes.extend(std::fs::read(folder.join(name)).unwrap());
+        }
+        let file = self.path("joined.mp4");
+        std::fs::write(&file, bytes).unwrap();
+        file
+    }
+
     pub(crate) async fn end(mut self) {
         if let Some((stop, task)) = self.log.take() {
             stop.stop();

@@ -8,6 +8,8 @@
 )]
 
 mod again;
+mod faults;
 mod hostile;
 mod kit;
+mod pictures;
 mod whole;

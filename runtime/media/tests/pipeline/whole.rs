@@ -1,6 +1,5 @@
 //! An asset that goes well, again, with another source, and with a worker that dies.
 
-use std::path::Path;
 use std::time::Duration;
 
 use serde_json::json;
@@ -12,24 +11,6 @@ use streamverse_model::media::{LadderSpec, ladder_check};
 use crate::kit::{Platform, digest, spec};
 
 const CLIP: &str = "-f lavfi -i testsrc2=s=640x360:r=30000/1001:d=9 -f lavfi -i sine=440:d=9 -pix_fmt yuv420p -c:v libx264 -preset ultrafast -c:a aac";
-
-/// Init segment and media segments of a rendition, in one file.
-fn joined(platform: &Platform, package: &Path, rendition: &str) -> std::path::PathBuf {
-    let folder = package.join(rendition);
-    let mut names: Vec<_> = std::fs::read_dir(&folder)
-        .unwrap()
-        .map(|it| it.unwrap().file_name().into_string().unwrap())
-        .collect();
-    names.retain(|name| name.ends_with(".m4s"));
-    names.sort();
-    let mut bytes = std::fs::read(folder.join("init.mp4")).unwrap();
-    for name in names {
-        bytes.extend(std::fs::read(folder.join(name)).unwrap());
-    }
-    let file = platform.path("joined.mp4");
-    std::fs::write(&file, bytes).unwrap();
-    file
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_clip_is_packaged_without_a_gap_and_published_once() {
@@ -53,7 +34,7 @@ async fn a_clip_is_packaged_without_a_gap_and_published_once() {
     assert!(master.contains("LANGUAGE=\"en\"") && master.contains("RESOLUTION=640x360"), "{master}");
     // Nine seconds at 30000/1001: 270 frames whose times go on evenly from zero.
     for rendition in ["video/360p", "video/180p"] {
-        let file = joined(&platform, &package, rendition);
+        let file = platform.joined(&package, rendition);
         let times = platform.probe(&file, "-select_streams v -show_entries frame=pts -of csv=p=0");
         let times: Vec<i64> = times.iter().filter_map(|line| line.split(',').next()?.parse().ok()).collect();
         assert_eq!((times.len(), times[0]), (270, 0), "{rendition}");
