@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use streamverse_acceptance::{ADDRESS, Node};
-use streamverse_model::platform::{Isolation, Owner, Phase};
+use streamverse_model::platform::{Isolation, Object, Owner, Phase};
 use streamverse_sites::{Class, Site as _};
 use tfplugin_testing::cli::{Case, Cli, Failure, Step, not_tainted};
 
@@ -243,6 +243,47 @@ fn an_engine_that_is_not_installed_is_named_and_found_once_it_is() -> Result<(),
             }
             serves(front, Duration::from_secs(90))
         }))
+        .check_destroyed(|_| node.nothing_left().map_err(Into::into))
+        .run()
+        .map(|_| ())
+}
+
+#[test]
+fn an_engine_that_holds_more_than_its_limit_is_ended_with_all_its_processes_and_serves_with_a_larger_one()
+-> Result<(), Failure> {
+    let cli = Cli::terraform()?;
+    let Some(node) = Node::start() else { return Ok(()) };
+    let [port, front, _] = node.ports;
+    let owner = Owner::new("test", "ats-edge", "main").unwrap();
+    let config =
+        format!("{}{}{}{}", node.block(), kit::stores(), kit::origin(port, "64MiB"), kit::edge(front, ""));
+    Case::new(&cli)
+        .provider(ADDRESS, node.provider())
+        .step(Step::apply(config))
+        .step(
+            Step::reapply()
+                .named("behind Terraform's back it may hold next to nothing, then what it should")
+                .before(|_| {
+                    run(async {
+                        let site = node.site();
+                        let good = site.observe(&owner).await.unwrap().unwrap().bundle;
+                        let mut small = good.clone();
+                        for object in &mut small.objects {
+                            if let Object::Engine(engine) = object {
+                                engine.resources.memory_bytes = 4 << 20;
+                            }
+                        }
+                        site.apply(&small, &[]).await.unwrap();
+                        let ended =
+                            until(&site, &owner, "ended for its memory", because("memory-limit")).await;
+                        let text = ended.reason.unwrap().text;
+                        assert!(text.contains("its limit is 4 MiB"), "{text}");
+                        site.apply(&good, &[]).await.unwrap();
+                        until(&site, &owner, "ready", ready).await;
+                    });
+                    serves(front, Duration::from_secs(60))
+                }),
+        )
         .check_destroyed(|_| node.nothing_left().map_err(Into::into))
         .run()
         .map(|_| ())
