@@ -79,7 +79,5 @@ mod tests {
         let listener = std::net::TcpListener::bind("0.0.0.0:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         assert_eq!(holder_of("127.0.0.2".parse().unwrap(), port), us);
-        drop(listener);
-        assert_eq!(holder_of("127.0.0.1".parse().unwrap(), port), None);
     }
 }
