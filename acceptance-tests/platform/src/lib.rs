@@ -24,6 +24,8 @@ pub struct Node {
     agent: Option<Child>,
     /// Arguments of the agent beyond the usual ones.
     extra: Vec<String>,
+    /// Where the agent finds programs, where that is not where we do.
+    path: Option<PathBuf>,
     /// Free ports at the time of asking.
     pub ports: [u16; 3],
 }
@@ -76,7 +78,7 @@ impl Node {
         open(&program);
         let ports = [free_port(), free_port(), free_port()];
         let extra = extra(folder.path());
-        let mut node = Node { folder, binaries, agent: None, extra, ports };
+        let mut node = Node { folder, binaries, agent: None, extra, path: None, ports };
         node.start_agent();
         Some(node)
     }
@@ -97,6 +99,9 @@ impl Node {
             command.args(["--user", "trafficserver"]);
         }
         command.args(&self.extra);
+        if let Some(path) = &self.path {
+            command.env("PATH", path);
+        }
         if let Ok(log) = log {
             command.stderr(log);
         }
@@ -118,6 +123,16 @@ impl Node {
             assert!(Instant::now() < until, "the agent does not answer: {}", self.log());
             std::thread::sleep(Duration::from_millis(50));
         }
+    }
+
+    /// From the next start on the agent finds programs in this folder alone.
+    pub fn finds_programs_in(&mut self, folder: PathBuf) {
+        self.path = Some(folder);
+    }
+
+    /// The agent's process.
+    pub fn agent_pid(&self) -> Option<u32> {
+        self.agent.as_ref().map(Child::id)
     }
 
     /// Ends the agent at once, as a crash would.
@@ -269,7 +284,8 @@ pub(crate) fn open(path: &Path) {
     let _ = std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755));
 }
 
-pub(crate) fn is_root() -> bool {
+/// Whether we are root, and the agent runs services as somebody else.
+pub fn is_root() -> bool {
     std::fs::metadata("/proc/self").is_ok_and(|about| std::os::unix::fs::MetadataExt::uid(&about) == 0)
 }
 

@@ -1,6 +1,8 @@
 //! How services listen: limits on headers, bodies, connections and slowness, a drain at the end, and ports that a newer
 //! process of the same service may share (SO_REUSEPORT), so that an upgrade is no gap.
 
+mod holder;
+
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -29,6 +31,8 @@ use crate::telemetry::SPANS;
 
 use crate::error::{Error, Result};
 use crate::lifecycle::Stop;
+
+pub use holder::holder_of;
 
 /// What a listener lets others do to it.
 #[derive(Clone, Copy, Debug)]
@@ -70,8 +74,9 @@ impl Default for Limits {
 pub fn listen(address: SocketAddr) -> Result<TcpListener> {
     let failed = |error: std::io::Error| match error.kind() {
         std::io::ErrorKind::AddrInUse => {
-            let holder =
-                holder_of(address.port()).map(|pid| format!(" by process {pid}")).unwrap_or_default();
+            let holder = holder_of(address.ip(), address.port())
+                .map(|pid| format!(" by process {pid}"))
+                .unwrap_or_default();
             Error::passing(
                 "port-taken",
                 format!("port {} is taken{holder}: choose another one or end what holds it", address.port()),
@@ -92,41 +97,6 @@ pub fn listen(address: SocketAddr) -> Result<TcpListener> {
     socket.bind(&address.into()).map_err(failed)?;
     socket.listen(1024).map_err(failed)?;
     TcpListener::from_std(socket.into()).map_err(failed)
-}
-
-/// The process that listens on a TCP port of this host, as far as /proc tells us.
-pub fn holder_of(port: u16) -> Option<u32> {
-    let wanted = format!(":{port:04X}");
-    let mut inodes = Vec::new();
-    for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
-        let text = std::fs::read_to_string(table).unwrap_or_default();
-        for line in text.lines().skip(1) {
-            let words: Vec<&str> = line.split_whitespace().collect();
-            // local address, state 0A (listening), inode
-            if let [_, local, _, "0A", ..] = words.as_slice()
-                && local.ends_with(&wanted)
-            {
-                inodes.extend(words.get(9).map(|inode| format!("socket:[{inode}]")));
-            }
-        }
-    }
-    if inodes.is_empty() {
-        return None;
-    }
-    let processes = std::fs::read_dir("/proc").ok()?;
-    for process in processes.flatten() {
-        let Some(pid) = process.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {
-            continue;
-        };
-        let Ok(files) = std::fs::read_dir(process.path().join("fd")) else { continue };
-        for file in files.flatten() {
-            let target = std::fs::read_link(file.path()).unwrap_or_default();
-            if inodes.iter().any(|inode| target.as_os_str() == inode.as_str()) {
-                return Some(pid);
-            }
-        }
-    }
-    None
 }
 
 /// Serves on a TCP listener until told to stop, then drains.

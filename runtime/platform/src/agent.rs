@@ -200,8 +200,8 @@ impl Agent {
         make_ours(&config.data.join("owners"))?;
         let lock = lock(&config.data)?;
         crate::files::forget_fresh(&config.data.join("owners"));
-        for probes in [config.data.join("probes"), config.run.join("probes")] {
-            remove(&probes);
+        for folder in [&config.data, &config.run] {
+            remove(&folder.join(crate::probe::FOLDER));
         }
         let shared = Arc::new(Shared {
             problems: Mutex::default(),

@@ -61,7 +61,7 @@ pub(crate) fn unit(args: &RunArgs) -> Result<String> {
         std::iter::once(program.display().to_string()).chain(words(args)).map(|word| quote(&word)).collect();
     Ok(format!(
         "[Unit]\nDescription=StreamVerse node agent\nAfter=network-online.target\nWants=network-online.target\n\n\
-         [Service]\nType=exec\nExecStart={}\nRestart=always\nRestartSec=1\nKillMode=process\nLimitNOFILE=65536\n\n\
+         [Service]\nType=exec\nExecStart={}\nRestart=always\nRestartSec=1\nKillMode=process\nLimitNOFILE=65536\nLimitCORE=0\n\n\
          [Install]\nWantedBy=multi-user.target\n",
         command.join(" ")
     ))

@@ -286,11 +286,11 @@ impl Keeper {
 
     /// Waits while somebody else listens on a port of ours, and names him; false when an order came meanwhile.
     async fn ports_are_free(&mut self, ports: &[Port]) -> bool {
+        let bind = self.context(ports).bind;
         let taken = |ports: &[Port]| {
-            ports
-                .iter()
-                .filter(|port| port.protocol == Protocol::Tcp)
-                .find_map(|port| streamverse_core::http::holder_of(port.number).map(|pid| (port.number, pid)))
+            ports.iter().filter(|port| port.protocol == Protocol::Tcp).find_map(|port| {
+                streamverse_core::http::holder_of(bind, port.number).map(|pid| (port.number, pid))
+            })
         };
         while let Some((port, pid)) = taken(ports) {
             let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();

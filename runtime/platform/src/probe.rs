@@ -24,6 +24,9 @@ const AT_A_TIME: usize = 4;
 const MEMORY: u64 = 256 << 20;
 const FILES: u64 = 1024;
 
+/// Below data and run. No deployment is called so.
+pub(crate) const FOLDER: &str = ".probes";
+
 /// How many may probe now.
 pub(crate) fn room() -> Semaphore {
     Semaphore::new(AT_A_TIME)
@@ -53,7 +56,7 @@ pub(crate) async fn probe(shared: &Shared, owner: Owner, request: &ProbeRequest)
         return Err(Error::passing("busy", format!("{AT_A_TIME} sources are being looked at already")));
     };
     let id = format!("{:016x}", rand::random::<u64>());
-    let (data, run) = (shared.data.join("probes"), shared.run.join("probes"));
+    let (data, run) = (shared.data.join(FOLDER), shared.run.join(FOLDER));
     let (scratch, place) = (data.join(&id), run.join(&id));
     let mut probe = Probe { folders: [scratch.clone(), place.clone()], child: None };
     for folder in [&data, &run, &place] {

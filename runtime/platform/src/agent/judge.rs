@@ -14,6 +14,15 @@ impl Agent {
         let refuse = |code, message: String, next: &str, field: String| {
             Err(Refusal { code, message, next: Some(next.to_owned()), field: Some(field) })
         };
+        // Beside the folders of deployments lie our own, and the last owner's removal removes the deployment's.
+        if ["owners", "secrets"].contains(&bundle.owner.deployment.as_str()) {
+            return refuse(
+                "invalid",
+                format!("a node can hold no deployment called {}", bundle.owner.deployment),
+                "Choose another name for the deployment.",
+                "/owner/deployment".to_owned(),
+            );
+        }
         let mut seen = std::collections::BTreeSet::new();
         for (at, object) in bundle.objects.iter().enumerate() {
             if !seen.insert(object.key()) {

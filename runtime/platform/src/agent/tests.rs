@@ -178,3 +178,17 @@ async fn nothing_runs_inside_of_an_agent_that_is_another_user_than_services_are(
     assert_eq!(refusal.field.as_deref(), Some("/objects/0/isolation"));
     assert!(refusal.message.contains("not the user of services"), "{}", refusal.message);
 }
+
+#[tokio::test]
+async fn no_deployment_is_called_as_a_folder_of_the_agent_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let agent = agent(folder.path(), None);
+    agent.judge(&bundle("steady")).unwrap();
+    for entry in std::fs::read_dir(folder.path().join("data")).unwrap() {
+        let entry = entry.unwrap().file_name().to_string_lossy().into_owned();
+        let Ok(deployment) = Name::parse(&entry) else { continue };
+        let mut taken = bundle("steady");
+        taken.owner.deployment = deployment;
+        assert!(agent.judge(&taken).is_err(), "{entry} would be removed with its last owner");
+    }
+}
