@@ -328,7 +328,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Impatient<S> {
     ) -> Poll<std::io::Result<usize>> {
         let this = self.get_mut();
         let moved = Pin::new(&mut this.stream).poll_write_vectored(cx, parts);
-        this.judge(cx, moved)
+        this.judge(cx, moved, |bytes| *bytes)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -486,7 +486,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut reader = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (stream, _) = listener.accept().await.unwrap();
-        let mut impatient = Impatient::new(stream, Duration::from_millis(200));
+        let mut impatient = Impatient::new(stream, Duration::from_millis(200), Arc::default());
         assert!(impatient.is_write_vectored());
         let parts = [std::io::IoSlice::new(b"head"), std::io::IoSlice::new(b"body")];
         assert_eq!(impatient.write_vectored(&parts).await.unwrap(), 8);
