@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use streamverse_model::platform::{Bundle, Name, Object, Observed, Owner, Phase, SecretValue};
+use streamverse_model::platform::{Bundle, Name, Object, ObjectStatus, Observed, Owner, Phase, SecretValue};
 use streamverse_sites::{Class as SiteClass, Deletion, Site, SiteKind};
 use tfplugin_framework::schema::Path;
 use tfplugin_framework::{Class, Context, Draft, Error, Plan, Read, Resource, Result, Schema, State, Stored};
@@ -101,6 +101,13 @@ pub(crate) fn held_revision(cx: &Context<Streamverse>, observed: &Observed) -> S
             format!("The next apply puts it back:\n{}", lines.join("\n")),
         );
     }
+    if let Some(status) = refused(observed) {
+        cx.warn(
+            format!("{} serves what it served before its last change", cx.subject()),
+            format!("{}\nThe next apply tries the change again.", status.line()),
+        );
+        return format!("refused-{}", observed.revision);
+    }
     match observed.failed() {
         Some(status) if status.object.starts_with("job/") => {
             cx.warn(
@@ -110,6 +117,26 @@ pub(crate) fn held_revision(cx: &Context<Streamverse>, observed: &Observed) -> S
             format!("failed-{}", observed.revision)
         }
         _ => observed.revision.clone(),
+    }
+}
+
+/// An engine that goes on with its last good configuration.
+fn refused(observed: &Observed) -> Option<&ObjectStatus> {
+    observed.objects.iter().find(|it| it.object.starts_with("engine/") && it.phase == Phase::Degraded)
+}
+
+/// Asks the site whether it could hold what is planned, where all of that is known and the site answers: what the site's
+/// own software cannot do is refused in the plan.
+pub(crate) async fn rehearse<R: Deployed>(cx: &Context<Streamverse>, resource: &R) -> Result<()> {
+    let Ok(Some(site)) = cx.provider().try_site(resource.site()) else { return Ok(()) };
+    if cx.provider().deployment().is_none() || site.kind() != SiteKind::Node {
+        return Ok(());
+    }
+    let bundle = bundle_of(cx, resource)?;
+    match site.rehearse(&bundle).await {
+        Err(error) if error.class == SiteClass::Invalid && error.field.is_some() => Err(told(error, &bundle)),
+        // Anything else is the apply's to tell.
+        _ => Ok(()),
     }
 }
 

@@ -296,14 +296,20 @@ impl Agent {
         };
         self.shared.owners(|owners| {
             for (_, kept) in owners.iter().filter(|(owner, _)| owner.deployment == secret.deployment) {
-                for (orders, _) in kept.keepers.values() {
-                    orders.send_if_modified(|order| match order {
+                for (key, (orders, _)) in &kept.keepers {
+                    let told = orders.send_if_modified(|order| match order {
                         Order::Keep(object, turn) if reads(object) => {
                             *turn += 1;
                             true
                         }
                         _ => false,
                     });
+                    // What was ready was so with the secret before.
+                    let mut board = kept.board.lock().unwrap_or_else(PoisonError::into_inner);
+                    if let Some(status) = board.get_mut(key).filter(|_| told) {
+                        status.phase = Phase::Applied;
+                        status.reason = None;
+                    }
                 }
             }
         });
@@ -347,7 +353,8 @@ impl Agent {
                 {
                     let failed = {
                         let board = kept.board.lock().unwrap_or_else(PoisonError::into_inner);
-                        board.get(&key).is_some_and(|status| status.phase == Phase::Failed)
+                        // A change that was refused or rolled back is tried again too.
+                        board.get(&key).is_some_and(|it| matches!(it.phase, Phase::Failed | Phase::Degraded))
                     };
                     if let (Order::Keep(_, before), Order::Keep(_, turn)) = (&*orders.borrow(), &mut order) {
                         *turn = before + u64::from(applied && failed);

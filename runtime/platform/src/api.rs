@@ -221,6 +221,7 @@ async fn apply(
     }
     let _one = agent.gate.lock().await;
     agent.judge(&request.bundle)?;
+    agent.judge_engines(&request.bundle).await?;
     if options.dry_run {
         return Ok(Json(agent.compare(&request.bundle)));
     }

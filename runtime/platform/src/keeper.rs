@@ -158,11 +158,12 @@ impl Keeper {
     }
 
     fn scratch(&self) -> PathBuf {
-        self.shared.data.join(self.owner.deployment.as_str()).join("scratch").join(format!(
-            "{}.{}",
-            self.owner.key(),
-            self.key.replace('/', ".")
-        ))
+        Self::scratch_of(&self.shared, &self.owner, &self.key)
+    }
+
+    pub(crate) fn scratch_of(shared: &Shared, owner: &Owner, key: &str) -> PathBuf {
+        let name = format!("{}.{}", owner.key(), key.replace('/', "."));
+        shared.data.join(owner.deployment.as_str()).join("scratch").join(name)
     }
 
     fn socket(&self) -> PathBuf {

@@ -13,6 +13,9 @@ use tracing::warn;
 use super::{Keeper, LONGEST_PAUSE, LOOK, Order, SETTLE, SHORTEST_PAUSE};
 use crate::files::{make, remove, write_whole};
 
+/// How long an engine that was drained may take to end.
+const STOP: Duration = Duration::from_secs(5);
+
 impl Keeper {
     pub(super) async fn engine(
         &mut self,
@@ -50,41 +53,13 @@ impl Keeper {
         self.own(&self.scratch().join("configurations"));
         match (self.running.clone(), self.is_alive()) {
             (Some(before), true) => {
-                match driver.change(&before, &prepared) {
-                    Change::None => {}
-                    Change::Reload => driver.reload(&before, &prepared, &cx).await?,
-                    Change::Restart => {
-                        self.tell(
-                            Phase::Starting,
-                            Some(Reason::new(
-                                "restart",
-                                "it is restarted with the new configuration, after draining",
-                            )),
-                        );
-                        driver.drain(&before, &cx).await?;
-                        self.end(drain).await;
-                        self.start_engine(driver, &prepared, &cx).await?;
+                // What did not serve before is nothing to go back to.
+                let served = driver.health(&before, &cx).await.is_ok();
+                if let Err(error) = self.switch(driver, &before, &prepared, &cx, drain, served).await {
+                    if !served {
+                        return Err(error);
                     }
-                }
-                if let Err(error) = self.serves(driver, &prepared, &cx).await {
-                    warn!(owner = %self.owner, error = %error.chain(), "The new configuration does not serve; rolling back.");
-                    if driver.change(&prepared, &before) == Change::Restart || !self.is_alive() {
-                        self.end(drain).await;
-                        self.start_engine(driver, &before, &cx).await?;
-                    } else {
-                        driver.reload(&prepared, &before, &cx).await?;
-                    }
-                    self.tell(
-                        Phase::Degraded,
-                        Some(Reason::new(
-                            "rolled-back",
-                            format!(
-                                "the new configuration did not serve, the last good one does: {}",
-                                error.chain()
-                            ),
-                        )),
-                    );
-                    return self.watch_engine(driver, before, &cx, drain, true).await;
+                    return self.roll_back(driver, (before, &prepared), &cx, drain, error).await;
                 }
             }
             _ => {
@@ -95,6 +70,52 @@ impl Keeper {
         self.remember(&prepared)?;
         self.forget_configurations(&prepared);
         self.watch_engine(driver, prepared, &cx, drain, false).await
+    }
+
+    /// Gets what runs to another configuration, and sees that it serves if it `served` before.
+    async fn switch(
+        &mut self,
+        driver: &dyn EngineDriver,
+        before: &Prepared,
+        prepared: &Prepared,
+        cx: &ServiceContext,
+        drain: Duration,
+        served: bool,
+    ) -> Result<()> {
+        match driver.change(before, prepared) {
+            // The same files in another folder: the one before is removed.
+            Change::None => return driver.before_start(prepared, cx).await,
+            Change::Reload => driver.reload(before, prepared, cx).await?,
+            Change::Restart => {
+                let text = "it is restarted with the new configuration, after draining";
+                self.tell(Phase::Starting, Some(Reason::new("restart", text)));
+                driver.drain(before, cx, drain).await?;
+                self.end(STOP).await;
+                self.start_engine(driver, prepared, cx).await?;
+            }
+        }
+        if served { self.serves(driver, prepared, cx).await } else { Ok(()) }
+    }
+
+    async fn roll_back(
+        &mut self,
+        driver: &dyn EngineDriver,
+        (before, prepared): (Prepared, &Prepared),
+        cx: &ServiceContext,
+        drain: Duration,
+        error: Error,
+    ) -> Result<()> {
+        warn!(owner = %self.owner, error = %error.chain(), "The new configuration does not serve; rolling back.");
+        if driver.change(prepared, &before) == Change::Restart || !self.is_alive() {
+            self.end(STOP).await;
+            self.launch(driver, &before, cx).await?;
+        } else {
+            driver.reload(prepared, &before, cx).await?;
+        }
+        self.remember(&before)?;
+        let text = format!("the new configuration did not serve, the last good one does: {}", error.chain());
+        self.tell(Phase::Degraded, Some(Reason::new("rolled-back", text)));
+        self.watch_engine(driver, before, cx, drain, true).await
     }
 
     async fn start_engine(
@@ -115,6 +136,15 @@ impl Keeper {
                 ));
             }
         }
+        self.launch(driver, prepared, cx).await
+    }
+
+    async fn launch(
+        &mut self,
+        driver: &dyn EngineDriver,
+        prepared: &Prepared,
+        cx: &ServiceContext,
+    ) -> Result<()> {
         driver.before_start(prepared, cx).await?;
         self.own(&self.scratch().join("engine"));
         self.own(&self.place());
@@ -197,7 +227,11 @@ impl Keeper {
                     return Ok(());
                 }
                 pause = (pause * 2).min(LONGEST_PAUSE);
-                self.start_engine(driver, &prepared, cx).await?;
+                // The ports that are declared are not those of what was rolled back to.
+                match degraded {
+                    true => self.launch(driver, &prepared, cx).await?,
+                    false => self.start_engine(driver, &prepared, cx).await?,
+                }
                 self.remember(&prepared)?;
             }
             let healthy = driver.health(&prepared, cx).await;
