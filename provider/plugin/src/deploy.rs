@@ -114,8 +114,8 @@ pub(crate) fn held_revision(cx: &Context<Streamverse>, site: &str, observed: &Ob
         _ => false,
     });
     if let Some(status) = stuck {
-        let what =
-            if status.phase == Phase::Degraded { "goes on with its last good state" } else { "failed" };
+        let refused = status.phase == Phase::Degraded;
+        let what = if refused { "serves what it served before its last change" } else { "failed" };
         cx.warn(
             format!("{} {what}", cx.subject()),
             format!("{}\nThe next apply tries it again.", status.line()),
@@ -127,6 +127,21 @@ pub(crate) fn held_revision(cx: &Context<Streamverse>, site: &str, observed: &Ob
         cx.warn(format!("{} is not ready", cx.subject()), list(&late));
     }
     observed.revision.clone()
+}
+
+/// Asks the site whether it could hold what is planned, where all of that is known and the site answers: what the site's
+/// own software cannot do is refused in the plan.
+pub(crate) async fn rehearse<R: Deployed>(cx: &Context<Streamverse>, resource: &R) -> Result<()> {
+    let Ok(Some(site)) = cx.provider().try_site(resource.site()) else { return Ok(()) };
+    if cx.provider().deployment().is_none() || site.kind() != SiteKind::Node {
+        return Ok(());
+    }
+    let bundle = bundle_of(cx, resource)?;
+    match site.rehearse(&bundle).await {
+        Err(error) if error.class == SiteClass::Invalid && error.field.is_some() => Err(told(error, &bundle)),
+        // Anything else is the apply's to tell.
+        _ => Ok(()),
+    }
 }
 
 /// Puts a resource on its site and waits for it; returns the revision that is held.

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::Value;
@@ -21,6 +22,13 @@ pub trait EngineDriver: Send + Sync {
     /// Version and plugins of what is installed; `None` when nothing is.
     async fn detect(&self) -> Result<Option<EngineInfo>>;
 
+    /// What the spec asks for and this host cannot give, known without rendering anything: told when a bundle is planned
+    /// or applied, before anything of it is kept. `scratch` is where the engine's folders are or will be.
+    ///
+    /// # Errors
+    /// The engine could not be asked.
+    async fn refuses(&self, spec: &Value, scratch: &std::path::Path) -> Result<Option<Refused>>;
+
     /// Renders the spec for the installed version into `folder` (empty, a new one for every configuration), and lets
     /// the engine's own binary check it. Nothing that runs is touched.
     ///
@@ -37,8 +45,8 @@ pub trait EngineDriver: Send + Sync {
     /// Makes the running engine use the configuration, without dropping a connection. Called for [`Change::Reload`].
     async fn reload(&self, from: &Prepared, to: &Prepared, cx: &ServiceContext) -> Result<()>;
 
-    /// Asks the engine to take no new connections and finish the others, before a restart or stop.
-    async fn drain(&self, running: &Prepared, cx: &ServiceContext) -> Result<()>;
+    /// Asks the engine to finish what is in flight, before a restart or stop, and waits for that `within` so long.
+    async fn drain(&self, running: &Prepared, cx: &ServiceContext, within: Duration) -> Result<()>;
 
     /// Whether the engine serves with this configuration: after a start, after a reload, and every few seconds.
     async fn health(&self, running: &Prepared, cx: &ServiceContext) -> Result<()>;
@@ -63,6 +71,19 @@ pub struct Prepared {
     pub reload: BTreeMap<String, String>,
     /// What a person should know: what the installed version does differently.
     pub warnings: Vec<String>,
+}
+
+/// Why a spec cannot be held by this host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// A word for programs.
+    pub code: &'static str,
+    /// What is wrong.
+    pub message: String,
+    /// What to do next.
+    pub next: String,
+    /// The field of the spec.
+    pub field: &'static str,
 }
 
 /// What it takes to get from one configuration to another.

@@ -5,6 +5,7 @@
 //! <scratch>/engine/current        a link to the folder of the configuration that runs
 //! <scratch>/engine/{cache,log}
 //! <place>/s                       sockets: their paths must be short; the site made it for the engine's user
+//! <place>/credentials/edge        keys and the token of PURGE
 //! ```
 //! Cache, log and sockets are the engine's; the rest is ours, and its user only reads it. Whatever of the engine is run to
 //! check or to tell it something is run as that user: it writes where that user may have put links.
@@ -17,13 +18,16 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
-use streamverse_core::engine::{Change, EngineDriver, Prepared};
+use streamverse_core::engine::{Change, EngineDriver, Prepared, Refused};
 use streamverse_core::tool::{Limits, Tool};
 use streamverse_core::{Error, Result, ServiceContext};
-use streamverse_model::delivery::AtsEdgeSpec;
 use streamverse_model::delivery::ats::{self, Paths, Version};
+use streamverse_model::platform::EngineKind;
 use streamverse_model::platform::node::EngineInfo;
-use streamverse_model::platform::{EngineKind, Name};
+
+mod checks;
+mod health;
+mod keys;
 
 /// Where Debian and the project's own packages put plugins.
 const PLUGINS: &[&str] = &[
@@ -70,9 +74,13 @@ impl EngineDriver for TrafficServer {
         Ok(Some(EngineInfo { engine: EngineKind::TrafficServer, version: version.to_owned(), plugins }))
     }
 
+    async fn refuses(&self, spec: &Value, scratch: &Path) -> Result<Option<Refused>> {
+        let Some(info) = self.detect().await? else { return Ok(None) };
+        Ok(checks::lacks(&checks::read(spec)?, &info, scratch))
+    }
+
     async fn prepare(&self, spec: &Value, folder: &Path, cx: &ServiceContext) -> Result<Prepared> {
-        let spec: AtsEdgeSpec = serde_json::from_value(spec.clone())
-            .map_err(|error| Error::permanent("spec-invalid", "this is no spec of an edge").because(error))?;
+        let spec = checks::read(spec)?;
         let info = self.detect().await?.ok_or_else(|| {
             Error::permanent(
                 "binary-missing",
@@ -80,25 +88,28 @@ impl EngineDriver for TrafficServer {
             )
         })?;
         let version = Version::parse(&info.version).unwrap_or(Version { major: 0, minor: 0 });
-        lacks(&spec, &info)?;
+        if let Some(refused) = checks::lacks(&spec, &info, &cx.scratch_dir) {
+            return Err(Error::permanent(refused.code, format!("{}: {}", refused.message, refused.next)));
+        }
         let engine = home(cx);
         let current = engine.join("current");
+        let user = user_of(cx);
+        for folder in [engine.join("cache"), engine.join("log")] {
+            make(&folder).await?;
+            own(&folder, user)?;
+        }
         let paths = Paths {
             config: current.to_string_lossy().into_owned(),
             cache: engine.join("cache").to_string_lossy().into_owned(),
             bind: cx.bind.to_string(),
-            tls_key: tls_key(cx),
+            tls_key: keys::lay(cx, user)?,
+            purge_guard: Some(keys::guard(cx, user)?),
         };
         let configuration = ats::configuration(&spec, version, &paths)
             .map_err(|why| Error::permanent("spec-invalid", why))?;
         let files = &configuration.files;
         if let Some(rules) = files.get("ip_allow.yaml") {
             ats::check_ip_allow(rules).map_err(|why| Error::permanent("check-failed", why))?;
-        }
-        let user = user_of(cx);
-        for folder in [engine.join("cache"), engine.join("log")] {
-            make(&folder).await?;
-            own(&folder, user)?;
         }
         // The check sees this folder as the current one, so that paths inside of files hold in both.
         for (name, text) in files {
@@ -110,6 +121,7 @@ impl EngineDriver for TrafficServer {
         for (name, text) in files {
             write(&folder.join(name), text).await?;
         }
+        write(&folder.join(health::SPEC), &serde_json::to_string(&spec).unwrap_or_default()).await?;
         write(&engine.join("runroot.yaml"), &runroot(&engine, &current, &sockets(cx))).await?;
         let digests = |part: &BTreeMap<String, String>| -> BTreeMap<String, String> {
             part.iter().map(|(name, text)| (name.clone(), digest(text))).collect()
@@ -143,6 +155,8 @@ impl EngineDriver for TrafficServer {
     }
 
     async fn reload(&self, _: &Prepared, to: &Prepared, cx: &ServiceContext) -> Result<()> {
+        // The engine reads a file again when it is newer than the one it read; one that is rolled back to is older.
+        renew(&to.folder);
         point(&home(cx), &to.folder).await?;
         let said = control(to, &["config", "reload"], cx).await;
         said.map_err(|error| {
@@ -153,35 +167,24 @@ impl EngineDriver for TrafficServer {
         Ok(())
     }
 
-    async fn drain(&self, running: &Prepared, cx: &ServiceContext) -> Result<()> {
+    async fn drain(&self, running: &Prepared, cx: &ServiceContext, within: Duration) -> Result<()> {
         // With an engine that does not answer there is nothing to drain.
-        let _ = control(running, &["server", "drain"], cx).await;
+        if control(running, &["server", "drain"], cx).await.is_err() {
+            return Ok(());
+        }
+        let until = tokio::time::Instant::now() + within;
+        while tokio::time::Instant::now() < until {
+            // The question itself is one.
+            match health::transactions(running, cx).await {
+                Ok(count) if count > 1 => tokio::time::sleep(Duration::from_millis(250)).await,
+                _ => break,
+            }
+        }
         Ok(())
     }
 
     async fn health(&self, running: &Prepared, cx: &ServiceContext) -> Result<()> {
-        let records =
-            tokio::fs::read_to_string(running.folder.join("records.config")).await.unwrap_or_default();
-        let port = records.lines().find_map(|line| {
-            line.split("server_ports STRING ").nth(1)?.split(':').next()?.parse::<u16>().ok()
-        });
-        let port =
-            port.ok_or_else(|| Error::permanent("engine-broken", "the running configuration has no port"))?;
-        let host = if cx.bind.is_unspecified() { "127.0.0.1".to_owned() } else { cx.bind.to_string() };
-        let client = reqwest::Client::builder().timeout(Duration::from_secs(2)).no_proxy().build();
-        let client =
-            client.map_err(|error| Error::permanent("engine-broken", "no HTTP client").because(error))?;
-        let asked = client.get(format!("http://{host}:{port}/_edge/metrics")).send().await;
-        match asked {
-            Ok(answer) if answer.status().is_success() => Ok(()),
-            Ok(answer) => Err(Error::passing(
-                "unhealthy",
-                format!("the edge answers {} to its own health check", answer.status()),
-            )),
-            Err(error) => {
-                Err(Error::passing("unhealthy", "the edge does not answer").because(error.without_url()))
-            }
-        }
+        health::serves(running, cx).await
     }
 }
 
@@ -219,38 +222,6 @@ fn own(folder: &Path, user: Option<(u32, u32)>) -> Result<()> {
 
 fn home(cx: &ServiceContext) -> PathBuf {
     cx.scratch_dir.join("engine")
-}
-
-/// The key lies where the site puts the edge's own secret.
-fn tls_key(cx: &ServiceContext) -> Option<String> {
-    let kind = Name::parse("ats-edge").ok()?;
-    let path = cx.credentials_dir.join(format!("{kind}.{}", cx.owner.name)).join("private-key");
-    path.is_file().then(|| path.to_string_lossy().into_owned())
-}
-
-/// What the spec asks for and the installed version has not.
-fn lacks(spec: &AtsEdgeSpec, info: &EngineInfo) -> Result<()> {
-    let needed = ["stats_over_http.so", "header_rewrite.so"].into_iter();
-    let wanted = spec.plugins.iter().flatten().filter_map(|line| line.split_whitespace().next());
-    for plugin in needed.chain(wanted) {
-        if !info.plugins.iter().any(|there| there == plugin) {
-            let text = format!(
-                "Traffic Server {} on this host has no plugin {plugin}: install it, or leave it out",
-                info.version
-            );
-            return Err(Error::permanent("plugin-missing", text));
-        }
-    }
-    if let Some(control) = &spec.congestion_control {
-        let known = std::fs::read_to_string("/proc/sys/net/ipv4/tcp_available_congestion_control")
-            .unwrap_or_default();
-        if !known.is_empty() && !known.split_whitespace().any(|it| it == control) {
-            let text =
-                format!("this host's kernel has no congestion control {control:?}; it has {}", known.trim());
-            return Err(Error::permanent("congestion-control-missing", text));
-        }
-    }
-    Ok(())
 }
 
 async fn check(folder: &Path, user: Option<(u32, u32)>) -> Result<()> {
@@ -299,6 +270,14 @@ fn runroot(engine: &Path, config: &Path, sockets: &Path) -> String {
          includedir: /usr/include\nlibdir: /usr/lib/trafficserver\nlibexecdir: {plugins}\nlocalstatedir: {sockets}\n\
          runtimedir: {sockets}\nlogdir: {engine}/log\nmandir: /usr/share/man\ncachedir: {engine}/cache\n"
     )
+}
+
+fn renew(folder: &Path) {
+    let now = std::time::SystemTime::now();
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let _ =
+            std::fs::File::options().append(true).open(entry.path()).and_then(|file| file.set_modified(now));
+    }
 }
 
 async fn make(folder: &Path) -> Result<()> {

@@ -343,14 +343,20 @@ impl Agent {
         };
         self.shared.owners(|owners| {
             for (_, kept) in owners.iter().filter(|(owner, _)| owner.deployment == secret.deployment) {
-                for (orders, _) in kept.keepers.values() {
-                    orders.send_if_modified(|order| match order {
+                for (key, (orders, _)) in &kept.keepers {
+                    let told = orders.send_if_modified(|order| match order {
                         Order::Keep(object, turn) if reads(object) => {
                             turn.again += 1;
                             true
                         }
                         _ => false,
                     });
+                    // What was ready was so with the secret before.
+                    let mut board = kept.board.lock().unwrap_or_else(PoisonError::into_inner);
+                    if let Some(status) = board.get_mut(key).filter(|_| told) {
+                        status.phase = Phase::Applied;
+                        status.reason = None;
+                    }
                 }
             }
         });

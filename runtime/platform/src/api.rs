@@ -257,6 +257,7 @@ async fn put(
     }
     let _one = agent.gate.lock().await;
     agent.judge(&request.bundle)?;
+    agent.judge_engines(&request.bundle).await?;
     if options.dry_run {
         return Ok(Json(agent.compare(&request.bundle)));
     }

@@ -286,24 +286,25 @@ impl Keeper {
 
     /// Waits while somebody else listens on a port of ours, and names him; false when an order came meanwhile.
     async fn ports_are_free(&mut self, ports: &[Port]) -> bool {
-        let bind = self.context(ports).bind;
-        let taken = |ports: &[Port]| {
-            ports.iter().filter(|port| port.protocol == Protocol::Tcp).find_map(|port| {
-                streamverse_core::http::holder_of(bind, port.number).map(|pid| (port.number, pid))
-            })
-        };
-        while let Some((port, pid)) = taken(ports) {
-            let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-            let text = format!(
-                "port {port} is taken by process {pid} ({}): end it, or choose another port",
-                name.trim()
-            );
+        while let Some(text) = self.taken(ports) {
             self.tell(Phase::Waiting, Some(Reason::new("port-taken", text)));
             if self.ordered_within(4 * LOOK).await {
                 return false;
             }
         }
         true
+    }
+
+    /// Which of the ports somebody else has, and who.
+    fn taken(&self, ports: &[Port]) -> Option<String> {
+        let bind = self.context(ports).bind;
+        ports.iter().filter(|port| port.protocol == Protocol::Tcp).find_map(|port| {
+            let port = port.number;
+            let pid = streamverse_core::http::holder_of(bind, port)?;
+            let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+            let name = name.trim();
+            Some(format!("port {port} is taken by process {pid} ({name}): end it, or choose another port"))
+        })
     }
 
     async fn end(&mut self, patience: Duration) {

@@ -39,6 +39,14 @@ pub struct AtsEdgeSpec {
     /// Plugins that must be there besides those that the other attributes need, such as `header_rewrite.so`.
     #[serde(default)]
     pub plugins: Option<Vec<String>>,
+    /// How long a restart waits for transfers in flight.
+    #[attribute(default = "30s")]
+    #[serde(default = "half_a_minute")]
+    pub drain: Duration,
+}
+
+fn half_a_minute() -> Duration {
+    Duration(std::time::Duration::from_secs(30))
 }
 
 /// HTTPS.
@@ -113,6 +121,24 @@ pub struct CacheRules {
 }
 
 impl AtsEdgeSpec {
+    /// The attributes in which it differs from what was there `before` and that a running Traffic Server does not take
+    /// over: its transfers are drained and it is started again.
+    pub fn restarts(&self, before: &AtsEdgeSpec) -> Vec<&'static str> {
+        let ports = |spec: &AtsEdgeSpec| spec.tls.as_ref().map(|tls| tls.port);
+        let list = |spec: &AtsEdgeSpec| spec.plugins.clone().unwrap_or_default();
+        [
+            ("port", self.port != before.port),
+            ("tls", ports(self) != ports(before)),
+            ("storage", self.storage.0 != before.storage.0),
+            ("memory", self.memory.0 != before.memory.0),
+            ("congestion_control", self.congestion_control != before.congestion_control),
+            ("plugins", list(self) != list(before)),
+        ]
+        .into_iter()
+        .filter_map(|(name, changed)| changed.then_some(name))
+        .collect()
+    }
+
     /// The engine, its addresses and, with TLS, the secret that holds its private key.
     ///
     /// `key_version` changes when the private key does.
@@ -156,7 +182,7 @@ impl AtsEdgeSpec {
                 scratch_bytes: self.storage.0,
                 ..Resources::default()
             },
-            drain_seconds: 10,
+            drain_seconds: u32::try_from(self.drain.0.as_secs()).unwrap_or(u32::MAX).min(3600),
         };
         Ok(std::iter::once(Object::Engine(engine)).chain(rest).collect())
     }

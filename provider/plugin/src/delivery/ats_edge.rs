@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use streamverse_model::delivery::AtsEdgeSpec;
 use streamverse_model::platform::{Object, Owner, SecretValue};
-use tfplugin_framework::schema::{Computed, Secret, Timeouts};
+use tfplugin_framework::schema::field::members_of;
+use tfplugin_framework::schema::{Computed, Path, Secret, Timeouts, Value};
 use tfplugin_framework::{
     Context, Draft, Findings, Plan, Read, Resource, Result, Schema, State, Stored, resource,
 };
@@ -40,6 +41,11 @@ pub struct AtsEdge {
     pub revision: Computed<String>,
     /// Deadlines.
     pub timeouts: Timeouts,
+}
+
+/// A value of which all is known.
+fn whole(value: &Value) -> Option<AtsEdge> {
+    AtsEdge::read_members(members_of(value).ok()?).ok()
 }
 
 impl Deployed for AtsEdge {
@@ -105,9 +111,26 @@ impl Resource for AtsEdge {
         let Some(planned) = deploy::plan(cx, draft)? else { return Ok(()) };
         let port = draft.planned()?.spec.port.known().copied();
         match planned.address::<Self>(cx, "http", port) {
-            Some(address) => draft.set(Self::address(), &address),
-            None => draft.set_unknown(Self::address()),
+            Some(address) => draft.set(Self::address(), &address)?,
+            None => draft.set_unknown(Self::address())?,
         }
+        // While something is unknown, the apply tells.
+        let Some(wanted) = whole(draft.value()).filter(|_| draft.is_change()) else { return Ok(()) };
+        if let Some(before) = whole(draft.prior_value()) {
+            for attribute in wanted.spec.restarts(&before.spec) {
+                let drain = wanted.spec.drain.0.as_secs();
+                cx.warn_at(
+                    Path::attribute(attribute),
+                    format!("Another `{attribute}` is a drained restart"),
+                    format!(
+                        "Traffic Server takes it over only when it starts. Transfers in flight have {drain} s (`drain`) to \
+                         finish; until it listens again, new connections are refused. Its cache on disk stays, unless \
+                         `storage` is another."
+                    ),
+                );
+            }
+        }
+        deploy::rehearse(cx, &wanted).await
     }
 
     async fn import(cx: &Context<Streamverse>, id: &str) -> Result<State<Self>> {

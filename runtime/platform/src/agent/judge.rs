@@ -6,7 +6,7 @@ use streamverse_model::platform::node::Applied;
 use streamverse_model::platform::{Bundle, Isolation, Object, Owner};
 
 use super::{Agent, Refusal};
-use crate::keeper::Order;
+use crate::keeper::{Keeper, Order};
 
 impl Agent {
     /// Checks a bundle as a whole.
@@ -92,6 +92,25 @@ impl Agent {
                         format!("/objects/{at}/ports/{number}/number"),
                     );
                 }
+            }
+        }
+        Ok(())
+    }
+
+    /// What of its engines this host cannot give.
+    pub(crate) async fn judge_engines(&self, bundle: &Bundle) -> Result<(), Refusal> {
+        for (at, object) in bundle.objects.iter().enumerate() {
+            let Object::Engine(it) = object else { continue };
+            let Some(driver) = self.shared.driver(it.engine) else { continue };
+            let scratch = Keeper::scratch_of(&self.shared, &bundle.owner, &object.key());
+            // An engine that cannot be asked now is told by its keeper, which asks again.
+            if let Ok(Some(refused)) = driver.refuses(&it.spec, &scratch).await {
+                return Err(Refusal {
+                    code: refused.code,
+                    message: refused.message,
+                    next: Some(refused.next),
+                    field: Some(format!("/objects/{at}/spec/{}", refused.field)),
+                });
             }
         }
         Ok(())

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use streamverse_core::engine::{Change, EngineDriver, Prepared};
-use streamverse_core::{Result, ServiceContext};
+use streamverse_core::{Error, Result, ServiceContext};
 use streamverse_model::platform::{EngineObject, Object, Phase, Reason};
 use tokio::time::Instant;
 use tracing::warn;
@@ -12,6 +12,9 @@ use tracing::warn;
 use super::{ENGINE_FILES, Keeper, LONGEST_PAUSE, LOOK, Order, SETTLE, SHORTEST_PAUSE};
 use crate::files::{make_ours, remove, write_whole};
 use crate::process::Roof;
+
+/// How long an engine that was drained may take to end.
+const STOP: Duration = Duration::from_secs(5);
 
 impl Keeper {
     pub(super) async fn engine(&mut self, driver: &dyn EngineDriver, it: &EngineObject) -> Result<()> {
@@ -41,43 +44,13 @@ impl Keeper {
         };
         match (self.running.clone(), self.is_alive()) {
             (Some(before), true) => {
-                match driver.change(&before, &prepared) {
-                    // The same files in another folder. A predecessor may have died in the middle of a switch, so that what the
-                    // engine has read is not known: it reads again, and drops nothing by it.
-                    Change::None => driver.reload(&before, &prepared, &cx).await?,
-                    Change::Reload => driver.reload(&before, &prepared, &cx).await?,
-                    Change::Restart => {
-                        self.tell(
-                            Phase::Starting,
-                            Some(Reason::new(
-                                "restart",
-                                "it is restarted with the new configuration, after draining",
-                            )),
-                        );
-                        driver.drain(&before, &cx).await?;
-                        self.end(drain).await;
-                        self.start_engine(driver, &prepared, &cx).await?;
+                // What did not serve before is nothing to go back to.
+                let served = driver.health(&before, &cx).await.is_ok();
+                if let Err(error) = self.switch(driver, &before, &prepared, &cx, drain, served).await {
+                    if !served {
+                        return Err(error);
                     }
-                }
-                if let Err(error) = self.serves(driver, &prepared, &cx).await {
-                    warn!(owner = %self.owner, error = %error.chain(), "The new configuration does not serve; rolling back.");
-                    if driver.change(&prepared, &before) == Change::Restart || !self.is_alive() {
-                        self.end(drain).await;
-                        self.start_engine(driver, &before, &cx).await?;
-                    } else {
-                        driver.reload(&prepared, &before, &cx).await?;
-                    }
-                    self.tell(
-                        Phase::Degraded,
-                        Some(Reason::new(
-                            "rolled-back",
-                            format!(
-                                "the new configuration did not serve, the last good one does: {}",
-                                error.chain()
-                            ),
-                        )),
-                    );
-                    return self.watch_engine(driver, before, &cx, drain, true).await;
+                    return self.roll_back(driver, (before, &prepared), &cx, drain, error).await;
                 }
             }
             _ => {
@@ -88,6 +61,57 @@ impl Keeper {
         self.remember(&prepared)?;
         self.forget_configurations(&prepared);
         self.watch_engine(driver, prepared, &cx, drain, false).await
+    }
+
+    /// Gets what runs to another configuration, and sees that it serves if it `served` before.
+    async fn switch(
+        &mut self,
+        driver: &dyn EngineDriver,
+        before: &Prepared,
+        prepared: &Prepared,
+        cx: &ServiceContext,
+        drain: Duration,
+        served: bool,
+    ) -> Result<()> {
+        match driver.change(before, prepared) {
+            // The same files in another folder. A predecessor may have died in the middle of a switch, so that what the
+            // engine has read is not known: it reads again, and drops nothing by it.
+            Change::None | Change::Reload => driver.reload(before, prepared, cx).await?,
+            Change::Restart => {
+                let text = "it is restarted with the new configuration, after draining";
+                self.tell(Phase::Starting, Some(Reason::new("restart", text)));
+                driver.drain(before, cx, drain).await?;
+                self.end(STOP).await;
+                // What served is not to be away until somebody gives up his port.
+                let object = self.ordered();
+                if let Some(text) = object.as_ref().and_then(|it| self.taken(&it.ports)).filter(|_| served) {
+                    return Err(Error::passing("port-taken", text));
+                }
+                self.start_engine(driver, prepared, cx).await?;
+            }
+        }
+        if served { self.serves(driver, prepared, cx).await } else { Ok(()) }
+    }
+
+    async fn roll_back(
+        &mut self,
+        driver: &dyn EngineDriver,
+        (before, prepared): (Prepared, &Prepared),
+        cx: &ServiceContext,
+        drain: Duration,
+        error: Error,
+    ) -> Result<()> {
+        warn!(owner = %self.owner, error = %error.chain(), "The new configuration does not serve; rolling back.");
+        if driver.change(prepared, &before) == Change::Restart || !self.is_alive() {
+            self.end(STOP).await;
+            self.launch(driver, &before, cx).await?;
+        } else {
+            driver.reload(prepared, &before, cx).await?;
+        }
+        self.remember(&before)?;
+        let text = format!("the new configuration did not serve, the last good one does: {}", error.chain());
+        self.tell(Phase::Degraded, Some(Reason::new("rolled-back", text)));
+        self.watch_engine(driver, before, cx, drain, true).await
     }
 
     async fn start_engine(
@@ -101,8 +125,17 @@ impl Keeper {
         if !self.ports_are_free(ports).await {
             return Ok(());
         }
+        self.launch(driver, prepared, cx).await
+    }
+
+    async fn launch(
+        &mut self,
+        driver: &dyn EngineDriver,
+        prepared: &Prepared,
+        cx: &ServiceContext,
+    ) -> Result<()> {
         driver.before_start(prepared, cx).await?;
-        let memory = object.map_or(u64::MAX, |it| it.resources.memory_bytes);
+        let memory = self.ordered().map_or(u64::MAX, |it| it.resources.memory_bytes);
         let roof = Roof::over(memory, ENGINE_FILES);
         self.begin_program(&prepared.program, &prepared.args, &prepared.env, roof, &prepared.digest)
     }
@@ -174,7 +207,11 @@ impl Keeper {
                     return Ok(());
                 }
                 pause = (pause * 2).min(LONGEST_PAUSE);
-                self.start_engine(driver, &prepared, cx).await?;
+                // The ports that are declared are not those of what was rolled back to.
+                match degraded {
+                    true => self.launch(driver, &prepared, cx).await?,
+                    false => self.start_engine(driver, &prepared, cx).await?,
+                }
                 self.remember(&prepared)?;
             }
             let healthy = driver.health(&prepared, cx).await;

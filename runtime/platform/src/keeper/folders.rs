@@ -35,18 +35,22 @@ impl Keeper {
         self.shared.run.join(self.owner.deployment.as_str()).join(self.short())
     }
 
-    fn below(&self, what: &str) -> PathBuf {
-        let name = format!("{}.{}", self.owner.key(), self.key.replace('/', "."));
-        self.shared.data.join(self.owner.deployment.as_str()).join(what).join(name)
+    fn below(shared: &Shared, owner: &Owner, key: &str, what: &str) -> PathBuf {
+        let name = format!("{}.{}", owner.key(), key.replace('/', "."));
+        shared.data.join(owner.deployment.as_str()).join(what).join(name)
     }
 
     pub(super) fn scratch(&self) -> PathBuf {
-        self.below("scratch")
+        Self::scratch_of(&self.shared, &self.owner, &self.key)
+    }
+
+    pub(crate) fn scratch_of(shared: &Shared, owner: &Owner, key: &str) -> PathBuf {
+        Self::below(shared, owner, key, "scratch")
     }
 
     /// What we remember of it.
     pub(super) fn kept(&self) -> PathBuf {
-        self.below("kept")
+        Self::below(&self.shared, &self.owner, &self.key, "kept")
     }
 
     pub(super) fn socket(&self) -> PathBuf {

@@ -33,6 +33,8 @@ pub struct Paths {
     pub bind: String,
     /// The private key of TLS, PEM; needed when the spec has TLS.
     pub tls_key: Option<String>,
+    /// The file with [`purge_guard`]'s rules; without one nobody may purge.
+    pub purge_guard: Option<String>,
 }
 
 /// Files that a reload applies. All others need a restart, the records among them only in part.
@@ -81,16 +83,15 @@ pub fn configuration(spec: &AtsEdgeSpec, version: Version, paths: &Paths) -> Res
         put("records.yaml", yaml(fixed.iter().chain(&dynamic)));
     }
     put("storage.config", format!("{} {}\n", paths.cache, spec.storage.0));
-    put("ip_allow.yaml", ip_allow());
-    let origin = spec.origins.first().ok_or("an edge needs an origin")?;
-    put("remap.config", format!("map / {}/\n", origin.url.trim_end_matches('/')));
+    put("ip_allow.yaml", ip_allow(paths.purge_guard.is_some()));
+    put("remap.config", remap(spec, paths)?);
     put("parent.config", parents(spec)?);
     put("plugin.config", plugins(spec, paths));
     put(
         "stats.config",
         "path=_edge/metrics\nrecord_types=0x3\nallow_ip=127.0.0.1/32\nallow_ip6=::1/128\n".to_owned(),
     );
-    put("defaults.config", defaults(spec));
+    put("defaults.config", defaults(spec)?);
     if let Some(tls) = &spec.tls {
         let key =
             paths.tls_key.as_ref().ok_or("TLS needs a private key: set private_key_wo or private_key_ref")?;
@@ -155,6 +156,8 @@ fn records(spec: &AtsEdgeSpec, paths: &Paths) -> (Vec<Record>, Vec<Record>) {
         record("http.background_fill_completed_threshold", "FLOAT", "0.0".to_owned()),
         int("http.parent_proxy.fail_threshold", check.map_or(3, |check| u64::from(check.failures))),
         int("http.parent_proxy.retry_time", check.map_or(10, |check| check.retry.0.as_secs().max(1))),
+        // Our origins may be on this host: Traffic Server would take them for itself and mark them as down for good.
+        int("http.parent_proxy.self_detect", 0),
         int("http.connect_attempts_timeout", 10),
         int("http.transaction_no_activity_timeout_in", 60),
         int("http.transaction_no_activity_timeout_out", 30),
@@ -185,11 +188,16 @@ fn yaml<'r>(records: impl Iterator<Item = &'r Record>) -> String {
     text
 }
 
-/// Everybody may read; only this host may purge.
-fn ip_allow() -> String {
+/// Everybody may read; only this host may purge, and of this host who has the guard's token.
+fn ip_allow(purge: bool) -> String {
     let mut text = "ip_allow:\n".to_owned();
-    for address in ["127.0.0.1", "::1"] {
-        let _ = write!(text, "  - apply: in\n    ip_addrs: {address}\n    action: allow\n    methods: ALL\n");
+    if purge {
+        for address in ["127.0.0.1", "::1"] {
+            let _ = write!(
+                text,
+                "  - apply: in\n    ip_addrs: {address}\n    action: allow\n    methods: [GET, HEAD, OPTIONS, PURGE]\n"
+            );
+        }
     }
     for address in ["0.0.0.0/0", "::/0"] {
         let _ = write!(
@@ -198,6 +206,33 @@ fn ip_allow() -> String {
         );
     }
     text
+}
+
+/// Rules that let only those purge who know the token. An address is not enough: any user of the host has it.
+pub fn purge_guard(token: &str) -> String {
+    format!(
+        "cond %{{METHOD}} =PURGE [AND]\ncond %{{CLIENT-HEADER:{PURGE_HEADER}}} =\"{token}\" [NOT]\nset-status 403\n"
+    )
+}
+
+/// The header of a PURGE that carries the token.
+pub const PURGE_HEADER: &str = "X-Streamverse-Purge";
+
+/// With several origins the target only says the scheme: Traffic Server bypasses parents where it is 127.0.0.1.
+///
+/// header_rewrite is told here and not in plugin.config, where a reload would not read its rules again.
+fn remap(spec: &AtsEdgeSpec, paths: &Paths) -> Result<String, String> {
+    let origin = spec.origins.first().ok_or("an edge needs an origin")?;
+    let target = match (spec.origins.len(), origin.url.split_once("://")) {
+        (2.., Some((scheme, _))) => format!("{scheme}://origins.invalid"),
+        _ => origin.url.trim_end_matches('/').to_owned(),
+    };
+    let mut text = format!("map / {target}/");
+    if let Some(guard) = &paths.purge_guard {
+        let _ = write!(text, " @plugin=header_rewrite.so @pparam={guard}");
+    }
+    let _ = writeln!(text, " @plugin=header_rewrite.so @pparam={}/defaults.config", paths.config);
+    Ok(text)
 }
 
 /// Origins in order (parent.config). One origin alone needs none.
@@ -224,25 +259,44 @@ fn parents(spec: &AtsEdgeSpec) -> Result<String, String> {
 }
 
 fn plugins(spec: &AtsEdgeSpec, paths: &Paths) -> String {
-    let mut text =
-        format!("stats_over_http.so {0}/stats.config\nheader_rewrite.so {0}/defaults.config\n", paths.config);
+    let mut text = format!("stats_over_http.so {}/stats.config\n", paths.config);
     for plugin in spec.plugins.iter().flatten() {
         let _ = writeln!(text, "{plugin}");
     }
     text
 }
 
-fn defaults(spec: &AtsEdgeSpec) -> String {
+fn defaults(spec: &AtsEdgeSpec) -> Result<String, String> {
     let (manifests, segments) = spec
         .cache
         .as_ref()
         .map_or((2, 86_400), |cache| (cache.manifests.0.as_secs(), cache.segments.0.as_secs()));
-    format!(
+    let mut text = String::new();
+    // A health check that the cache answers finds out nothing.
+    let health = spec.health_check.as_ref().and_then(|check| check.path.split(['?', '#']).next());
+    if let Some(path) = health.filter(|path| !path.contains(['"', '\\'])) {
+        let path = path.trim_start_matches('/');
+        let _ = write!(
+            text,
+            "cond %{{READ_RESPONSE_HDR_HOOK}} [AND]\ncond %{{CLIENT-URL:PATH}} =\"{path}\"\n\
+             set-header Cache-Control \"no-store\"\n\n"
+        );
+    }
+    let _ = write!(
+        text,
         "cond %{{READ_RESPONSE_HDR_HOOK}} [AND]\ncond %{{HEADER:Cache-Control}} =\"\" [AND]\ncond %{{CLIENT-URL:PATH}} /\\.(m3u8|mpd|json)$/\n\
          set-header Cache-Control \"public, max-age={manifests}\"\n\n\
          cond %{{READ_RESPONSE_HDR_HOOK}} [AND]\ncond %{{HEADER:Cache-Control}} =\"\" [AND]\ncond %{{STATUS}} =200\n\
          set-header Cache-Control \"public, max-age={segments}\"\n"
-    )
+    );
+    if let (2.., Some(first)) = (spec.origins.len(), spec.origins.first()) {
+        let url = url::Url::parse(&first.url)
+            .map_err(|error| format!("the origin {:?} is no address: {error}", first.url))?;
+        let host = url.host_str().unwrap_or_default();
+        let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+        let _ = write!(text, "\ncond %{{SEND_REQUEST_HDR_HOOK}}\nset-header Host \"{host}{port}\"\n");
+    }
+    Ok(text)
 }
 
 #[cfg(test)]
@@ -264,6 +318,7 @@ mod tests {
             cache: "/cache".to_owned(),
             bind: "0.0.0.0".to_owned(),
             tls_key: None,
+            purge_guard: Some("/r/guard.config".to_owned()),
         }
     }
 
@@ -294,5 +349,51 @@ mod tests {
         assert_eq!(nine["remap.config"], ten["remap.config"]);
         super::super::check_ip_allow(&nine["ip_allow.yaml"]).unwrap();
         assert!(configuration(&spec(), Version { major: 8, minor: 1 }, &paths()).is_err());
+    }
+
+    #[test]
+    fn what_restarts_is_what_a_reload_does_not_apply() {
+        let nine = Version { major: 9, minor: 2 };
+        let base = serde_json::to_value(spec()).unwrap();
+        for (field, value) in [
+            ("port", serde_json::json!(9000)),
+            ("storage", serde_json::json!("65MiB")),
+            ("memory", serde_json::json!("33MiB")),
+            ("congestion_control", serde_json::json!("cubic")),
+            ("plugins", serde_json::json!(["xdebug.so"])),
+            ("tls", serde_json::json!({ "port": 9443, "certificate": "x" })),
+            ("policy", serde_json::json!("round_robin")),
+            ("origins", serde_json::json!([{ "url": "http://10.0.0.3", "weight": 1 }])),
+            ("health_check", serde_json::json!({ "path": "/x", "retry": "1s", "failures": 1 })),
+            (
+                "cache",
+                serde_json::json!({ "manifests": "9s", "segments": "9s", "collapse": false, "stale": "9s" }),
+            ),
+        ] {
+            let mut other = base.clone();
+            other[field] = value;
+            let other: AtsEdgeSpec = serde_json::from_value(other).unwrap();
+            let paths = Paths { tls_key: Some("/r/x.key".to_owned()), ..paths() };
+            let (before, after) =
+                (configuration(&spec(), nine, &paths).unwrap(), configuration(&other, nine, &paths).unwrap());
+            let restarts = other.restarts(&spec());
+            assert_eq!(before.restart != after.restart, restarts == [field], "{field}: {restarts:?}");
+            assert!(before.files != after.files, "{field} changes nothing");
+        }
+    }
+
+    /// Never executed: what stands here was compared with the documentation of 10.x by reading.
+    #[test]
+    fn ten_is_rendered_as_it_was_read() {
+        let spec = AtsEdgeSpec { congestion_control: None, ..spec() };
+        let ten = configuration(&spec, Version { major: 10, minor: 1 }, &paths()).unwrap().files;
+        let golden = include_str!("ten.golden");
+        let all: String = ten.iter().map(|(name, text)| format!("== {name}\n{text}")).collect();
+        if std::env::var_os("STREAMVERSE_BLESS").is_some() {
+            let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/delivery/ats/ten.golden");
+            std::fs::write(path, &all).unwrap();
+            return;
+        }
+        assert_eq!(all, golden, "STREAMVERSE_BLESS=1 writes what is rendered now");
     }
 }

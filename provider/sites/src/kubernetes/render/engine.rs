@@ -37,6 +37,8 @@ pub(super) fn render(scope: &Scope<'_>, it: &EngineObject) -> Result<Vec<Rendere
         tls_key: it.credentials.first().map(|credential| {
             format!("/etc/streamverse/credentials/{}.{}/private-key", credential.kind, credential.name)
         }),
+        // No agent is in the pod that would purge.
+        purge_guard: None,
     };
     let mut files = ats::configuration(&spec, version, &paths).map_err(invalid)?.files;
     if let Some(rules) = files.get("ip_allow.yaml") {

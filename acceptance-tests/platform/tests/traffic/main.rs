@@ -1,0 +1,7 @@
+//! A real Traffic Server under changes, load and failures, driven by Terraform.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod changes;
+mod kit;
+mod serving;
+mod upstream;

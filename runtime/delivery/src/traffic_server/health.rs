@@ -1,0 +1,74 @@
+//! Whether an edge serves, asked as a viewer would.
+
+use std::time::Duration;
+
+use reqwest::Client;
+use serde_json::Value;
+use streamverse_core::engine::Prepared;
+use streamverse_core::{Error, Result, ServiceContext};
+use streamverse_model::delivery::AtsEdgeSpec;
+
+/// What was rendered, beside the engine's files.
+pub(super) const SPEC: &str = "spec.json";
+
+struct Asker {
+    spec: AtsEdgeSpec,
+    host: String,
+    client: Client,
+}
+
+async fn asker(running: &Prepared, cx: &ServiceContext) -> Result<Asker> {
+    let broken = |text: &str| Error::permanent("engine-broken", text.to_owned());
+    let text = tokio::fs::read(running.folder.join(SPEC)).await.unwrap_or_default();
+    let spec = serde_json::from_slice(&text)
+        .map_err(|error| broken("the running configuration has no spec").because(error))?;
+    let host = if cx.bind.is_unspecified() { "127.0.0.1".to_owned() } else { cx.bind.to_string() };
+    // Its certificate is for its viewers' names, not for this address.
+    let client = Client::builder()
+        .timeout(Duration::from_secs(3))
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .danger_accept_invalid_certs(true)
+        .build()
+        .map_err(|error| broken("no HTTP client").because(error))?;
+    Ok(Asker { spec, host, client })
+}
+
+/// Each of its ports answers and, where a health check is declared, its path is served by an origin.
+pub(super) async fn serves(running: &Prepared, cx: &ServiceContext) -> Result<()> {
+    let asker = asker(running, cx).await?;
+    let plain = format!("http://{}:{}", asker.host, asker.spec.port);
+    ask(&asker.client, &format!("{plain}/_edge/metrics"), "the edge").await?;
+    if let Some(tls) = &asker.spec.tls {
+        let url = format!("https://{}:{}/_edge/metrics", asker.host, tls.port);
+        ask(&asker.client, &url, "the edge by TLS").await?;
+    }
+    if let Some(check) = &asker.spec.health_check {
+        let what = format!("the edge, asked for {} of its origins,", check.path);
+        ask(&asker.client, &format!("{plain}{}", check.path), &what).await?;
+    }
+    Ok(())
+}
+
+async fn ask(client: &Client, url: &str, who: &str) -> Result<()> {
+    match client.get(url).send().await {
+        Ok(answer) if answer.status().is_success() || answer.status().is_redirection() => Ok(()),
+        Ok(answer) => Err(Error::passing("unhealthy", format!("{who} answers {}", answer.status()))),
+        Err(error) => {
+            Err(Error::passing("unhealthy", format!("{who} does not answer")).because(error.without_url()))
+        }
+    }
+}
+
+/// How many transactions of viewers it has; this question is one of them.
+pub(super) async fn transactions(running: &Prepared, cx: &ServiceContext) -> Result<u64> {
+    let asker = asker(running, cx).await?;
+    let url = format!("http://{}:{}/_edge/metrics", asker.host, asker.spec.port);
+    let failed = |error: reqwest::Error| {
+        Error::passing("unhealthy", "the edge tells no metrics").because(error.without_url())
+    };
+    let page: Value = asker.client.get(url).send().await.map_err(failed)?.json().await.map_err(failed)?;
+    let count = page.pointer("/global/proxy.process.http.current_client_transactions");
+    let count = count.and_then(|count| count.as_str()?.parse().ok().or_else(|| count.as_u64()));
+    count.ok_or_else(|| Error::passing("unhealthy", "the edge does not count its transactions"))
+}
