@@ -101,6 +101,17 @@ pub(crate) fn held_revision(cx: &Context<Streamverse>, observed: &Observed) -> S
             format!("The next apply puts it back:\n{}", lines.join("\n")),
         );
     }
+    if !observed.outdated.is_empty() {
+        let lines: Vec<String> = observed.outdated.iter().map(|line| format!("- {line}")).collect();
+        cx.warn(
+            format!("{} is not as it would be applied now", cx.subject()),
+            format!(
+                "Nobody touched it: an image, a secret's version or this provider's version is another one. The next \
+                 apply changes it:\n{}",
+                lines.join("\n")
+            ),
+        );
+    }
     match observed.failed() {
         Some(status) if status.object.starts_with("job/") => {
             cx.warn(

@@ -406,6 +406,7 @@ impl Agent {
                 objects: bundle.objects.iter().map(status).collect(),
                 bundle,
                 drift: Vec::new(),
+                outdated: Vec::new(),
             })
         })
     }
