@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use streamverse_model::platform::{EndpointObject, Object, Owner, Peer, Port, Protocol, Reach};
+use streamverse_model::platform::{EndpointObject, Object, Peer, Port, Protocol, Reach};
 
 use super::pod::ADMIN;
 use super::{Rendered, Scope};
