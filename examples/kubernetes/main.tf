@@ -63,6 +63,12 @@ variable "assets" {
   default     = {}
 }
 
+variable "public_url" {
+  description = "Where browsers reach the edge: of its load balancer, or http://127.0.0.1:8081 while you forward its port."
+  type        = string
+  default     = null
+}
+
 provider "streamverse" {
   deployment = var.deployment
   sites = {
@@ -90,6 +96,7 @@ module "platform" {
   catalogue    = var.catalogue
   cache        = var.cache
   assets       = var.assets
+  public_url   = var.public_url
 }
 
 output "page" {
@@ -98,4 +105,12 @@ output "page" {
 
 output "edge" {
   value = module.platform.edge
+}
+
+output "port_forwards" {
+  description = "Commands that bring the page and the edge to this machine."
+  value = [
+    for it in ["web-player-main-page-http 8000:8000", "ats-edge-main-edge-http 8081:8081"] :
+    "kubectl --namespace ${coalesce(var.cluster.namespace, var.deployment)} port-forward service/${var.deployment}-${it}"
+  ]
 }

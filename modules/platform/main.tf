@@ -71,11 +71,12 @@ resource "streamverse_origin" "origin" {
 }
 
 resource "streamverse_ats_edge" "edge" {
-  name    = "${var.name}-edge"
-  site    = var.site
-  port    = var.ports.edge
-  origins = [{ url = streamverse_origin.origin.address }]
-  storage = var.edge_storage
+  name       = "${var.name}-edge"
+  site       = var.site
+  port       = var.ports.edge
+  origins    = [{ url = streamverse_origin.origin.address }]
+  storage    = var.edge_storage
+  public_url = var.public_url
 }
 
 resource "streamverse_web_player" "page" {
@@ -84,12 +85,12 @@ resource "streamverse_web_player" "page" {
   port      = var.ports.page
   title     = var.title
   catalogue = streamverse_catalogue.catalogue.url
-  delivery  = streamverse_ats_edge.edge.address
+  delivery  = streamverse_ats_edge.edge.url
   services  = { origin = streamverse_origin.origin.address }
 }
 
 data "streamverse_playback" "asset" {
   for_each = var.assets
   asset    = each.key
-  delivery = streamverse_ats_edge.edge.address
+  delivery = streamverse_ats_edge.edge.url
 }

@@ -4,8 +4,8 @@ output "page" {
 }
 
 output "edge" {
-  description = "The edge's address."
-  value       = streamverse_ats_edge.edge.address
+  description = "Where viewers reach the edge."
+  value       = streamverse_ats_edge.edge.url
 }
 
 output "playback" {

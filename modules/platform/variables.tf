@@ -145,6 +145,12 @@ variable "edge_storage" {
   default     = "256MiB"
 }
 
+variable "public_url" {
+  description = "Where viewers reach the edge, such as https://video.example; its address on the site where none is given. On a cluster that address works inside only."
+  type        = string
+  default     = null
+}
+
 variable "ports" {
   description = "TCP ports."
   type        = object({ origin = number, edge = number, page = number })

@@ -102,6 +102,16 @@ pub(crate) fn held_revision(cx: &Context<Streamverse>, site: &str, observed: &Ob
             format!("The next apply puts it back:\n{}", list(&observed.drift)),
         );
     }
+    if !observed.outdated.is_empty() {
+        cx.warn(
+            format!("{} is not as it would be applied now", cx.subject()),
+            format!(
+                "Nobody touched it: an image, a secret's version or this provider's version is another one. The next \
+                 apply changes it:\n{}",
+                list(&observed.outdated)
+            ),
+        );
+    }
     let on_node = cx
         .provider()
         .configured(site)

@@ -1,7 +1,7 @@
 //! The provider block: the deployment, and the sites that its resources go to.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use streamverse_model::platform::Owner;
 use streamverse_sites::{Site, SiteKind};
@@ -31,6 +31,8 @@ pub struct Streamverse {
     deployment: Maybe<String>,
     sites: Maybe<BTreeMap<String, Configured>>,
     labels: Maybe<BTreeMap<String, String>>,
+    /// Clients of clusters, which log in once: as long as the provider lives, one for each site.
+    clusters: Mutex<BTreeMap<String, Arc<dyn Site>>>,
 }
 
 /// The site of resources that name none.
@@ -50,7 +52,7 @@ impl Provider for Streamverse {
                 labels.into_iter().filter_map(|(key, value)| Some((key, value.into_known()?))).collect()
             }),
         };
-        Ok(Streamverse { deployment: config.deployment, sites, labels })
+        Ok(Streamverse { deployment: config.deployment, sites, labels, clusters: Mutex::default() })
     }
 
     fn validate(config: &ConfigurationView, findings: &mut Findings) {
@@ -130,7 +132,19 @@ impl Streamverse {
     /// A client of the site; `None` while what it needs is not known. Nothing is asked yet.
     pub(crate) fn try_site(&self, name: &str) -> Result<Option<Arc<dyn Site>>> {
         let Some(deployment) = self.deployment() else { return Ok(None) };
-        self.configured(name)?.client(name, deployment)
+        let configured = self.configured(name)?;
+        if configured.kind() != Some(SiteKind::Kubernetes) {
+            return configured.client(name, deployment);
+        }
+        let mut clusters = self.clusters.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = clusters.get(name) {
+            return Ok(Some(Arc::clone(client)));
+        }
+        let client = configured.client(name, deployment)?;
+        if let Some(client) = &client {
+            clusters.insert(name.to_owned(), Arc::clone(client));
+        }
+        Ok(client)
     }
 
     /// A client of the site. Nothing is asked yet.

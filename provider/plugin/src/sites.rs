@@ -79,6 +79,7 @@ pub struct ExecBlock {
     /// Its arguments.
     pub args: Option<Vec<String>>,
     /// Its environment, besides Terraform's.
+    #[attribute(sensitive)]
     pub env: Option<BTreeMap<String, String>>,
 }
 

@@ -28,6 +28,26 @@ impl Share {
         Limits { memory: self.memory, file: self.scratch, ..Limits::default() }
     }
 
+    /// Refuses what has no room in this lane's part of the scratch space: the source, and what is made of it at a time.
+    pub(crate) fn fits(&self, source: u64, made: u64) -> Result<()> {
+        let needed = source.saturating_add(made);
+        if needed <= self.scratch {
+            return Ok(());
+        }
+        let mib = |bytes: u64| bytes.div_ceil(1 << 20);
+        Err(Error::permanent(
+            "scratch-full",
+            format!(
+                "an encode needs {} MiB of scratch space ({} MiB for the source), more than its share, {} MiB: raise \
+                 `scratch` of the transcoder, or lower `concurrency`, which is {}",
+                mib(needed),
+                mib(source),
+                mib(self.scratch),
+                self.lanes
+            ),
+        ))
+    }
+
     /// Says of a tool that ran into its share which attribute gave it.
     pub(crate) fn explain(&self, error: Error) -> Error {
         let told = |code: &'static str, what: &str, attribute: &str, bytes: u64| {
@@ -123,6 +143,9 @@ mod tests {
         });
         let share = Share::of(&serde_json::from_value(spec).unwrap());
         assert_eq!((share.limits().memory, share.limits().file), (512 << 20, 2 << 30));
+        assert!(share.fits(1 << 30, 1 << 30).is_ok());
+        let error = share.fits(2 << 30, 1).unwrap_err();
+        assert!(!error.retry && error.message.contains("raise `scratch`"), "{}", error.message);
         let error = share.explain(Error::permanent("tool-failed", "ffmpeg ended with signal: 25 (SIGXFSZ)"));
         assert_eq!((error.code, error.message.contains("`scratch`")), ("scratch-full", true));
         assert_eq!(share.explain(Error::permanent("tool-failed", "other")).message, "other");

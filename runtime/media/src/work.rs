@@ -48,6 +48,20 @@ pub(crate) enum Track {
     },
 }
 
+impl Task {
+    /// What an encode of it has on disk before it is in the store, at its bit rate: of a picture two segments, one that is
+    /// written and one that is sent; of sound everything.
+    pub(crate) fn made_at_a_time(&self) -> u64 {
+        let bytes = |bit_rate: u64, ms: u64| bit_rate.saturating_mul(ms) / 8000;
+        match &self.track {
+            Track::Video { rendition, .. } => {
+                bytes(rendition.max_bit_rate.unwrap_or(rendition.bit_rate), self.segment_ms.saturating_mul(2))
+            }
+            Track::Audio { rendition, .. } => bytes(rendition.bit_rate, self.facts.duration_ms),
+        }
+    }
+}
+
 /// A finished segment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Encoded {
@@ -264,6 +278,11 @@ pub(crate) async fn upload(store: &dyn ObjectStore, file: &std::path::Path, path
     }
     writer.finish().await.map_err(store_failed)?;
     Ok(size)
+}
+
+/// How large an object is, in bytes.
+pub(crate) async fn size(store: &dyn ObjectStore, path: &Path) -> Result<u64> {
+    Ok(store.head(path).await.map_err(store_failed)?.size)
 }
 
 /// Brings an object into scratch space.

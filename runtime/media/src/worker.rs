@@ -197,7 +197,11 @@ impl Worker {
             return Ok(file);
         }
         let _ = tokio::fs::remove_dir_all(&folder).await;
-        work::download(&*self.store, &task.place().source(), &file).await?;
+        let path = task.place().source();
+        // A pod that takes more than it asked for is evicted, with everything that its other lanes had begun.
+        let bytes = work::size(&*self.store, &path).await?;
+        self.share.fits(bytes, task.made_at_a_time())?;
+        work::download(&*self.store, &path, &file).await?;
         Ok(file)
     }
 

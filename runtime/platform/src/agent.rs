@@ -460,6 +460,7 @@ impl Agent {
                 objects: bundle.objects.iter().map(status).collect(),
                 bundle,
                 drift: Vec::new(),
+                outdated: Vec::new(),
             })
         })
     }

@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::{Value, json};
 use streamverse_core::{Error, Result};
-use streamverse_model::platform::{Bundle, Name, Object, Owner, declared_kind, declared_objects};
-use streamverse_sites::kubernetes::{Expose, Image, Rendering, UsedService, render};
+use streamverse_model::platform::{
+    Bundle, CredentialUse, Name, Object, Owner, declared_kind, declared_objects,
+};
+use streamverse_sites::kubernetes::{Expose, Image, Others, Rendering, UsedService, namespace, render};
 
 /// What to render.
 #[derive(Debug, Args)]
@@ -32,6 +34,9 @@ pub(crate) struct RenderArgs {
     /// `load_balancer`, `node_port` or `cluster_ip`.
     #[arg(long, default_value = "load_balancer")]
     expose: String,
+    /// A label of everything, as in `default_labels` of the provider block: KEY=VALUE. May be repeated.
+    #[arg(long = "label")]
+    labels: Vec<String>,
 }
 
 fn usage(text: impl Into<String>) -> Error {
@@ -58,17 +63,21 @@ pub(crate) fn run(args: &RenderArgs) -> Result<()> {
         ))
         .because(error)
     })?;
-    let bundles = bundles(&plan, &deployment, &args.site)?;
+    let labels = labels(&args.labels)?;
+    let bundles = bundles(&plan, &deployment, &args.site, &labels)?;
     if bundles.is_empty() {
         return Err(usage(format!(
             "the plan has no resource of ours on site {:?}: name another with --site",
             args.site
         )));
     }
-    let mut files = BTreeMap::new();
+    // Read first by people and tools: what everything else is in.
+    let body = namespace(&rendering.namespace, &deployment);
+    let mut files = BTreeMap::from([(format!("namespace-{}.json", rendering.namespace), body)]);
+    let secrets = secrets(&bundles);
     for bundle in &bundles {
-        let used: Vec<UsedService> = uses(bundle, &bundles);
-        for one in render(bundle, &rendering, &used).map_err(|error| {
+        let others = Others { used: uses(bundle, &bundles), secrets: secrets.clone() };
+        for one in render(bundle, &rendering, &others).map_err(|error| {
             let next = error.next.clone().map(|next| format!(" {next}")).unwrap_or_default();
             usage(format!("{}: {error}.{next}", bundle.owner))
         })? {
@@ -97,8 +106,36 @@ fn images(given: &[String]) -> Result<BTreeMap<String, Image>> {
     Ok(images)
 }
 
+fn labels(given: &[String]) -> Result<BTreeMap<String, String>> {
+    let read = |text: &String| {
+        let (key, value) =
+            text.split_once('=').ok_or_else(|| usage(format!("--label {text:?} is not KEY=VALUE")))?;
+        Ok((key.to_owned(), value.to_owned()))
+    };
+    given.iter().map(read).collect()
+}
+
+/// The versions of all secrets: pods are made anew when one that they read gets another.
+fn secrets(bundles: &[Bundle]) -> BTreeMap<CredentialUse, u64> {
+    let mut versions = BTreeMap::new();
+    for bundle in bundles {
+        for object in &bundle.objects {
+            if let Object::Secret(it) = object {
+                let of = CredentialUse { kind: bundle.owner.kind.clone(), name: bundle.owner.name.clone() };
+                versions.entry(of).or_insert(it.version);
+            }
+        }
+    }
+    versions
+}
+
 /// The bundles of all resources of the site, in a plan or a state.
-fn bundles(plan: &Value, deployment: &Name, site: &str) -> Result<Vec<Bundle>> {
+fn bundles(
+    plan: &Value,
+    deployment: &Name,
+    site: &str,
+    labels: &BTreeMap<String, String>,
+) -> Result<Vec<Bundle>> {
     let root = ["/planned_values/root_module", "/values/root_module"].iter().find_map(|at| plan.pointer(at));
     let root = root.ok_or_else(|| {
         usage("this is neither a plan nor a state: give the output of `terraform show -json`")
@@ -119,7 +156,7 @@ fn bundles(plan: &Value, deployment: &Name, site: &str) -> Result<Vec<Bundle>> {
                 Owner::new(deployment.as_str(), &kind, name).map_err(|error| told(error.to_string()))?;
             let objects =
                 declared_objects(&owner, &resource["values"]).map_err(|error| told(error.to_string()))?;
-            found.push(Bundle::new(owner, objects));
+            found.push(Bundle { labels: labels.clone(), ..Bundle::new(owner, objects) });
         }
     }
     Ok(found)

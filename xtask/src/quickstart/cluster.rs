@@ -37,8 +37,13 @@ pub(super) fn run(workspace: &Workspace, place: &Place, variables: Option<&Path>
     println!("terraform {verb} on examples/kubernetes");
     run(verb, &["-auto-approve", "-input=false", &state, &file])?.limit(APPLY_LIMIT).show(|_| {})?;
     if !down {
-        println!("\nAddresses are those inside of the cluster. To look at the page from here:");
-        println!("  kubectl port-forward service/video-web-player-main-page-http 8000:8000");
+        println!(
+            "\nThe page fetches from `public_url` of your variables; without one, from an address inside of the cluster."
+        );
+        println!(
+            "To look from here, set public_url = \"http://127.0.0.1:8081\", apply, run both commands of the output"
+        );
+        println!("`port_forwards` above, and open http://127.0.0.1:8000");
     }
     Ok(())
 }

@@ -26,7 +26,12 @@ struct Provider {
     /// Holds `resources/<name>.md` and the like, the name without the prefix.
     pages: &'static str,
     tests: &'static str,
+    /// Whether each page of a resource says what was never run against a live system.
+    says_what_is_unproved: bool,
 }
+
+/// How the paragraph begins that says it.
+const UNPROVED: &str = "Not proved live:";
 
 const PROVIDERS: &[Provider] = &[
     Provider {
@@ -35,6 +40,7 @@ const PROVIDERS: &[Provider] = &[
         examples: "acceptance-tests/corner/examples",
         pages: "acceptance-tests/corner/docs",
         tests: "acceptance-tests/corner/tests",
+        says_what_is_unproved: false,
     },
     Provider {
         prefix: "streamverse",
@@ -42,6 +48,7 @@ const PROVIDERS: &[Provider] = &[
         examples: "examples",
         pages: "docs/provider",
         tests: "acceptance-tests/platform/tests",
+        says_what_is_unproved: true,
     },
 ];
 
@@ -76,6 +83,14 @@ fn check(tree: &Tree, provider: &Provider, kind: &Kind) -> Vec<Finding> {
         let page = format!("{}/{}/{name}.md", provider.pages, kind.folder);
         if tree.has(provider.pages) && !tree.has(&page) {
             lacks(format!("page {page}: run `cargo xtask docs`"));
+        }
+        // What was never run against a live system is said where users read.
+        let silent = |(path, text): (&str, &str)| path == page && !text.contains(UNPROVED);
+        let told = provider.says_what_is_unproved && kind.folder == "resources";
+        if told && tree.below(provider.pages).any(silent) {
+            lacks(format!(
+                "paragraph `{UNPROVED} …` in its doc comment: say what never ran against a live system"
+            ));
         }
         if tree.has(provider.tests) && !tree.below(provider.tests).any(|(_, text)| mentions(text, &full)) {
             lacks(format!("acceptance test below {}", provider.tests));
@@ -165,6 +180,18 @@ mod tests {
         let findings = resource_example_page_and_test(&Tree::of([PAGE, EXAMPLE, test]), &[]);
         assert_eq!(findings.len(), 1, "{findings:?}");
         assert!(findings[0].place == PAGE.0 && findings[0].text.contains("acceptance test"), "{findings:?}");
+    }
+
+    #[test]
+    fn a_page_that_does_not_say_what_never_ran_is_found() {
+        let page = |text| ("docs/provider/resources/thing.md", text);
+        let parts = [
+            ("examples/resources/streamverse_thing/resource.tf", ""),
+            ("acceptance-tests/platform/tests/thing.rs", "streamverse_thing"),
+        ];
+        let of = |text| resource_example_page_and_test(&Tree::of([page(text), parts[0], parts[1]]), &[]);
+        assert_eq!(of("A thing.\n\nNot proved live: its pods never ran."), []);
+        assert!(of("A thing.")[0].text.contains("never ran"), "{:?}", of("A thing."));
     }
 
     #[test]

@@ -73,6 +73,9 @@ resource "streamverse_catalogue" "main" {{
     )
 }
 
+/// Where viewers are told to fetch from.
+pub(crate) const PUBLIC_URL: &str = "https://video.example";
+
 /// Secrets that are looked for afterwards.
 pub(crate) const S3_SECRET: &str = "planted-s3-secret-7f3a";
 pub(crate) const POSTGRES_SECRET: &str = "planted-postgres-secret-91bc";
@@ -99,12 +102,13 @@ resource "streamverse_ats_edge" "main" {{
   origins = [{{ url = streamverse_origin.main.address }}]
   storage = "64MiB"
   memory  = "32MiB"
+  public_url = "{PUBLIC_URL}"
   {rest}
 }}
 resource "streamverse_web_player" "main" {{
   name      = "main"
   catalogue = streamverse_catalogue.main.url
-  delivery  = streamverse_ats_edge.main.address
+  delivery  = streamverse_ats_edge.main.url
 }}
 "#
     )

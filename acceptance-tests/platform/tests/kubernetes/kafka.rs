@@ -1,5 +1,8 @@
 //! A Kafka cluster whose operator is scripted: late, then not ready, then ready.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use streamverse_acceptance::ADDRESS;
 use streamverse_acceptance::cluster::Cluster;
@@ -24,6 +27,74 @@ fn operator(cluster: &Cluster, namespace: &str, condition: &Value) {
             assert_eq!(code, 200, "{told}");
         }
     }
+}
+
+/// Strimzi's topic operator: it holds topics with its finalizer, and lets them go while it runs, which is as long as its
+/// cluster is declared.
+fn topic_operator(cluster: &Cluster, namespace: &str, stop: &AtomicBool) {
+    let root = format!("/apis/kafka.strimzi.io/v1/namespaces/{namespace}");
+    while !stop.load(Ordering::Relaxed) {
+        let (status, kafka) = cluster.request("GET", &format!("{root}/kafkas/test-events"), None);
+        let runs = status == 200 && kafka["metadata"]["deletionTimestamp"].is_null();
+        let (_, list) = cluster.request("GET", &format!("{root}/kafkatopics"), None);
+        for topic in list["items"].as_array().into_iter().flatten().filter(|_| runs) {
+            let held = !topic["metadata"]["finalizers"].is_null();
+            let going = !topic["metadata"]["deletionTimestamp"].is_null();
+            let finalizers = match (held, going) {
+                (false, false) => json!(["strimzi.io/topic-operator"]),
+                (true, true) => Value::Null,
+                _ => continue,
+            };
+            let name = topic["metadata"]["name"].as_str().unwrap_or_default();
+            cluster.merge(
+                &format!("{root}/kafkatopics/{name}?fieldManager=strimzi"),
+                &json!({ "metadata": { "finalizers": finalizers } }),
+            );
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+#[test]
+fn topics_go_while_their_operator_still_works() -> Result<(), Failure> {
+    let Some(cluster) = Cluster::shared() else { return Ok(()) };
+    if !cluster.load_crds(STRIMZI) {
+        return Ok(());
+    }
+    let cli = Cli::terraform()?;
+    let namespace = &cluster.namespace("topics");
+    let config = format!(
+        r#"{}
+resource "streamverse_kafka_cluster" "events" {{
+  name    = "events"
+  site    = "default"
+  brokers = 3
+  storage = "120GiB"
+  topics  = {{ work = {{ partitions = 3, retention = "1day", rate = "1KiB" }}, other = {{ partitions = 3 }} }}
+  timeouts = {{ create = "4s", delete = "60s" }}
+}}
+"#,
+        block(cluster, namespace)
+    );
+    let topics = format!("/apis/kafka.strimzi.io/v1/namespaces/{namespace}/kafkatopics");
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let operator = scope.spawn(|| topic_operator(cluster, namespace, &stop));
+        let run = Case::new(&cli)
+            .provider(ADDRESS, binary("terraform-provider-streamverse"))
+            .step(Step::apply(config).after(|_| {
+                cluster.until(&topics, Duration::from_secs(30), |list| {
+                    let items = list["items"].as_array().map(Vec::as_slice).unwrap_or_default();
+                    items.len() == 2 && items.iter().all(|it| !it["metadata"]["finalizers"].is_null())
+                });
+                Ok(())
+            }))
+            .check_destroyed(|_| nothing_left(cluster, namespace).map_err(Into::into))
+            .run();
+        stop.store(true, Ordering::Relaxed);
+        let _ = operator.join();
+        run.map(|_| ())
+    })
 }
 
 #[test]

@@ -5,7 +5,7 @@ use streamverse_acceptance::ADDRESS;
 use streamverse_acceptance::cluster::Cluster;
 use tfplugin_testing::cli::{Action, Case, Cli, Failure, Id, Step, action, value, with_each};
 
-use crate::hcl::{POSTGRES_SECRET, S3_SECRET, asset, binary, block, platform, stores};
+use crate::hcl::{POSTGRES_SECRET, PUBLIC_URL, S3_SECRET, asset, binary, block, platform, stores};
 
 fn deployment(cluster: &Cluster, namespace: &str, name: &str) -> Value {
     let path = format!("/apis/apps/v1/namespaces/{namespace}/deployments/{name}");
@@ -39,6 +39,10 @@ fn a_platform_lives_on_a_cluster() -> Result<(), Failure> {
                     .after(|_| {
                         let live = deployment(cluster, namespace, "test-origin-main");
                         assert_eq!(live["status"]["availableReplicas"], 2, "{live}");
+                        // The page tells browsers where viewers reach the edge, not where the cluster does.
+                        let path = format!("/api/v1/namespaces/{namespace}/configmaps");
+                        let orders = cluster.request("GET", &path, None).1.to_string();
+                        assert!(orders.contains(&format!("delivery\\\":\\\"{PUBLIC_URL}")), "{orders}");
                         let pod = &live["spec"]["template"]["spec"];
                         assert_eq!(pod["automountServiceAccountToken"], false);
                         assert_eq!(pod["containers"][0]["securityContext"]["readOnlyRootFilesystem"], true);
@@ -125,6 +129,73 @@ fn an_asset_is_a_job_and_another_digest_is_another_job() -> Result<(), Failure> 
             assert_ne!(now, *before.borrow());
             Ok(())
         }))
+        .check_destroyed(|_| nothing_left(cluster, namespace).map_err(Into::into))
+        .run()
+        .map(|_| ())
+}
+
+#[test]
+fn a_rotated_secret_has_its_readers_pods_made_anew_in_the_same_apply() -> Result<(), Failure> {
+    let Some(cluster) = Cluster::shared() else { return Ok(()) };
+    let cli = Cli::terraform()?;
+    let namespace = &cluster.namespace("rotate");
+    let config = |version| format!("{}{}{}", block(cluster, namespace), stores(version), platform(1, ""));
+    let annotations = "/spec/template/metadata/annotations/streamverse.io~1secrets";
+    let versions =
+        |name: &str| deployment(cluster, namespace, name).pointer(annotations).cloned().unwrap_or_default();
+    let page = || deployment(cluster, namespace, "test-web-player-main")["metadata"]["generation"].clone();
+    let before = std::cell::RefCell::new(Value::Null);
+    Case::new(&cli)
+        .provider(ADDRESS, binary("terraform-provider-streamverse"))
+        .step(Step::apply(config(1)).after(|_| {
+            assert_eq!(versions("test-origin-main"), "catalogue.main=1,object-store.media=1");
+            *before.borrow_mut() = page();
+            Ok(())
+        }))
+        .step(
+            Step::apply(config(2))
+                .plan(action("streamverse_object_store.media", Action::Update))
+                .plan(action("streamverse_origin.main", Action::NoOp))
+                .expect_no_warnings()
+                .after(|_| {
+                    for name in ["test-origin-main", "test-transcoder-main"] {
+                        assert_eq!(versions(name), "catalogue.main=1,object-store.media=2", "{name}");
+                    }
+                    assert_eq!(page(), *before.borrow(), "it reads another secret");
+                    // The pods themselves are others.
+                    let path = format!(
+                        "/api/v1/namespaces/{namespace}/pods?labelSelector=streamverse.io%2Fkind%3Dorigin"
+                    );
+                    cluster.until(&path, std::time::Duration::from_secs(60), |list| {
+                        let pods = list["items"].as_array().map(Vec::as_slice).unwrap_or_default();
+                        let new = |pod: &Value| {
+                            let said = pod.pointer("/metadata/annotations/streamverse.io~1secrets");
+                            said.and_then(Value::as_str).is_some_and(|it| it.contains("media=2"))
+                        };
+                        !pods.is_empty() && pods.iter().all(new)
+                    });
+                    Ok(())
+                }),
+        )
+        .step(
+            Step::reapply()
+                .named("a reader that was missed is rolled by its own apply")
+                .before(|_| {
+                    let path = format!(
+                        "/apis/apps/v1/namespaces/{namespace}/deployments/test-origin-main?fieldManager=kubectl-edit"
+                    );
+                    let old = json!({ "streamverse.io/secrets": "catalogue.main=1,object-store.media=1" });
+                    let body = json!({ "spec": { "template": { "metadata": { "annotations": old } } } });
+                    let (status, told) = cluster.merge(&path, &body);
+                    assert_eq!(status, 200, "{told}");
+                    Ok(())
+                })
+                .plan(action("streamverse_origin.main", Action::Update))
+                .after(|_| {
+                    assert_eq!(versions("test-origin-main"), "catalogue.main=1,object-store.media=2");
+                    Ok(())
+                }),
+        )
         .check_destroyed(|_| nothing_left(cluster, namespace).map_err(Into::into))
         .run()
         .map(|_| ())

@@ -15,7 +15,11 @@ fn files_for_gitops_are_what_an_apply_makes() -> Result<(), Failure> {
     let Some(cluster) = Cluster::shared() else { return Ok(()) };
     let cli = Cli::terraform()?;
     let namespace = &cluster.namespace("files");
-    let config = format!("{}{}{}{}", block(cluster, namespace), stores(1), platform(2, ""), asset('a'));
+    let labelled = block(cluster, namespace).replace(
+        "  deployment = \"test\"",
+        "  deployment = \"test\"\n  default_labels = { team = \"video\" }",
+    );
+    let config = format!("{}{}{}{}", labelled, stores(1), platform(2, ""), asset('a'));
     let folder = tempfile::tempdir().unwrap();
     let (plan, out) = (folder.path().join("state.json"), folder.path().join("out"));
     Case::new(&cli)
@@ -27,7 +31,16 @@ fn files_for_gitops_are_what_an_apply_makes() -> Result<(), Failure> {
                 .arg(&plan)
                 .arg("--out")
                 .arg(&out)
-                .args(["--deployment", "test", "--namespace", namespace, "--expose", "node_port"])
+                .args([
+                    "--label",
+                    "team=video",
+                    "--deployment",
+                    "test",
+                    "--namespace",
+                    namespace,
+                    "--expose",
+                    "node_port",
+                ])
                 .args(["--image", &format!("streamverse={}", image("streamverse:0.1.0"))])
                 .args(["--image", &format!("traffic_server={}", image("trafficserver:9.2.9"))])
                 .output()?;
@@ -35,7 +48,7 @@ fn files_for_gitops_are_what_an_apply_makes() -> Result<(), Failure> {
             let mut seen = 0;
             for entry in std::fs::read_dir(&out)?.flatten() {
                 let body: Value = serde_json::from_slice(&std::fs::read(entry.path())?)?;
-                if body["kind"] == "Kustomization" {
+                if body["kind"] == "Kustomization" || body["kind"] == "Namespace" {
                     continue;
                 }
                 let plural = match body["kind"].as_str().unwrap_or_default() {
@@ -52,9 +65,15 @@ fn files_for_gitops_are_what_an_apply_makes() -> Result<(), Failure> {
                     assert_eq!(live["data"], body["data"], "{path}");
                 }
                 assert_eq!(live["metadata"]["labels"], body["metadata"]["labels"], "{path}");
+                assert_eq!(body["metadata"]["labels"]["team"], "video", "{path}");
+                let annotations = "/spec/template/metadata/annotations";
+                if body["kind"] == "Deployment" {
+                    assert_eq!(live.pointer(annotations), body.pointer(annotations), "{path}");
+                }
                 seen += 1;
             }
             assert!(seen > 20, "{seen} files");
+            assert!(out.join(format!("namespace-{namespace}.json")).is_file());
             Ok(())
         }))
         .check_destroyed(|_| nothing_left(cluster, namespace).map_err(Into::into))

@@ -14,6 +14,14 @@ pub struct AtsEdgeSpec {
     /// The TCP port for HTTP.
     #[attribute(default = 8081, validate(range = 1..))]
     pub port: u16,
+    /// Where viewers reach it when that is not its `address`: `https://video.example`, of a load balancer, a Gateway or a
+    /// name of yours that leads here. It is what `url` says.
+    #[attribute(validate(regex(
+        "^https?://[^/?#@\\s]+(/[^?#\\s]*)?$",
+        says = "must be http://HOST or https://HOST, with a port or a path if need be"
+    )))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public_url: Option<String>,
     /// HTTPS beside it; none where it is not set.
     pub tls: Option<TlsSpec>,
     /// Where it fetches from, in order.
@@ -120,6 +128,17 @@ pub struct CacheRules {
     pub stale: Duration,
 }
 
+/// What Traffic Server itself and its connections take in memory, beside caches.
+const OWN_MEMORY: u64 = 512 << 20;
+/// Bytes of memory for each entry of the cache's directory, and the bytes of storage that one entry is reckoned for
+/// (Traffic Server's documentation, "Architecture: Cache", a `Dir` is 10 bytes; `records.config`,
+/// `proxy.config.cache.min_average_object_size`, whose default is 8000).
+const ENTRY: u64 = 10;
+const STORAGE_OF_ENTRY: u64 = 8000;
+/// What lies on disk beside the cache, which grows to all of `storage`: its log (128 MiB at most, as the rendering says),
+/// its configuration and run folder.
+const BESIDE_CACHE: u64 = 256 << 20;
+
 impl AtsEdgeSpec {
     /// The attributes in which it differs from what was there `before` and that a running Traffic Server does not take
     /// over: its transfers are drained and it is started again.
@@ -137,6 +156,19 @@ impl AtsEdgeSpec {
         .into_iter()
         .filter_map(|(name, changed)| changed.then_some(name))
         .collect()
+    }
+
+    /// What the engine may take. The whole directory of a cache is in memory, so a large disk needs memory too: 1 TiB about
+    /// 1.3 GiB.
+    fn resources(&self) -> Resources {
+        let directory = (self.storage.0 / STORAGE_OF_ENTRY).saturating_mul(ENTRY);
+        let memory = self.memory.0.saturating_add(OWN_MEMORY).saturating_add(directory);
+        Resources {
+            // In whole MiB, as people read it.
+            memory_bytes: memory.div_ceil(1 << 20) << 20,
+            scratch_bytes: self.storage.0.saturating_add(BESIDE_CACHE),
+            ..Resources::default()
+        }
     }
 
     /// The engine, its addresses and, with TLS, the secret that holds its private key.
@@ -177,13 +209,43 @@ impl AtsEdgeSpec {
             ports,
             credentials,
             reach: platform::reach(self.origins.iter().map(|origin| origin.url.as_str())),
-            resources: Resources {
-                memory_bytes: self.memory.0.saturating_add(512 << 20),
-                scratch_bytes: self.storage.0,
-                ..Resources::default()
-            },
+            resources: self.resources(),
             drain_seconds: u32::try_from(self.drain.0.as_secs()).unwrap_or(u32::MAX).min(3600),
         };
         Ok(std::iter::once(Object::Engine(engine)).chain(rest).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn engine(storage: &str) -> EngineObject {
+        let spec: AtsEdgeSpec = serde_json::from_value(json!({
+            "port": 8081, "tls": null, "policy": "first_live", "health_check": null, "storage": storage, "memory": "1GiB",
+            "cache": null, "congestion_control": null, "origins": [{ "url": "http://10.0.0.1:8080", "weight": 1 }],
+        }))
+        .unwrap();
+        match spec.objects(&Owner::new("demo", "ats-edge", "main").unwrap(), None).unwrap().remove(0) {
+            Object::Engine(engine) => engine,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_full_cache_leaves_room_for_what_lies_beside_it() {
+        assert!(engine("100GiB").resources.scratch_bytes >= (100 << 30) + (128 << 20));
+    }
+
+    #[test]
+    fn a_large_disk_needs_memory_for_its_directory() {
+        let small = engine("1GiB").resources.memory_bytes;
+        let large = engine("1TiB").resources.memory_bytes;
+        let own = (1 << 30) + OWN_MEMORY;
+        assert!((own..own + (4 << 20)).contains(&small), "{small}");
+        // 2^40 / 8000 * 10 bytes.
+        assert!(((1_300 << 20)..(1_400 << 20)).contains(&(large - small)), "{large}");
     }
 }

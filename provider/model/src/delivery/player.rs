@@ -16,7 +16,7 @@ pub struct PlayerSpec {
     pub title: String,
     /// The catalogue: the `url` of a `streamverse_catalogue`.
     pub catalogue: String,
-    /// Where browsers fetch from: the `address` of a `streamverse_ats_edge` (or of an origin).
+    /// Where browsers fetch from: the `url` of a `streamverse_ats_edge`, or the `address` of an origin.
     pub delivery: String,
     /// Services whose health the page shows, by the name that it shows: each an `address`.
     #[serde(default)]

@@ -1,7 +1,7 @@
 //! A video on demand: from a source file to packages that play.
 
 use serde::{Deserialize, Serialize};
-use tfplugin_schema::{Duration, Schema};
+use tfplugin_schema::{Duration, Schema, Size};
 
 use super::ladder::LadderSpec;
 use crate::platform::{self, JobObject, Name, Object, Reach, Resources, SpecError, SpecUse};
@@ -19,6 +19,15 @@ pub struct VodAssetSpec {
     pub subtitles: Option<Vec<SubtitleSpec>>,
     /// Pictures for the player's time line; none where it is not set.
     pub thumbnails: Option<ThumbnailSpec>,
+    /// Local disk for the job that fetches and packages it: it holds the source, and for a while each rendition twice. On
+    /// Kubernetes a node must have it free. The size of a source is not known while planning, so a long film may need more.
+    #[attribute(default = "16GiB")]
+    #[serde(default = "usual_scratch")]
+    pub scratch: Size,
+}
+
+fn usual_scratch() -> Size {
+    Size(16 << 30)
 }
 
 /// A source file.
@@ -127,16 +136,18 @@ impl VodJobSpec {
         let sources = [&self.asset.source].into_iter();
         let sources = sources.chain(self.asset.subtitles.iter().flatten().map(|it| &it.source));
         let reach = platform::reach(sources.map(|it| it.url.as_str()));
-        Ok(vec![self.job("vod", platform::spec_value(self)?, reach)])
+        let resources =
+            Resources { cpu_millis: 500, memory_bytes: 1 << 30, scratch_bytes: self.asset.scratch.0 };
+        Ok(vec![self.job("vod", platform::spec_value(self)?, reach, resources)])
     }
 
-    /// The job that removes what was made of it.
+    /// The job that removes what was made of it. It asks stores and writes nothing here, so any node has room for it.
     pub fn removal(&self) -> Object {
         let spec = serde_json::json!({ "name": self.name, "transcoder": self.transcoder });
-        self.job("vod-remove", spec, Vec::new())
+        self.job("vod-remove", spec, Vec::new(), Resources::default())
     }
 
-    fn job(&self, target: &str, spec: serde_json::Value, reach: Vec<Reach>) -> Object {
+    fn job(&self, target: &str, spec: serde_json::Value, reach: Vec<Reach>, resources: Resources) -> Object {
         let transcoder = Name::fixed("transcoder");
         Object::Job(JobObject {
             name: Name::fixed("vod-asset"),
@@ -149,9 +160,40 @@ impl VodJobSpec {
             }],
             credentials: Vec::new(),
             reach,
-            resources: Resources { cpu_millis: 500, memory_bytes: 1 << 30, scratch_bytes: 64 << 30 },
+            resources,
             retries: 6,
             deadline_seconds: 7 * 24 * 3600,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_job_asks_for_the_disk_that_it_is_given_and_a_removal_for_next_to_none() {
+        let spec = |rest: serde_json::Value| -> VodJobSpec {
+            let mut asset = json!({ "title": null, "thumbnails": null, "source": {
+                "url": "s3://media/film.mp4", "digest": format!("sha256:{}", "0".repeat(64)), "allow_private": false } });
+            asset.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
+            serde_json::from_value(json!({
+                "name": "film", "asset": asset, "transcoder": "main",
+                "ladder": crate::media::default_ladder(360, None),
+            }))
+            .unwrap()
+        };
+        let scratch = |object: &Object| match object {
+            Object::Job(job) => job.resources.scratch_bytes,
+            _ => 0,
+        };
+        let usual = spec(json!({}));
+        assert_eq!(scratch(&usual.objects().unwrap()[0]), 16 << 30);
+        let small = spec(json!({ "scratch": "2GiB" }));
+        assert_eq!(scratch(&small.objects().unwrap()[0]), 2 << 30);
+        assert_eq!(small.generation(), usual.generation(), "where it is made does not change what is made");
+        assert_eq!(scratch(&usual.removal()), Resources::default().scratch_bytes);
     }
 }

@@ -14,8 +14,9 @@ pub struct TranscoderSpec {
     /// How many workers run.
     #[attribute(default = 1, validate(range = 1..=1000))]
     pub workers: u32,
-    /// Local disk for one worker's unfinished segments; each of its encodes has an equal part.
-    #[attribute(default = "4GiB")]
+    /// Local disk for one worker; each of its encodes has an equal part, which holds the whole source that it works on and
+    /// the segments that are not finished. An encode that needs more is refused before it begins.
+    #[attribute(default = "16GiB")]
     pub scratch: Size,
     /// Memory for one worker; each of its encodes has an equal part, and one that needs more is ended.
     #[attribute(default = "2GiB")]

@@ -17,6 +17,7 @@ const REST: &[&str] = &[
     "timeouts",
     "revision",
     "address",
+    "url",
     "bootstrap",
     "storage_needed",
     "generation",
@@ -50,11 +51,11 @@ pub fn declared_kind(resource_type: &str) -> Option<String> {
 /// Attributes that are no spec of that kind, or that are not known before an apply.
 pub fn declared_objects(owner: &Owner, attributes: &Value) -> Result<Vec<Object>, SpecError> {
     match owner.kind.as_str() {
-        "object-store" => Ok(store(attributes, "s3", &["access-key", "secret-key"], "secret_access_key")),
+        "object-store" => store(attributes, "s3", &["access-key", "secret-key"], "secret_access_key"),
         "event-log" if attributes["kafka"].is_null() => Ok(embedded_event_log(owner.name.as_str())),
-        "event-log" => Ok(store(attributes, "kafka", &["password"], "password")),
-        "catalogue" => Ok(store(attributes, "postgres", &["password"], "password")),
-        "cache" => Ok(store(attributes, "redis", &["password"], "password")),
+        "event-log" => store(attributes, "kafka", &["password"], "password"),
+        "catalogue" => store(attributes, "postgres", &["password"], "password"),
+        "cache" => store(attributes, "redis", &["password"], "password"),
         "transcoder" => spec::<TranscoderSpec>(attributes)?.objects(),
         "origin" => spec::<OriginSpec>(attributes)?.objects(),
         "ats-edge" => {
@@ -95,15 +96,23 @@ fn asset(owner: &Owner, attributes: &Value) -> Result<VodJobSpec, SpecError> {
     })
 }
 
-fn store(attributes: &Value, block: &str, keys: &[&'static str], secret: &str) -> Vec<Object> {
-    let Some(it) = attributes[block].as_object() else { return Vec::new() };
-    let url = attributes["url"].as_str().unwrap_or_default();
+fn store(
+    attributes: &Value,
+    block: &str,
+    keys: &[&'static str],
+    secret: &str,
+) -> Result<Vec<Object>, SpecError> {
+    let Some(it) = attributes[block].as_object() else { return Ok(Vec::new()) };
+    // What a plan does not know yet is left out of it.
+    let url = attributes["url"].as_str().ok_or_else(|| {
+        SpecError::from("its `url` is not known before the apply: render the state after it".to_owned())
+    })?;
     let keys = StoreUrl::parse(url).map(|url| remote_keys(&url, keys)).unwrap_or_default();
     let password = it.get(&format!("{secret}_wo_version")).and_then(Value::as_i64);
     let key = it.get("tls").and_then(|tls| tls["private_key_wo_version"].as_i64());
     // Each only ever grows, so their sum does.
     let version = password.into_iter().chain(key).reduce(i64::saturating_add);
-    remote_store(url, &keys, version)
+    Ok(remote_store(url, &keys, version))
 }
 
 #[cfg(test)]
@@ -128,5 +137,9 @@ mod tests {
         assert_eq!(declared_kind("streamverse_web_player").as_deref(), Some("web-player"));
         assert_eq!(declared_kind("streamverse_transcode_ladder"), None);
         assert!(declared_objects(&owner, &json!({ "port": "?" })).is_err());
+        let store = Owner::new("demo", "catalogue", "main").unwrap();
+        let unknown =
+            declared_objects(&store, &json!({ "name": "main", "postgres": { "host": "h" } })).unwrap_err();
+        assert!(unknown.to_string().contains("`url` is not known"), "{unknown}");
     }
 }

@@ -330,14 +330,15 @@ pub struct Reach {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Peer {
-    /// Objects of another owner of the deployment.
-    Owner {
-        /// Its kind.
-        kind: Name,
+    /// A Service of a cluster, as in the host `NAME.NAMESPACE.svc`. Where it is one of ours, its pods are told to a
+    /// NetworkPolicy.
+    Service {
         /// Its name.
-        name: Name,
+        name: String,
+        /// Its namespace.
+        namespace: String,
     },
-    /// An address outside; names cannot be told to a NetworkPolicy, so this opens the port to all.
+    /// Any other address; names cannot be told to a NetworkPolicy, so this opens the port to all.
     Anywhere,
 }
 

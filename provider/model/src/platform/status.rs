@@ -19,6 +19,10 @@ pub struct Observed {
     /// What somebody else changed, one line for each: `Deployment demo-origin-main: .spec.replicas`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub drift: Vec<String>,
+    /// What would be applied differently now than it was, though nobody touched it: another image, a secret with another
+    /// version, another version of ours. One line for each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outdated: Vec<String>,
 }
 
 impl Observed {

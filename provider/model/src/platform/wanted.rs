@@ -73,13 +73,31 @@ pub(crate) fn uses<'a>(urls: impl IntoIterator<Item = &'a str>) -> Result<Uses, 
     Ok(Uses { credentials, reach })
 }
 
-/// The ports of services that are asked by URL, once each; what is no URL is not asked.
+/// What is asked by URL, once each; what is no URL is not asked.
 pub(crate) fn reach<'a>(urls: impl IntoIterator<Item = &'a str>) -> Vec<Reach> {
-    let port = |text: &str| url::Url::parse(text).ok().and_then(|url| url.port_or_known_default());
-    let mut ports: Vec<u16> = urls.into_iter().filter_map(port).collect();
-    ports.sort_unstable();
-    ports.dedup();
-    ports.into_iter().map(|port| Reach { peer: Peer::Anywhere, port }).collect()
+    let one = |text: &str| {
+        let url = url::Url::parse(text).ok()?;
+        Some(Reach { peer: peer(url.host_str()?), port: url.port_or_known_default()? })
+    };
+    let mut all: Vec<Reach> = Vec::new();
+    for reach in urls.into_iter().filter_map(one) {
+        if !all.contains(&reach) {
+            all.push(reach);
+        }
+    }
+    all.sort_by_key(|it| it.port);
+    all
+}
+
+/// Who is behind a host: `NAME.NAMESPACE.svc` is a Service (Kubernetes documentation, "DNS for Services and Pods").
+fn peer(host: &str) -> Peer {
+    let host = host.strip_suffix(".cluster.local").unwrap_or(host);
+    match host.split('.').collect::<Vec<_>>().as_slice() {
+        [name, namespace, "svc"] => {
+            Peer::Service { name: (*name).to_owned(), namespace: (*namespace).to_owned() }
+        }
+        _ => Peer::Anywhere,
+    }
 }
 
 pub(crate) fn spec_value(spec: &impl Serialize) -> Result<Value, SpecError> {

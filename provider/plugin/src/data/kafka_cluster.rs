@@ -15,6 +15,9 @@ use crate::provider::Streamverse;
 /// An Apache Kafka cluster under Strimzi's operator, which the Kubernetes cluster must have (API `kafka.strimzi.io/v1`,
 /// Strimzi 1.0 or newer). It is ready when the operator says so; until then an apply ends with a warning that has the
 /// operator's own words, and nothing is made anew.
+///
+/// Not proved live: Strimzi never ran; a real API server checked its objects against Strimzi's definitions, and
+/// scripts answered for its operators.
 #[derive(Clone, Schema)]
 pub struct KafkaCluster {
     /// Unique in the deployment; another name is another cluster.

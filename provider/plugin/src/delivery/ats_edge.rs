@@ -7,13 +7,16 @@ use streamverse_model::platform::{Object, Owner, SecretValue};
 use tfplugin_framework::schema::field::members_of;
 use tfplugin_framework::schema::{Computed, Path, Secret, Timeouts, Value};
 use tfplugin_framework::{
-    Context, Draft, Findings, Plan, Read, Resource, Result, Schema, State, Stored, resource,
+    Context, Draft, Findings, Maybe, Plan, Read, Resource, Result, Schema, State, Stored, resource,
 };
 
 use crate::deploy::{self, Deployed, Imported, deployed};
 use crate::provider::Streamverse;
 
 /// An Apache Traffic Server that caches what origins serve. A change is checked by the server's own binary before it is switched to; a reload drops no connection, another cache size or port is a drained restart, and a configuration that does not serve is rolled back.
+///
+/// Not proved live: its DaemonSet on Kubernetes never started Traffic Server (a real API server, simulated nodes), and
+/// what is rendered for Traffic Server 10 was never executed; 9.2 runs in our tests on a node.
 #[derive(Clone, Schema)]
 pub struct AtsEdge {
     /// Unique in the deployment; another name is another edge.
@@ -36,6 +39,9 @@ pub struct AtsEdge {
     /// Where it is reached from its site, known before it is there: `http://HOST:PORT`.
     #[attribute(changes_with = [spec.port])]
     pub address: Computed<String>,
+    /// Where viewers reach it, for pages and players: `public_url`, or `address` where none is given.
+    #[attribute(changes_with = [spec.port, spec.public_url])]
+    pub url: Computed<String>,
     /// What the site holds, as a digest. It changes when somebody else changed it there: the next apply repairs that.
     #[attribute(changes_with = any)]
     pub revision: Computed<String>,
@@ -74,7 +80,8 @@ impl Deployed for AtsEdge {
     fn stored(self, provider: &Streamverse, revision: String) -> Result<State<Self>> {
         let known = provider.address(Self::KIND, &self.name, &self.site, "http", self.spec.port);
         let address = known.or_else(|| self.address.known().cloned()).unwrap_or_default();
-        Ok(self.complete(AtsEdgeComputed { address, revision }))
+        let url = self.spec.public_url.clone().unwrap_or_else(|| address.clone());
+        Ok(self.complete(AtsEdgeComputed { address, url, revision }))
     }
 }
 
@@ -109,10 +116,20 @@ impl Resource for AtsEdge {
 
     async fn modify_plan(cx: &Context<Streamverse>, draft: &mut Draft<Self>) -> Result<()> {
         let Some(planned) = deploy::plan(cx, draft)? else { return Ok(()) };
-        let port = draft.planned()?.spec.port.known().copied();
-        match planned.address::<Self>(cx, "http", port) {
+        let spec = draft.planned()?.spec;
+        let address = planned.address::<Self>(cx, "http", spec.port.known().copied());
+        let url = match spec.public_url {
+            Maybe::Known(url) => Some(url),
+            Maybe::Null => address.clone(),
+            Maybe::Unknown => None,
+        };
+        match address {
             Some(address) => draft.set(Self::address(), &address)?,
             None => draft.set_unknown(Self::address())?,
+        }
+        match url {
+            Some(url) => draft.set(Self::url(), &url)?,
+            None => draft.set_unknown(Self::url())?,
         }
         // While something is unknown, the apply tells.
         let Some(wanted) = whole(draft.value()).filter(|_| draft.is_change()) else { return Ok(()) };
@@ -137,12 +154,14 @@ impl Resource for AtsEdge {
         let Imported { site, name, observed } = deploy::find::<Self>(cx, id).await?;
         let spec: AtsEdgeSpec = deploy::found_spec(&observed)?;
         let address = cx.provider().address(Self::KIND, &name, &site, "http", spec.port).unwrap_or_default();
+        let spec_url = spec.public_url.clone().unwrap_or_else(|| address.clone());
         let timeouts = Timeouts::default();
         Ok(AtsEdgeState {
             name,
             site,
             spec,
             private_key: None,
+            url: spec_url,
             address,
             revision: observed.revision,
             timeouts,

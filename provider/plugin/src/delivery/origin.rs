@@ -9,6 +9,9 @@ use crate::deploy::{self, Deployed, Imported, deployed};
 use crate::provider::Streamverse;
 
 /// Serves packages from the object store over HTTP: conditional and range requests, CORS, cache headers for each class of object.
+///
+/// Not proved live: its pods on Kubernetes never ran; there, a real API server, its controllers and scheduler worked
+/// on simulated nodes.
 #[derive(Clone, Schema)]
 pub struct Origin {
     /// Unique in the deployment; another name is another origin.

@@ -10,7 +10,7 @@ use crate::provider::Streamverse;
 pub struct Playback {
     /// The name of a `streamverse_vod_asset`.
     pub asset: String,
-    /// Where browsers fetch from: the `address` of a `streamverse_ats_edge` or `streamverse_origin`.
+    /// Where browsers fetch from: the `url` of a `streamverse_ats_edge`, or the `address` of a `streamverse_origin`.
     pub delivery: String,
     /// The HLS manifest (RFC 8216).
     pub hls: Computed<String>,

@@ -9,6 +9,9 @@ use crate::deploy::{self, Deployed, Imported, deployed};
 use crate::provider::Streamverse;
 
 /// A page that plays what the catalogue lists, and shows how well it plays.
+///
+/// Not proved live: its pods on Kubernetes never ran; there, a real API server, its controllers and scheduler worked
+/// on simulated nodes.
 #[derive(Clone, Schema)]
 pub struct WebPlayer {
     /// Unique in the deployment; another name is another page.

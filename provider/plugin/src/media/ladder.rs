@@ -13,6 +13,8 @@ use crate::provider::Streamverse;
 
 /// The renditions that are made of every source: sizes, bit rates, audio layouts, and the segment length that all of
 /// them share. Nothing runs for a ladder; assets take its `definition`.
+///
+/// Not proved live: the encoders of GPUs (`nvenc`, `qsv`, `vaapi`) never ran on their hardware.
 #[derive(Clone, Schema)]
 pub struct TranscodeLadder {
     /// What it is.

@@ -9,6 +9,9 @@ use crate::deploy::{self, Deployed, Imported, deployed};
 use crate::provider::Streamverse;
 
 /// Workers that encode what assets ask for, a run of segments at a time. A worker that is killed loses at most the segment that it was working on.
+///
+/// Not proved live: its pods on Kubernetes never ran; there, a real API server, its controllers and scheduler worked
+/// on simulated nodes.
 #[derive(Clone, Schema)]
 pub struct Transcoder {
     /// Unique in the deployment; another name is another transcoder.

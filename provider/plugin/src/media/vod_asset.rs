@@ -7,7 +7,7 @@ use streamverse_model::media::{
 use streamverse_model::platform::node::ProbeRequest;
 use streamverse_model::platform::{Bundle, Object, Observed, Owner};
 use streamverse_sites::Class as SiteClass;
-use tfplugin_framework::schema::{Computed, Timeouts};
+use tfplugin_framework::schema::{Computed, Size, Timeouts};
 use tfplugin_framework::{
     Context, Draft, Error, Findings, Plan, Read, Resource, Result, Schema, State, Stored, resource,
 };
@@ -18,6 +18,9 @@ use crate::provider::Streamverse;
 /// A video on demand: its source is fetched, encoded in the renditions of a ladder, packaged for HLS and DASH, and
 /// published. The same source is never encoded twice; another digest is encoded beside the old one, which plays until the
 /// new one is published. Destroying it removes what was made.
+///
+/// Not proved live: its pods on Kubernetes never ran; there, a real API server, its controllers and scheduler worked
+/// on simulated nodes.
 #[derive(Clone, Schema)]
 pub struct VodAsset {
     /// Unique in the deployment, and the first part of its addresses; another name is another asset.
@@ -40,6 +43,10 @@ pub struct VodAsset {
     pub subtitles: Option<Vec<SubtitleSpec>>,
     /// Pictures for the player's time line; none where it is not set.
     pub thumbnails: Option<ThumbnailSpec>,
+    /// Local disk for the job that fetches and packages it: it holds the source, and for a while each rendition twice. On
+    /// Kubernetes a node must have it free. The size of a source is not known while planning, so a long film may need more.
+    #[attribute(default = "16GiB")]
+    pub scratch: Size,
     /// The renditions: the `definition` of a `streamverse_transcode_ladder`.
     pub ladder: String,
     /// The name of the `streamverse_transcoder` that encodes it, on the same site.
@@ -65,6 +72,7 @@ impl VodAsset {
                 source: self.source.clone(),
                 subtitles: self.subtitles.clone(),
                 thumbnails: self.thumbnails.clone(),
+                scratch: self.scratch,
             },
             ladder: ladder(&self.ladder)?,
             transcoder: deploy::name(&self.transcoder)?,
@@ -228,6 +236,7 @@ impl Resource for VodAsset {
             source: spec.asset.source,
             subtitles: spec.asset.subtitles,
             thumbnails: spec.asset.thumbnails,
+            scratch: spec.asset.scratch,
             ladder: serde_json::to_string(&spec.ladder)?,
             transcoder: spec.transcoder.to_string(),
             duration_ms,

@@ -12,6 +12,8 @@ use crate::deploy::{self, Imported, deployed};
 use crate::provider::Streamverse;
 
 /// A cache that replicas share. Without `redis` each process has its own, in memory.
+///
+/// Not proved live: on Kubernetes it was held by a real API server with simulated nodes, whose pods never ran.
 #[derive(Clone, Schema)]
 pub struct Cache {
     /// Unique in the deployment; another name is another cache.

@@ -16,6 +16,8 @@ use crate::provider::Streamverse;
 /// On a node it is a SQLite database in a place that the agent gives it; destroying it removes it. With `postgres` it is a
 /// database of yours (PostgreSQL or YugabyteDB YSQL), which stays. Deployments may share a database: none sees another's
 /// assets.
+///
+/// Not proved live: on Kubernetes it was held by a real API server with simulated nodes, whose pods never ran.
 #[derive(Clone, Schema)]
 pub struct Catalogue {
     /// Unique in the deployment; another name is another catalogue.

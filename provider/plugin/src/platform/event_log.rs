@@ -16,6 +16,8 @@ use crate::provider::Streamverse;
 ///
 /// On a node it is owned by one process and lies in a place that the agent gives it; destroying it removes what is in it.
 /// With `kafka` it is a cluster of yours, whose topics stay.
+///
+/// Not proved live: on Kubernetes it was held by a real API server with simulated nodes, whose pods never ran.
 #[derive(Clone, Schema)]
 pub struct EventLog {
     /// Unique in the deployment; another name is another log.

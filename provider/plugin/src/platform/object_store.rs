@@ -15,6 +15,9 @@ use crate::provider::Streamverse;
 ///
 /// On a node it is a place that the agent gives it, and destroying it removes what is in it. With `s3` it is a bucket of
 /// yours, which stays: only the site's secret is removed.
+///
+/// Not proved live: S3 was tested against moto, which imitates it, and against no service of a cloud; on Kubernetes it
+/// was held by a real API server with simulated nodes, whose pods never ran.
 #[derive(Clone, Schema)]
 pub struct ObjectStore {
     /// Unique in the deployment; another name is another store.

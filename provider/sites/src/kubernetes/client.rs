@@ -7,9 +7,10 @@ use http_body_util::BodyExt as _;
 use kube::client::Body;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use serde_json::{Value, json};
-use tokio::sync::OnceCell;
+use tokio::sync::Mutex;
 
 use super::config::Access;
+use super::credentials;
 use crate::error::{Class, Error, Result};
 
 /// One request.
@@ -23,7 +24,15 @@ const APPLY: &str = "application/apply-patch+yaml";
 pub(super) struct Api {
     site: String,
     access: Access,
-    client: OnceCell<kube::Client>,
+    /// Made at the first request, and again when its credentials are no longer accepted.
+    client: Mutex<Option<Made>>,
+}
+
+/// A client, and which one it is.
+#[derive(Clone)]
+struct Made {
+    client: kube::Client,
+    number: u64,
 }
 
 /// What it answered.
@@ -44,11 +53,21 @@ pub(super) struct Ask<'a> {
 
 impl Api {
     pub(super) fn new(site: &str, access: Access) -> Api {
-        Api { site: site.to_owned(), access, client: OnceCell::new() }
+        Api { site: site.to_owned(), access, client: Mutex::default() }
     }
 
-    async fn client(&self) -> Result<&kube::Client> {
-        self.client.get_or_try_init(|| self.connect()).await
+    /// The client; another one than `refused`, whose credentials the server does not take any more.
+    async fn client(&self, refused: Option<u64>) -> Result<Made> {
+        let mut held = self.client.lock().await;
+        match &*held {
+            Some(made) if refused != Some(made.number) => Ok(made.clone()),
+            before => {
+                let number = before.as_ref().map_or(0, |made| made.number + 1);
+                let made = Made { client: self.connect().await?, number };
+                *held = Some(made.clone());
+                Ok(made)
+            }
+        }
     }
 
     async fn connect(&self) -> Result<kube::Client> {
@@ -57,7 +76,7 @@ impl Api {
                 .next("Correct the site's kubernetes block in the provider block.")
         };
         let options = |context: Option<String>| KubeConfigOptions { context, ..KubeConfigOptions::default() };
-        let config = match &self.access {
+        let mut config = match &self.access {
             Access::InCluster => kube::Config::incluster()
                 .map_err(|error| unusable("there is no service account of a pod here").because(error))?,
             Access::Kubeconfig { path, context } => {
@@ -81,6 +100,7 @@ impl Api {
                     .map_err(|error| unusable("its address cannot be used").because(error))?
             }
         };
+        credentials::fill(&self.site, &mut config.auth_info, credentials::LIMIT).await?;
         kube::Client::try_from(config).map_err(|error| unusable("no client can be made").because(error))
     }
 
@@ -117,11 +137,18 @@ impl Api {
 
     /// One request, again while the server is away or asks for patience. Everything that we send may be repeated.
     pub(super) async fn ask(&self, ask: Ask<'_>) -> Result<Answer> {
-        let client = self.client().await?;
+        let mut made = self.client(None).await?;
+        let mut renewed = false;
         let until = tokio::time::Instant::now() + PATIENCE;
         let mut pause = Duration::from_millis(200);
         loop {
-            let failure = match tokio::time::timeout(LIMIT, self.once(client, &ask)).await {
+            let failure = match tokio::time::timeout(LIMIT, self.once(&made.client, &ask)).await {
+                // A token that ran out: the plugin, or the file, has another one.
+                Ok(Ok(answer)) if answer.status == 401 && !renewed => {
+                    renewed = true;
+                    made = self.client(Some(made.number)).await?;
+                    continue;
+                }
                 Ok(Ok(answer)) if !passing(&answer) => return Ok(answer),
                 Ok(Ok(answer)) => refused(&answer, ask.about),
                 Ok(Err(error)) => error,
@@ -276,6 +303,18 @@ mod tests {
         let error = refused(&applier, "Deployment a");
         assert_eq!(error.class, Class::Conflict);
         assert!(error.message.contains(".spec.replicas by argocd"), "{}", error.message);
+    }
+
+    #[tokio::test]
+    async fn without_a_pod_around_us_the_service_account_is_missed_in_words() {
+        if std::env::var_os("KUBERNETES_SERVICE_HOST").is_some() {
+            return; // this test itself runs in a pod
+        }
+        let api = Api::new("far", Access::InCluster);
+        let ask = Ask { method: Method::GET, path: "/version".to_owned(), body: None, about: "it" };
+        let error = api.ask(ask).await.unwrap_err();
+        assert_eq!(error.class, Class::Invalid);
+        assert!(error.message.contains("no service account of a pod"), "{error}");
     }
 
     #[test]

@@ -57,7 +57,8 @@ impl fmt::Debug for Token {
 }
 
 /// A program that prints an `ExecCredential` (client-go credential plugins, `client.authentication.k8s.io`).
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Debug shows neither arguments nor environment.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Exec {
     /// `client.authentication.k8s.io/v1`.
     pub api_version: String,
@@ -67,6 +68,12 @@ pub struct Exec {
     pub args: Vec<String>,
     /// Its environment, besides ours.
     pub env: BTreeMap<String, String>,
+}
+
+impl fmt::Debug for Exec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Exec").field("command", &self.command).finish_non_exhaustive()
+    }
 }
 
 /// How public endpoints are offered to those outside of the cluster: the type of their Service.

@@ -8,15 +8,17 @@
 mod client;
 mod compare;
 mod config;
+mod credentials;
 mod names;
 mod observe;
 mod ready;
 mod record;
 mod render;
 mod requests;
+mod secrets;
 mod site;
 
 pub use config::{Access, Exec, Expose, Image, KubernetesConfig, Token};
 pub use names::host;
-pub use render::{Rendered, Rendering, UsedService, render};
+pub use render::{Others, Rendered, Rendering, UsedService, namespace, render};
 pub use site::KubernetesSite;

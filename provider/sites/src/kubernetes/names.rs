@@ -7,6 +7,8 @@ use streamverse_model::platform::Owner;
 
 /// Where our own labels and annotations live.
 pub(crate) const PREFIX: &str = "streamverse.io";
+/// The label that says which owner's it is, of those that Kubernetes recommends.
+pub(crate) const INSTANCE: &str = "app.kubernetes.io/instance";
 /// DNS labels (RFC 1123), and so names of Services and values of labels.
 const LONGEST: usize = 63;
 
@@ -68,7 +70,7 @@ pub(crate) fn labels(
     let common = |name: &str, value: String| (format!("app.kubernetes.io/{name}"), value);
     labels.extend([
         common("name", part.to_owned()),
-        common("instance", name(owner, "")),
+        (INSTANCE.to_owned(), name(owner, "")),
         common("part-of", owner.deployment.to_string()),
         common("managed-by", "streamverse".to_owned()),
     ]);

@@ -1,13 +1,75 @@
 //! How far objects are, and what somebody changed.
 
+use std::collections::BTreeMap;
+
+use futures::future::join_all;
 use serde_json::{Value, json};
-use streamverse_model::platform::{ObjectStatus, Owner, Phase, Reason};
+use streamverse_model::platform::{Object, ObjectStatus, Observed, Owner, Phase, Reason};
 
 use super::ready::{self, Standing};
+use super::record::{Place, Record};
+use super::render::{Others, Rendered, Rendering, render};
 use super::site::{KubernetesSite, Live};
 use super::{compare, names};
+use crate::error::{Class, Result};
 
 impl KubernetesSite {
+    /// What the cluster holds for an owner, compared with what we would apply now.
+    pub(super) async fn observed(&self, owner: &Owner) -> Result<Option<Observed>> {
+        let Some(record) = self.record(owner).await? else { return Ok(None) };
+        let secrets = self.secret_versions(&record.bundle).await?;
+        let others = Others { used: record.used.clone(), secrets };
+        let (lives, found) = match render(&record.bundle, &Rendering::from(&self.config), &others) {
+            Ok(rendered) => {
+                let lives = self.look(rendered).await?;
+                let found = drift(&lives, &record.rendered);
+                (lives, found)
+            }
+            // An image that was taken out of the configuration together with its resource: what is there is looked at
+            // all the same, so that it can be removed.
+            Err(error) if error.class == Class::Invalid => {
+                let lives = self.look_at_places(&record).await?;
+                let mut found = Drift::default();
+                found.by_others.extend(lives.iter().filter(|live| live.there.is_none()).map(gone));
+                found.by_us.push(format!("it cannot be rendered any more: {error}"));
+                (lives, found)
+            }
+            Err(error) => return Err(error),
+        };
+        let keys: Vec<String> = record.bundle.objects.iter().map(Object::key).collect();
+        let objects = join_all(keys.iter().map(|key| {
+            let of: Vec<&Live> = lives.iter().filter(|live| live.wanted.object == *key).collect();
+            async move { self.status(owner, key, &of).await }
+        }))
+        .await;
+        let lines = [found.by_others.as_slice(), found.by_us.as_slice()].concat();
+        let revision = match lines.as_slice() {
+            [] => record.bundle.revision(),
+            lines => format!("drifted-{}", names::short(&lines.join("\n"))),
+        };
+        let Drift { by_others: drift, by_us: outdated } = found;
+        Ok(Some(Observed { bundle: record.bundle, revision, objects, drift, outdated }))
+    }
+
+    /// What is there of what the record names, without knowing what it should be.
+    async fn look_at_places(&self, record: &Record) -> Result<Vec<Live>> {
+        let bare = |place: &Place| Rendered {
+            object: String::new(),
+            plural: place.plural.clone(),
+            body: json!({
+                "apiVersion": place.api_version, "kind": place.kind, "metadata": { "name": place.name },
+            }),
+        };
+        let mut lives = self.look(record.current.iter().map(bare).collect()).await?;
+        let label = format!("{}/object", names::PREFIX);
+        for live in &mut lives {
+            let labels = live.there.as_ref().and_then(|there| there.pointer("/metadata/labels"));
+            let object = labels.and_then(|labels| labels.get(&label)).and_then(Value::as_str);
+            live.wanted.object = object.unwrap_or_default().replacen('.', "/", 1);
+        }
+        Ok(lives)
+    }
+
     /// Why the pods of an object do not run.
     pub(super) async fn pods(&self, owner: &Owner, object: &str) -> Value {
         let selector = names::selector(&names::selected(owner, object));
@@ -79,20 +141,68 @@ fn end_of(pods: &Value, status: &mut ObjectStatus, standing: &mut Standing) {
     }
 }
 
-/// What somebody changed, in words: `Deployment a: .spec.replicas`.
-pub(super) fn drift(lives: &[Live]) -> Vec<String> {
-    let mut found = Vec::new();
+/// What is not as we would apply it now, in words: `Deployment a: .spec.replicas`.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Drift {
+    /// What somebody else changed.
+    pub(super) by_others: Vec<String>,
+    /// What we render differently than we did: another image, another version of a secret, another version of ours.
+    pub(super) by_us: Vec<String>,
+}
+
+/// Compares what is there with what is rendered now, and that with what was rendered when it was applied.
+fn drift(lives: &[Live], applied: &BTreeMap<String, String>) -> Drift {
+    let mut found = Drift::default();
     for live in lives {
         let title = live.wanted.title();
-        match &live.there {
-            None => found.push(format!("{title} is gone")),
+        let before = applied.get(&title);
+        let lines = match &live.there {
+            None => vec![gone(live)],
             // A job is what it was made as; its template cannot be changed.
-            Some(_) if live.wanted.text("/kind") == "Job" => {}
+            Some(_) if live.wanted.text("/kind") == "Job" => Vec::new(),
             Some(there) => {
                 let paths = compare::differences(&live.wanted.body, there);
-                found.extend(paths.into_iter().map(|path| format!("{title}: {path}")));
+                paths.into_iter().map(|path| format!("{title}: {path}")).collect()
             }
-        }
+        };
+        let ours = !applied.is_empty() && before != Some(&digest(&live.wanted));
+        if ours { found.by_us.extend(lines) } else { found.by_others.extend(lines) }
     }
     found
+}
+
+fn gone(live: &Live) -> String {
+    format!("{} is gone", live.wanted.title())
+}
+
+fn digest(it: &Rendered) -> String {
+    names::short(&it.body.to_string())
+}
+
+/// A digest of each object, by its title.
+pub(super) fn digests<'a>(rendered: impl Iterator<Item = &'a Rendered>) -> BTreeMap<String, String> {
+    rendered.map(|it| (it.title(), digest(it))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_rendering_is_told_apart_from_somebodys_hand() {
+        let object = |image: &str| Rendered {
+            object: "service/a".to_owned(),
+            plural: "deployments".to_owned(),
+            body: json!({ "kind": "Deployment", "metadata": { "name": "a" }, "spec": { "image": image } }),
+        };
+        let live =
+            |wanted: &str, there: &str| Live { wanted: object(wanted), there: Some(object(there).body) };
+        let applied = digests([object("one")].iter());
+        let line = || vec!["Deployment a: .spec.image".to_owned()];
+        assert_eq!(drift(&[live("one", "one")], &applied), Drift::default());
+        let hand = drift(&[live("one", "other")], &applied);
+        assert_eq!((hand.by_others, hand.by_us), (line(), Vec::new()));
+        let ours = drift(&[live("two", "one")], &applied);
+        assert_eq!((ours.by_others, ours.by_us), (Vec::new(), line()));
+    }
 }

@@ -1,5 +1,7 @@
 //! What an owner has, written down beside it.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use streamverse_model::platform::{Bundle, Owner};
@@ -15,6 +17,10 @@ pub(super) struct Record {
     pub(super) bundle: Bundle,
     /// What its jobs took from others when it was applied.
     pub(super) used: Vec<UsedService>,
+    /// A digest of each object as it was rendered then, by its title: what is rendered differently now was not changed by
+    /// somebody's hand.
+    #[serde(default)]
+    pub(super) rendered: BTreeMap<String, String>,
     /// The objects of that.
     pub(super) current: Vec<Place>,
     /// Objects of earlier applies that may be there still.

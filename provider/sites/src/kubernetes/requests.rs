@@ -11,6 +11,7 @@ use super::names;
 use super::record::{self, Place, Record, collection};
 use super::site::KubernetesSite;
 use crate::error::{Class, Error, Result};
+use crate::site::Deletion;
 
 impl KubernetesSite {
     pub(super) fn namespace(&self) -> &str {
@@ -95,6 +96,29 @@ impl KubernetesSite {
         }
     }
 
+    /// Removes objects side by side; what still holds one of them, if something does.
+    pub(super) async fn remove_all(&self, places: &[&Place]) -> Result<Option<Deletion>> {
+        for place in places {
+            self.remove(place).await?;
+        }
+        for place in places {
+            let Some(there) = self.get(place.path(self.namespace()), &place.title()).await? else { continue };
+            let finalizers = there.pointer("/metadata/finalizers").and_then(Value::as_array);
+            let names: Vec<&str> = finalizers.into_iter().flatten().filter_map(Value::as_str).collect();
+            let why = match names.as_slice() {
+                [] => "it is being removed".to_owned(),
+                ["foregroundDeletion"] => "it waits for what belongs to it".to_owned(),
+                names => format!(
+                    "it waits for its finalizer {} to be removed; where the operator that does this is gone, remove the \
+                     finalizer by hand",
+                    names.join(", ")
+                ),
+            };
+            return Ok(Some(Deletion::Pending(format!("{}: {why}", place.title()))));
+        }
+        Ok(None)
+    }
+
     /// Makes the namespace where it is missing, for restricted pods only.
     pub(super) async fn ensure_namespace(&self, deployment: &Name) -> Result<()> {
         let name = self.namespace();
@@ -107,11 +131,7 @@ impl KubernetesSite {
             Err(error) => return Err(error),
             Ok(None) => {}
         }
-        let body = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name, "labels": {
-            "app.kubernetes.io/managed-by": "streamverse",
-            "app.kubernetes.io/part-of": deployment,
-            "pod-security.kubernetes.io/enforce": "restricted",
-        } } });
+        let body = super::render::namespace(name, deployment);
         let path = "/api/v1/namespaces".to_owned();
         let answer =
             self.api.ask(Ask { method: Method::POST, path, body: Some(&body), about: &about }).await?;

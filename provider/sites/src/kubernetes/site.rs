@@ -15,7 +15,7 @@ use streamverse_model::platform::{
 
 use super::client::{Api, Ask};
 use super::config::KubernetesConfig;
-use super::observe::drift;
+use super::observe::digests;
 use super::ready;
 use super::record::{self, Place, Record};
 use super::render::{Rendered, Rendering, UsedService, render};
@@ -35,10 +35,17 @@ const OURS: &[(&str, &str, &str)] = &[
     ("v1", "ConfigMap", "configmaps"),
 ];
 
+/// Kinds whose finalizer is removed by an operator that goes with another object of the owner: Strimzi's topic and user
+/// operators run in what a `Kafka` declares (Strimzi documentation, "Deleting Kafka topics": the finalizer
+/// `strimzi.io/topic-operator`). They go first, and are waited for.
+const BEFORE_THEIR_OPERATOR: &[&str] = &["KafkaTopic", "KafkaUser"];
+
 /// A Kubernetes cluster. Making one touches nothing.
 pub struct KubernetesSite {
     pub(super) config: KubernetesConfig,
     pub(super) api: Api,
+    /// Held while readers of secrets are told: the last one to look sees every version.
+    pub(super) telling: tokio::sync::Mutex<()>,
 }
 
 /// What is there of a rendered object.
@@ -51,11 +58,11 @@ impl KubernetesSite {
     /// A site that is reached as the configuration says.
     pub fn new(config: KubernetesConfig) -> KubernetesSite {
         let api = Api::new(config.site.as_str(), config.access.clone());
-        KubernetesSite { config, api }
+        KubernetesSite { config, api, telling: tokio::sync::Mutex::default() }
     }
 
     /// What the jobs of a bundle take from others, out of their records.
-    async fn used(&self, bundle: &Bundle) -> Result<Vec<UsedService>> {
+    pub(super) async fn used(&self, bundle: &Bundle) -> Result<Vec<UsedService>> {
         let mut all = Vec::new();
         for object in &bundle.objects {
             let Object::Job(job) = object else { continue };
@@ -73,7 +80,7 @@ impl KubernetesSite {
         Ok(all)
     }
 
-    async fn look(&self, rendered: Vec<Rendered>) -> Result<Vec<Live>> {
+    pub(super) async fn look(&self, rendered: Vec<Rendered>) -> Result<Vec<Live>> {
         try_join_all(rendered.into_iter().map(|wanted| async move {
             let place = Place::of(&wanted);
             let there = self.get(place.path(self.namespace()), &place.title()).await?;
@@ -237,8 +244,8 @@ impl Site for KubernetesSite {
     }
 
     async fn rehearse(&self, bundle: &Bundle) -> Result<Applied> {
-        let used = self.used(bundle).await?;
-        let lives = self.look(render(bundle, &Rendering::from(&self.config), &used)?).await?;
+        let others = self.others(bundle).await?;
+        let lives = self.look(render(bundle, &Rendering::from(&self.config), &others)?).await?;
         let mut applied = Applied {
             revision: bundle.revision(),
             created: Vec::new(),
@@ -262,8 +269,8 @@ impl Site for KubernetesSite {
 
     async fn apply(&self, bundle: &Bundle, secrets: &[SecretValue]) -> Result<Applied> {
         let owner = &bundle.owner;
-        let used = self.used(bundle).await?;
-        let rendered = render(bundle, &Rendering::from(&self.config), &used)?;
+        let others = self.others(bundle).await?;
+        let rendered = render(bundle, &Rendering::from(&self.config), &others)?;
         self.ensure_namespace(&owner.deployment).await?;
         let before = self.record(owner).await?;
         let lives = self.look(rendered).await?;
@@ -277,7 +284,8 @@ impl Site for KubernetesSite {
         // First it is written down, then it is made: a crash leaves a record of more than there is.
         let mut record = Record {
             bundle: bundle.clone(),
-            used,
+            used: others.used,
+            rendered: digests(lives.iter().map(|live| &live.wanted)),
             current: current.clone(),
             retired: earlier.iter().chain(&older).filter(outside).cloned().collect(),
         };
@@ -292,6 +300,7 @@ impl Site for KubernetesSite {
         for live in &lives {
             self.put(live, owner, secrets, &mut applied.warnings).await?;
         }
+        self.tell_readers(bundle, &mut applied.warnings).await?;
         sort(&lives, before.as_ref(), bundle, &mut applied);
         // Orders of the last roll-out stay until the next: its pods may still be started again with them.
         let keep: Vec<Place> =
@@ -307,37 +316,16 @@ impl Site for KubernetesSite {
     }
 
     async fn observe(&self, owner: &Owner) -> Result<Option<Observed>> {
-        let Some(record) = self.record(owner).await? else { return Ok(None) };
-        let rendered = render(&record.bundle, &Rendering::from(&self.config), &record.used)?;
-        let lives = self.look(rendered).await?;
-        let drift = drift(&lives);
-        let keys: Vec<String> = record.bundle.objects.iter().map(Object::key).collect();
-        let objects = join_all(keys.iter().map(|key| {
-            let of: Vec<&Live> = lives.iter().filter(|live| live.wanted.object == *key).collect();
-            async move { self.status(owner, key, &of).await }
-        }))
-        .await;
-        let revision = match drift.as_slice() {
-            [] => record.bundle.revision(),
-            lines => format!("drifted-{}", names::short(&lines.join("\n"))),
-        };
-        Ok(Some(Observed { bundle: record.bundle, revision, objects, drift }))
+        self.observed(owner).await
     }
 
     async fn delete(&self, owner: &Owner) -> Result<Deletion> {
         let places = self.places(owner).await?;
-        for place in &places {
-            self.remove(place).await?;
-        }
-        for place in &places {
-            if let Some(there) = self.get(place.path(self.namespace()), &place.title()).await? {
-                let finalizers = there.pointer("/metadata/finalizers").and_then(Value::as_array);
-                let names: Vec<&str> = finalizers.into_iter().flatten().filter_map(Value::as_str).collect();
-                let why = match names.as_slice() {
-                    [] => "it is being removed".to_owned(),
-                    names => format!("it waits for {}", names.join(", ")),
-                };
-                return Ok(Deletion::Pending(format!("{}: {why}", place.title())));
+        let (first, rest): (Vec<&Place>, Vec<&Place>) =
+            places.iter().partition(|place| BEFORE_THEIR_OPERATOR.contains(&place.kind.as_str()));
+        for part in [first, rest] {
+            if let Some(pending) = self.remove_all(&part).await? {
+                return Ok(pending);
             }
         }
         self.remove(&record::place(owner)).await?;

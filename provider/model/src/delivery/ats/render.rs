@@ -132,6 +132,9 @@ fn records(spec: &AtsEdgeSpec, paths: &Paths) -> (Vec<Record>, Vec<Record>) {
         text("proxy_name", "streamverse-edge"),
         int("diags.debug.enabled", 0),
         int("dump_mem_info_frequency", 0),
+        // The disk beside the cache is reckoned for it (`AtsEdgeSpec::resources`); the defaults are 25000 and 1000.
+        int("log.max_space_mb_for_logs", 128),
+        int("log.max_space_mb_headroom", 10),
     ];
     if let Some(control) = &spec.congestion_control {
         fixed.push(text("net.tcp_congestion_control_in", control));

@@ -1,8 +1,6 @@
 //! Apache Traffic Server: a DaemonSet. A change is a new ConfigMap and a rolling update, one node after the other; the
 //! engine's own check runs before it, in an init container, so a configuration that is refused stops at the first pod.
 
-use std::collections::BTreeMap;
-
 use serde_json::json;
 use streamverse_model::delivery::AtsEdgeSpec;
 use streamverse_model::delivery::ats::{self, Paths, Version};
@@ -74,7 +72,7 @@ pub(super) fn render(scope: &Scope<'_>, it: &EngineObject) -> Result<Vec<Rendere
     let drain = json!(["sh", "-c", format!("sleep {}", it.drain_seconds)]);
     main["lifecycle"] = json!({ "preStop": { "exec": { "command": drain } } });
     let rest = json!({ "terminationGracePeriodSeconds": it.drain_seconds + 20 });
-    let template = pod.template(scope, &object, &BTreeMap::new(), (vec![check], main), &rest);
+    let template = pod.template(scope, &object, &scope.secrets(&it.credentials), (vec![check], main), &rest);
     let selected = names::selected(scope.owner(), &object);
     let set = json!({
         "apiVersion": "apps/v1",

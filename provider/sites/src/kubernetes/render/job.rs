@@ -11,6 +11,9 @@ use super::{Rendered, Scope, UsedService, network};
 use crate::error::{Class, Error, Result};
 use crate::kubernetes::names;
 
+/// How `streamverse run` ends when trying again cannot help (`runtime/streamverse`).
+const FOR_GOOD: u8 = 2;
+
 pub(super) fn render(scope: &Scope<'_>, it: &JobObject) -> Result<Vec<Rendered>> {
     let object = format!("job/{}", it.name);
     let mut orders = BTreeMap::from([
@@ -53,9 +56,12 @@ pub(super) fn render(scope: &Scope<'_>, it: &JobObject) -> Result<Vec<Rendered>>
         "spec": {
             "backoffLimit": it.retries,
             "activeDeadlineSeconds": it.deadline_seconds,
-            // A node that goes away is not the job's fault.
+            // A node that goes away is not the job's fault; what fails for good is not tried again.
             "podFailurePolicy": { "rules": [
                 { "action": "Ignore", "onPodConditions": [{ "type": "DisruptionTarget", "status": "True" }] },
+                { "action": "FailJob", "onExitCodes": {
+                    "containerName": "main", "operator": "In", "values": [FOR_GOOD],
+                } },
             ] },
             "template": template,
         },
@@ -68,7 +74,7 @@ pub(super) fn render(scope: &Scope<'_>, it: &JobObject) -> Result<Vec<Rendered>>
 }
 
 fn find<'a>(scope: &Scope<'a>, used: &streamverse_model::platform::SpecUse) -> Result<&'a UsedService> {
-    scope.used.iter().find(|it| it.used == *used).ok_or_else(|| {
+    scope.others.used.iter().find(|it| it.used == *used).ok_or_else(|| {
         Error::new(
             Class::Invalid,
             format!(

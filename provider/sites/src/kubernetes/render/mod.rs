@@ -6,13 +6,15 @@ mod job;
 mod network;
 mod pod;
 mod service;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use streamverse_model::platform::{
-    Bundle, CredentialUse, FilesObject, ManifestObject, Object, Owner, Reach, SecretObject, SpecUse,
+    Bundle, CredentialUse, FilesObject, ManifestObject, Name, Object, Owner, Reach, SecretObject, SpecUse,
 };
 
 use super::config::{Expose, Image, KubernetesConfig};
@@ -81,6 +83,15 @@ impl UsedService {
     }
 }
 
+/// What a rendering takes from other owners of the deployment.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Others {
+    /// The services that its jobs use.
+    pub used: Vec<UsedService>,
+    /// The versions of the secrets that its services and engines read, as far as they are there.
+    pub secrets: BTreeMap<CredentialUse, u64>,
+}
+
 /// One Kubernetes object.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rendered {
@@ -112,7 +123,7 @@ impl Rendered {
 struct Scope<'a> {
     bundle: &'a Bundle,
     rendering: &'a Rendering,
-    used: &'a [UsedService],
+    others: &'a Others,
 }
 
 impl Scope<'_> {
@@ -126,6 +137,32 @@ impl Scope<'_> {
             "namespace": self.rendering.namespace,
             "labels": names::labels(self.owner(), object, &self.bundle.labels),
         })
+    }
+
+    /// What a pod's template says about the secrets that its pod reads: `object-store.media=2`. A program reads them once,
+    /// at its start, so another version is another template, and so other pods.
+    fn secrets(&self, credentials: &[CredentialUse]) -> BTreeMap<String, String> {
+        let own = || {
+            self.bundle.objects.iter().find_map(|object| match object {
+                Object::Secret(it) => Some(it.version),
+                _ => None,
+            })
+        };
+        let version = |of: &CredentialUse| match of.kind == self.owner().kind && of.name == self.owner().name
+        {
+            true => own(),
+            false => self.others.secrets.get(of).copied(),
+        };
+        let mut versions: Vec<String> = credentials
+            .iter()
+            .filter_map(|of| Some(format!("{}.{}={}", of.kind, of.name, version(of)?)))
+            .collect();
+        versions.sort();
+        versions.dedup();
+        match versions.is_empty() {
+            true => BTreeMap::new(),
+            false => BTreeMap::from([(format!("{}/secrets", names::PREFIX), versions.join(","))]),
+        }
     }
 
     fn config_map(&self, object: &str, name: &str, data: &BTreeMap<String, String>, fixed: bool) -> Rendered {
@@ -146,9 +183,9 @@ impl Scope<'_> {
 ///
 /// # Errors
 /// An image that the site does not have, a spec that its engine's rendering refuses, a service that a job uses and that
-/// is not in `used`.
-pub fn render(bundle: &Bundle, rendering: &Rendering, used: &[UsedService]) -> Result<Vec<Rendered>> {
-    let scope = Scope { bundle, rendering, used };
+/// is not in `others`.
+pub fn render(bundle: &Bundle, rendering: &Rendering, others: &Others) -> Result<Vec<Rendered>> {
+    let scope = Scope { bundle, rendering, others };
     let mut all = Vec::new();
     for (index, object) in bundle.objects.iter().enumerate() {
         let rendered = match object {
@@ -169,6 +206,15 @@ pub fn render(bundle: &Bundle, rendering: &Rendering, used: &[UsedService]) -> R
     Ok(all)
 }
 
+/// The namespace of a deployment, for restricted pods only (Pod Security Admission).
+pub fn namespace(name: &str, deployment: &Name) -> Value {
+    json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name, "labels": {
+        "app.kubernetes.io/managed-by": "streamverse",
+        "app.kubernetes.io/part-of": deployment,
+        "pod-security.kubernetes.io/enforce": "restricted",
+    } } })
+}
+
 fn order(kind: &str) -> u8 {
     match kind {
         "Secret" | "ConfigMap" => 0,
@@ -179,7 +225,7 @@ fn order(kind: &str) -> u8 {
 }
 
 /// The name of the secret of an owner. Its first secret is what others mean.
-fn secret_name(deployment: &str, credential: &CredentialUse) -> String {
+pub(super) fn secret_name(deployment: &str, credential: &CredentialUse) -> String {
     match Owner::new(deployment, credential.kind.as_str(), credential.name.as_str()) {
         Ok(owner) => names::name(&owner, "secret"),
         Err(_) => String::new(),

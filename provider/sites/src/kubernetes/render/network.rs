@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use streamverse_model::platform::{EndpointObject, Object, Owner, Peer, Port, Protocol, Reach};
+use streamverse_model::platform::{EndpointObject, Object, Peer, Port, Protocol, Reach};
 
 use super::pod::ADMIN;
 use super::{Rendered, Scope};
@@ -57,6 +57,18 @@ fn protocol(port: &Port) -> &'static str {
     }
 }
 
+/// The labels of the pods behind a Service of the same deployment. Names that were cut cannot be read back; their ports are
+/// open to all.
+fn pods_of(scope: &Scope<'_>, service: &str, namespace: &str) -> Option<BTreeMap<String, String>> {
+    let deployment = &scope.owner().deployment;
+    let ours = namespace == scope.rendering.namespace && service.starts_with(&format!("{deployment}-"));
+    let instance = ["-http", "-https"].iter().find_map(|part| service.strip_suffix(part)).filter(|_| ours)?;
+    Some(BTreeMap::from([
+        (names::INSTANCE.to_owned(), instance.to_owned()),
+        (format!("{}/deployment", names::PREFIX), deployment.to_string()),
+    ]))
+}
+
 /// Denies everything that the object did not declare: in from its deployment (from everywhere for a public port), out to
 /// name service and what it reaches.
 pub(super) fn policy(scope: &Scope<'_>, object: &str, ports: &[Port], reach: &[Reach]) -> Rendered {
@@ -77,12 +89,16 @@ pub(super) fn policy(scope: &Scope<'_>, object: &str, ports: &[Port], reach: &[R
     if !inner.is_empty() {
         ingress.push(json!({ "from": [same], "ports": inner.into_iter().map(rule).collect::<Vec<_>>() }));
     }
-    // Whoever collects metrics says so by a label of its namespace.
-    let collector = json!({ format!("{}/metrics", names::PREFIX): "true" });
-    ingress.push(json!({
-        "from": [{ "namespaceSelector": { "matchLabels": collector } }],
-        "ports": [{ "port": ADMIN, "protocol": "TCP" }],
-    }));
+    if !object.starts_with("engine/") {
+        // Whoever collects metrics says so by a label of its namespace. An engine has no such port: Traffic Server tells its
+        // figures to its own host only.
+        let collector = json!({ format!("{}/metrics", names::PREFIX): "true" });
+        ingress.push(json!({
+            "from": [{ "namespaceSelector": { "matchLabels": collector } }],
+            "ports": [{ "port": ADMIN, "protocol": "TCP" }],
+        }));
+    }
+    // To wherever names are resolved: a cluster's own pods, or a cache on the node, which no selector means.
     let mut egress = vec![json!({ "ports": [
         { "port": 53, "protocol": "UDP" }, { "port": 53, "protocol": "TCP" },
     ] })];
@@ -90,18 +106,17 @@ pub(super) fn policy(scope: &Scope<'_>, object: &str, ports: &[Port], reach: &[R
     for one in reach {
         match &one.peer {
             Peer::Anywhere => anywhere.push(one.port),
-            Peer::Owner { kind, name } => {
-                let labels: BTreeMap<String, String> =
-                    Owner::new(scope.owner().deployment.as_str(), kind.as_str(), name.as_str())
-                        .map(|owner| names::owned(&owner))
-                        .unwrap_or_default();
-                egress.push(json!({
+            Peer::Service { name, namespace } => match pods_of(scope, name, namespace) {
+                Some(labels) => egress.push(json!({
                     "to": [{ "podSelector": { "matchLabels": labels } }],
                     "ports": [{ "port": one.port, "protocol": "TCP" }],
-                }));
-            }
+                })),
+                None => anywhere.push(one.port),
+            },
         }
     }
+    anywhere.sort_unstable();
+    anywhere.dedup();
     if !anywhere.is_empty() {
         let ports: Vec<Value> =
             anywhere.iter().map(|port| json!({ "port": port, "protocol": "TCP" })).collect();

@@ -37,7 +37,7 @@ pub(super) fn render(scope: &Scope<'_>, it: &ServiceObject) -> Result<Vec<Render
     });
     let selected = names::selected(scope.owner(), &object);
     let rest = json!({ "terminationGracePeriodSeconds": it.drain_seconds + 10 });
-    let template = pod.template(scope, &object, &BTreeMap::new(), (Vec::new(), main), &rest);
+    let template = pod.template(scope, &object, &scope.secrets(&it.credentials), (Vec::new(), main), &rest);
     let deployment = json!({
         "apiVersion": "apps/v1",
         "kind": "Deployment",

@@ -1,0 +1,135 @@
+//! What is rendered, without a cluster.
+
+use serde_json::{Value, json};
+use streamverse_model::delivery::AtsEdgeSpec;
+use streamverse_model::media::{TranscoderSpec, VodJobSpec, default_ladder};
+use streamverse_model::platform::{Bundle, CredentialUse, Name, Object, Owner, Peer, Reach, SecretObject};
+
+use super::*;
+use crate::kubernetes::config::{Expose, Image};
+
+fn rendering() -> Rendering {
+    let image = |of: &str| Image::parse(&format!("r/{of}@sha256:{}", "0".repeat(64))).unwrap();
+    Rendering {
+        site: "default".to_owned(),
+        namespace: "video".to_owned(),
+        images: BTreeMap::from([
+            ("streamverse".to_owned(), image("streamverse:1")),
+            ("traffic_server".to_owned(), image("ats:9.2.9")),
+        ]),
+        expose: Expose::ClusterIp,
+    }
+}
+
+fn name(text: &str) -> Name {
+    Name::parse(text).unwrap()
+}
+
+fn owner(kind: &str) -> Owner {
+    Owner::new("test", kind, "main").unwrap()
+}
+
+fn one<'a>(all: &'a [Rendered], kind: &str) -> &'a Value {
+    &all.iter().find(|it| it.text("/kind") == kind).unwrap().body
+}
+
+fn transcoder() -> TranscoderSpec {
+    serde_json::from_value(json!({
+        "concurrency": 1, "workers": 1, "scratch": "1GiB", "memory": "1GiB", "event_log": "kafka://k:9092",
+        "object_store": "s3://media?secret=object-store.media", "catalogue": "postgres://u@p/d?secret=catalogue.main",
+    }))
+    .unwrap()
+}
+
+#[test]
+fn a_template_changes_with_the_versions_of_the_secrets_that_its_pod_reads() {
+    let bundle = Bundle::new(owner("transcoder"), transcoder().objects().unwrap());
+    let versions = |store: Option<u64>| {
+        let of = |kind: &str, of: &str| CredentialUse { kind: name(kind), name: name(of) };
+        let mut secrets = BTreeMap::from([(of("catalogue", "main"), 1)]);
+        secrets.extend(store.map(|version| (of("object-store", "media"), version)));
+        let all = render(&bundle, &rendering(), &Others { used: Vec::new(), secrets }).unwrap();
+        one(&all, "Deployment")["spec"]["template"]["metadata"]["annotations"]["streamverse.io/secrets"]
+            .clone()
+    };
+    assert_eq!(versions(Some(1)), "catalogue.main=1,object-store.media=1");
+    assert_eq!(versions(Some(2)), "catalogue.main=1,object-store.media=2");
+    assert_eq!(versions(None), "catalogue.main=1");
+}
+
+#[test]
+fn an_edge_rolls_with_its_own_key() {
+    let spec: AtsEdgeSpec = serde_json::from_value(json!({
+        "port": 8081, "tls": { "port": 8443, "certificate": "c" }, "policy": "first_live", "health_check": null,
+        "storage": "64MiB", "memory": "32MiB", "cache": null, "congestion_control": null,
+        "origins": [{ "url": "http://test-origin-main-http.video.svc:8080", "weight": 1 }],
+    }))
+    .unwrap();
+    let all = |version| {
+        let bundle = Bundle::new(owner("ats-edge"), spec.objects(&owner("ats-edge"), Some(version)).unwrap());
+        assert!(bundle.objects.iter().any(|it| matches!(it, Object::Secret(SecretObject { .. }))));
+        render(&bundle, &rendering(), &Others::default()).unwrap()
+    };
+    let annotation = |version| {
+        one(&all(version), "DaemonSet")["spec"]["template"]["metadata"]["annotations"]["streamverse.io/secrets"].clone()
+    };
+    assert_eq!(annotation(1), "ats-edge.main=1");
+    assert_eq!(annotation(2), "ats-edge.main=2");
+    // It reaches the origin's pods and name service, nothing else; nothing in it listens for those who collect metrics.
+    let all = all(1);
+    let policy = one(&all, "NetworkPolicy");
+    let egress = policy["spec"]["egress"].as_array().unwrap();
+    assert_eq!(egress.len(), 2, "{policy}");
+    let to = &egress[1]["to"][0]["podSelector"]["matchLabels"];
+    assert_eq!(to["app.kubernetes.io/instance"], "test-origin-main");
+    assert!(!policy["spec"]["ingress"].to_string().contains("9900"), "{policy}");
+    let room =
+        one(&all, "DaemonSet")["spec"]["template"]["spec"]["volumes"][0]["emptyDir"]["sizeLimit"].clone();
+    assert_eq!(room, "320Mi", "the cache alone has 64 MiB");
+}
+
+#[test]
+fn only_pods_of_the_same_deployment_and_namespace_are_selected() {
+    let bundle = Bundle::new(owner("origin"), Vec::new());
+    let rendering = rendering();
+    let others = Others::default();
+    let scope = Scope { bundle: &bundle, rendering: &rendering, others: &others };
+    let service = |name: &str, namespace: &str| Peer::Service {
+        name: name.to_owned(),
+        namespace: namespace.to_owned(),
+    };
+    for (peer, selected) in [
+        (service("test-origin-main-http", "video"), true),
+        (service("test-origin-main-http", "other"), false),
+        (service("minio-http", "video"), false),
+        (service("test-something", "video"), false),
+        (Peer::Anywhere, false),
+    ] {
+        let reach = [Reach { peer: peer.clone(), port: 8080 }];
+        let policy = network::policy(&scope, "service/origin", &[], &reach);
+        let rule = policy.body.pointer("/spec/egress/1").unwrap();
+        assert_eq!(rule.get("to").is_some(), selected, "{peer:?}: {rule}");
+        assert_eq!(rule["ports"][0]["port"], 8080);
+    }
+}
+
+#[test]
+fn a_job_that_failed_for_good_is_not_tried_again() {
+    let job: VodJobSpec = serde_json::from_value(json!({
+        "name": "film", "transcoder": "main", "ladder": default_ladder(360, None),
+        "asset": { "title": null, "thumbnails": null, "source": {
+            "url": "s3://media/f", "digest": format!("sha256:{}", "0".repeat(64)), "allow_private": false } },
+    }))
+    .unwrap();
+    let bundle = Bundle::new(owner("vod-asset"), job.objects().unwrap());
+    let Some(Object::Job(object)) = bundle.objects.first() else { panic!() };
+    let of = Bundle::new(owner("transcoder"), transcoder().objects().unwrap());
+    let used = object.uses.iter().filter_map(|used| UsedService::of(used, &of)).collect();
+    let all = render(&bundle, &rendering(), &Others { used, secrets: BTreeMap::new() }).unwrap();
+    let spec = &one(&all, "Job")["spec"];
+    // Kubernetes takes a failure policy only with pods that are never restarted in place.
+    assert_eq!(spec["template"]["spec"]["restartPolicy"], "Never");
+    let rules = spec["podFailurePolicy"]["rules"].as_array().unwrap();
+    let fails = rules.iter().find(|rule| rule["action"] == "FailJob").unwrap();
+    assert_eq!(fails["onExitCodes"], json!({ "containerName": "main", "operator": "In", "values": [2] }));
+}
