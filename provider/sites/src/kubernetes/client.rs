@@ -31,6 +31,8 @@ pub(super) struct Api {
 pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) body: Value,
+    /// How long it asked us to stay away (RFC 9110, `Retry-After`).
+    pub(super) after: Option<Duration>,
 }
 
 /// What is asked.
@@ -57,7 +59,7 @@ impl Api {
                 .next("Correct the site's kubernetes block in the provider block.")
         };
         let options = |context: Option<String>| KubeConfigOptions { context, ..KubeConfigOptions::default() };
-        let config = match &self.access {
+        let mut config = match &self.access {
             Access::InCluster => kube::Config::incluster()
                 .map_err(|error| unusable("there is no service account of a pod here").because(error))?,
             Access::Kubeconfig { path, context } => {
@@ -81,6 +83,8 @@ impl Api {
                     .map_err(|error| unusable("its address cannot be used").because(error))?
             }
         };
+        // Repetitions are ours: within our patience, and with the server's own words when that is over.
+        config.default_retry = false;
         kube::Client::try_from(config).map_err(|error| unusable("no client can be made").because(error))
     }
 
@@ -121,9 +125,13 @@ impl Api {
         let until = tokio::time::Instant::now() + PATIENCE;
         let mut pause = Duration::from_millis(200);
         loop {
+            let mut wait = pause.mul_f64(rand::random_range(0.5..1.0));
             let failure = match tokio::time::timeout(LIMIT, self.once(client, &ask)).await {
                 Ok(Ok(answer)) if !passing(&answer) => return Ok(answer),
-                Ok(Ok(answer)) => refused(&answer, ask.about),
+                Ok(Ok(answer)) => {
+                    wait += answer.after.unwrap_or_default();
+                    refused(&answer, ask.about)
+                }
                 Ok(Err(error)) => error,
                 Err(_) => {
                     return Err(self
@@ -132,10 +140,10 @@ impl Api {
                 }
             };
             let again = matches!(failure.class, Class::Unreachable | Class::Retry);
-            if !again || tokio::time::Instant::now() + pause > until {
+            if !again || tokio::time::Instant::now() + wait > until {
                 return Err(failure);
             }
-            tokio::time::sleep(pause.mul_f64(rand::random_range(0.5..1.0))).await;
+            tokio::time::sleep(wait).await;
             pause = (pause * 2).min(Duration::from_secs(4));
         }
     }
@@ -152,6 +160,8 @@ impl Api {
             .map_err(|error| Error::new(Class::Permanent, "a request cannot be written").because(error))?;
         let answer = client.send(request).await.map_err(|error| self.failed(error))?;
         let status = answer.status().as_u16();
+        let after = answer.headers().get("retry-after").and_then(|it| it.to_str().ok()?.parse().ok());
+        let after = after.map(Duration::from_secs);
         let bytes = answer
             .into_body()
             .collect()
@@ -160,7 +170,7 @@ impl Api {
             .to_bytes();
         let body = serde_json::from_slice(&bytes)
             .unwrap_or_else(|_| json!({ "message": String::from_utf8_lossy(&bytes) }));
-        Ok(Answer { status, body })
+        Ok(Answer { status, body, after })
     }
 
     fn failed(&self, error: kube::Error) -> Error {
@@ -209,10 +219,12 @@ pub(super) fn refused(answer: &Answer, about: &str) -> Error {
             .next("The cluster does not have this kind: install the operator that brings it."),
         404 => told(Class::Invalid),
         409 => conflict(answer, about),
-        429 | 502 | 503 | 504 => told(Class::Retry),
+        429 | 502 | 503 | 504 => {
+            told(Class::Retry).next("The API server is overloaded or restarting: apply again.")
+        }
         400 | 422 => told(Class::Invalid),
         500 if !passing(answer) => told(Class::Invalid),
-        500 => told(Class::Retry),
+        500 => told(Class::Retry).next("The API server failed: look at its log, and apply again."),
         _ => told(Class::Permanent),
     }
 }
@@ -263,7 +275,8 @@ mod tests {
     fn conflict_of(text: &str) -> Answer {
         let causes =
             json!([{ "reason": "FieldManagerConflict", "message": text, "field": ".spec.replicas" }]);
-        Answer { status: 409, body: json!({ "message": "Apply failed", "details": { "causes": causes } }) }
+        let body = json!({ "message": "Apply failed", "details": { "causes": causes } });
+        Answer { status: 409, body, after: None }
     }
 
     #[test]
@@ -280,7 +293,7 @@ mod tests {
 
     #[test]
     fn a_500_about_a_field_is_never_tried_again() {
-        let answer = |text: &str| Answer { status: 500, body: json!({ "message": text }) };
+        let answer = |text: &str| Answer { status: 500, body: json!({ "message": text }), after: None };
         assert!(!passing(&answer("failed: .spec.replicaz: field not declared in schema")));
         assert_eq!(refused(&answer(".spec.x: field not declared in schema"), "x").class, Class::Invalid);
         assert!(passing(&answer("etcdserver: leader changed")));

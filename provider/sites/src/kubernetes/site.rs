@@ -92,19 +92,18 @@ impl KubernetesSite {
                 .and_then(Value::as_str)
         };
         let title = live.wanted.title();
-        match label("deployment") {
-            Some(deployment) if deployment == owner.deployment.as_str() => Ok(()),
-            Some(deployment) => Err(Error::new(
-                Class::Conflict,
-                format!("{title} in namespace {} belongs to the deployment {deployment}", self.namespace()),
-            )
-            .next("Choose another name, deployment or namespace.")),
-            None => Err(Error::new(
-                Class::Conflict,
-                format!("{title} is in namespace {} already, and nobody of ours made it", self.namespace()),
-            )
-            .next("Choose another name or namespace, or remove it.")),
-        }
+        let whose = match (label("deployment"), label("kind"), label("name")) {
+            (Some(deployment), Some(kind), Some(name)) => {
+                let ours = [owner.deployment.as_str(), owner.kind.as_str(), owner.name.as_str()];
+                if [deployment, kind, name] == ours {
+                    return Ok(());
+                }
+                format!("belongs to {kind}/{name} of the deployment {deployment}")
+            }
+            _ => "is there already, and nobody of ours made it".to_owned(),
+        };
+        Err(Error::new(Class::Conflict, format!("{title} in namespace {} {whose}", self.namespace()))
+            .next("Choose another name, deployment or namespace, or remove it."))
     }
 
     /// Applies one object; a job that is there goes on, one that failed is made anew.
@@ -122,7 +121,7 @@ impl KubernetesSite {
                 if ready::standing(there).phase != Phase::Failed {
                     return Ok(());
                 }
-                self.remove(&place).await?;
+                self.remove(&place, owner).await?;
                 self.gone(&place).await?;
             }
             ("Secret", there) => {
@@ -297,7 +296,7 @@ impl Site for KubernetesSite {
         let keep: Vec<Place> =
             earlier.iter().filter(outside).filter(|place| place.kind == "ConfigMap").cloned().collect();
         for place in record.retired.iter().filter(|place| !keep.contains(place)) {
-            self.remove(place).await?;
+            self.remove(place, owner).await?;
         }
         if record.retired != keep {
             record.retired = keep;
@@ -325,12 +324,16 @@ impl Site for KubernetesSite {
     }
 
     async fn delete(&self, owner: &Owner) -> Result<Deletion> {
-        let places = self.places(owner).await?;
-        for place in &places {
-            self.remove(place).await?;
+        let mut asked = Vec::new();
+        for place in self.places(owner).await? {
+            if let Some(there) = self.remove(&place, owner).await? {
+                asked.push((place, there));
+            }
         }
-        for place in &places {
-            if let Some(there) = self.get(place.path(self.namespace()), &place.title()).await? {
+        for (place, before) in &asked {
+            if let Some(there) = self.get(place.path(self.namespace()), &place.title()).await?
+                && there["metadata"]["uid"] == before["metadata"]["uid"]
+            {
                 let finalizers = there.pointer("/metadata/finalizers").and_then(Value::as_array);
                 let names: Vec<&str> = finalizers.into_iter().flatten().filter_map(Value::as_str).collect();
                 let why = match names.as_slice() {
@@ -340,7 +343,7 @@ impl Site for KubernetesSite {
                 return Ok(Deletion::Pending(format!("{}: {why}", place.title())));
             }
         }
-        self.remove(&record::place(owner)).await?;
+        self.remove(&record::place(owner), owner).await?;
         Ok(Deletion::Gone)
     }
 
