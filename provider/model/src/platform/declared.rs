@@ -100,7 +100,10 @@ fn store(attributes: &Value, block: &str, keys: &[&'static str], secret: &str) -
     let url = attributes["url"].as_str().unwrap_or_default();
     let opened = url.contains("secret=");
     let version = it.get(&format!("{secret}_wo_version")).and_then(Value::as_i64);
-    remote_store(url, if opened { keys } else { &[] }, version)
+    // What opens it and is no secret: an access key's id.
+    let id = it.get("access_key_id").and_then(Value::as_str);
+    let plain: Vec<(&'static str, &str)> = id.iter().map(|id| ("access-key", *id)).collect();
+    remote_store(url, if opened { keys } else { &[] }, version, &plain)
 }
 
 #[cfg(test)]

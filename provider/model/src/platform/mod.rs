@@ -17,7 +17,7 @@ pub use object::{
 };
 pub use owner::{Name, NameError, Owner};
 pub use status::{ObjectStatus, Observed, Phase, Progress, Reason};
-pub use store_address::{embedded_event_log, remote_store, remote_store_url, remote_url};
+pub use store_address::{embedded_event_log, remote_store, remote_store_file, remote_store_url, remote_url};
 pub use store_url::{StoreUrl, StoreUrlError};
 pub use wanted::SpecError;
 pub(crate) use wanted::{http, public_http, reach, spec_value, uses};

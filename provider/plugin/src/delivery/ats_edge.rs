@@ -119,7 +119,7 @@ impl Resource for AtsEdge {
             name,
             site,
             spec,
-            private_key: None,
+            private_key: deploy::found_secret(&observed),
             address,
             revision: observed.revision,
             timeouts,

@@ -163,7 +163,7 @@ impl Resource for EventLog {
         let Imported { site, name, observed } = found;
         let local = deploy::local_url(Self::SCHEME, &site, &name);
         let url = model::remote_store_url(&observed.bundle.objects).map_or(local, str::to_owned);
-        let kafka = remote.as_ref().map(imported);
+        let kafka = remote.as_ref().map(|url| imported(url, deploy::found_secret(&observed)));
         let timeouts = Timeouts::default();
         Ok(EventLogState { name, site, kafka, url, revision: observed.revision, timeouts })
     }
@@ -189,8 +189,8 @@ fn planned_url(view: EventLogView) -> Option<Option<String>> {
     })))
 }
 
-/// The block of a URL, without its secret: nobody can read that back.
-fn imported(url: &url::Url) -> KafkaBlock {
+/// The block of a URL; of its secret the version is all that can be read back.
+fn imported(url: &url::Url, password: Option<Secret<String>>) -> KafkaBlock {
     let number = |name: &str| parameter(url, name).and_then(|text| text.parse().ok());
     let retention = std::time::Duration::from_millis(number("retention_ms").unwrap_or_default());
     // A URL has one host, so the model keeps all of them as a parameter.
@@ -202,6 +202,6 @@ fn imported(url: &url::Url) -> KafkaBlock {
         replication: number("replication").and_then(|it| u32::try_from(it).ok()).unwrap_or(3),
         retention: tfplugin_framework::schema::Duration(retention),
         username: parameter(url, "username"),
-        password: None,
+        password,
     }
 }
