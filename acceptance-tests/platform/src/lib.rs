@@ -2,6 +2,7 @@
 //! leads to it.
 
 pub mod cluster;
+pub mod faults;
 pub mod servers;
 
 use std::path::{Path, PathBuf};

@@ -7,9 +7,14 @@
     reason = "a test fails by panicking, and says aloud what it skips"
 )]
 
+mod definition;
 mod examples;
+mod faults;
 mod hcl;
 mod kafka;
 mod lifecycle;
+mod moved;
 mod plan;
 mod render;
+mod security;
+mod timeouts;
