@@ -26,17 +26,17 @@ const APPLY_LIMIT: Duration = Duration::from_secs(60 * 60);
 struct Options {
     inputs: Vec<PathBuf>,
     down: bool,
-    /// Whether the configuration goes to a cluster, and the variables that say which.
-    cluster: Option<Option<PathBuf>>,
+    /// Whether the configuration goes to a cluster, and to which.
+    cluster: Option<cluster::Options>,
 }
 
 /// Runs the quickstart, or takes it down.
 pub(crate) fn run(workspace: &Workspace, words: &[&str]) -> Outcome {
     let options = Options::read(words)?;
-    let place = Place::find()?;
-    if let Some(variables) = &options.cluster {
-        return cluster::run(workspace, &place, variables.as_deref(), options.down);
+    if let Some(cluster) = &options.cluster {
+        return cluster::run(workspace, cluster, options.down);
     }
+    let place = Place::find()?;
     if options.down {
         return down(workspace, &place);
     }
@@ -82,18 +82,24 @@ impl Options {
                     let file = file.ok_or_else(|| Failure::new("--input needs a file that exists"))?;
                     options.inputs.push(file);
                 }
-                "--kubernetes" => options.cluster = Some(options.cluster.take().flatten()),
+                "--kubernetes" => {
+                    options.cluster.get_or_insert_default();
+                }
+                "--test-cluster" => options.cluster.get_or_insert_default().local = true,
                 "--var-file" => {
                     let file = words.next().map(PathBuf::from).filter(|file| file.is_file());
                     let file = file.ok_or_else(|| Failure::new("--var-file needs a file that exists"))?;
-                    options.cluster = Some(Some(file));
+                    options.cluster.get_or_insert_default().variables = Some(file);
                 }
                 other => {
                     return Err(Failure::new(format!("quickstart knows no {other}")).next(
-                        "cargo xtask quickstart [--input FILE]… [--kubernetes [--var-file FILE]] [--down]",
+                        "cargo xtask quickstart [--input FILE]… [--kubernetes [--var-file FILE | --test-cluster]] [--down]",
                     ));
                 }
             }
+        }
+        if options.cluster.as_ref().is_some_and(|it| it.local && it.variables.is_some()) {
+            return Err(Failure::new("--test-cluster has variables of its own").next("leave --var-file out"));
         }
         Ok(options)
     }
@@ -208,6 +214,15 @@ mod tests {
         assert!(Options::read(&["--input", "/no/such/file"]).is_err());
         assert!(Options::read(&["--kubernetes"]).unwrap().cluster.is_some());
         assert!(Options::read(&["--var-file", "/nowhere"]).is_err());
+        assert!(Options::read(&["--kubernetes", "--test-cluster"]).unwrap().cluster.unwrap().local);
+        assert!(
+            Options::read(&[
+                "--test-cluster",
+                "--var-file",
+                concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")
+            ])
+            .is_err()
+        );
         assert!(Options::read(&["--up"]).is_err());
     }
 }
