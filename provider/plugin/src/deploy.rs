@@ -145,13 +145,14 @@ fn bundle_of<R: Deployed>(cx: &Context<Streamverse>, resource: &R) -> Result<Bun
 
 /// Waits until everything is ready, has failed, or the time is nearly up; says so as a warning.
 async fn wait(cx: &Context<Streamverse>, site: &dyn Site, owner: &Owner) {
+    let mut heard = vec![format!("site {} does not answer", site.name())];
     let last = loop {
         // A failed process may be one of many tries; a failed object is not tried again, and a refused change stays refused.
         // A site that stopped answering must not use up what is left for our own answer: what was applied would be
         // reported as never made.
         let left = cx.time_left().map_or(Duration::MAX, |left| left.saturating_sub(MARGIN));
         let (last, settled) = match tokio::time::timeout(left, site.observe(owner)).await {
-            Err(_) => (vec![format!("site {} does not answer", site.name())], false),
+            Err(_) => break heard,
             Ok(Ok(Some(observed))) if observed.is_ready() => return,
             Ok(Ok(Some(observed))) => {
                 let settled = |phase| matches!(phase, Phase::Failed | Phase::Degraded);
@@ -163,6 +164,7 @@ async fn wait(cx: &Context<Streamverse>, site: &dyn Site, owner: &Owner) {
         if settled || cx.time_left().is_some_and(|left| left < MARGIN) || cx.is_cancelled() {
             break last;
         }
+        heard = last;
         tokio::time::sleep(LOOK).await;
     };
     let lines: Vec<String> = last.iter().map(|line| format!("- {line}")).collect();

@@ -10,7 +10,7 @@ use serde_json::Value;
 use streamverse_acceptance::cluster::Cluster;
 use streamverse_acceptance::faults::{Asked, Fault, Proxy};
 
-use crate::hcl::{asset, binary, block, platform, stores};
+use crate::hcl::{POSTGRES_SECRET, S3_SECRET, asset, binary, block, platform, stores};
 use crate::lifecycle::nothing_left;
 
 /// Numbers from a seed (a linear congruential generator, Knuth's MMIX constants).
@@ -237,7 +237,7 @@ fn faults_that_pass_are_not_noticed_and_nothing_is_made_twice() {
         proxy.judge(judge);
         let said = work.apply();
         let (asked, done) = proxy.relent();
-        assert!(done.len() > 5, "{asked} requests (without faults {requests}), {done:?}");
+        assert!(done.len() >= 3, "{asked} requests (without faults {requests}), {done:?}");
         assert!(!said.contains("not ready") && !said.contains("not looked at"), "{said}");
         work.must(&["plan", "-detailed-exitcode"]);
         let now: BTreeSet<String> =
@@ -280,7 +280,7 @@ fn an_api_server_that_goes_away_in_the_middle_is_an_error_that_the_next_apply_re
         let (_, faults) = proxy.relent();
         assert!(!done && !faults.is_empty(), "from request {from}: {said}");
         assert!(said.contains(word), "{fault:?} from request {from}: {said}");
-        assert!(!said.contains("planted"), "{said}");
+        assert!(!said.contains(S3_SECRET) && !said.contains(POSTGRES_SECRET), "{said}");
         // What had been applied by then is a warning, and stays as it is.
         assert!(!said.contains("was not finished within"), "{fault:?} from request {from}: {said}");
         work.apply();
