@@ -23,6 +23,7 @@ use workspace::Workspace;
 
 const HELP: &str = "\
 cargo xtask quickstart [--input FILE]… [--at FOLDER] [--ports O,E,P] [--down]   a platform on this host that plays in a browser; --down removes it
+cargo xtask quickstart --kubernetes [--var-file F | --test-cluster] [--down]   the same on a cluster of yours, or on a simulated one
 cargo xtask test [--fast]          every check, in order; --fast: what needs no command line tool
 cargo xtask test STEP…             these steps of it, such as `clippy` or `tests`
 cargo xtask tidy                   the rules that neither rustc nor clippy knows

@@ -31,8 +31,8 @@ struct Options {
     /// A folder of its own instead of the usual one.
     at: Option<PathBuf>,
     ports: Ports,
-    /// Whether the configuration goes to a cluster, and the variables that say which.
-    cluster: Option<Option<PathBuf>>,
+    /// Whether the configuration goes to a cluster, and to which.
+    cluster: Option<cluster::Options>,
 }
 
 /// Where the platform listens.
@@ -52,13 +52,13 @@ impl Default for Ports {
 /// Runs the quickstart, or takes it down.
 pub(crate) fn run(workspace: &Workspace, words: &[&str]) -> Outcome {
     let options = Options::read(words)?;
+    if let Some(cluster) = &options.cluster {
+        return cluster::run(workspace, cluster, options.down);
+    }
     let place = match &options.at {
         Some(folder) => Place::at(folder)?,
         None => Place::find()?,
     };
-    if let Some(variables) = &options.cluster {
-        return cluster::run(workspace, &place, variables.as_deref(), options.down);
-    }
     if options.down {
         return down(workspace, &place);
     }
@@ -119,18 +119,24 @@ impl Options {
                         Failure::new("--ports needs three different ports: ORIGIN,EDGE,PAGE")
                     })?;
                 }
-                "--kubernetes" => options.cluster = Some(options.cluster.take().flatten()),
+                "--kubernetes" => {
+                    options.cluster.get_or_insert_default();
+                }
+                "--test-cluster" => options.cluster.get_or_insert_default().local = true,
                 "--var-file" => {
                     let file = words.next().map(PathBuf::from).filter(|file| file.is_file());
                     let file = file.ok_or_else(|| Failure::new("--var-file needs a file that exists"))?;
-                    options.cluster = Some(Some(file));
+                    options.cluster.get_or_insert_default().variables = Some(file);
                 }
                 other => {
                     return Err(Failure::new(format!("quickstart knows no {other}")).next(
-                        "cargo xtask quickstart [--input FILE]… [--at FOLDER] [--ports ORIGIN,EDGE,PAGE] [--kubernetes [--var-file FILE]] [--down]",
+                        "cargo xtask quickstart [--input FILE]… [--at FOLDER] [--ports ORIGIN,EDGE,PAGE] [--kubernetes [--var-file FILE | --test-cluster]] [--down]",
                     ));
                 }
             }
+        }
+        if options.cluster.as_ref().is_some_and(|it| it.local && it.variables.is_some()) {
+            return Err(Failure::new("--test-cluster has variables of its own").next("leave --var-file out"));
         }
         Ok(options)
     }
@@ -292,6 +298,15 @@ mod tests {
         assert!(Options::read(&["--input", "/no/such/file"]).is_err());
         assert!(Options::read(&["--kubernetes"]).unwrap().cluster.is_some());
         assert!(Options::read(&["--var-file", "/nowhere"]).is_err());
+        assert!(Options::read(&["--kubernetes", "--test-cluster"]).unwrap().cluster.unwrap().local);
+        assert!(
+            Options::read(&[
+                "--test-cluster",
+                "--var-file",
+                concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")
+            ])
+            .is_err()
+        );
         assert!(Options::read(&["--up"]).is_err());
         assert!(Options::read(&["--at", "relative"]).is_err());
         let options = Options::read(&["--at", "/somewhere", "--ports", "1,2,3"]).unwrap();

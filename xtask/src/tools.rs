@@ -123,6 +123,19 @@ pub(crate) fn prepare_quickstart() -> Outcome<Ready> {
     Ok(ready)
 }
 
+/// What the test cluster consists of, by variable.
+pub(crate) fn prepare_cluster() -> Outcome<Ready> {
+    let tools = cache::tools_dir()?;
+    let mut ready = Ready::default();
+    let mut go = go::Go::default();
+    let parts = ["STREAMVERSE_KUBE_CLUSTER", "STREAMVERSE_KWOK"];
+    for recipe in recipe::ALL.iter().filter(|recipe| parts.contains(&recipe.variable)) {
+        let tool = chosen(recipe.variable).map_or_else(|| recipe.ensure(&tools, &mut go), Ok);
+        ready.take(recipe.variable, tool);
+    }
+    Ok(ready)
+}
+
 /// Node with npm: the chosen one, else the cache's.
 pub(crate) fn node() -> Outcome<PathBuf> {
     if let Some(path) = wheel::NODE_PROGRAMS.first().and_then(|program| chosen(program.variable)) {

@@ -204,35 +204,13 @@ impl Cluster {
     /// # Panics
     /// When the API server does not list it.
     pub fn left_in(&self, namespace: &str) -> Vec<String> {
-        let mut left = Vec::new();
-        for group in self.groups() {
-            let (_, about) = self.request("GET", &group, None);
-            for resource in about["resources"].as_array().into_iter().flatten() {
-                let name = text(&resource["name"]);
-                let lists =
-                    resource["verbs"].as_array().is_some_and(|verbs| verbs.iter().any(|verb| verb == "list"));
-                if resource["namespaced"] != true || !lists || name == "events" {
-                    continue;
-                }
-                let (status, list) =
-                    self.request("GET", &format!("{group}/namespaces/{namespace}/{name}"), None);
-                assert!(status == 200, "{group} {name}: {status} {list}");
-                for item in list["items"].as_array().into_iter().flatten() {
-                    left.push(format!("{name}/{}", text(&item["metadata"]["name"])));
-                }
-            }
-        }
-        left.retain(|one| !OF_EVERY_NAMESPACE.contains(&one.as_str()));
+        let listed = self.client.all_in(namespace);
+        assert!(listed.is_ok(), "{listed:?}");
+        let listed = listed.unwrap_or_default().into_iter().map(|(plural, item)| named(&plural, &item));
+        let mut left: Vec<String> =
+            listed.filter(|one| !OF_EVERY_NAMESPACE.contains(&one.as_str())).collect();
         left.sort();
         left
-    }
-
-    /// Every group of the API in its preferred version, as a path.
-    fn groups(&self) -> Vec<String> {
-        let (_, said) = self.request("GET", "/apis", None);
-        let groups = said["groups"].as_array().into_iter().flatten();
-        let named = groups.map(|group| format!("/apis/{}", text(&group["preferredVersion"]["groupVersion"])));
-        std::iter::once("/api/v1".to_owned()).chain(named).collect()
     }
 
     /// Deletes a namespace with everything in it, and waits until it is gone.
@@ -279,6 +257,43 @@ impl Cluster {
     pub fn logs(&self) -> String {
         self.parts.lock().unwrap_or_else(PoisonError::into_inner).logs()
     }
+}
+
+/// What is in a namespace of the cluster that a kubeconfig of ours leads to, one line each: what it is, its name, and how
+/// far it is where it runs something.
+///
+/// # Errors
+/// A file that is none of ours, an API server that does not answer.
+pub fn objects(kubeconfig: &Path, namespace: &str) -> Result<Vec<String>, String> {
+    let client = Client::of(kubeconfig)?;
+    let mut lines = Vec::new();
+    for (plural, item) in client.all_in(namespace)? {
+        let status = &item["status"];
+        let number = |name: &str| status[name].as_u64().unwrap_or(0);
+        let how = match plural.as_str() {
+            "deployments" => {
+                format!("{} of {} available", number("availableReplicas"), item["spec"]["replicas"])
+            }
+            "daemonsets" => {
+                format!("{} of {} available", number("numberAvailable"), number("desiredNumberScheduled"))
+            }
+            "jobs" => format!("{} succeeded, {} active", number("succeeded"), number("active")),
+            "pods" => format!("{} on {}", text(&status["phase"]), text(&item["spec"]["nodeName"])),
+            // What controllers write for themselves says nothing to a person.
+            "replicasets" | "controllerrevisions" | "endpoints" | "endpointslices" => continue,
+            _ => String::new(),
+        };
+        let name = named(&plural, &item);
+        if !OF_EVERY_NAMESPACE.contains(&name.as_str()) {
+            lines.push(format!("{name}  {how}").trim_end().to_owned());
+        }
+    }
+    lines.sort();
+    Ok(lines)
+}
+
+fn named(plural: &str, item: &Value) -> String {
+    format!("{plural}/{}", text(&item["metadata"]["name"]))
 }
 
 /// A cluster that takes pods. Ports are found free and may be taken until they are used: then it is tried again.

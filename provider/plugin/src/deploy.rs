@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use streamverse_model::platform::{Bundle, Name, Object, Observed, Owner, Phase, SecretValue};
 use streamverse_sites::{Class as SiteClass, Deletion, Site, SiteKind};
-use tfplugin_framework::schema::Path;
+use tfplugin_framework::schema::{Path, Secret};
 use tfplugin_framework::{Class, Context, Draft, Error, Plan, Read, Resource, Result, Schema, State, Stored};
 
 use crate::provider::{DEFAULT, Streamverse};
@@ -182,20 +182,26 @@ fn bundle_of<R: Deployed>(cx: &Context<Streamverse>, resource: &R) -> Result<Bun
 
 /// Waits until everything is ready, has failed, or the time is nearly up; says so as a warning.
 async fn wait(cx: &Context<Streamverse>, site: &dyn Site, owner: &Owner) {
+    let mut heard = vec![format!("site {} does not answer", site.name())];
     let last = loop {
         // A failed process may be one of many tries; a failed object is not tried again, and a refused change stays refused.
-        let (last, settled) = match site.observe(owner).await {
-            Ok(Some(observed)) if observed.is_ready() => return,
-            Ok(Some(observed)) => {
+        // A site that stopped answering must not use up what is left for our own answer: what was applied would be
+        // reported as never made.
+        let left = cx.time_left().map_or(Duration::MAX, |left| left.saturating_sub(MARGIN));
+        let (last, settled) = match tokio::time::timeout(left, site.observe(owner)).await {
+            Err(_) => break heard,
+            Ok(Ok(Some(observed))) if observed.is_ready() => return,
+            Ok(Ok(Some(observed))) => {
                 let settled = |phase| matches!(phase, Phase::Failed | Phase::Degraded);
                 (observed.why_not(), observed.objects.iter().any(|status| settled(status.phase)))
             }
-            Ok(None) => (vec!["it was removed meanwhile".to_owned()], false),
-            Err(error) => (vec![error.to_string()], false),
+            Ok(Ok(None)) => (vec!["it was removed meanwhile".to_owned()], false),
+            Ok(Err(error)) => (vec![error.to_string()], false),
         };
         if settled || cx.time_left().is_some_and(|left| left < MARGIN) || cx.is_cancelled() {
             break last;
         }
+        heard = last;
         tokio::time::sleep(LOOK).await;
     };
     let lines: Vec<String> = last.iter().map(|line| format!("- {line}")).collect();
@@ -393,6 +399,17 @@ pub(crate) async fn find<R: Deployed>(cx: &Context<Streamverse>, id: &str) -> Re
         _ => Err(Error::invalid(format!("there is no {} {name:?} on site {site}", R::KIND))
             .next("Give NAME, or SITE/NAME. `streamverse node status` lists what a node holds.")),
     }
+}
+
+/// The secret of what was found: its version, for its value is never answered.
+pub(crate) fn found_secret(observed: &Observed) -> Option<Secret<String>> {
+    let version = observed.bundle.objects.iter().find_map(|object| match object {
+        Object::Secret(it) => i64::try_from(it.version).ok().filter(|version| *version > 0),
+        _ => None,
+    })?;
+    let mut secret = Secret::default();
+    secret.version = Some(version);
+    Some(secret)
 }
 
 /// The spec of what was found: of its service, job or engine, or as a file.

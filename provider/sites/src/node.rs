@@ -14,7 +14,7 @@ use streamverse_model::platform::{Bundle, Name, Object, Observed, Owner, SecretV
 use tokio::sync::OnceCell;
 
 use crate::error::{Class, Error, Result};
-use crate::site::{Address, Capability, Deletion, Site, SiteInfo, SiteKind};
+use crate::site::{Address, Capability, Deletion, Site, SiteInfo, SiteKind, port_of};
 
 /// A request that changes nothing or everything; the agent writes a file.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -203,6 +203,11 @@ impl NodeSite {
     }
 
     async fn put(&self, bundle: &Bundle, secrets: &[SecretValue], dry_run: bool) -> Result<Applied> {
+        for object in &bundle.objects {
+            if let Object::Endpoint(endpoint) = object {
+                port_of(bundle, endpoint)?;
+            }
+        }
         let values: BTreeMap<Name, BTreeMap<Name, String>> =
             secrets.iter().map(|secret| (secret.name.clone(), secret.values.clone())).collect();
         let request = ApplyRequest { bundle: bundle.clone(), secrets: values };

@@ -6,9 +6,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use streamverse_model::media::MediaFacts;
 use streamverse_model::platform::node::{Applied, ProbeRequest};
-use streamverse_model::platform::{Bundle, Name, Object, Observed, Owner, SecretValue};
+use streamverse_model::platform::{Bundle, EndpointObject, Name, Object, Observed, Owner, Port, SecretValue};
 
-use crate::error::Result;
+use crate::error::{Class, Error, Result};
 
 /// A place where services and engines run. Every method may be repeated; those that talk to the site end within the
 /// deadline that the client was made with, and can be dropped at any await.
@@ -102,6 +102,24 @@ impl Address {
         }
         format!("http://{}:{}", self.host, self.port)
     }
+}
+
+/// The port that an endpoint of a bundle is of.
+///
+/// # Errors
+/// When nothing of the bundle has it.
+pub(crate) fn port_of<'a>(bundle: &'a Bundle, it: &EndpointObject) -> Result<&'a Port> {
+    let of = bundle.objects.iter().find(|object| object.key() == it.of);
+    let ports = match of {
+        Some(Object::Service(it)) => it.ports.as_slice(),
+        Some(Object::Engine(it)) => it.ports.as_slice(),
+        _ => &[],
+    };
+    ports.iter().find(|port| port.name == it.port).ok_or_else(|| {
+        let (name, port) = (it.name.as_str(), it.port.as_str());
+        let what = format!("endpoint/{name} is of port {port:?} of {}, which is not there", it.of);
+        Error::new(Class::Invalid, what)
+    })
 }
 
 /// What a site is, now.

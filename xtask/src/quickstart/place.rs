@@ -50,6 +50,13 @@ impl Place {
         Ok(Place { base: folder.to_owned(), ..Place::find()? })
     }
 
+    /// Where states of clusters are kept: not in the folder that taking down this host's quickstart removes.
+    pub(super) fn of_clusters() -> Outcome<Place> {
+        let Place { base, root } = Place::find()?;
+        let name = format!("{}-kubernetes", base.file_name().unwrap_or_default().to_string_lossy());
+        Ok(Place { base: base.with_file_name(name), root })
+    }
+
     pub(super) fn base(&self) -> &Path {
         &self.base
     }

@@ -159,6 +159,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_image_has_the_same_media_tools() {
+        let file = include_str!("../../../deploy/images/media.txt");
+        let words = |text: &str| -> Vec<String> {
+            text.split_whitespace().filter(|word| *word != "\\").map(str::to_owned).collect()
+        };
+        assert_eq!(words(file), words(MEDIA.requirements));
+    }
+
+    #[test]
     fn every_requirement_has_a_version_and_a_digest() {
         for wheels in [MEDIA, NODE, PYTHON] {
             for line in wheels.requirements.lines().filter(|line| !line.starts_with('#')) {

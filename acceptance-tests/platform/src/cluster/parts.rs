@@ -89,7 +89,8 @@ impl Parts {
         ];
         self.start("kube-apiserver", control, &words("kube-apiserver", &flags))?;
         let server = format!("https://127.0.0.1:{port}");
-        let client = Client::new(server, token, &self.folder.join("ca.pem"))?;
+        let authority = fs::read_to_string(self.folder.join("ca.pem")).map_err(|error| error.to_string())?;
+        let client = Client::new(server, token, authority)?;
         write_kubeconfig(&self.folder, &client).map_err(|error| format!("kubeconfig: {error}"))?;
         Ok(client)
     }

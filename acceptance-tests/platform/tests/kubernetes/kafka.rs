@@ -11,7 +11,8 @@ use tfplugin_testing::cli::{Action, Case, Cli, Failure, Id, Step, action, value}
 use crate::hcl::{binary, block};
 use crate::lifecycle::nothing_left;
 
-const STRIMZI: &[&str] = &["strimzi/kafka.yaml", "strimzi/kafkanodepool.yaml", "strimzi/kafkatopic.yaml"];
+pub(crate) const STRIMZI: &[&str] =
+    &["strimzi/kafka.yaml", "strimzi/kafkanodepool.yaml", "strimzi/kafkatopic.yaml"];
 
 /// What Strimzi's operators would write into the status of everything in the namespace.
 fn operator(cluster: &Cluster, namespace: &str, condition: &Value) {

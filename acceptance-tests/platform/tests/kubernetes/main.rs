@@ -8,9 +8,14 @@
 )]
 
 mod access;
+mod definition;
 mod examples;
+mod faults;
 mod hcl;
 mod kafka;
 mod lifecycle;
+mod moved;
 mod plan;
 mod render;
+mod security;
+mod timeouts;

@@ -112,7 +112,10 @@ fn store(
     let key = it.get("tls").and_then(|tls| tls["private_key_wo_version"].as_i64());
     // Each only ever grows, so their sum does.
     let version = password.into_iter().chain(key).reduce(i64::saturating_add);
-    Ok(remote_store(url, &keys, version))
+    // What opens it and is no secret: an access key's id.
+    let id = it.get("access_key_id").and_then(Value::as_str);
+    let plain: Vec<(&'static str, &str)> = id.iter().map(|id| ("access-key", *id)).collect();
+    Ok(remote_store(url, &keys, version, &plain))
 }
 
 #[cfg(test)]

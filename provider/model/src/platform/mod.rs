@@ -18,7 +18,7 @@ pub use object::{
 pub use owner::{Name, NameError, Owner};
 pub use status::{ObjectStatus, Observed, Phase, Progress, Reason};
 pub use store_address::{
-    certificate_in, embedded_event_log, remote_keys, remote_store, remote_store_url, remote_url,
+    certificate_in, embedded_event_log, remote_keys, remote_store, remote_store_file, remote_store_url, remote_url,
 };
 pub use store_url::{Certificates, StoreUrl, StoreUrlError};
 pub use wanted::SpecError;

@@ -1,7 +1,5 @@
 //! URLs of remote stores, and the objects that a store puts on a site: where it is, and the secret that opens it.
 
-use std::collections::BTreeMap;
-
 use sha2::{Digest as _, Sha256};
 use url::form_urlencoded::Serializer;
 
@@ -58,12 +56,17 @@ pub fn remote_keys(url: &StoreUrl, login: &[&'static str]) -> Vec<&'static str> 
     keys
 }
 
-/// What a remote store has on its site: its URL as a file, so that an import finds it, and its secret.
-pub fn remote_store(url: &str, keys: &[&'static str], version: Option<i64>) -> Vec<Object> {
-    let mut objects = vec![Object::Files(FilesObject {
-        name: Name::fixed("store"),
-        files: BTreeMap::from([(URL.to_owned(), url.to_owned())]),
-    })];
+/// What a remote store has on its site: its URL and what else is no secret (`plain`) as files, so that an import finds
+/// them, and its secret.
+pub fn remote_store(
+    url: &str,
+    keys: &[&'static str],
+    version: Option<i64>,
+    plain: &[(&'static str, &str)],
+) -> Vec<Object> {
+    let plain = plain.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
+    let files = std::iter::once((URL.to_owned(), url.to_owned())).chain(plain).collect();
+    let mut objects = vec![Object::Files(FilesObject { name: Name::fixed("store"), files })];
     if !keys.is_empty() {
         objects.push(Object::Secret(SecretObject {
             name: Name::fixed("secret"),
@@ -76,8 +79,13 @@ pub fn remote_store(url: &str, keys: &[&'static str], version: Option<i64>) -> V
 
 /// The URL of a remote store, out of its objects.
 pub fn remote_store_url(objects: &[Object]) -> Option<&str> {
+    remote_store_file(objects, URL)
+}
+
+/// Another of its files.
+pub fn remote_store_file<'a>(objects: &'a [Object], name: &str) -> Option<&'a str> {
     objects.iter().find_map(|object| match object {
-        Object::Files(it) if it.name.as_str() == "store" => it.files.get(URL).map(String::as_str),
+        Object::Files(it) if it.name.as_str() == "store" => it.files.get(name).map(String::as_str),
         _ => None,
     })
 }
@@ -125,7 +133,8 @@ mod tests {
         );
         let url = StoreUrl::parse(&text).unwrap();
         assert_eq!(remote_keys(&url, &["password"]), ["ca", "certificate", "private-key"]);
-        let objects = remote_store(&text, &["secret-key"], Some(3));
+        let objects = remote_store(&text, &["secret-key"], Some(3), &[("access-key", "id")]);
+        assert_eq!(remote_store_file(&objects, "access-key"), Some("id"));
         assert_eq!(remote_store_url(&objects), Some(text.as_str()));
     }
 }

@@ -160,7 +160,7 @@ impl Resource for AtsEdge {
             name,
             site,
             spec,
-            private_key: None,
+            private_key: deploy::found_secret(&observed),
             url: spec_url,
             address,
             revision: observed.revision,

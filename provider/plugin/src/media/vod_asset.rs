@@ -2,7 +2,7 @@
 //! the targets `vod` and `vod-remove` of `runtime/media`.
 
 use streamverse_model::media::{
-    LadderSpec, SourceSpec, SubtitleSpec, ThumbnailSpec, VodAssetSpec, VodJobSpec,
+    LadderSpec, SourceSpec, SubtitleSpec, ThumbnailSpec, TranscoderSpec, VodAssetSpec, VodJobSpec,
 };
 use streamverse_model::platform::node::ProbeRequest;
 use streamverse_model::platform::{Bundle, Object, Observed, Owner};
@@ -196,7 +196,13 @@ impl Resource for VodAsset {
     }
 
     async fn delete(cx: &Context<Streamverse>, stored: Stored<Self>) -> Result<()> {
-        Removal(&stored).run(cx).await?;
+        match moved_to(cx, &stored).await? {
+            Some(site) => cx.warn(
+                "What the asset made stays",
+                format!("The site {site:?} holds the asset too, and keeps it in the same object store."),
+            ),
+            None => Removal(&stored).run(cx).await?,
+        }
         deploy::remove(cx, &*stored).await
     }
 
@@ -211,6 +217,20 @@ impl Resource for VodAsset {
     async fn modify_plan(cx: &Context<Streamverse>, draft: &mut Draft<Self>) -> Result<()> {
         if deploy::plan(cx, draft)?.is_none() {
             return Ok(());
+        }
+        let (before, after) = (draft.prior_value().get("site"), draft.value().get("site"));
+        if let (Some(before), Some(after)) = (before.as_str(), after.as_str())
+            && before != after
+        {
+            cx.warn_at(
+                tfplugin_framework::schema::Path::attribute("site"),
+                "What was made is removed before it is made again",
+                format!(
+                    "Moving it from {before:?} to {after:?} is a new asset and the end of the old one. Where both sites \
+                     use the same object store, `lifecycle {{ create_before_destroy = true }}` keeps what is there: it \
+                     is found, not encoded again, and plays on."
+                ),
+            );
         }
         let parts = [
             Self::source().into(),
@@ -255,6 +275,38 @@ async fn made(
     let generation = plan.job()?.generation();
     let revision = deploy::apply(cx, &*plan, &[]).await?;
     Ok(plan.into_inner().complete(VodAssetComputed { duration_ms, generation, revision }))
+}
+
+/// Another site that holds the asset, and whose transcoder keeps it in the same object store: it was moved there, and what
+/// was made must stay. A site that cannot be asked holds nothing that was just made there.
+async fn moved_to(cx: &Context<Streamverse>, asset: &VodAsset) -> Result<Option<String>> {
+    let provider = cx.provider();
+    let owner = provider.owner(VodAsset::KIND, &asset.name)?;
+    let others = provider.site_names().unwrap_or_default();
+    let mut here = None;
+    for other in others.into_iter().filter(|other| *other != asset.site) {
+        let Some(site) = provider.try_site(other)? else { continue };
+        let Ok(Some(found)) = site.observe(&owner).await else { continue };
+        let Ok(job) = deploy::found_spec::<VodJobSpec>(&found) else { continue };
+        if here.is_none() {
+            here = store_of(cx, &asset.site, &asset.transcoder).await?;
+        }
+        let there = store_of(cx, other, job.transcoder.as_str()).await?;
+        if here.is_some() && here == there {
+            return Ok(Some(other.to_owned()));
+        }
+    }
+    Ok(None)
+}
+
+/// The object store of a transcoder, if it is there.
+async fn store_of(cx: &Context<Streamverse>, site: &str, transcoder: &str) -> Result<Option<String>> {
+    let owner = cx.provider().owner("transcoder", transcoder)?;
+    let Some(site) = cx.provider().try_site(site)? else { return Ok(None) };
+    let observed =
+        site.observe(&owner).await.map_err(|error| deploy::told(error, &Bundle::new(owner, Vec::new())))?;
+    let Some(observed) = observed else { return Ok(None) };
+    Ok(deploy::found_spec::<TranscoderSpec>(&observed).ok().map(|spec| spec.object_store))
 }
 
 /// The duration that the job found, once it did.

@@ -129,7 +129,7 @@ impl Resource for Cache {
         let Imported { site, name, observed } = found;
         let local = deploy::local_url(Self::SCHEME, &site, &name);
         let url = model::remote_store_url(&observed.bundle.objects).map_or(local, str::to_owned);
-        let redis = remote.as_ref().map(imported);
+        let redis = remote.as_ref().map(|url| imported(url, deploy::found_secret(&observed)));
         let timeouts = Timeouts::default();
         Ok(CacheState { name, site, redis, url, revision: observed.revision, timeouts })
     }
@@ -148,13 +148,13 @@ fn planned_url(view: CacheView) -> Option<Option<String>> {
     Some(Some(remote_url(&settled(name)??, &authority, &database, secret, trust.as_ref())))
 }
 
-/// The block of a URL, without its secret: nobody can read that back.
-fn imported(url: &url::Url) -> RedisBlock {
+/// The block of a URL; of its secret the version is all that can be read back.
+fn imported(url: &url::Url, password: Option<Secret<String>>) -> RedisBlock {
     RedisBlock {
         host: url.host_str().unwrap_or_default().to_owned(),
         port: url.port().unwrap_or(6379),
         database: url.path().trim_matches('/').parse().unwrap_or_default(),
-        password: None,
+        password,
         tls: (url.scheme() == "rediss").then(TlsBlock::imported),
     }
 }

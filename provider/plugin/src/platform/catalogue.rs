@@ -136,7 +136,7 @@ impl Resource for Catalogue {
         let Imported { site, name, observed } = found;
         let local = deploy::local_url(Self::SCHEME, &site, &name);
         let url = model::remote_store_url(&observed.bundle.objects).map_or(local, str::to_owned);
-        let postgres = remote.as_ref().map(imported);
+        let postgres = remote.as_ref().map(|url| imported(url, deploy::found_secret(&observed)));
         let timeouts = Timeouts::default();
         Ok(CatalogueState { name, site, postgres, url, revision: observed.revision, timeouts })
     }
@@ -155,14 +155,14 @@ fn planned_url(view: CatalogueView) -> Option<Option<String>> {
     Some(Some(remote_url(&settled(name)??, &authority, &database, secret, trust.as_ref())))
 }
 
-/// The block of a URL, without its secret: nobody can read that back.
-fn imported(url: &url::Url) -> PostgresBlock {
+/// The block of a URL; of its secret the version is all that can be read back.
+fn imported(url: &url::Url, password: Option<Secret<String>>) -> PostgresBlock {
     PostgresBlock {
         host: url.host_str().unwrap_or_default().to_owned(),
         port: url.port().unwrap_or(5432),
         database: url.path().trim_matches('/').to_owned(),
         user: url.username().to_owned(),
-        password: None,
+        password,
         tls: parameter(url, "sslmode").map(|_| TlsBlock::imported()),
     }
 }

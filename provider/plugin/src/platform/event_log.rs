@@ -207,7 +207,9 @@ impl Resource for EventLog {
         let Imported { site, name, observed } = found;
         let local = deploy::local_url(Self::SCHEME, &site, &name);
         let url = model::remote_store_url(&observed.bundle.objects).map_or(local, str::to_owned);
-        let kafka = remote.as_ref().map(|url| imported(url, &observed.bundle.owner));
+        let kafka = remote
+            .as_ref()
+            .map(|url| imported(url, &observed.bundle.owner, deploy::found_secret(&observed)));
         let timeouts = Timeouts::default();
         Ok(EventLogState { name, site, kafka, url, revision: observed.revision, timeouts })
     }
@@ -276,8 +278,8 @@ fn planned_url(view: EventLogView, deployment: Option<&str>) -> Option<Option<St
     })))
 }
 
-/// The block of a URL, without its secret: nobody can read that back.
-fn imported(url: &url::Url, owner: &model::Owner) -> KafkaBlock {
+/// The block of a URL; of its secret the version is all that can be read back.
+fn imported(url: &url::Url, owner: &model::Owner, password: Option<Secret<String>>) -> KafkaBlock {
     let number = |name: &str| parameter(url, name).and_then(|text| text.parse().ok());
     let retention = std::time::Duration::from_millis(number("retention_ms").unwrap_or_default());
     // A URL has one host, so the model keeps all of them as a parameter.
@@ -290,7 +292,7 @@ fn imported(url: &url::Url, owner: &model::Owner) -> KafkaBlock {
         replication: number("replication").and_then(|it| u32::try_from(it).ok()).unwrap_or(3),
         retention: tfplugin_framework::schema::Duration(retention),
         username: parameter(url, "username"),
-        password: None,
+        password,
         sasl: parameter(url, "sasl").unwrap_or_else(|| PLAIN.to_owned()),
         tls: parameter(url, "tls").map(|_| TlsBlock::imported()),
     }

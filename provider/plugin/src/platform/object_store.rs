@@ -176,7 +176,9 @@ impl Resource for ObjectStore {
         let Imported { site, name, observed } = found;
         let local = deploy::local_url(Self::SCHEME, &site, &name);
         let url = model::remote_store_url(&observed.bundle.objects).map_or(local, str::to_owned);
-        let s3 = remote.as_ref().map(|url| imported(url, &observed.bundle.owner));
+        let secret = deploy::found_secret(&observed);
+        let id = model::remote_store_file(&observed.bundle.objects, "access-key").map(str::to_owned);
+        let s3 = remote.as_ref().map(|url| imported(url, &observed.bundle.owner, id, secret));
         let timeouts = Timeouts::default();
         Ok(ObjectStoreState { name, site, s3, url, revision: observed.revision, timeouts })
     }
@@ -201,16 +203,21 @@ fn planned_url(view: ObjectStoreView, deployment: Option<&str>) -> Option<Option
     })))
 }
 
-/// The block of a URL, without its secret: nobody can read that back.
-fn imported(url: &url::Url, owner: &model::Owner) -> S3Block {
+/// The block of a URL; of its secret the version is all that can be read back.
+fn imported(
+    url: &url::Url,
+    owner: &model::Owner,
+    access_key_id: Option<String>,
+    secret: Option<Secret<String>>,
+) -> S3Block {
     let prefix = url.path().trim_matches('/');
     S3Block {
         bucket: url.host_str().unwrap_or_default().to_owned(),
         prefix: (prefix != owner.deployment.as_str()).then(|| prefix.to_owned()),
         region: parameter(url, "region").unwrap_or_default(),
         endpoint: parameter(url, "endpoint"),
-        access_key_id: None,
-        secret_access_key: None,
+        access_key_id,
+        secret_access_key: secret,
         tls: None,
     }
 }

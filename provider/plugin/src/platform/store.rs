@@ -85,7 +85,15 @@ impl Remote<'_> {
             Value::Secret(secret) => secret.version,
             Value::Plain(_) => None,
         });
-        model::remote_store(&self.url, &keys, versions.reduce(i64::saturating_add))
+        let plain: Vec<(&'static str, &str)> = self
+            .values
+            .iter()
+            .filter_map(|(key, value)| match value {
+                Value::Plain(text) => Some((*key, *text)),
+                Value::Secret(_) => None,
+            })
+            .collect();
+        model::remote_store(&self.url, &keys, versions.reduce(i64::saturating_add), &plain)
     }
 
     /// The values of its secret: those that the configuration gives, or that its references lead to.

@@ -40,6 +40,8 @@ struct Made {
 pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) body: Value,
+    /// How long it asked us to stay away (RFC 9110, `Retry-After`).
+    pub(super) after: Option<Duration>,
 }
 
 /// What is asked.
@@ -101,6 +103,8 @@ impl Api {
             }
         };
         credentials::fill(&self.site, &mut config.auth_info, credentials::LIMIT).await?;
+        // Repetitions are ours: within our patience, and with the server's own words when that is over.
+        config.default_retry = false;
         kube::Client::try_from(config).map_err(|error| unusable("no client can be made").because(error))
     }
 
@@ -142,6 +146,7 @@ impl Api {
         let until = tokio::time::Instant::now() + PATIENCE;
         let mut pause = Duration::from_millis(200);
         loop {
+            let mut wait = pause.mul_f64(rand::random_range(0.5..1.0));
             let failure = match tokio::time::timeout(LIMIT, self.once(&made.client, &ask)).await {
                 // A token that ran out: the plugin, or the file, has another one.
                 Ok(Ok(answer)) if answer.status == 401 && !renewed => {
@@ -150,7 +155,10 @@ impl Api {
                     continue;
                 }
                 Ok(Ok(answer)) if !passing(&answer) => return Ok(answer),
-                Ok(Ok(answer)) => refused(&answer, ask.about),
+                Ok(Ok(answer)) => {
+                    wait += answer.after.unwrap_or_default();
+                    refused(&answer, ask.about)
+                }
                 Ok(Err(error)) => error,
                 Err(_) => {
                     return Err(self
@@ -159,10 +167,10 @@ impl Api {
                 }
             };
             let again = matches!(failure.class, Class::Unreachable | Class::Retry);
-            if !again || tokio::time::Instant::now() + pause > until {
+            if !again || tokio::time::Instant::now() + wait > until {
                 return Err(failure);
             }
-            tokio::time::sleep(pause.mul_f64(rand::random_range(0.5..1.0))).await;
+            tokio::time::sleep(wait).await;
             pause = (pause * 2).min(Duration::from_secs(4));
         }
     }
@@ -179,6 +187,8 @@ impl Api {
             .map_err(|error| Error::new(Class::Permanent, "a request cannot be written").because(error))?;
         let answer = client.send(request).await.map_err(|error| self.failed(error))?;
         let status = answer.status().as_u16();
+        let after = answer.headers().get("retry-after").and_then(|it| it.to_str().ok()?.parse().ok());
+        let after = after.map(Duration::from_secs);
         let bytes = answer
             .into_body()
             .collect()
@@ -187,7 +197,7 @@ impl Api {
             .to_bytes();
         let body = serde_json::from_slice(&bytes)
             .unwrap_or_else(|_| json!({ "message": String::from_utf8_lossy(&bytes) }));
-        Ok(Answer { status, body })
+        Ok(Answer { status, body, after })
     }
 
     fn failed(&self, error: kube::Error) -> Error {
@@ -236,10 +246,12 @@ pub(super) fn refused(answer: &Answer, about: &str) -> Error {
             .next("The cluster does not have this kind: install the operator that brings it."),
         404 => told(Class::Invalid),
         409 => conflict(answer, about),
-        429 | 502 | 503 | 504 => told(Class::Retry),
+        429 | 502 | 503 | 504 => {
+            told(Class::Retry).next("The API server is overloaded or restarting: apply again.")
+        }
         400 | 422 => told(Class::Invalid),
         500 if !passing(answer) => told(Class::Invalid),
-        500 => told(Class::Retry),
+        500 => told(Class::Retry).next("The API server failed: look at its log, and apply again."),
         _ => told(Class::Permanent),
     }
 }
@@ -290,7 +302,8 @@ mod tests {
     fn conflict_of(text: &str) -> Answer {
         let causes =
             json!([{ "reason": "FieldManagerConflict", "message": text, "field": ".spec.replicas" }]);
-        Answer { status: 409, body: json!({ "message": "Apply failed", "details": { "causes": causes } }) }
+        let body = json!({ "message": "Apply failed", "details": { "causes": causes } });
+        Answer { status: 409, body, after: None }
     }
 
     #[test]
@@ -319,7 +332,7 @@ mod tests {
 
     #[test]
     fn a_500_about_a_field_is_never_tried_again() {
-        let answer = |text: &str| Answer { status: 500, body: json!({ "message": text }) };
+        let answer = |text: &str| Answer { status: 500, body: json!({ "message": text }), after: None };
         assert!(!passing(&answer("failed: .spec.replicaz: field not declared in schema")));
         assert_eq!(refused(&answer(".spec.x: field not declared in schema"), "x").class, Class::Invalid);
         assert!(passing(&answer("etcdserver: leader changed")));

@@ -83,26 +83,43 @@ impl KubernetesSite {
         if (200..300).contains(&answer.status) { Ok(()) } else { Err(refused(&answer, &title)) }
     }
 
-    pub(super) async fn remove(&self, place: &Place) -> Result<bool> {
-        let body = json!({ "propagationPolicy": "Foreground" });
-        let path = place.path(self.namespace());
+    /// Has an object of the owner removed: as it was there, or `None` where it is gone, or is another's of that name.
+    pub(super) async fn remove(&self, place: &Place, owner: &Owner) -> Result<Option<Value>> {
         let about = place.title();
+        let Some(there) = self.get(place.path(self.namespace()), &about).await? else { return Ok(None) };
+        if !is_of(&there, owner) {
+            return Ok(None);
+        }
+        // The very object that was looked at, and no other that came in its place.
+        let uid = &there["metadata"]["uid"];
+        // What nothing depends on is gone at once; of a workload the pods go first.
+        let alone =
+            matches!(place.kind.as_str(), "ConfigMap" | "Secret" | "NetworkPolicy" | "PodDisruptionBudget");
+        let policy = if alone { "Background" } else { "Foreground" };
+        let body = json!({ "propagationPolicy": policy, "preconditions": { "uid": uid } });
+        let path = place.path(self.namespace());
         let answer =
             self.api.ask(Ask { method: Method::DELETE, path, body: Some(&body), about: &about }).await?;
         match answer.status {
-            404 => Ok(false),
-            status if (200..300).contains(&status) || status == 409 => Ok(true),
+            200..300 | 404 | 409 => Ok(Some(there)),
             _ => Err(refused(&answer, &about)),
         }
     }
 
     /// Removes objects side by side; what still holds one of them, if something does.
-    pub(super) async fn remove_all(&self, places: &[&Place]) -> Result<Option<Deletion>> {
+    pub(super) async fn remove_all(&self, places: &[&Place], owner: &Owner) -> Result<Option<Deletion>> {
+        let mut asked = Vec::new();
         for place in places {
-            self.remove(place).await?;
+            if let Some(there) = self.remove(place, owner).await? {
+                asked.push((place, there));
+            }
         }
-        for place in places {
+        for (place, before) in asked {
             let Some(there) = self.get(place.path(self.namespace()), &place.title()).await? else { continue };
+            // Another object of the same name is somebody else's.
+            if there["metadata"]["uid"] != before["metadata"]["uid"] {
+                continue;
+            }
             let finalizers = there.pointer("/metadata/finalizers").and_then(Value::as_array);
             let names: Vec<&str> = finalizers.into_iter().flatten().filter_map(Value::as_str).collect();
             let why = match names.as_slice() {
@@ -167,5 +184,32 @@ impl KubernetesSite {
         }
         Err(Error::new(Class::Retry, format!("{} is still being removed", place.title()))
             .next("Apply again when it is gone."))
+    }
+}
+
+/// Whether an object belongs to the owner: by its labels, or, where somebody took those away, because we applied it.
+fn is_of(there: &Value, owner: &Owner) -> bool {
+    let labels = &there["metadata"]["labels"];
+    if names::owned(owner).iter().all(|(key, value)| labels[key] == value.as_str()) {
+        return true;
+    }
+    let managers = there.pointer("/metadata/managedFields").and_then(Value::as_array);
+    managers.into_iter().flatten().any(|it| it["manager"] == names::manager(owner).as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_object_is_its_owner_s_by_labels_or_by_who_applied_it() {
+        let owner = Owner::new("demo", "origin", "main").unwrap();
+        let labels = names::owned(&owner);
+        assert!(is_of(&json!({ "metadata": { "labels": labels } }), &owner));
+        let manager = names::manager(&owner);
+        assert!(is_of(&json!({ "metadata": { "managedFields": [{ "manager": manager }] } }), &owner));
+        let other = Owner::new("demo", "origin", "other").unwrap();
+        assert!(!is_of(&json!({ "metadata": { "labels": labels } }), &other));
+        assert!(!is_of(&json!({ "metadata": { "name": "demo-origin-main" } }), &owner));
     }
 }

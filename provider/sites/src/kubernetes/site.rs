@@ -99,19 +99,18 @@ impl KubernetesSite {
                 .and_then(Value::as_str)
         };
         let title = live.wanted.title();
-        match label("deployment") {
-            Some(deployment) if deployment == owner.deployment.as_str() => Ok(()),
-            Some(deployment) => Err(Error::new(
-                Class::Conflict,
-                format!("{title} in namespace {} belongs to the deployment {deployment}", self.namespace()),
-            )
-            .next("Choose another name, deployment or namespace.")),
-            None => Err(Error::new(
-                Class::Conflict,
-                format!("{title} is in namespace {} already, and nobody of ours made it", self.namespace()),
-            )
-            .next("Choose another name or namespace, or remove it.")),
-        }
+        let whose = match (label("deployment"), label("kind"), label("name")) {
+            (Some(deployment), Some(kind), Some(name)) => {
+                let ours = [owner.deployment.as_str(), owner.kind.as_str(), owner.name.as_str()];
+                if [deployment, kind, name] == ours {
+                    return Ok(());
+                }
+                format!("belongs to {kind}/{name} of the deployment {deployment}")
+            }
+            _ => "is there already, and nobody of ours made it".to_owned(),
+        };
+        Err(Error::new(Class::Conflict, format!("{title} in namespace {} {whose}", self.namespace()))
+            .next("Choose another name, deployment or namespace, or remove it."))
     }
 
     /// Applies one object; a job that is there goes on, one that failed is made anew.
@@ -129,7 +128,7 @@ impl KubernetesSite {
                 if ready::standing(there).phase != Phase::Failed {
                     return Ok(());
                 }
-                self.remove(&place).await?;
+                self.remove(&place, owner).await?;
                 self.gone(&place).await?;
             }
             ("Secret", there) => {
@@ -306,7 +305,7 @@ impl Site for KubernetesSite {
         let keep: Vec<Place> =
             earlier.iter().filter(outside).filter(|place| place.kind == "ConfigMap").cloned().collect();
         for place in record.retired.iter().filter(|place| !keep.contains(place)) {
-            self.remove(place).await?;
+            self.remove(place, owner).await?;
         }
         if record.retired != keep {
             record.retired = keep;
@@ -324,11 +323,11 @@ impl Site for KubernetesSite {
         let (first, rest): (Vec<&Place>, Vec<&Place>) =
             places.iter().partition(|place| BEFORE_THEIR_OPERATOR.contains(&place.kind.as_str()));
         for part in [first, rest] {
-            if let Some(pending) = self.remove_all(&part).await? {
+            if let Some(pending) = self.remove_all(&part, owner).await? {
                 return Ok(pending);
             }
         }
-        self.remove(&record::place(owner)).await?;
+        self.remove(&record::place(owner), owner).await?;
         Ok(Deletion::Gone)
     }
 

@@ -7,19 +7,14 @@ use streamverse_model::platform::{EndpointObject, Object, Peer, Port, Protocol, 
 
 use super::pod::ADMIN;
 use super::{Rendered, Scope};
-use crate::error::{Class, Error, Result};
+use crate::error::Result;
 use crate::kubernetes::names;
+use crate::site::port_of;
 
 /// The address of one port.
 pub(super) fn endpoint(scope: &Scope<'_>, it: &EndpointObject) -> Result<Rendered> {
     let object = format!("endpoint/{}", it.name);
-    let port = ports_of(scope, &it.of).and_then(|ports| ports.iter().find(|port| port.name == it.port));
-    let port = port.ok_or_else(|| {
-        Error::new(
-            Class::Invalid,
-            format!("{object} is of port {:?} of {}, which is not there", it.port.as_str(), it.of),
-        )
-    })?;
+    let port = port_of(scope.bundle, it)?;
     let kind = if it.public { scope.rendering.expose.as_str() } else { "ClusterIP" };
     let mut spec = json!({
         "type": kind,
@@ -40,14 +35,6 @@ pub(super) fn endpoint(scope: &Scope<'_>, it: &EndpointObject) -> Result<Rendere
         "spec": spec,
     });
     Ok(Rendered { object, plural: "services".to_owned(), body })
-}
-
-fn ports_of<'a>(scope: &Scope<'a>, of: &str) -> Option<&'a [Port]> {
-    scope.bundle.objects.iter().find(|object| object.key() == of).and_then(|object| match object {
-        Object::Service(it) => Some(it.ports.as_slice()),
-        Object::Engine(it) => Some(it.ports.as_slice()),
-        _ => None,
-    })
 }
 
 fn protocol(port: &Port) -> &'static str {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use streamverse_model::platform::{CredentialUse, Resources, SpecUse};
+use streamverse_model::platform::{CredentialUse, Object, Resources, SpecUse};
 
 use super::{Scope, secret_name};
 use crate::kubernetes::names;
@@ -74,6 +74,12 @@ impl Pod {
         rest: &Value,
     ) -> Value {
         let (init, main) = containers;
+        let mut annotations = annotations.clone();
+        // Another version of a secret of its own is another pod: what reads it at its start reads it anew.
+        annotations.extend(scope.bundle.objects.iter().find_map(|object| match object {
+            Object::Secret(it) => Some((format!("{}/secret-version", names::PREFIX), it.version.to_string())),
+            _ => None,
+        }));
         let selected = names::selected(scope.owner(), object);
         let spread = |topology: &str| {
             json!({
