@@ -66,6 +66,15 @@ impl Error {
     }
 }
 
+/// The field of a `ProbeRequest` that a source's fault is about, by the code of the fault.
+pub(crate) fn probe_field(code: &str) -> Option<&'static str> {
+    match code {
+        "source-changed" => Some("/digest"),
+        _ if code.starts_with("source-") => Some("/source"),
+        _ => None,
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)

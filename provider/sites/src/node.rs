@@ -13,7 +13,7 @@ use streamverse_model::platform::node::{ApiError, Applied, ApplyRequest, NodeInf
 use streamverse_model::platform::{Bundle, Name, Object, Observed, Owner, SecretValue};
 use tokio::sync::OnceCell;
 
-use crate::error::{Class, Error, Result};
+use crate::error::{Class, Error, Result, probe_field};
 use crate::site::{Address, Capability, Deletion, Site, SiteInfo, SiteKind};
 
 /// A request that changes nothing or everything; the agent writes a file.
@@ -235,7 +235,7 @@ fn answer<T: DeserializeOwned>(status: StatusCode, bytes: &[u8]) -> Result<Optio
     };
     let mut error = Error::new(class, refusal.message);
     error.next = refusal.next;
-    error.field = refusal.field;
+    error.field = refusal.field.or_else(|| probe_field(&refusal.code).map(str::to_owned));
     Err(error)
 }
 

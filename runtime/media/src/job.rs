@@ -4,7 +4,6 @@
 //! A run after one that failed for good begins anew: it forgets the failures that the encoders told, and goes on with what
 //! they finished. Nothing here remembers that a spec failed; whether a spec that failed is run again is the site's decision.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -253,8 +252,7 @@ impl VodJob {
         self.stores.log.ensure_topic(TASKS, PARTITIONS, None).await?;
         let mut told = false;
         loop {
-            let there = self.finished(work).await?;
-            let done = there.values().sum::<u64>();
+            let done = self.finished(work).await?;
             handle.progress(done, work.total(), "segments");
             if done >= work.total() {
                 return Ok(());
@@ -285,17 +283,16 @@ impl VodJob {
         }
     }
 
-    /// Finished pieces by rendition.
-    async fn finished(&self, work: &Work) -> Result<BTreeMap<String, u64>> {
-        let mut there = BTreeMap::new();
+    /// Finished pieces of all renditions.
+    async fn finished(&self, work: &Work) -> Result<u64> {
+        let mut there = 0;
         for (rendition, count) in &work.video {
             let names = work::names(&*self.stores.objects, &self.place().segments(&rendition.name)).await?;
             let found = names.iter().filter(|name| name.ends_with(".ts")).count() as u64;
-            there.insert(rendition.name.clone(), found.min(*count));
+            there += found.min(*count);
         }
         let audio = work::names(&*self.stores.objects, &self.place().audios()).await?;
-        there.insert("audio".to_owned(), audio.iter().filter(|name| name.ends_with(".mp4")).count() as u64);
-        Ok(there)
+        Ok(there + audio.iter().filter(|name| name.ends_with(".mp4")).count() as u64)
     }
 
     async fn package(

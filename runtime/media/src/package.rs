@@ -8,7 +8,7 @@ use std::time::Duration;
 use streamverse_core::stores::RenditionRecord;
 use streamverse_core::tool::{Limits, Tool};
 use streamverse_core::{Error, Result, ServiceContext, Stop};
-use streamverse_model::media::{LadderSpec, ThumbnailSpec};
+use streamverse_model::media::{LadderSpec, ThumbnailSpec, playlist_name};
 
 use crate::encode::words;
 use crate::work::make;
@@ -113,12 +113,7 @@ impl Package<'_> {
     }
 
     fn label_of(&self, track: &TextTrack) -> String {
-        // The packager splits its descriptors at commas and equal signs.
-        track
-            .label
-            .chars()
-            .map(|it| if ",=/\\\"".contains(it) || it.is_control() { ' ' } else { it })
-            .collect()
+        playlist_name(&track.label)
     }
 
     /// Sprites of 5 × 5 pictures and a WebVTT file that says which is which; its name.

@@ -31,6 +31,9 @@ const STEADY: Duration = Duration::from_secs(60);
 /// How long a new engine configuration may take to serve before it is rolled back.
 const SETTLE: Duration = Duration::from_secs(20);
 
+/// What starting a service again does not mend: another spec does.
+const PERMANENT: &[&str] = &["spec-invalid", "unknown-target", "binary-missing", "store-url", "store-elsewhere"];
+
 /// What a keeper is to do.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Order {
@@ -440,8 +443,7 @@ impl Keeper {
             }
             self.restarts += 1;
             let why = self.why_it_ended();
-            let permanent =
-                why.code == "spec-invalid" || why.code == "unknown-target" || why.code == "binary-missing";
+            let permanent = PERMANENT.contains(&why.code.as_str());
             self.process = None;
             if permanent {
                 return Err(Error::permanent("service-refused", why.text));

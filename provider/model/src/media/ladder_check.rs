@@ -65,6 +65,9 @@ fn videos(view: &LadderSpecView, segment: Option<Duration>, out: &mut Diagnostic
             if names.contains(&name) {
                 name_taken(place().name().into(), name, out);
             }
+            if name == "audio" || name.starts_with("audio-") {
+                out.error_at(place().name(), "Reserved name", "What begins with `audio` is the sound of an asset: give the picture another name.");
+            }
             names.push(name);
         }
         let codec = or_default(&rendition.codec, VideoCodec::H264);
@@ -184,7 +187,9 @@ fn bit_rates(at: usize, rendition: &VideoRenditionView, codec: Option<VideoCodec
 
 fn audios(view: &LadderSpecView, out: &mut Diagnostics) {
     let Some(all) = view.audio.known() else { return };
-    let mut names: Vec<&String> = Vec::new();
+    // Segments, attributes and records are found by name alone.
+    let videos = view.video.known().into_iter().flatten();
+    let mut names: Vec<&String> = videos.filter_map(|it| it.known()?.name.known()).collect();
     for (at, rendition) in all.iter().enumerate() {
         let Some(rendition) = rendition.known() else { continue };
         if let Some(name) = rendition.name.known() {

@@ -10,6 +10,7 @@ pub mod levels;
 mod transcoder;
 
 pub use asset::{
+    check_subtitles, generation, playlist_name,
     SourceSpec, SourceSpecPath, SourceSpecView, SubtitleSpec, SubtitleSpecPath, SubtitleSpecView,
     ThumbnailSpec, ThumbnailSpecPath, ThumbnailSpecView, VodAssetSpec, VodAssetSpecPath, VodAssetSpecView,
     VodJobSpec,

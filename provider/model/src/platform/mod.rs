@@ -7,11 +7,12 @@ mod owner;
 mod status;
 mod store_address;
 mod store_url;
+mod store_use;
 mod wanted;
 
 pub use declared::{declared_kind, declared_objects};
 pub use object::{
-    Bundle, CredentialUse, EndpointObject, EngineKind, EngineObject, FilesObject, Isolation, JobObject,
+    ADMIN_PORT, Bundle, CredentialUse, EndpointObject, EngineKind, EngineObject, FilesObject, Isolation, JobObject,
     ManifestObject, Object, Peer, Port, Protocol, Reach, Resources, SecretObject, SecretValue, ServiceObject,
     SpecUse,
 };
@@ -19,5 +20,6 @@ pub use owner::{Name, NameError, Owner};
 pub use status::{ObjectStatus, Observed, Phase, Progress, Reason};
 pub use store_address::{embedded_event_log, remote_store, remote_store_url, remote_url};
 pub use store_url::{StoreUrl, StoreUrlError};
+pub use store_use::StoreUse;
 pub use wanted::SpecError;
 pub(crate) use wanted::{http, public_http, reach, spec_value, uses};

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use streamverse_model::delivery::AtsEdgeSpec;
-use streamverse_model::platform::{Object, Owner, SecretValue};
-use tfplugin_framework::schema::{Computed, Secret, Timeouts};
+use streamverse_model::delivery::{self, AtsEdgeSpec};
+use streamverse_model::platform::{EngineKind, Object, Owner, SecretValue};
+use tfplugin_framework::schema::{Computed, Diagnostics, Path, Secret, Timeouts};
 use tfplugin_framework::{
     Context, Draft, Findings, Plan, Read, Resource, Result, Schema, State, Stored, resource,
 };
@@ -83,6 +83,11 @@ impl Resource for AtsEdge {
     }
 
     fn validate(config: &AtsEdgeView, findings: &mut Findings) {
+        let mut found = Diagnostics::new();
+        delivery::check(&config.spec, &mut found);
+        for diagnostic in found {
+            findings.push(diagnostic);
+        }
         let key = &config.private_key;
         let given = !(key.value.is_null() && key.reference.is_null());
         if config.spec.tls.known().is_some() && !given {
@@ -103,7 +108,13 @@ impl Resource for AtsEdge {
 
     async fn modify_plan(cx: &Context<Streamverse>, draft: &mut Draft<Self>) -> Result<()> {
         let Some(planned) = deploy::plan(cx, draft)? else { return Ok(()) };
-        let port = draft.planned()?.spec.port.known().copied();
+        let spec = draft.planned()?.spec;
+        let place = planned.placement(cx);
+        place.engine(EngineKind::TrafficServer)?;
+        let port = spec.port.known().copied();
+        place.port(Path::attribute("port"), port)?;
+        let https = spec.tls.known().and_then(|tls| tls.port.known().copied());
+        place.port(Path::attribute("tls").attr("port"), https)?;
         match planned.address::<Self>(cx, "http", port) {
             Some(address) => draft.set(Self::address(), &address),
             None => draft.set_unknown(Self::address()),

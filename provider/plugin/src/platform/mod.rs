@@ -7,6 +7,8 @@ mod object_store;
 mod site;
 mod store;
 
+pub(crate) use store::settled;
+
 use tfplugin_framework::Parts;
 
 use crate::provider::Streamverse;

@@ -20,7 +20,7 @@ use super::ready;
 use super::record::{self, Place, Record};
 use super::render::{Rendered, Rendering, UsedService, render};
 use super::{compare, names};
-use crate::error::{Class, Error, Result};
+use crate::error::{Class, Error, Result, probe_field};
 use crate::site::{Address, Capability, Deletion, Site, SiteInfo, SiteKind};
 
 /// The kinds that we render ourselves: where an owner's objects are looked for when its record is lost.
@@ -404,7 +404,12 @@ impl Site for KubernetesSite {
             }
             if status.phase == Phase::Failed {
                 let text = status.reason.as_ref().map(|reason| reason.text.clone()).unwrap_or_default();
-                found = Err(Error::new(Class::Invalid, text));
+                let error = Error::new(Class::Invalid, text);
+                let field = status.reason.as_ref().and_then(|reason| probe_field(&reason.code));
+                found = Err(match field {
+                    Some(field) => error.field(field),
+                    None => error,
+                });
                 break;
             }
         }

@@ -56,6 +56,16 @@ fn a_good_ladder_passes_and_each_fault_is_found_at_its_place() {
 }
 
 #[test]
+fn a_picture_has_no_name_of_sound() {
+    for name in ["audio", "audio-stereo-0"] {
+        let found = findings(|ladder| ladder["video"][0]["name"] = json!(name));
+        assert_eq!(found, ["video[0].name: Reserved name"]);
+    }
+    let found = findings(|ladder| ladder["audio"][0]["name"] = json!("360p"));
+    assert_eq!(found, ["audio[0].name: Name taken"], "a name of both");
+}
+
+#[test]
 fn a_bit_rate_of_any_size_is_added_up() {
     let mut spec: LadderSpec = serde_json::from_value(ladder()).unwrap();
     for rendition in &mut spec.video {
