@@ -130,9 +130,13 @@ pub(crate) async fn apply<R: Deployed>(
             .flat_map(|kind| cx.provider().sites_of(kind))
             .collect();
         let others = if others.is_empty() { "there is none yet".to_owned() } else { others.join(", ") };
-        return Err(Error::invalid(format!("a site of the kind {} cannot hold {}", site.kind(), object.key()))
-            .at(Path::attribute("site"))
-            .next(format!("Name a site that can: {others}.")));
+        return Err(Error::invalid(format!(
+            "a site of the kind {} cannot hold {}",
+            site.kind(),
+            object.key()
+        ))
+        .at(Path::attribute("site"))
+        .next(format!("Name a site that can: {others}.")));
     }
     let applied = site.apply(&bundle, secrets).await.map_err(|error| told(error, &bundle))?;
     for warning in applied.warnings {
@@ -209,7 +213,8 @@ fn where_to_look(site: &dyn Site, owner: &Owner) -> String {
 pub(crate) async fn look_for(cx: &Context<Streamverse>, kind: &str, name: &str, site: &str) -> Result<Look> {
     let provider = cx.provider();
     // A site whose address comes from something that is being replaced is still unknown while the plan refreshes.
-    let (Some(deployment), Some(client)) = (provider.deployment(), provider.try_site(site).map_err(at_site)?) else {
+    let (Some(deployment), Some(client)) = (provider.deployment(), provider.try_site(site).map_err(at_site)?)
+    else {
         cx.warn(
             format!("{} was not looked at", cx.subject()),
             format!(
@@ -431,8 +436,10 @@ mod tests {
             json!({ "type": "engine", "name": "ats-edge", "engine": "traffic_server", "spec": {},
                 "ports": [{ "name": "http", "number": 1 }, { "name": "https", "number": 2 }] }),
         );
-        let workers =
-            bundle("transcoder", json!({ "type": "service", "name": "t", "target": "transcoder", "spec": {} }));
+        let workers = bundle(
+            "transcoder",
+            json!({ "type": "service", "name": "t", "target": "transcoder", "spec": {} }),
+        );
         let job = bundle(
             "vod-asset",
             json!({ "type": "job", "name": "vod-asset", "target": "vod", "spec": {}, "deadline_seconds": 1 }),
@@ -456,7 +463,8 @@ mod tests {
 
     #[test]
     fn what_was_done_is_told() {
-        let error = || streamverse_sites::Error::new(SiteClass::Permanent, "it is closed").field("/objects/0/uses");
+        let error =
+            || streamverse_sites::Error::new(SiteClass::Permanent, "it is closed").field("/objects/0/uses");
         let job = bundle(
             "vod-asset",
             json!({ "type": "job", "name": "vod-asset", "target": "vod", "spec": {}, "deadline_seconds": 1 }),

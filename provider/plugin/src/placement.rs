@@ -53,11 +53,13 @@ impl Placement<'_> {
         }
         if self.kind == Some(SiteKind::Kubernetes) && !need.is_anywhere() {
             let nodes = self.those(SiteKind::Node);
-            return Err(refused(format!("{text} is a place of a host, and pods of a Kubernetes cluster have none"))
-                .next(format!(
-                    "Give a {} that is {remote}://, or put the resource on a site that is a node: {nodes}.",
-                    need.resource()
-                )));
+            return Err(refused(format!(
+                "{text} is a place of a host, and pods of a Kubernetes cluster have none"
+            ))
+            .next(format!(
+                "Give a {} that is {remote}://, or put the resource on a site that is a node: {nodes}.",
+                need.resource()
+            )));
         }
         match (read.site(), self.site) {
             (Some(of), Some(site)) if of.as_str() != site => {
@@ -90,9 +92,12 @@ impl Placement<'_> {
             return Ok(());
         }
         let can = |name: &&str| {
-            self.provider.configured(name).is_ok_and(|it| it.kind().is_some() && it.has_image(image) != Some(false))
+            self.provider
+                .configured(name)
+                .is_ok_and(|it| it.kind().is_some() && it.has_image(image) != Some(false))
         };
-        let names: Vec<&str> = self.provider.site_names().unwrap_or_default().into_iter().filter(can).collect();
+        let names: Vec<&str> =
+            self.provider.site_names().unwrap_or_default().into_iter().filter(can).collect();
         Err(Error::invalid(format!("site {site} has no image {image:?}, which this runs in"))
             .at(Path::attribute("site"))
             .next(format!(

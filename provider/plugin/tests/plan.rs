@@ -13,7 +13,8 @@ fn image(name: &str) -> String {
 async fn client() -> Client {
     let cluster = |images: Value| json!({ "kubernetes": { "kubeconfig": "/nowhere", "images": images } });
     let client = Client::of::<Streamverse>().await.unwrap();
-    let all = json!({ "streamverse": image("streamverse:1"), "traffic_server": image("trafficserver:9.2.9") });
+    let all =
+        json!({ "streamverse": image("streamverse:1"), "traffic_server": image("trafficserver:9.2.9") });
     client
         .configure(json!({
             "deployment": "test",
@@ -73,7 +74,12 @@ async fn what_a_site_cannot_hold_is_refused_at_its_attribute_with_the_sites_that
     let client = client().await;
     let (s3, postgres) = ("s3://media?region=x", "postgres://u@db/x");
     for (kind, change, at, says) in [
-        ("origin", json!({ "site": "cloud", "catalogue": postgres }), "object_store", "node: default, london"),
+        (
+            "origin",
+            json!({ "site": "cloud", "catalogue": postgres }),
+            "object_store",
+            "node: default, london",
+        ),
         ("origin", json!({ "site": "cloud", "object_store": s3 }), "catalogue", "node: default, london"),
         (
             "origin",
@@ -126,7 +132,10 @@ async fn what_a_site_can_hold_or_is_not_known_yet_is_planned() {
             "origin",
             json!({ "site": "cloud", "replicas": 3, "object_store": s3, "catalogue": postgres, "cache": "memory://cloud/a" }),
         ),
-        ("origin", json!({ "object_store": unknown(), "replicas": unknown(), "site": "cloud", "catalogue": postgres })),
+        (
+            "origin",
+            json!({ "object_store": unknown(), "replicas": unknown(), "site": "cloud", "catalogue": postgres }),
+        ),
         ("origin", json!({ "site": unknown(), "replicas": 3 })),
         ("origin", json!({ "object_store": "file:///srv/media" })),
     ] {
@@ -210,4 +219,62 @@ async fn a_transcoder_carries_its_stores() {
     assert_eq!(stores(&one), stores(&workers));
     let later = plan(&client, "transcoder", &json!({ "object_store": unknown() })).await.unwrap();
     assert!(later.is_unknown("stores"));
+}
+
+#[tokio::test]
+async fn a_ladder_tells_what_manifests_will_say() {
+    let client = client().await;
+    let ladders = client.resource("streamverse_transcode_ladder");
+    let ladder = ladders
+        .apply(json!({
+            "video": [{ "name": "720p", "height": 720, "bit_rate": 3_000_000, "frame_rate": "25" }],
+            "audio": [{ "name": "stereo" }],
+        }))
+        .await
+        .unwrap();
+    assert_eq!(ladder["hls"]["720p"]["bandwidth"], json!(4_628_000));
+    assert_eq!(ladder["hls"]["720p"]["codecs"], json!("avc1.64001f,mp4a.40.2"));
+    assert_eq!(ladder["dash"]["720p"]["frame_rate"], json!("25"));
+    assert_eq!(ladder["dash"]["stereo"]["width"], json!(null));
+    assert!(ladder.settled().await.unwrap());
+}
+
+#[tokio::test]
+async fn what_was_made_of_an_asset_is_null_with_a_warning_while_the_site_cannot_be_asked() {
+    let client = client().await;
+    let made = client.data_source("streamverse_vod_asset").read(json!({ "name": "film" })).await.unwrap();
+    assert_eq!(
+        (&made["renditions"], &made["bytes"], &made["site"]),
+        (&json!(null), &json!(null), &json!("default"))
+    );
+}
+
+#[tokio::test]
+async fn store_addresses_that_break_later_are_refused() {
+    let client = client().await;
+    let refused = |kind: &str, config: Value| {
+        let resource = client.resource(format!("streamverse_{kind}"));
+        async move {
+            let failure = match resource.plan(None, config.clone()).await {
+                Ok(_) => panic!("{config} was planned"),
+                Err(failure) => failure,
+            };
+            let error = failure.errors().next().unwrap().clone();
+            error.path.map(|path| path.to_string()).unwrap_or_default()
+        }
+    };
+    for prefix in ["a?b", "a#b", "a b", "../a", "a//b", "/a"] {
+        let s3 = json!({ "name": "a", "s3": { "bucket": "media", "prefix": prefix } });
+        assert_eq!(refused("object_store", s3).await, "s3.prefix", "{prefix}");
+    }
+    for broker in ["a", "kafka://a:9092", "a:0", "a b:1"] {
+        let kafka = json!({ "name": "a", "kafka": { "brokers": ["b:1", broker] } });
+        assert_eq!(refused("event_log", kafka).await, "kafka.brokers[1]", "{broker}");
+    }
+    let prefixed = json!({ "name": "a", "s3": { "bucket": "media", "prefix": "tenants/one" } });
+    let plan = client.resource("streamverse_object_store").plan(None, prefixed).await.unwrap();
+    assert!(plan["url"].as_str().unwrap().starts_with("s3://media/tenants/one?"), "{}", plan["url"]);
+    let six = json!({ "name": "a", "redis": { "host": "::1" } });
+    let plan = client.resource("streamverse_cache").plan(None, six).await.unwrap();
+    assert_eq!(plan["url"], json!("redis://[::1]:6379/0"));
 }

@@ -17,7 +17,9 @@ use streamverse_core::log::{EventLog, open_log};
 use streamverse_core::stores::{AssetRecord, Catalogue, open_catalogue, open_objects};
 use streamverse_core::tool::Tool;
 use streamverse_core::{Error, Job, JobHandle, Result, ServiceContext, Start, Stop, Target};
-use streamverse_model::media::{AudioRendition, MediaFacts, TranscoderSpec, VideoRendition, VodJobSpec};
+use streamverse_model::media::{
+    AudioRendition, MadeAsset, MadeTrack, MediaFacts, TranscoderSpec, VideoRendition, VodJobSpec,
+};
 use tracing::info;
 
 use crate::fetch::{SourceStore, fetch};
@@ -102,23 +104,27 @@ impl Job for VodJob {
 
 /// What a job tells about what it made; four renditions have a few hundred bytes.
 fn result(record: &AssetRecord, remarks: &[String]) -> Value {
-    let made: Vec<Value> = record
-        .renditions
-        .iter()
-        .take(24)
-        .map(|it| json!({ "name": it.name, "codecs": it.codecs, "bit_rate": it.bit_rate, "width": it.width, "height": it.height }))
-        .collect();
-    json!({
-        "generation": record.generation,
-        "duration_ms": record.duration_ms,
-        "bytes": record.bytes,
-        "renditions": made,
-        "remarks": remarks.iter().take(8).collect::<Vec<_>>(),
+    let renditions = record.renditions.iter().take(20).map(|it| MadeTrack {
+        name: it.name.clone(),
+        codecs: it.codecs.clone(),
+        bit_rate: it.bit_rate,
+        bytes: it.bytes,
+        width: it.width,
+        height: it.height,
+    });
+    json!(MadeAsset {
+        generation: record.generation.clone(),
+        duration_ms: record.duration_ms,
+        bytes: record.bytes,
+        renditions: renditions.collect(),
+        remarks: remarks.iter().take(8).cloned().collect(),
     })
 }
 
 /// What is to be encoded.
 struct Work {
+    /// Milliseconds of a segment.
+    segment_ms: u64,
     tasks: Vec<Task>,
     video: Vec<(VideoRendition, u64)>,
     audio: Vec<(AudioRendition, usize, String)>,
@@ -127,8 +133,14 @@ struct Work {
 
 impl Work {
     fn of(spec: &VodJobSpec, facts: &MediaFacts, place: Place<'_>) -> Result<Work> {
-        let cut = Cut::new(&spec.ladder, facts);
         let (fit, mut remarks) = fitting(&spec.ladder, facts);
+        let cut = Cut::new(&spec.ladder, facts, &fit)?;
+        if u128::from(cut.segment_ms) != spec.ladder.segment_duration.0.as_millis() {
+            remarks.push(format!(
+                "segments are {} s, whole frames of the source",
+                Duration::from_millis(cut.segment_ms).as_secs_f64()
+            ));
+        }
         let task = |track| Task {
             asset: place.asset.to_owned(),
             generation: place.generation.to_owned(),
@@ -163,7 +175,7 @@ impl Work {
             ));
         }
         remarks.extend(facts.remarks.iter().cloned());
-        Ok(Work { tasks, video, audio, remarks })
+        Ok(Work { segment_ms: cut.segment_ms, tasks, video, audio, remarks })
     }
 
     fn total(&self) -> u64 {
@@ -337,7 +349,7 @@ impl VodJob {
         let package = Package {
             cx: &self.cx,
             stop,
-            ladder: &self.spec.ladder,
+            segment_ms: work.segment_ms,
             video,
             audio,
             text,

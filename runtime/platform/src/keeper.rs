@@ -32,7 +32,8 @@ const STEADY: Duration = Duration::from_secs(60);
 const SETTLE: Duration = Duration::from_secs(20);
 
 /// What starting a service again does not mend: another spec does.
-const PERMANENT: &[&str] = &["spec-invalid", "unknown-target", "binary-missing", "store-url", "store-elsewhere"];
+const PERMANENT: &[&str] =
+    &["spec-invalid", "unknown-target", "binary-missing", "store-url", "store-elsewhere"];
 
 /// What a keeper is to do.
 #[derive(Clone, Debug, PartialEq)]

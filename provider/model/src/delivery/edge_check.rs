@@ -29,7 +29,8 @@ pub fn check(view: &AtsEdgeSpecView, out: &mut Diagnostics) {
 fn origins(view: &AtsEdgeSpecView, out: &mut Diagnostics) {
     let mut first: Option<&str> = None;
     for (at, origin) in view.origins.known().into_iter().flatten().enumerate() {
-        let scheme = origin.known().and_then(|origin| origin.url.known()).and_then(|url| url.split_once("://"));
+        let scheme =
+            origin.known().and_then(|origin| origin.url.known()).and_then(|url| url.split_once("://"));
         let Some((scheme, _)) = scheme else { continue };
         match first {
             None => first = Some(scheme),
@@ -79,6 +80,9 @@ mod tests {
             found(json!({ "origins": all }))
         };
         assert_eq!(origins(&["https://a", "https://b:1"]), [""; 0]);
-        assert_eq!(origins(&["http://a", "http://b", "https://c"]), ["origins[2].url: Origins of two schemes"]);
+        assert_eq!(
+            origins(&["http://a", "http://b", "https://c"]),
+            ["origins[2].url: Origins of two schemes"]
+        );
     }
 }

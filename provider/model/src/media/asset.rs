@@ -210,7 +210,11 @@ mod tests {
         };
         assert_eq!(found(json!([["en", null], ["en", null]])), ["subtitles[1].label"]);
         assert_eq!(found(json!([["en", "A"], ["de", "B"], ["fr", "A"]])), ["subtitles[2].label"]);
-        assert_eq!(found(json!([["en", "A,b"], ["en", "A b"]])), ["subtitles[1].label"], "as the playlist has it");
+        assert_eq!(
+            found(json!([["en", "A,b"], ["en", "A b"]])),
+            ["subtitles[1].label"],
+            "as the playlist has it"
+        );
         assert_eq!(found(json!([["en", null], ["en", "for the deaf"], ["de", null]])), [""; 0]);
     }
 

@@ -12,13 +12,13 @@ mod wanted;
 
 pub use declared::{declared_kind, declared_objects};
 pub use object::{
-    ADMIN_PORT, Bundle, CredentialUse, EndpointObject, EngineKind, EngineObject, FilesObject, Isolation, JobObject,
-    ManifestObject, Object, Peer, Port, Protocol, Reach, Resources, SecretObject, SecretValue, ServiceObject,
-    SpecUse,
+    ADMIN_PORT, Bundle, CredentialUse, EndpointObject, EngineKind, EngineObject, FilesObject, Isolation,
+    JobObject, ManifestObject, Object, Peer, Port, Protocol, Reach, Resources, SecretObject, SecretValue,
+    ServiceObject, SpecUse,
 };
 pub use owner::{Name, NameError, Owner};
 pub use status::{ObjectStatus, Observed, Phase, Progress, Reason};
-pub use store_address::{embedded_event_log, remote_store, remote_store_url, remote_url};
+pub use store_address::{embedded_event_log, is_broker, remote_store, remote_store_url, remote_url};
 pub use store_url::{StoreUrl, StoreUrlError};
 pub use store_use::StoreUse;
 pub use wanted::SpecError;

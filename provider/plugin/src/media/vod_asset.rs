@@ -205,7 +205,8 @@ impl Resource for VodAsset {
         }
         for (at, subtitle) in view.subtitles.known().into_iter().flatten().enumerate() {
             if let Some(source) = subtitle.known().and_then(|subtitle| subtitle.source.known()) {
-                place.source(Path::attribute("subtitles").index(at).attr("source").attr("url"), &source.url)?;
+                place
+                    .source(Path::attribute("subtitles").index(at).attr("source").attr("url"), &source.url)?;
             }
         }
         let parts = [

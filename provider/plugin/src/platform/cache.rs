@@ -129,7 +129,7 @@ fn planned_url(view: CacheView) -> Option<Option<String>> {
 /// The block of a URL, without its secret: nobody can read that back.
 fn imported(url: &url::Url) -> RedisBlock {
     RedisBlock {
-        host: url.host_str().unwrap_or_default().to_owned(),
+        host: url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned(),
         port: url.port().unwrap_or(6379),
         database: url.path().trim_matches('/').parse().unwrap_or_default(),
         password: None,

@@ -48,6 +48,10 @@ pub struct KafkaBlock {
     #[attribute(validate(length = 1..=64))]
     pub brokers: Vec<String>,
     /// What begins the name of every topic.
+    #[attribute(validate(regex(
+        "^[A-Za-z0-9._-]{1,200}$",
+        says = "must be 1 to 200 of the characters that Kafka allows in names: A-Z a-z 0-9 . _ -"
+    )))]
     pub topic_prefix: Option<String>,
     /// Partitions of a topic that is made: the most workers that share it.
     #[attribute(default = 12, validate(range = 1..=10000))]
@@ -135,6 +139,17 @@ impl Resource for EventLog {
 
     fn validate(config: &EventLogView, findings: &mut Findings) {
         let Some(it) = config.kafka.known() else { return };
+        for (at, broker) in it.brokers.known().into_iter().flatten().enumerate() {
+            if let Some(text) = broker.known().filter(|text| !model::is_broker(text)) {
+                findings.refuse(
+                    Path::attribute("kafka").attr("brokers").index(at),
+                    "No address of a broker",
+                    format!(
+                        "{text:?} must be HOST:PORT, such as kafka-0.example.org:9092 or [2001:db8::1]:9092."
+                    ),
+                );
+            }
+        }
         let secret = &it.password;
         let given = !(secret.value.is_null() && secret.reference.is_null());
         if it.username.known().is_some() != given && !it.username.is_unknown() {

@@ -47,6 +47,10 @@ pub struct S3Block {
     #[attribute(validate(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", says = "must be a bucket's name")))]
     pub bucket: String,
     /// What begins the name of every object in it.
+    #[attribute(validate(regex(
+        "^[A-Za-z0-9!_*'()-][A-Za-z0-9!_.*'()-]*(/[A-Za-z0-9!_*'()-][A-Za-z0-9!_.*'()-]*)*/?$",
+        says = "must be of the characters that S3 calls safe, A-Z a-z 0-9 ! - _ . * ' ( ), with / between its parts, none of which begins with a dot"
+    )))]
     pub prefix: Option<String>,
     /// The region.
     #[attribute(default = "us-east-1")]

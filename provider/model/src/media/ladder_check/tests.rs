@@ -99,6 +99,35 @@ fn a_gpu_is_known_by_its_whole_name() {
 }
 
 #[test]
+fn an_encoder_is_one_of_the_gpus_maker() {
+    let of = |acceleration: &str, gpu: &str| {
+        findings(|ladder| {
+            ladder["acceleration"] = json!(acceleration);
+            ladder["gpu"] = json!(gpu);
+        })
+    };
+    for (acceleration, gpu) in [
+        ("qsv", "L4"),
+        ("vaapi", "NVIDIA A100-SXM4-80GB"),
+        ("qsv", "AMD Radeon Pro V520"),
+        ("nvenc", "Intel Arc A770"),
+        ("nvenc", "Radeon RX 7900"),
+        ("vaapi", "RTX A2000"),
+    ] {
+        assert_eq!(of(acceleration, gpu), ["gpu: Encoder of another maker"], "{acceleration} {gpu}");
+    }
+    for (acceleration, gpu) in [
+        ("qsv", "Intel Arc A770"),
+        ("vaapi", "AMD Radeon Pro V520"),
+        ("vaapi", "Intel UHD 770"),
+        ("none", "L4"),
+        ("qsv", "something new"),
+    ] {
+        assert_eq!(of(acceleration, gpu), [""; 0], "{acceleration} {gpu}");
+    }
+}
+
+#[test]
 fn bit_rates_are_compared_within_a_codec() {
     // HEVC needs less for the same picture: 1080 lines of it beside 720 lines of H.264.
     let hevc = |ladder: &mut serde_json::Value, bit_rate: u64| {
