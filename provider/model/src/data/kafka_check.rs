@@ -128,6 +128,15 @@ pub fn check_storage(spec: &KafkaClusterSpec, out: &mut Diagnostics) {
     }
 }
 
+/// Refuses what cannot be made of what is there. Where it is made anew, nothing is: another name or site is another
+/// cluster, which has nothing to lose.
+pub fn check_plan(there: Option<&KafkaClusterSpec>, wanted: &KafkaClusterSpec, out: &mut Diagnostics) {
+    match there {
+        Some(there) => check_change(there, wanted, out),
+        None => check_storage(wanted, out),
+    }
+}
+
 /// Refuses changes that lose data or that the operator refuses: fewer brokers, smaller disks, fewer partitions.
 pub fn check_change(before: &KafkaClusterSpec, after: &KafkaClusterSpec, out: &mut Diagnostics) {
     check_storage(after, out);

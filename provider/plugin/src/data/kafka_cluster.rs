@@ -119,14 +119,12 @@ impl Resource for KafkaCluster {
             refuse_first(&found)?;
         }
         // Another name or site is another cluster, which has nothing to lose.
-        let replaced = draft.changed(Self::name()) || draft.changed(Self::site());
+        let replaced = draft.changed(Path::attribute("name")) || draft.changed(Path::attribute("site"));
         let wanted = spec_of::<KafkaClusterSpec>(draft.value(), REST);
         if let Some(wanted) = &wanted {
             let mut found = Diagnostics::new();
-            match spec_of(draft.prior_value(), REST) {
-                Some(before) if !replaced => data::check_change(&before, wanted, &mut found),
-                _ => data::check_storage(wanted, &mut found),
-            }
+            let before = spec_of(draft.prior_value(), REST).filter(|_| !replaced);
+            data::check_plan(before.as_ref(), wanted, &mut found);
             refuse_first(&found)?;
             draft.set(Self::storage_needed(), &data::storage_needed(wanted).bytes)?;
         } else {
