@@ -472,7 +472,7 @@ mod tests {
         let applying = told(error(), &job);
         assert_eq!(applying.path().map(ToString::to_string).as_deref(), Some("transcoder"));
         let removing = asked(error(), format!("removing {}", job.owner)).diagnostic();
-        let text = format!("{} {}", removing.summary, removing.detail);
+        let text = format!("{} {}", removing.summary, removing.detail).to_lowercase();
         assert!(text.contains("removing") && !text.contains("applying"), "{text}");
     }
 }
