@@ -149,7 +149,7 @@ async fn what_a_site_can_hold_or_is_not_known_yet_is_planned() {
 async fn a_site_that_becomes_known_at_apply_is_refused_at_its_attribute() {
     let client = client().await;
     for (kind, site, says) in [
-        ("kafka_cluster", "default", "Name a site that can: bare, cloud"),
+        ("kafka_cluster", "default", "Kubernetes cluster (bare, cloud)"),
         ("kafka_cluster", "paris", "no site \"paris\""),
         ("event_log", "paris", "no site \"paris\""),
     ] {
