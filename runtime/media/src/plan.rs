@@ -126,6 +126,31 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    #[test]
+    fn a_source_of_broken_frames_is_cut_where_sound_can_follow() {
+        let facts = |rate: &str| -> MediaFacts {
+            serde_json::from_value(serde_json::json!({
+                "digest": "x", "bytes": 1, "container": "mov", "duration_ms": 600_000, "subtitles": [], "remarks": [],
+                "video": { "codec": "h264", "width": 1280, "height": 720, "frame_rate": rate,
+                    "variable_frame_rate": false, "interlaced": false, "rotation": 0, "hdr": false },
+                "audio": [{ "codec": "aac", "channels": 2, "sample_rate": 48_000, "language": "und" }],
+            }))
+            .unwrap()
+        };
+        let mut ladder = media::default_ladder(720, None);
+        let cut = |ladder: &LadderSpec, rate: &str| {
+            Cut::new(ladder, &facts(rate), &ladder.video)
+                .map(|cut| cut.segment_ms)
+                .map_err(|error| error.code)
+        };
+        assert_eq!(cut(&ladder, "25"), Ok(4000));
+        assert_eq!(cut(&ladder, "30000/1001"), Ok(4004));
+        assert_eq!(cut(&ladder, "24000/1001"), Ok(4004));
+        // A rendition of its own rate that no length of the others fits.
+        ladder.video[0].frame_rate = Some("25".to_owned());
+        assert_eq!(cut(&ladder, "30000/1001"), Err("segment-boundaries"));
+    }
+
     proptest! {
         #[test]
         fn every_frame_is_in_one_segment(

@@ -2,7 +2,7 @@
 
 use streamverse_model::media::MadeAsset;
 use tfplugin_framework::schema::Computed;
-use tfplugin_framework::{Context, DataSource, Error, Result, Schema, State, data_source};
+use tfplugin_framework::{Context, DataSource, Result, Schema, State, data_source};
 
 use super::vod_asset::VodAsset;
 use crate::deploy::{self, Deployed as _, Look};
@@ -52,10 +52,17 @@ impl DataSource for VodMade {
         let observed = match deploy::look_for(cx, VodAsset::KIND, &config.name, &config.site).await? {
             Look::Found(observed) => Some(observed),
             Look::Unknown => None,
+            // Terraform reads this while planning, before the first apply has made the asset.
             Look::Gone => {
-                return Err(Error::invalid(format!("site {} has no asset {:?}", config.site, config.name))
-                    .at(Self::name())
-                    .next("Give the name of a streamverse_vod_asset of that site, or depend on it."));
+                cx.warn_at(
+                    Self::name(),
+                    format!("There is no asset {:?} yet", config.name),
+                    format!(
+                        "Site {} has none of that name. What was made is null until a later plan.",
+                        config.site
+                    ),
+                );
+                None
             }
         };
         let job = observed.as_ref().and_then(|it| it.object("job/vod-asset"));
