@@ -195,8 +195,8 @@ fn an_asset_is_made_shown_made_anew_and_taken_away() -> Result<(), Failure> {
             Step::apply(config(&first, &one) + MADE)
                 .named("what was made is read")
                 .state(value("data.streamverse_vod_asset.film", "duration_ms", 5000))
-                .state(value("data.streamverse_vod_asset.film", "renditions.0.name", "180p"))
-                .state(value("data.streamverse_vod_asset.film", "renditions.0.height", 180)),
+                .state(value("data.streamverse_vod_asset.film", "renditions[0].name", "180p"))
+                .state(value("data.streamverse_vod_asset.film", "renditions[0].height", 180)),
         )
         .step(
             Step::apply(config(&second, &two))
