@@ -51,7 +51,7 @@ mod tests {
 
     use super::*;
 
-    fn found(change: serde_json::Value) -> Vec<String> {
+    fn found(change: &serde_json::Value) -> Vec<String> {
         let mut spec = json!({
             "port": 8081, "tls": null, "origins": [{ "url": "http://a:1", "weight": 1 }], "policy": "first_live",
             "health_check": null, "storage": "1GiB", "memory": "128MiB", "cache": null, "congestion_control": null,
@@ -69,15 +69,15 @@ mod tests {
     #[test]
     fn http_and_https_need_a_port_each() {
         let tls = |port: u16| json!({ "port": 8443, "tls": { "port": port, "certificate": "x" } });
-        assert_eq!(found(tls(8444)), [""; 0]);
-        assert_eq!(found(tls(8443)), ["tls.port: One port for two protocols"]);
+        assert_eq!(found(&tls(8444)), [""; 0]);
+        assert_eq!(found(&tls(8443)), ["tls.port: One port for two protocols"]);
     }
 
     #[test]
     fn origins_are_asked_by_one_scheme() {
         let origins = |urls: &[&str]| {
             let all: Vec<_> = urls.iter().map(|url| json!({ "url": url, "weight": 1 })).collect();
-            found(json!({ "origins": all }))
+            found(&json!({ "origins": all }))
         };
         assert_eq!(origins(&["https://a", "https://b:1"]), [""; 0]);
         assert_eq!(

@@ -130,7 +130,7 @@ mod tests {
 
     use super::*;
 
-    fn ladder(video: serde_json::Value, audio: serde_json::Value) -> LadderSpec {
+    fn ladder(video: &serde_json::Value, audio: &serde_json::Value) -> LadderSpec {
         serde_json::from_value(json!({
             "segment_duration": "4s", "acceleration": "none", "backend": "ffmpeg", "gpu": null,
             "video": video, "audio": audio,
@@ -157,11 +157,11 @@ mod tests {
     #[test]
     fn what_manifests_will_say_follows_from_the_ladder() {
         let spec = ladder(
-            json!([
+            &json!([
                 video("720p", 720, Some("30000/1001"), 3_000_000, Some(4_000_000)),
                 video("234p", 234, None, 145_000, None),
             ]),
-            json!([audio("low", "aac", 64_000), audio("high", "ac3", 192_000)]),
+            &json!([audio("low", "aac", 64_000), audio("high", "ac3", 192_000)]),
         );
         let hls = hls(&spec);
         // 4 Mbit/s and the larger sound; 30000/1001 is 29.970; H.264 High at level 3.1.
@@ -200,7 +200,7 @@ mod tests {
 
     #[test]
     fn sound_alone_is_a_variant_without_a_picture() {
-        let spec = ladder(json!([]), json!([audio("stereo", "aac", 128_000)]));
+        let spec = ladder(&json!([]), &json!([audio("stereo", "aac", 128_000)]));
         let found = &hls(&spec)["stereo"];
         assert_eq!((found.bandwidth, found.codecs.as_str()), (128_000, "mp4a.40.2"));
         assert_eq!((&found.resolution, &found.video_range), (&None, &None));
