@@ -58,6 +58,7 @@ resource "streamverse_vod_asset" "asset" {
   thumbnails = {}
   ladder     = streamverse_transcode_ladder.ladder.definition
   transcoder = streamverse_transcoder.transcoder.name
+  stores     = streamverse_transcoder.transcoder.stores
 }
 
 resource "streamverse_origin" "origin" {

@@ -94,6 +94,39 @@ fn what_a_node_cannot_do_is_refused_and_not_ignored() {
 }
 
 #[test]
+fn a_store_that_no_start_can_reach_is_told_at_once_and_not_tried_again() {
+    let Some(node) = Node::start() else { return };
+    run(async {
+        let site = node.site();
+        let service = |object_store: &str| {
+            let spec = json!({ "port": node.ports[0], "replicas": 1, "object_store": object_store,
+                "catalogue": "sqlite://default/main", "memory": "32MiB", "allowed_origins": ["*"],
+                "manifest_max_age": "2s", "manifest_stale": "1m", "segment_max_age": "30days", "cache": null });
+            Object::Service(ServiceObject {
+                name: name("origin"),
+                target: "origin".to_owned(),
+                spec,
+                replicas: 1,
+                ports: Vec::new(),
+                credentials: Vec::new(),
+                reach: Vec::new(),
+                resources: Resources::default(),
+                isolation: Isolation::Process,
+                drain_seconds: 5,
+            })
+        };
+        let owner = Owner::new("test", "origin", "one").unwrap();
+        for url in ["file://elsewhere/media", "kafka://a:9092"] {
+            site.apply(&Bundle::new(owner.clone(), vec![service(url)]), &[]).await.unwrap();
+            until(&site, &owner, "failed", phase(Phase::Failed)).await;
+        }
+        while site.delete(&owner).await.unwrap() != streamverse_sites::Deletion::Gone {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    });
+}
+
+#[test]
 fn a_request_that_is_none_is_answered_in_the_shape_of_all_errors() {
     let Some(node) = Node::start() else { return };
     let ask = |args: &[&str]| -> (String, Value) {

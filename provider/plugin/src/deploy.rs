@@ -5,6 +5,7 @@
 //! the next apply destroy it. Drift shows as a change of `revision`.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use streamverse_model::platform::{Bundle, Name, Object, Observed, Owner, Phase, SecretValue};
@@ -161,7 +162,23 @@ pub(crate) async fn apply<R: Deployed>(
     secrets: &[SecretValue],
 ) -> Result<String> {
     let bundle = bundle_of(cx, resource)?;
-    let site = cx.provider().site(resource.site())?;
+    let site = site_of(cx, resource.site())?;
+    // What was not known while planning.
+    if let Some(object) = bundle.objects.iter().find(|object| !site.kind().holds(object)) {
+        let others: Vec<&str> = [SiteKind::Node, SiteKind::Kubernetes]
+            .into_iter()
+            .filter(|kind| kind.holds(object))
+            .flat_map(|kind| cx.provider().sites_of(kind))
+            .collect();
+        let others = if others.is_empty() { "there is none yet".to_owned() } else { others.join(", ") };
+        return Err(Error::invalid(format!(
+            "a site of the kind {} cannot hold {}",
+            site.kind(),
+            object.key()
+        ))
+        .at(Path::attribute("site"))
+        .next(format!("Name a site that can: {others}.")));
+    }
     let applied = site.apply(&bundle, secrets).await.map_err(|error| told(error, &bundle))?;
     for warning in applied.warnings {
         cx.warn("The site says", warning);
@@ -170,6 +187,15 @@ pub(crate) async fn apply<R: Deployed>(
     cx.set_private(SETTINGS, &cx.provider().labels())?;
     wait(cx, &*site, &bundle.owner).await;
     Ok(applied.revision)
+}
+
+/// A client of a resource's site.
+pub(crate) fn site_of(cx: &Context<Streamverse>, name: &str) -> Result<Arc<dyn Site>> {
+    cx.provider().site(name).map_err(at_site)
+}
+
+fn at_site(error: Error) -> Error {
+    error.at(Path::attribute("site"))
 }
 
 fn bundle_of<R: Deployed>(cx: &Context<Streamverse>, resource: &R) -> Result<Bundle> {
@@ -234,7 +260,8 @@ fn where_to_look(site: &dyn Site, owner: &Owner) -> String {
 pub(crate) async fn look_for(cx: &Context<Streamverse>, kind: &str, name: &str, site: &str) -> Result<Look> {
     let provider = cx.provider();
     // A site whose address comes from something that is being replaced is still unknown while the plan refreshes.
-    let (Some(deployment), Some(client)) = (provider.deployment(), provider.try_site(site)?) else {
+    let (Some(deployment), Some(client)) = (provider.deployment(), provider.try_site(site).map_err(at_site)?)
+    else {
         cx.warn(
             format!("{} was not looked at", cx.subject()),
             format!(
@@ -256,19 +283,17 @@ pub(crate) async fn look_for(cx: &Context<Streamverse>, kind: &str, name: &str, 
             );
             Ok(Look::Unknown)
         }
-        Err(error) => Err(told(error, &Bundle::new(owner, Vec::new()))),
+        Err(error) => Err(asked(error, format!("looking at {owner}"))),
     }
 }
 
 /// Removes a resource from its site and waits until nothing is left.
 pub(crate) async fn remove<R: Deployed>(cx: &Context<Streamverse>, resource: &R) -> Result<()> {
     let owner = cx.provider().owner(R::KIND, resource.name())?;
-    let site = cx.provider().site(resource.site())?;
+    let site = site_of(cx, resource.site())?;
     loop {
-        let deletion = site
-            .delete(&owner)
-            .await
-            .map_err(|error| told(error, &Bundle::new(owner.clone(), Vec::new())))?;
+        let deletion =
+            site.delete(&owner).await.map_err(|error| asked(error, format!("removing {owner}")))?;
         let Deletion::Pending(why) = deletion else { return Ok(()) };
         if cx.is_cancelled() || cx.time_left().is_some_and(|left| left < MARGIN) {
             return Err(Error::new(Class::Retry, format!("{owner} is still being removed: {why}"))
@@ -341,28 +366,53 @@ pub(crate) fn local_url(scheme: &str, site: &str, name: &str) -> String {
     format!("{scheme}://{site}/{name}")
 }
 
-/// An error of a site, at the attribute where it is about one.
-#[allow(clippy::needless_pass_by_value, reason = "it is what `map_err` gives")]
+/// Why a site did not take a bundle, at the attribute where it is about one.
 pub(crate) fn told(error: streamverse_sites::Error, bundle: &Bundle) -> Error {
+    let at = error.field.as_deref().and_then(|pointer| attribute(pointer, bundle));
+    let told = asked(error, format!("applying {}", bundle.owner));
+    match at {
+        Some(at) => told.at(at),
+        None => told,
+    }
+}
+
+/// The attribute that a place in a bundle comes from: specs are flattened, so that `/objects/0/spec/x` is `x`.
+fn attribute(pointer: &str, bundle: &Bundle) -> Option<Path> {
+    let mut steps = pointer.strip_prefix("/objects/")?.split('/');
+    let object = bundle.objects.get(steps.next()?.parse::<usize>().ok()?)?;
+    let ports = match object {
+        Object::Service(it) => it.ports.as_slice(),
+        Object::Engine(it) => it.ports.as_slice(),
+        _ => &[],
+    };
+    match steps.next()? {
+        "ports" => {
+            let port = ports.get(steps.next()?.parse::<usize>().ok()?)?;
+            let secure = Path::attribute("tls").attr("port");
+            Some(if port.name.as_str() == "https" { secure } else { Path::attribute("port") })
+        }
+        // What a job uses is the spec of its transcoder.
+        "uses" => Some(Path::attribute("transcoder")),
+        "replicas" if bundle.owner.kind.as_str() == "transcoder" => Some(Path::attribute("workers")),
+        "replicas" => Some(Path::attribute("replicas")),
+        // The spec of an asset's job holds the asset's own attributes one step further down.
+        "spec" => steps.find(|step| *step != "asset").map(Path::attribute),
+        _ => None,
+    }
+}
+
+/// Why a site did not do what it was asked.
+#[allow(clippy::needless_pass_by_value, reason = "it is what `map_err` gives")]
+pub(crate) fn asked(error: streamverse_sites::Error, doing: impl Into<String>) -> Error {
     let class = match error.class {
         SiteClass::Unreachable | SiteClass::Retry => Class::Retry,
         SiteClass::Denied => Class::Denied,
         SiteClass::Invalid | SiteClass::Unsupported | SiteClass::Conflict => Class::Invalid,
         SiteClass::Permanent => Class::Permanent,
     };
-    // `/objects/0/ports/0/number` is the attribute `port`; specs are flattened, so `/objects/0/spec/x` is `x`.
-    let attribute = error.field.as_deref().and_then(|pointer| {
-        if pointer.contains("/ports/") {
-            return Some("port".to_owned());
-        }
-        pointer.split("/spec/").nth(1).and_then(|rest| rest.split('/').next()).map(str::to_owned)
-    });
-    let mut wrapped = Error::new(class, error.message.clone()).context(format!("applying {}", bundle.owner));
+    let mut wrapped = Error::new(class, error.message.clone()).context(doing);
     if let Some(next) = error.next.clone() {
         wrapped = wrapped.next(next);
-    }
-    if let Some(attribute) = attribute {
-        wrapped = wrapped.at(Path::attribute(attribute));
     }
     match std::error::Error::source(&error).map(ToString::to_string) {
         Some(cause) => wrapped.because(std::io::Error::other(cause)),
@@ -424,4 +474,63 @@ pub(crate) fn found_spec<T: serde::de::DeserializeOwned>(observed: &Observed) ->
     let spec = spec.ok_or_else(|| Error::invalid("what is on the site has no spec"))?;
     serde_json::from_value(spec)
         .map_err(|error| Error::permanent("what is on the site is of another version").because(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn bundle(kind: &str, object: serde_json::Value) -> Bundle {
+        let owner = Owner::new("demo", kind, "main").unwrap();
+        Bundle::new(owner, vec![serde_json::from_value(object).unwrap()])
+    }
+
+    #[test]
+    fn a_place_in_a_bundle_is_an_attribute() {
+        let edge = bundle(
+            "ats-edge",
+            json!({ "type": "engine", "name": "ats-edge", "engine": "traffic_server", "spec": {},
+                "ports": [{ "name": "http", "number": 1 }, { "name": "https", "number": 2 }] }),
+        );
+        let workers = bundle(
+            "transcoder",
+            json!({ "type": "service", "name": "t", "target": "transcoder", "spec": {} }),
+        );
+        let job = bundle(
+            "vod-asset",
+            json!({ "type": "job", "name": "vod-asset", "target": "vod", "spec": {}, "deadline_seconds": 1 }),
+        );
+        for (bundle, pointer, wanted) in [
+            (&edge, "/objects/0/ports/0/number", Some("port")),
+            (&edge, "/objects/0/ports/1/number", Some("tls.port")),
+            (&edge, "/objects/0/ports/7/number", None),
+            (&edge, "/objects/0/spec/cache/manifests", Some("cache")),
+            (&edge, "/objects/0/replicas", Some("replicas")),
+            (&workers, "/objects/0/replicas", Some("workers")),
+            (&job, "/objects/0/uses", Some("transcoder")),
+            (&job, "/objects/0/spec/asset/source/url", Some("source")),
+            (&job, "/objects/4/spec/x", None),
+            (&job, "/bundle", None),
+        ] {
+            let found = attribute(pointer, bundle).map(|path| path.to_string());
+            assert_eq!(found.as_deref(), wanted, "{pointer}");
+        }
+    }
+
+    #[test]
+    fn what_was_done_is_told() {
+        let error =
+            || streamverse_sites::Error::new(SiteClass::Permanent, "it is closed").field("/objects/0/uses");
+        let job = bundle(
+            "vod-asset",
+            json!({ "type": "job", "name": "vod-asset", "target": "vod", "spec": {}, "deadline_seconds": 1 }),
+        );
+        let applying = told(error(), &job);
+        assert_eq!(applying.path().map(ToString::to_string).as_deref(), Some("transcoder"));
+        let removing = asked(error(), format!("removing {}", job.owner)).diagnostic();
+        let text = format!("{} {}", removing.summary, removing.detail).to_lowercase();
+        assert!(text.contains("removing") && !text.contains("applying"), "{text}");
+    }
 }

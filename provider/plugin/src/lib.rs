@@ -5,6 +5,7 @@ mod data;
 mod delivery;
 mod deploy;
 mod media;
+mod placement;
 mod plain;
 mod platform;
 mod provider;

@@ -60,10 +60,55 @@ impl Provider for Streamverse {
         for (name, block) in all {
             sites::validate(name, block, &Configuration::sites().key(name.as_str()).into(), findings);
         }
+        let cluster = |block: &Maybe<sites::SiteBlockView>| {
+            block.is_known_and(|block| block.kubernetes.known().is_some())
+        };
+        if !all.values().any(cluster) {
+            return;
+        }
+        for (key, value) in config.default_labels.known().into_iter().flatten() {
+            if let Some(why) = label_fault(key, value.known().map(String::as_str)) {
+                findings.refuse(
+                    Configuration::default_labels().key(key.as_str()),
+                    "No label of Kubernetes",
+                    format!(
+                        "{why} (Kubernetes, \"Labels and Selectors\"), and one of the sites is a cluster."
+                    ),
+                );
+            }
+        }
     }
 
     fn parts(parts: Parts<Self>) -> Parts<Self> {
         data::parts(delivery::parts(media::parts(platform::parts(parts))))
+    }
+}
+
+/// What is wrong with a label on a cluster.
+fn label_fault(key: &str, value: Option<&str>) -> Option<String> {
+    let name_like = |text: &str| {
+        let inner = |it: char| it.is_ascii_alphanumeric() || "-_.".contains(it);
+        let edge = |it: Option<char>| it.is_some_and(|it| it.is_ascii_alphanumeric());
+        text.len() <= 63 && text.chars().all(inner) && edge(text.chars().next()) && edge(text.chars().last())
+    };
+    let domain = |text: &str| {
+        let legal = |it: char| it.is_ascii_lowercase() || it.is_ascii_digit() || it == '-';
+        let part = |part: &str| {
+            !part.is_empty() && part.chars().all(legal) && !part.starts_with('-') && !part.ends_with('-')
+        };
+        text.len() <= 253 && text.split('.').all(part)
+    };
+    let (prefix, name) = key.split_once('/').map_or((None, key), |(prefix, name)| (Some(prefix), name));
+    if !name_like(name) || !prefix.is_none_or(domain) {
+        return Some(format!(
+            "{key:?} must be 1 to 63 letters, digits and inner - _ . , after an optional DNS name and a slash"
+        ));
+    }
+    match value {
+        Some(value) if !value.is_empty() && !name_like(value) => {
+            Some(format!("the value {value:?} must be empty or 1 to 63 letters, digits and inner - _ ."))
+        }
+        _ => None,
     }
 }
 
@@ -166,5 +211,30 @@ impl Streamverse {
     ) -> Option<String> {
         let owner = self.owner(kind, name).ok();
         self.configured(site).ok()?.address(owner.as_ref(), endpoint, port)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_those_of_kubernetes() {
+        for (key, value) in [("team", "one"), ("a.example/team_x", ""), ("A1", "v1.2-3")] {
+            assert_eq!(label_fault(key, Some(value)), None, "{key}={value}");
+        }
+        let long = "a".repeat(64);
+        for (key, value) in [
+            ("", "x"),
+            ("my team", "x"),
+            ("/x", "x"),
+            ("a/b/c", "x"),
+            ("A.b/x", "x"),
+            ("team", "two words"),
+            ("team", "-x"),
+            ("team", &long),
+        ] {
+            assert!(label_fault(key, Some(value)).is_some(), "{key}={value}");
+        }
     }
 }

@@ -113,6 +113,15 @@ impl Configured {
         }
     }
 
+    /// Whether it can run something that comes as an image of this name; `None` while that is not known.
+    pub(crate) fn has_image(&self, name: &str) -> Option<bool> {
+        match self {
+            Configured::Node(_) | Configured::Here => Some(true),
+            Configured::Kubernetes(cluster) => Some(cluster.images.known()?.contains_key(name)),
+            Configured::Unknown => None,
+        }
+    }
+
     /// Where an endpoint of an owner is reached, if that is known: `http://HOST:PORT`.
     pub(crate) fn address(&self, owner: Option<&Owner>, endpoint: &str, port: u16) -> Option<String> {
         match self {

@@ -251,7 +251,7 @@ fn answer<T: DeserializeOwned>(status: StatusCode, bytes: &[u8]) -> Result<Optio
     };
     let mut error = Error::new(class, refusal.message);
     error.next = refusal.next;
-    error.field = refusal.field;
+    error.field = refusal.field.or_else(|| ProbeRequest::field_of(&refusal.code).map(str::to_owned));
     Err(error)
 }
 

@@ -4,7 +4,6 @@
 //! A run after one that failed for good begins anew: it forgets the failures that the encoders told, and goes on with what
 //! they finished. Nothing here remembers that a spec failed; whether a spec that failed is run again is the site's decision.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +17,9 @@ use streamverse_core::log::{EventLog, open_log};
 use streamverse_core::stores::{AssetRecord, Catalogue, open_catalogue, open_objects};
 use streamverse_core::tool::Tool;
 use streamverse_core::{Error, Job, JobHandle, Result, ServiceContext, Start, Stop, Target};
-use streamverse_model::media::{AudioRendition, MediaFacts, TranscoderSpec, VideoRendition, VodJobSpec};
+use streamverse_model::media::{
+    AudioRendition, MadeAsset, MadeTrack, MediaFacts, TranscoderSpec, VideoRendition, VodJobSpec,
+};
 use tracing::info;
 
 use crate::fetch::{SourceStore, fetch};
@@ -105,23 +106,27 @@ impl Job for VodJob {
 
 /// What a job tells about what it made; four renditions have a few hundred bytes.
 fn result(record: &AssetRecord, remarks: &[String]) -> Value {
-    let made: Vec<Value> = record
-        .renditions
-        .iter()
-        .take(24)
-        .map(|it| json!({ "name": it.name, "codecs": it.codecs, "bit_rate": it.bit_rate, "width": it.width, "height": it.height }))
-        .collect();
-    json!({
-        "generation": record.generation,
-        "duration_ms": record.duration_ms,
-        "bytes": record.bytes,
-        "renditions": made,
-        "remarks": remarks.iter().take(8).collect::<Vec<_>>(),
+    let renditions = record.renditions.iter().take(20).map(|it| MadeTrack {
+        name: it.name.clone(),
+        codecs: it.codecs.clone(),
+        bit_rate: it.bit_rate,
+        bytes: it.bytes,
+        width: it.width,
+        height: it.height,
+    });
+    json!(MadeAsset {
+        generation: record.generation.clone(),
+        duration_ms: record.duration_ms,
+        bytes: record.bytes,
+        renditions: renditions.collect(),
+        remarks: remarks.iter().take(8).cloned().collect(),
     })
 }
 
 /// What is to be encoded.
 struct Work {
+    /// Milliseconds of a segment.
+    segment_ms: u64,
     tasks: Vec<Task>,
     video: Vec<(VideoRendition, u64)>,
     audio: Vec<(AudioRendition, usize, String)>,
@@ -130,8 +135,14 @@ struct Work {
 
 impl Work {
     fn of(spec: &VodJobSpec, facts: &MediaFacts, place: Place<'_>) -> Result<Work> {
-        let cut = Cut::new(&spec.ladder, facts);
         let (fit, mut remarks) = fitting(&spec.ladder, facts);
+        let cut = Cut::new(&spec.ladder, facts, &fit)?;
+        if u128::from(cut.segment_ms) != spec.ladder.segment_duration.0.as_millis() {
+            remarks.push(format!(
+                "segments are {} s, whole frames of the source",
+                Duration::from_millis(cut.segment_ms).as_secs_f64()
+            ));
+        }
         let task = |track| Task {
             asset: place.asset.to_owned(),
             generation: place.generation.to_owned(),
@@ -166,7 +177,7 @@ impl Work {
             ));
         }
         remarks.extend(facts.remarks.iter().cloned());
-        Ok(Work { tasks, video, audio, remarks })
+        Ok(Work { segment_ms: cut.segment_ms, tasks, video, audio, remarks })
     }
 
     fn total(&self) -> u64 {
@@ -258,8 +269,7 @@ impl VodJob {
         self.stores.log.ensure_topic(TASKS, PARTITIONS, None).await?;
         let mut told = false;
         loop {
-            let there = self.finished(work).await?;
-            let done = there.values().sum::<u64>();
+            let done = self.finished(work).await?;
             handle.progress(done, work.total(), "segments");
             if done >= work.total() {
                 return Ok(());
@@ -291,17 +301,16 @@ impl VodJob {
         }
     }
 
-    /// Finished pieces by rendition.
-    async fn finished(&self, work: &Work) -> Result<BTreeMap<String, u64>> {
-        let mut there = BTreeMap::new();
+    /// Finished pieces of all renditions.
+    async fn finished(&self, work: &Work) -> Result<u64> {
+        let mut there = 0;
         for (rendition, count) in &work.video {
             let names = work::names(&*self.stores.objects, &self.place().segments(&rendition.name)).await?;
             let found = names.iter().filter(|name| name.ends_with(".ts")).count() as u64;
-            there.insert(rendition.name.clone(), found.min(*count));
+            there += found.min(*count);
         }
         let audio = work::names(&*self.stores.objects, &self.place().audios()).await?;
-        there.insert("audio".to_owned(), audio.iter().filter(|name| name.ends_with(".mp4")).count() as u64);
-        Ok(there)
+        Ok(there + audio.iter().filter(|name| name.ends_with(".mp4")).count() as u64)
     }
 
     async fn package(
@@ -347,7 +356,7 @@ impl VodJob {
         let package = Package {
             cx: &self.cx,
             stop,
-            ladder: &self.spec.ladder,
+            segment_ms: work.segment_ms,
             video,
             audio,
             text,

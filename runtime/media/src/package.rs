@@ -8,7 +8,7 @@ use std::time::Duration;
 use streamverse_core::stores::RenditionRecord;
 use streamverse_core::tool::{Limits, Tool};
 use streamverse_core::{Error, Result, ServiceContext, Stop};
-use streamverse_model::media::{LadderSpec, VideoCodec};
+use streamverse_model::media::{VideoCodec, playlist_name};
 
 use crate::encode::words;
 use crate::work::make;
@@ -43,7 +43,8 @@ pub(crate) struct TextTrack {
 pub(crate) struct Package<'a> {
     pub(crate) cx: &'a ServiceContext,
     pub(crate) stop: &'a Stop,
-    pub(crate) ladder: &'a LadderSpec,
+    /// Milliseconds of a segment.
+    pub(crate) segment_ms: u64,
     pub(crate) video: Vec<VideoTrack>,
     pub(crate) audio: Vec<AudioTrack>,
     pub(crate) text: Vec<TextTrack>,
@@ -75,7 +76,7 @@ impl Package<'_> {
             self.web_vtt(&track.file, &vtt).await?;
             descriptors.push(text(&vtt, number, track, &self.label_of(track)));
         }
-        let seconds = self.ladder.segment_duration.0.as_secs_f64();
+        let seconds = Duration::from_millis(self.segment_ms).as_secs_f64();
         let mut args = descriptors;
         args.extend([
             format!("--segment_duration={seconds}"),
@@ -121,12 +122,7 @@ impl Package<'_> {
     }
 
     fn label_of(&self, track: &TextTrack) -> String {
-        // The packager splits its descriptors at commas and equal signs.
-        track
-            .label
-            .chars()
-            .map(|it| if ",=/\\\"".contains(it) || it.is_control() { ' ' } else { it })
-            .collect()
+        playlist_name(&track.label)
     }
 }
 
@@ -181,6 +177,7 @@ pub(crate) fn renditions(
         kind: "video".to_owned(),
         codecs: by_name(&track.name),
         bit_rate: rate(&format!("video/{}/", track.name)),
+        bytes: bytes(&format!("video/{}/", track.name)),
         width: track.width,
         height: track.height,
     });
@@ -190,6 +187,7 @@ pub(crate) fn renditions(
         kind: "audio".to_owned(),
         codecs: sound.cloned().unwrap_or_default(),
         bit_rate: rate(&format!("audio/{}/", track.name)),
+        bytes: bytes(&format!("audio/{}/", track.name)),
         width: 0,
         height: 0,
     });

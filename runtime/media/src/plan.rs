@@ -3,6 +3,8 @@
 //! All renditions are cut at the same times, `k × segment duration`. Segment `k` begins with the first frame at or after
 //! its time, so that rates like 30000/1001 neither drift nor lose a frame.
 
+use std::time::Duration;
+
 use streamverse_core::{Error, Result};
 use streamverse_model::media::{self, LadderSpec, MediaFacts, VideoRendition};
 
@@ -48,9 +50,22 @@ pub(crate) struct Cut {
 }
 
 impl Cut {
-    pub(crate) fn new(ladder: &LadderSpec, facts: &MediaFacts) -> Cut {
-        let segment_ms = u64::try_from(ladder.segment_duration.0.as_millis()).unwrap_or(4000).max(1);
-        Cut { segment_ms, duration_ms: facts.duration_ms }
+    /// How the renditions that are made of a source are cut.
+    ///
+    /// # Errors
+    /// Frame rates of which no segment length is right for all.
+    pub(crate) fn new(ladder: &LadderSpec, facts: &MediaFacts, made: &[VideoRendition]) -> Result<Cut> {
+        let sounds = if facts.audio.is_empty() { &[] } else { ladder.audio.as_slice() };
+        let kept = made.iter().any(|it| it.frame_rate.is_none());
+        let own =
+            facts.video.as_ref().filter(|_| kept).and_then(|it| media::FrameRate::parse(&it.frame_rate));
+        let others: Vec<media::FrameRate> =
+            made.iter().filter_map(|it| media::FrameRate::parse(it.frame_rate.as_deref()?)).collect();
+        let length = Duration::from_millis(facts.duration_ms);
+        let segment = media::segment_for(ladder.segment_duration.0, own, &others, sounds, length)
+            .map_err(|why| Error::permanent("segment-boundaries", why))?;
+        let segment_ms = u64::try_from(segment.as_millis()).unwrap_or(4000).max(1);
+        Ok(Cut { segment_ms, duration_ms: facts.duration_ms })
     }
 
     /// The first frame of segment `k`.
@@ -110,6 +125,31 @@ pub(crate) fn width(facts: &MediaFacts, height: u32) -> u32 {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_source_of_broken_frames_is_cut_where_sound_can_follow() {
+        let facts = |rate: &str| -> MediaFacts {
+            serde_json::from_value(serde_json::json!({
+                "digest": "x", "bytes": 1, "container": "mov", "duration_ms": 600_000, "subtitles": [], "remarks": [],
+                "video": { "codec": "h264", "width": 1280, "height": 720, "frame_rate": rate,
+                    "variable_frame_rate": false, "interlaced": false, "rotation": 0, "hdr": false },
+                "audio": [{ "codec": "aac", "channels": 2, "sample_rate": 48_000, "language": "und" }],
+            }))
+            .unwrap()
+        };
+        let mut ladder = media::default_ladder(720, None);
+        let cut = |ladder: &LadderSpec, rate: &str| {
+            Cut::new(ladder, &facts(rate), &ladder.video)
+                .map(|cut| cut.segment_ms)
+                .map_err(|error| error.code)
+        };
+        assert_eq!(cut(&ladder, "25"), Ok(4000));
+        assert_eq!(cut(&ladder, "30000/1001"), Ok(4004));
+        assert_eq!(cut(&ladder, "24000/1001"), Ok(4004));
+        // A rendition of its own rate that no length of the others fits.
+        ladder.video[0].frame_rate = Some("25".to_owned());
+        assert_eq!(cut(&ladder, "30000/1001"), Err("segment-boundaries"));
+    }
 
     proptest! {
         #[test]

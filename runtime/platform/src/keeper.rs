@@ -44,6 +44,10 @@ const ENGINE_FILES: u64 = 64 << 10;
 /// How long a new engine configuration may take to serve before it is rolled back.
 const SETTLE: Duration = Duration::from_secs(20);
 
+/// What starting a service again does not mend: another spec does.
+const PERMANENT: &[&str] =
+    &["spec-invalid", "unknown-target", "binary-missing", "store-url", "store-elsewhere"];
+
 /// What a keeper is to do.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Order {

@@ -102,6 +102,53 @@ fn an_edge_is_changed_without_a_gap_and_a_bad_change_is_refused() -> Result<(), 
         .map(|_| ())
 }
 
+/// What was made of the asset.
+const MADE: &str = "\ndata \"streamverse_vod_asset\" \"film\" { name = streamverse_vod_asset.film.name }\n";
+
+#[test]
+fn an_asset_follows_its_transcoder_to_other_stores() -> Result<(), Failure> {
+    let cli = Cli::terraform()?;
+    let Some(node) = Node::start() else { return Ok(()) };
+    let [port, ..] = node.ports;
+    let (file, digest) = clip(&node, "one.mp4", 3);
+    let config = |store: &str| {
+        let all = format!("{}{}{}{}", node.block(), stores(), origin(port, "64MiB"), asset(&file, &digest))
+            + "\nresource \"streamverse_object_store\" \"other\" { name = \"other\" }\n"
+            + "resource \"streamverse_catalogue\" \"other\" { name = \"other\" }\n";
+        all.replace(
+            "transcoder = streamverse_transcoder.main.name",
+            "transcoder = streamverse_transcoder.main.name\n  stores = streamverse_transcoder.main.stores",
+        )
+        .replace("= streamverse_object_store.media.url", &format!("= streamverse_object_store.{store}.url"))
+        .replace(
+            "= streamverse_catalogue.main.url",
+            &format!("= streamverse_catalogue.{}.url", if store == "media" { "main" } else { "other" }),
+        )
+    };
+    let plays = |_: &tfplugin_testing::cli::Context<'_>| {
+        let (status, master) = get(&format!("http://127.0.0.1:{port}/vod/film/hls.m3u8"));
+        if status == 200 && master.contains("180p") {
+            Ok(())
+        } else {
+            Err(format!("{status}: {master}").into())
+        }
+    };
+    let at = "streamverse_vod_asset.film";
+    Case::new(&cli)
+        .provider(ADDRESS, node.provider())
+        .step(Step::apply(config("media")).plan(action(at, Action::Create)).after(plays))
+        .step(
+            Step::apply(config("other"))
+                .named("the transcoder and the origin have other stores")
+                .plan(action(at, Action::Update))
+                .expect_warning("stays in the other store")
+                .after(plays),
+        )
+        .check_destroyed(|_| node.nothing_left().map_err(Into::into))
+        .run()
+        .map(|_| ())
+}
+
 #[test]
 fn an_asset_is_made_shown_made_anew_and_taken_away() -> Result<(), Failure> {
     let cli = Cli::terraform()?;
@@ -142,6 +189,13 @@ fn an_asset_is_made_shown_made_anew_and_taken_away() -> Result<(), Failure> {
     Case::new(&cli)
         .provider(ADDRESS, node.provider())
         .step(Step::apply(config(&first, &one)).state(value(at, "duration_ms", 5000)).after(plays(3)))
+        .step(
+            Step::apply(config(&first, &one) + MADE)
+                .named("what was made is read")
+                .state(value("data.streamverse_vod_asset.film", "duration_ms", 5000))
+                .state(value("data.streamverse_vod_asset.film", "renditions[0].name", "180p"))
+                .state(value("data.streamverse_vod_asset.film", "renditions[0].height", 180)),
+        )
         .step(
             Step::apply(config(&second, &two))
                 .named("another digest")

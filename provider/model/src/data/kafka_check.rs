@@ -4,6 +4,7 @@
 use tfplugin_schema::{Diagnostics, Maybe, Path};
 
 use super::kafka_cluster::{KafkaClusterSpec, KafkaClusterSpecView};
+use crate::platform::Owner;
 
 /// The part of a disk that may be planned for: segments are removed whole, and a broker that fills its disk stops.
 const USABLE_PERCENT: u128 = 80;
@@ -60,11 +61,14 @@ pub fn check(view: &KafkaClusterSpecView, out: &mut Diagnostics) {
             let at = Path::attribute("topics").key(name.as_str()).attr("replication");
             copies(at, topic.known().and_then(|topic| topic.replication.known().copied()), out);
             let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';
-            if name.is_empty() || name.len() > 200 || !name.chars().all(legal) {
+            // Names of Kubernetes objects begin and end with a letter or digit, and so does each part between dots (RFC
+            // 1123); ours are CLUSTER-TOPIC.
+            let part = |part: &str| !part.is_empty() && !part.starts_with('-') && !part.ends_with('-');
+            if name.len() > 200 || !name.chars().all(legal) || !name.split('.').all(part) {
                 out.error_at(
                     Path::attribute("topics").key(name.as_str()),
                     "No name of a topic",
-                    "Topics are Kubernetes objects too: 1 to 200 characters of a-z, 0-9, - and .",
+                    "Topics are Kubernetes objects too: 1 to 200 characters of a-z, 0-9, inner - and inner .",
                 );
             }
         }
@@ -93,6 +97,21 @@ pub fn check(view: &KafkaClusterSpecView, out: &mut Diagnostics) {
     }
 }
 
+/// The longest name of a Service: a DNS label (RFC 1035).
+const LONGEST: usize = 63;
+
+/// Refuses a name from which the operator cannot make its Service.
+pub fn check_name(owner: &Owner, out: &mut Diagnostics) {
+    let service = KafkaClusterSpec::bootstrap_service(owner);
+    if service.len() > LONGEST {
+        out.error_at(
+            Path::attribute("name"),
+            "Too long a name for Strimzi",
+            format!("Its Service would be called {service:?}, which has {} characters, and {LONGEST} is the most. Shorten `name` by {}, or the deployment's name.", service.len(), service.len() - LONGEST),
+        );
+    }
+}
+
 /// Refuses a cluster whose topics do not fit its disks.
 pub fn check_storage(spec: &KafkaClusterSpec, out: &mut Diagnostics) {
     let need = storage_needed(spec);
@@ -106,6 +125,15 @@ pub fn check_storage(spec: &KafkaClusterSpec, out: &mut Diagnostics) {
                 need.bytes.div_ceil(1 << 30), spec.brokers, spec.storage.0 >> 30,
             ),
         );
+    }
+}
+
+/// Refuses what cannot be made of what is there. Where it is made anew, nothing is: another name or site is another
+/// cluster, which has nothing to lose.
+pub fn check_plan(there: Option<&KafkaClusterSpec>, wanted: &KafkaClusterSpec, out: &mut Diagnostics) {
+    match there {
+        Some(there) => check_change(there, wanted, out),
+        None => check_storage(wanted, out),
     }
 }
 
@@ -201,6 +229,41 @@ mod tests {
         assert_eq!(storage_needed(&spec("1GiB")).bytes, 86_400 << 20);
         assert!(refused(&spec("106GiB"), &spec("106GiB")).is_empty());
         assert_eq!(refused(&spec("100GiB"), &spec("100GiB")), ["Disks too small for what is kept"]);
+    }
+
+    #[test]
+    fn the_operators_service_has_a_name_that_dns_takes() {
+        let found = |name: &str| {
+            let mut out = Diagnostics::new();
+            check_name(&Owner::new("demo", "kafka-cluster", name).unwrap(), &mut out);
+            out.iter().count()
+        };
+        // demo- and -kafka-bootstrap are 21 characters.
+        assert_eq!(found(&"a".repeat(40)), 0);
+        let long = Owner::new(&"d".repeat(24), "kafka-cluster", &"a".repeat(23)).unwrap();
+        let mut out = Diagnostics::new();
+        check_name(&long, &mut out);
+        assert_eq!(out.iter().count(), 1, "24 + 1 + 23 + 16 is 64");
+    }
+
+    #[test]
+    fn a_topic_is_a_name_of_kubernetes_too() {
+        use tfplugin_schema::Field as _;
+        let found = |name: &str| {
+            let mut spec = spec("1TiB");
+            let topic = spec.topics.as_mut().unwrap().remove("work").unwrap();
+            spec.topics = Some(BTreeMap::from([(name.to_owned(), topic)]));
+            let view = KafkaClusterSpec::view(&KafkaClusterSpec::write(&spec)).unwrap();
+            let mut out = Diagnostics::new();
+            check(view.known().unwrap(), &mut out);
+            out.iter().map(|it| it.summary.clone()).collect::<Vec<_>>()
+        };
+        for name in ["work-", "-work", "work.", ".work", "a..b", "a.-b", "Work", ""] {
+            assert_eq!(found(name), ["No name of a topic"], "{name:?}");
+        }
+        for name in ["work", "a.b-c", "1"] {
+            assert_eq!(found(name), [""; 0], "{name:?}");
+        }
     }
 
     #[test]

@@ -79,7 +79,12 @@ impl KafkaClusterSpec {
 
     /// `HOST:PORT` of the Service that Strimzi makes for clients (its documentation, "Bootstrap service").
     pub fn bootstrap(owner: &Owner, namespace: &str, port: u16) -> String {
-        format!("{}-kafka-bootstrap.{namespace}.svc:{port}", Self::cluster_name(owner))
+        format!("{}.{namespace}.svc:{port}", Self::bootstrap_service(owner))
+    }
+
+    /// The name of that Service.
+    pub(super) fn bootstrap_service(owner: &Owner) -> String {
+        format!("{}-kafka-bootstrap", Self::cluster_name(owner))
     }
 
     /// The operator's objects, and the spec itself, from which an import reads it back.

@@ -2,6 +2,7 @@
 
 pub mod ats;
 mod ats_edge;
+mod edge_check;
 mod origin;
 mod player;
 
@@ -10,5 +11,6 @@ pub use ats_edge::{
     HealthCheckPath, HealthCheckView, Parent, ParentPath, ParentPolicy, ParentView, TlsSpec, TlsSpecPath,
     TlsSpecView,
 };
+pub use edge_check::check;
 pub use origin::{OriginSpec, OriginSpecPath, OriginSpecView};
 pub use player::{PlayerSpec, PlayerSpecPath, PlayerSpecView};

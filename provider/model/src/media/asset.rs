@@ -1,7 +1,7 @@
 //! A video on demand: from a source file to packages that play.
 
 use serde::{Deserialize, Serialize};
-use tfplugin_schema::{Duration, Schema, Size};
+use tfplugin_schema::{Diagnostics, Duration, Maybe, Path, Schema, Size};
 
 use super::ladder::LadderSpec;
 use crate::platform::{self, JobObject, Name, Object, Reach, Resources, SpecError, SpecUse};
@@ -94,6 +94,55 @@ pub struct VodJobSpec {
     pub ladder: LadderSpec,
     /// The transcoder that encodes.
     pub transcoder: Name,
+    /// What the plan knew of the transcoder's stores ([`TranscoderSpec::stores`](super::TranscoderSpec::stores)): with
+    /// others the asset is made anew there. The job itself reads the transcoder's spec.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stores: Option<String>,
+}
+
+/// What distinguishes one making of an asset from another, in 12 hexadecimal digits: source digests, ladder, subtitles,
+/// thumbnails. Packages of different generations lie side by side, and the catalogue says which is shown.
+pub fn generation(
+    digest: &str,
+    subtitles: &[(&str, Option<&str>, &str)],
+    thumbnails: Option<&ThumbnailSpec>,
+    ladder: &LadderSpec,
+) -> String {
+    use sha2::{Digest as _, Sha256};
+    let asset = serde_json::json!({
+        "digest": digest,
+        "subtitles": subtitles,
+        "thumbnails": thumbnails,
+        "ladder": ladder,
+    });
+    hex::encode(&Sha256::digest(asset.to_string().as_bytes())[..6])
+}
+
+/// A label as a playlist has it: the packager splits its descriptors at commas and equal signs, and a quoted string has
+/// no quotes (RFC 8216 section 4.2).
+pub fn playlist_name(label: &str) -> String {
+    label.chars().map(|it| if ",=/\\\"".contains(it) || it.is_control() { ' ' } else { it }).collect()
+}
+
+/// Refuses subtitles that a playlist cannot tell apart. What is not known yet is not judged.
+pub fn check_subtitles(view: &Maybe<Vec<Maybe<SubtitleSpecView>>>, out: &mut Diagnostics) {
+    let mut seen: Vec<String> = Vec::new();
+    for (at, subtitle) in view.known().into_iter().flatten().enumerate() {
+        let Some(subtitle) = subtitle.known() else { continue };
+        let name = match (&subtitle.label, &subtitle.language) {
+            (Maybe::Known(label), _) => playlist_name(label),
+            (Maybe::Null, Maybe::Known(language)) => playlist_name(language),
+            _ => continue,
+        };
+        if seen.contains(&name) {
+            out.error_at(
+                Path::attribute("subtitles").index(at).attr("label"),
+                "Subtitles of one name",
+                format!("A player's menu would have {name:?} twice, and a playlist may not (RFC 8216 section 4.3.4.1.1). Give each a label of its own."),
+            );
+        }
+        seen.push(name);
+    }
 }
 
 impl VodJobSpec {
@@ -115,17 +164,13 @@ impl VodJobSpec {
         Ok(())
     }
 
-    /// What distinguishes one making of this asset from another, in 12 hexadecimal digits: source digests, ladder,
-    /// subtitles, thumbnails. Packages of different generations lie side by side, and the catalogue says which is shown.
+    /// Its [`generation`].
     pub fn generation(&self) -> String {
-        use sha2::{Digest as _, Sha256};
-        let asset = serde_json::json!({
-            "digest": self.asset.source.digest,
-            "subtitles": self.asset.subtitles.iter().flatten().map(|it| (&it.language, &it.label, &it.source.digest)).collect::<Vec<_>>(),
-            "thumbnails": self.asset.thumbnails,
-            "ladder": self.ladder,
-        });
-        hex::encode(&Sha256::digest(asset.to_string().as_bytes())[..6])
+        let subtitles = self.asset.subtitles.iter().flatten();
+        let subtitles: Vec<_> = subtitles
+            .map(|it| (it.language.as_str(), it.label.as_deref(), it.source.digest.as_str()))
+            .collect();
+        generation(&self.asset.source.digest, &subtitles, self.asset.thumbnails.as_ref(), &self.ladder)
     }
 
     /// The job that makes it.
@@ -170,6 +215,7 @@ impl VodJobSpec {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use tfplugin_schema::Field as _;
 
     use super::*;
 
@@ -195,5 +241,50 @@ mod tests {
         assert_eq!(scratch(&small.objects().unwrap()[0]), 2 << 30);
         assert_eq!(small.generation(), usual.generation(), "where it is made does not change what is made");
         assert_eq!(scratch(&usual.removal()), Resources::default().scratch_bytes);
+    }
+
+    #[test]
+    fn subtitles_of_one_name_are_refused_at_the_second() {
+        let found = |all: serde_json::Value| -> Vec<String> {
+            let all: Vec<serde_json::Value> = all
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|it| {
+                    let source = json!({ "url": "file:///a", "digest": "x", "allow_private": false });
+                    json!({ "language": it[0], "label": it[1], "source": source })
+                })
+                .collect();
+            let all: Option<Vec<SubtitleSpec>> = serde_json::from_value(json!(all)).unwrap();
+            let view = Option::<Vec<SubtitleSpec>>::view(&Option::<Vec<SubtitleSpec>>::write(&all)).unwrap();
+            let mut out = Diagnostics::new();
+            check_subtitles(&view, &mut out);
+            out.iter().map(|it| it.path.clone().unwrap_or_default().to_string()).collect()
+        };
+        assert_eq!(found(json!([["en", null], ["en", null]])), ["subtitles[1].label"]);
+        assert_eq!(found(json!([["en", "A"], ["de", "B"], ["fr", "A"]])), ["subtitles[2].label"]);
+        assert_eq!(
+            found(json!([["en", "A,b"], ["en", "A b"]])),
+            ["subtitles[1].label"],
+            "as the playlist has it"
+        );
+        assert_eq!(found(json!([["en", null], ["en", "for the deaf"], ["de", null]])), [""; 0]);
+    }
+
+    #[test]
+    fn other_stores_are_another_job_of_the_same_generation() {
+        let spec = |stores: Option<&str>| -> VodJobSpec {
+            serde_json::from_value(json!({
+                "name": "film", "transcoder": "main", "stores": stores,
+                "asset": { "title": null, "source": { "url": "file:///a", "digest": "x", "allow_private": false },
+                    "thumbnails": null },
+                "ladder": super::super::default_ladder(360, None),
+            }))
+            .unwrap()
+        };
+        let (none, one, two) = (spec(None), spec(Some("1")), spec(Some("2")));
+        assert_ne!(one.objects().unwrap(), two.objects().unwrap());
+        assert_eq!(one.generation(), two.generation());
+        assert!(!serde_json::to_string(&none).unwrap().contains("stores"), "as before");
     }
 }

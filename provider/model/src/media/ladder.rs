@@ -10,7 +10,9 @@ use crate::platform::SpecError;
 #[derive(Clone, Debug, PartialEq, Schema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LadderSpec {
-    /// Length of a segment; all renditions are cut at the same times.
+    /// Length of a segment; all renditions are cut at the same times. A source whose own frame rate is kept and has no
+    /// whole frames in it gets the nearest length that has (4.004 s for 4 s at 30000/1001), where sound and pictures would
+    /// be cut more than one frame of sound apart otherwise.
     #[attribute(default = "4s")]
     pub segment_duration: Duration,
     /// Video renditions, in any order.

@@ -11,10 +11,37 @@ use super::ladder::{
 };
 use super::levels::{Picture, audio_codec_string, codec_string, highest, level_of};
 
-/// NVIDIA's GPUs that compute but have no video encoder. A100 and H100 as `facts/spot-gpu.md` says, where it is noted as
-/// general knowledge that was not looked up; A30, H200 and GH200 are made of the same two dies (GA100, GH100). Others are
-/// not judged here: the worker finds out.
+/// When the two tables below were made: of the project's notes on rented GPUs, where A100 and H100 without and T4, A10G,
+/// L4 and L40S with NVENC are general knowledge that was not looked up again.
+const GPUS_AS_OF: &str = "2026-11-21";
+/// NVIDIA's GPUs that compute but have no video encoder; A30, H200 and GH200 are made of the same two dies as A100 and
+/// H100 (GA100, GH100).
 const WITHOUT_ENCODER: &[&str] = &["A100", "A30", "H100", "H200", "GH200"];
+/// NVIDIA's GPUs with an encoder that clouds rent. One of neither table is not judged by its model: the worker finds out.
+const WITH_ENCODER: &[&str] = &["T4", "A10", "A10G", "L4", "L40", "L40S"];
+/// Words of a GPU's name that say who made it.
+const MAKERS: &[(&str, Maker)] = &[
+    ("NVIDIA", Maker::Nvidia),
+    ("Tesla", Maker::Nvidia),
+    ("GeForce", Maker::Nvidia),
+    ("Quadro", Maker::Nvidia),
+    ("RTX", Maker::Nvidia),
+    ("GTX", Maker::Nvidia),
+    ("Intel", Maker::Intel),
+    ("Arc", Maker::Intel),
+    ("Iris", Maker::Intel),
+    ("UHD", Maker::Intel),
+    ("AMD", Maker::Amd),
+    ("Radeon", Maker::Amd),
+];
+
+/// Who made a GPU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Maker {
+    Nvidia,
+    Intel,
+    Amd,
+}
 
 /// Bit rates of AC-3 in kbit/s (ETSI TS 102 366 table 4.1, frame size codes).
 const AC3: &[u64] = &[32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 576, 640];
@@ -37,21 +64,48 @@ pub fn check(view: &LadderSpecView, out: &mut Diagnostics) {
             "This version drives ffmpeg only. Set backend = \"ffmpeg\".",
         );
     }
-    if let (Some(acceleration), Some(gpu)) = (view.acceleration.known(), view.gpu.known())
-        && *acceleration == Acceleration::Nvenc
-        && lacks_encoder(gpu)
-    {
-        out.error_at(LadderSpec::gpu(), "GPU without an encoder", format!("An {gpu} computes, but has no NVENC. Use an L4, L40S, A10, T4 or RTX, or acceleration = \"none\"."));
+    if let (Some(acceleration), Some(gpu)) = (view.acceleration.known(), view.gpu.known()) {
+        accelerated(*acceleration, gpu, out);
     }
     videos(view, segment, out);
     audios(view, out);
 }
 
-/// Whether a GPU is one without an encoder, by whole words of its name: an `A100-SXM4-80GB` is an A100, an `RTX A1000` is
-/// none.
-fn lacks_encoder(gpu: &str) -> bool {
+/// Refuses an encoder that the GPU does not have.
+fn accelerated(acceleration: Acceleration, gpu: &str, out: &mut Diagnostics) {
+    let others = "acceleration = \"none\"";
+    let (name, fits): (&str, &[Maker]) = match acceleration {
+        Acceleration::None => return,
+        Acceleration::Nvenc => ("NVENC", &[Maker::Nvidia]),
+        Acceleration::Qsv => ("Quick Sync", &[Maker::Intel]),
+        // NVIDIA's own driver has no VA-API, and the wrapper that others wrote for it decodes only.
+        Acceleration::Vaapi => ("an encoder under VA-API", &[Maker::Intel, Maker::Amd]),
+    };
+    let maker = maker(gpu);
+    if let Some(maker) = maker.filter(|maker| !fits.contains(maker)) {
+        let own = match maker {
+            Maker::Nvidia => "nvenc",
+            Maker::Intel => "qsv",
+            Maker::Amd => "vaapi",
+        };
+        out.error_at(LadderSpec::gpu(), "Encoder of another maker", format!("{gpu:?} is made by {maker:?} and has no {name} (table of {GPUS_AS_OF}). Use acceleration = {own:?}, or {others}."));
+    } else if acceleration == Acceleration::Nvenc && has_word(gpu, WITHOUT_ENCODER) {
+        out.error_at(LadderSpec::gpu(), "GPU without an encoder", format!("{gpu:?} computes, but has no NVENC (table of {GPUS_AS_OF}). Use an L4, L40S, A10, T4 or RTX, or {others}."));
+    }
+}
+
+fn maker(gpu: &str) -> Option<Maker> {
+    let named = MAKERS.iter().find(|(word, _)| has_word(gpu, &[word])).map(|(_, maker)| *maker);
+    named.or_else(|| {
+        let ours = has_word(gpu, WITH_ENCODER) || has_word(gpu, WITHOUT_ENCODER);
+        ours.then_some(Maker::Nvidia)
+    })
+}
+
+/// By whole words of its name: an `A100-SXM4-80GB` is an A100, an `RTX A1000` is none.
+fn has_word(gpu: &str, words: &[&str]) -> bool {
     gpu.split(|it: char| !it.is_ascii_alphanumeric())
-        .any(|word| WITHOUT_ENCODER.iter().any(|model| word.eq_ignore_ascii_case(model)))
+        .any(|word| words.iter().any(|model| word.eq_ignore_ascii_case(model)))
 }
 
 fn videos(view: &LadderSpecView, segment: Option<Duration>, out: &mut Diagnostics) {
@@ -64,6 +118,13 @@ fn videos(view: &LadderSpecView, segment: Option<Duration>, out: &mut Diagnostic
         if let Some(name) = rendition.name.known() {
             if names.contains(&name) {
                 name_taken(place().name().into(), name, out);
+            }
+            if name == "audio" || name.starts_with("audio-") {
+                out.error_at(
+                    place().name(),
+                    "Reserved name",
+                    "What begins with `audio` is the sound of an asset: give the picture another name.",
+                );
             }
             names.push(name);
         }
@@ -184,7 +245,9 @@ fn bit_rates(at: usize, rendition: &VideoRenditionView, codec: Option<VideoCodec
 
 fn audios(view: &LadderSpecView, out: &mut Diagnostics) {
     let Some(all) = view.audio.known() else { return };
-    let mut names: Vec<&String> = Vec::new();
+    // Segments, attributes and records are found by name alone.
+    let videos = view.video.known().into_iter().flatten();
+    let mut names: Vec<&String> = videos.filter_map(|it| it.known()?.name.known()).collect();
     for (at, rendition) in all.iter().enumerate() {
         let Some(rendition) = rendition.known() else { continue };
         if let Some(name) = rendition.name.known() {

@@ -1,19 +1,23 @@
 //! What becomes of a source file: ladders, workers, assets.
 
+pub mod announced;
 mod asset;
+mod boundaries;
 mod default_ladder;
 mod facts;
 mod frame_rate;
 mod ladder;
 pub mod ladder_check;
 pub mod levels;
+mod made;
 mod transcoder;
 
 pub use asset::{
     SourceSpec, SourceSpecPath, SourceSpecView, SubtitleSpec, SubtitleSpecPath, SubtitleSpecView,
     ThumbnailSpec, ThumbnailSpecPath, ThumbnailSpecView, VodAssetSpec, VodAssetSpecPath, VodAssetSpecView,
-    VodJobSpec,
+    VodJobSpec, check_subtitles, generation, playlist_name,
 };
+pub use boundaries::segment_for;
 pub use default_ladder::default_ladder;
 pub use facts::{AudioFacts, MediaFacts, SubtitleFacts, VideoFacts};
 pub use frame_rate::FrameRate;
@@ -22,4 +26,5 @@ pub use ladder::{
     LadderSpec, LadderSpecPath, LadderSpecView, VideoCodec, VideoRendition, VideoRenditionPath,
     VideoRenditionView,
 };
+pub use made::{MadeAsset, MadeTrack};
 pub use transcoder::{TranscoderSpec, TranscoderSpecPath, TranscoderSpecView};

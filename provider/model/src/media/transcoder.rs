@@ -30,6 +30,13 @@ pub struct TranscoderSpec {
 }
 
 impl TranscoderSpec {
+    /// Where it puts what it makes, in 12 hexadecimal digits: assets that carry it are made anew when it changes.
+    pub fn stores(object_store: &str, catalogue: &str) -> String {
+        use sha2::{Digest as _, Sha256};
+        let stores = serde_json::json!([object_store, catalogue]).to_string();
+        hex::encode(&Sha256::digest(stores.as_bytes())[..6])
+    }
+
     /// The workers.
     ///
     /// # Errors

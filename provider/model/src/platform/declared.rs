@@ -22,6 +22,7 @@ const REST: &[&str] = &[
     "storage_needed",
     "generation",
     "duration_ms",
+    "stores",
     "private_key_wo",
     "private_key_wo_version",
     "private_key_ref",
@@ -84,8 +85,9 @@ fn asset(owner: &Owner, attributes: &Value) -> Result<VodJobSpec, SpecError> {
     let text = |name: &str| attributes[name].as_str().unwrap_or_default();
     let mut rest = attributes.clone();
     if let Some(members) = rest.as_object_mut() {
-        members.remove("ladder");
-        members.remove("transcoder");
+        for name in ["ladder", "transcoder", "stores"] {
+            members.remove(name);
+        }
     }
     let ladder: LadderSpec = serde_json::from_str(text("ladder"))?;
     Ok(VodJobSpec {
@@ -93,6 +95,7 @@ fn asset(owner: &Owner, attributes: &Value) -> Result<VodJobSpec, SpecError> {
         asset: spec::<VodAssetSpec>(&rest)?,
         ladder,
         transcoder: Name::parse(text("transcoder"))?,
+        stores: attributes["stores"].as_str().map(str::to_owned),
     })
 }
 

@@ -7,19 +7,22 @@ mod owner;
 mod status;
 mod store_address;
 mod store_url;
+mod store_use;
 mod wanted;
 
 pub use declared::{declared_kind, declared_objects};
 pub use object::{
-    Bundle, CredentialUse, EndpointObject, EngineKind, EngineObject, FilesObject, Isolation, JobObject,
-    ManifestObject, Object, Peer, Port, Protocol, Reach, Resources, SecretObject, SecretValue, ServiceObject,
-    SpecUse,
+    ADMIN_PORT, Bundle, CredentialUse, EndpointObject, EngineKind, EngineObject, FilesObject, Isolation,
+    JobObject, ManifestObject, Object, Peer, Port, Protocol, Reach, Resources, SecretObject, SecretValue,
+    ServiceObject, SpecUse,
 };
 pub use owner::{Name, NameError, Owner};
 pub use status::{ObjectStatus, Observed, Phase, Progress, Reason};
 pub use store_address::{
-    certificate_in, embedded_event_log, remote_keys, remote_store, remote_store_file, remote_store_url, remote_url,
+    certificate_in, embedded_event_log, is_broker, remote_keys, remote_store, remote_store_file,
+    remote_store_url, remote_url,
 };
 pub use store_url::{Certificates, StoreUrl, StoreUrlError};
+pub use store_use::StoreUse;
 pub use wanted::SpecError;
 pub(crate) use wanted::{http, public_http, reach, spec_value, uses};

@@ -12,6 +12,9 @@ use utoipa::ToSchema;
 
 use super::owner::{Name, Owner};
 
+/// Where a pod answers about itself, for probes and metrics: nothing else in it may listen there.
+pub const ADMIN_PORT: u16 = 9900;
+
 /// All that one owner has on a site. Applying it again changes nothing; what it no longer names is removed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

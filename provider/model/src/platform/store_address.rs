@@ -31,11 +31,34 @@ pub fn remote_url(
     }
     let query = query.finish();
     let path = path.trim_matches('/');
-    let mut url = format!("{scheme}://{authority}");
+    let mut url = format!("{scheme}://{}", bracketed(authority));
     if !path.is_empty() {
         url = format!("{url}/{path}");
     }
     if query.is_empty() { url } else { format!("{url}?{query}") }
+}
+
+/// `USER@HOST:PORT` with brackets around an address of IPv6 (RFC 3986 section 3.2.2).
+fn bracketed(authority: &str) -> String {
+    let (user, place) = match authority.rsplit_once('@') {
+        Some((user, place)) => (format!("{user}@"), place),
+        None => (String::new(), authority),
+    };
+    match place.rsplit_once(':') {
+        Some((host, port)) if host.contains(':') && !host.contains(['[', ',']) => {
+            format!("{user}[{host}]:{port}")
+        }
+        _ => authority.to_owned(),
+    }
+}
+
+/// Whether a text is `HOST:PORT`, as clients of Kafka take a broker.
+pub fn is_broker(text: &str) -> bool {
+    let Some((host, port)) = text.rsplit_once(':') else { return false };
+    let named = !host.is_empty() && host.chars().all(|it| it.is_ascii_alphanumeric() || ".-_".contains(it));
+    let six = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let numbered = six.is_some_and(|host| host.parse::<std::net::Ipv6Addr>().is_ok());
+    (named || numbered) && port.parse::<u16>().is_ok_and(|port| port > 0)
 }
 
 /// `KIND.NAME.DIGEST`: a certificate in the secret of that owner, as the parameters `ca` and `certificate` name it.
@@ -109,6 +132,34 @@ pub fn embedded_event_log(name: &str) -> Vec<Object> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_of_ipv6_stands_in_brackets() {
+        for (scheme, authority, wanted) in [
+            ("redis", "::1:6379", "redis://[::1]:6379"),
+            ("postgres", "u@2001:db8::1:5432", "postgres://u@[2001:db8::1]:5432"),
+            ("postgres", "u@db.example:5432", "postgres://u@db.example:5432"),
+            ("kafka", "a:9092,b:9093", "kafka://a:9092,b:9093"),
+            ("kafka", "[::1]:9092,b:9093", "kafka://[::1]:9092,b:9093"),
+            ("s3", "media", "s3://media"),
+        ] {
+            let text = remote_url(scheme, authority, "", &[], None);
+            assert_eq!(text, wanted);
+            assert!(StoreUrl::parse(&text).is_ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_broker_is_a_host_and_a_port() {
+        for good in ["a:9092", "kafka-0.example.org:1", "10.0.0.1:9092", "[::1]:9092"] {
+            assert!(is_broker(good), "{good}");
+        }
+        for bad in
+            ["a", "a:", "a:0", "a:99999", ":9092", "kafka://a:9092", "a b:1", "::1:9092", "a:1,b:2", "u@a:1"]
+        {
+            assert!(!is_broker(bad), "{bad}");
+        }
+    }
 
     #[test]
     fn a_remote_url_is_read_as_it_was_written() {

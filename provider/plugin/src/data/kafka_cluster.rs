@@ -76,6 +76,12 @@ fn bootstrap(provider: &Streamverse, name: &str, site: &str, port: u16) -> Optio
     Some(KafkaClusterSpec::bootstrap(&owner, &namespace, port))
 }
 
+fn refuse_first(found: &Diagnostics) -> Result<()> {
+    let Some(first) = found.iter().next() else { return Ok(()) };
+    let at = first.path.clone().unwrap_or_else(Path::root);
+    Err(Error::invalid(first.summary.clone()).at(at).next(first.detail.clone()))
+}
+
 /// What is not the spec's own.
 const REST: &[&str] = &["name", "site", "bootstrap", "storage_needed", "revision", "timeouts"];
 
@@ -108,17 +114,21 @@ impl Resource for KafkaCluster {
                     "Give a site that is a Kubernetes cluster ({named}), or a streamverse_event_log, which a node has by itself."
                 )));
         }
+        if let Some(owner) =
+            planned.name.as_deref().and_then(|name| cx.provider().owner(Self::KIND, name).ok())
+        {
+            let mut found = Diagnostics::new();
+            data::check_name(&owner, &mut found);
+            refuse_first(&found)?;
+        }
+        // Another name or site is another cluster, which has nothing to lose.
+        let replaced = draft.changed(Path::attribute("name")) || draft.changed(Path::attribute("site"));
         let wanted = spec_of::<KafkaClusterSpec>(draft.value(), REST);
         if let Some(wanted) = &wanted {
             let mut found = Diagnostics::new();
-            match spec_of(draft.prior_value(), REST) {
-                Some(before) => data::check_change(&before, wanted, &mut found),
-                None => data::check_storage(wanted, &mut found),
-            }
-            if let Some(first) = found.iter().next() {
-                let at = first.path.clone().unwrap_or_else(Path::root);
-                return Err(Error::invalid(first.summary.clone()).at(at).next(first.detail.clone()));
-            }
+            let before = spec_of(draft.prior_value(), REST).filter(|_| !replaced);
+            data::check_plan(before.as_ref(), wanted, &mut found);
+            refuse_first(&found)?;
             draft.set(Self::storage_needed(), &data::storage_needed(wanted).bytes)?;
         } else {
             draft.set_unknown(Self::storage_needed())?;

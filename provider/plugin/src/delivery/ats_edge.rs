@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use streamverse_model::delivery::AtsEdgeSpec;
-use streamverse_model::platform::{Object, Owner, SecretValue};
+use streamverse_model::delivery::{self, AtsEdgeSpec};
+use streamverse_model::platform::{EngineKind, Object, Owner, SecretValue};
 use tfplugin_framework::schema::field::members_of;
-use tfplugin_framework::schema::{Computed, Path, Secret, Timeouts, Value};
+use tfplugin_framework::schema::{Computed, Diagnostics, Path, Secret, Timeouts, Value};
 use tfplugin_framework::{
     Context, Draft, Findings, Maybe, Plan, Read, Resource, Result, Schema, State, Stored, resource,
 };
@@ -96,6 +96,11 @@ impl Resource for AtsEdge {
     }
 
     fn validate(config: &AtsEdgeView, findings: &mut Findings) {
+        let mut found = Diagnostics::new();
+        delivery::check(&config.spec, &mut found);
+        for diagnostic in found {
+            findings.push(diagnostic);
+        }
         let key = &config.private_key;
         let given = !(key.value.is_null() && key.reference.is_null());
         if config.spec.tls.known().is_some() && !given {
@@ -117,7 +122,13 @@ impl Resource for AtsEdge {
     async fn modify_plan(cx: &Context<Streamverse>, draft: &mut Draft<Self>) -> Result<()> {
         let Some(planned) = deploy::plan(cx, draft)? else { return Ok(()) };
         let spec = draft.planned()?.spec;
-        let address = planned.address::<Self>(cx, "http", spec.port.known().copied());
+        let place = planned.placement(cx);
+        place.engine(EngineKind::TrafficServer)?;
+        let port = spec.port.known().copied();
+        place.port(Path::attribute("port"), port)?;
+        let https = spec.tls.known().and_then(|tls| tls.port.known().copied());
+        place.port(Path::attribute("tls").attr("port"), https)?;
+        let address = planned.address::<Self>(cx, "http", port);
         let url = match spec.public_url {
             Maybe::Known(url) => Some(url),
             Maybe::Null => address.clone(),

@@ -1,8 +1,8 @@
 //! `streamverse_origin`: serves packages from the object store. What may be asked for: `model::delivery`.
 
 use streamverse_model::delivery::OriginSpec;
-use streamverse_model::platform::{Object, Owner};
-use tfplugin_framework::schema::{Computed, Timeouts};
+use streamverse_model::platform::{Object, Owner, StoreUse};
+use tfplugin_framework::schema::{Computed, Path, Timeouts};
 use tfplugin_framework::{Context, Draft, Plan, Read, Resource, Result, Schema, State, Stored, resource};
 
 use crate::deploy::{self, Deployed, Imported, deployed};
@@ -73,7 +73,14 @@ impl Resource for Origin {
 
     async fn modify_plan(cx: &Context<Streamverse>, draft: &mut Draft<Self>) -> Result<()> {
         let Some(planned) = deploy::plan(cx, draft)? else { return Ok(()) };
-        let port = draft.planned()?.spec.port.known().copied();
+        let spec = draft.planned()?.spec;
+        let place = planned.placement(cx);
+        place.store("object_store", &spec.object_store, StoreUse::Objects)?;
+        place.store("catalogue", &spec.catalogue, StoreUse::Catalogue)?;
+        place.store("cache", &spec.cache, StoreUse::Cache)?;
+        place.side_by_side("replicas", &spec.replicas)?;
+        let port = spec.port.known().copied();
+        place.port(Path::attribute("port"), port)?;
         match planned.address::<Self>(cx, "http", port) {
             Some(address) => draft.set(Self::address(), &address),
             None => draft.set_unknown(Self::address()),

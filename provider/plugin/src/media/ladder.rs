@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use streamverse_model::media::announced::{self, DashAttributes, HlsAttributes};
 use streamverse_model::media::{LadderSpec, ladder_check};
 use tfplugin_framework::schema::{Computed, Diagnostics};
 use tfplugin_framework::{
@@ -24,6 +25,11 @@ pub struct TranscodeLadder {
     pub definition: Computed<String>,
     /// Codec strings by rendition (RFC 6381).
     pub codecs: Computed<BTreeMap<String, String>>,
+    /// What an HLS master playlist will say of each variant (RFC 8216 section 4.3.4.2), by video rendition; by audio
+    /// rendition where there is no picture. It is what the encoder is told: a package's own manifest has what was measured.
+    pub hls: Computed<BTreeMap<String, HlsAttributes>>,
+    /// What a DASH manifest will say of each rendition's representation (ISO/IEC 23009-1 section 5.3.5).
+    pub dash: Computed<BTreeMap<String, DashAttributes>>,
     /// Bytes that an hour of all renditions takes, at their average bit rates.
     pub storage_per_hour: Computed<u64>,
 }
@@ -32,12 +38,14 @@ fn computed(spec: &LadderSpec) -> Result<TranscodeLadderComputed> {
     Ok(TranscodeLadderComputed {
         definition: serde_json::to_string(spec)?,
         codecs: ladder_check::codecs(spec),
+        hls: announced::hls(spec),
+        dash: announced::dash(spec),
         storage_per_hour: ladder_check::storage_per_hour(spec),
     })
 }
 
 /// What is not the spec's own.
-const COMPUTED: &[&str] = &["definition", "codecs", "storage_per_hour"];
+const COMPUTED: &[&str] = &["definition", "codecs", "hls", "dash", "storage_per_hour"];
 
 #[resource(name = "transcode_ladder")]
 impl Resource for TranscodeLadder {
@@ -76,10 +84,14 @@ impl Resource for TranscodeLadder {
             let computed = computed(&spec)?;
             draft.set(Self::definition(), &computed.definition)?;
             draft.set(Self::codecs(), &computed.codecs)?;
+            draft.set(Self::hls(), &computed.hls)?;
+            draft.set(Self::dash(), &computed.dash)?;
             draft.set(Self::storage_per_hour(), &computed.storage_per_hour)?;
         } else if draft.is_change() {
             draft.set_unknown(Self::definition())?;
             draft.set_unknown(Self::codecs())?;
+            draft.set_unknown(Self::hls())?;
+            draft.set_unknown(Self::dash())?;
             draft.set_unknown(Self::storage_per_hour())?;
         }
         Ok(())
@@ -91,7 +103,7 @@ impl Resource for TranscodeLadder {
                 .next("Give the JSON of an output of `definition`.")
                 .because(error)
         })?;
-        let TranscodeLadderComputed { definition, codecs, storage_per_hour } = computed(&spec)?;
-        Ok(TranscodeLadderState { spec, definition, codecs, storage_per_hour })
+        let TranscodeLadderComputed { definition, codecs, hls, dash, storage_per_hour } = computed(&spec)?;
+        Ok(TranscodeLadderState { spec, definition, codecs, hls, dash, storage_per_hour })
     }
 }

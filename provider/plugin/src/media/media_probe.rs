@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use streamverse_model::platform::node::ProbeRequest;
-use tfplugin_framework::schema::Computed;
-use tfplugin_framework::{Context, DataSource, Error, Result, Schema, State, data_source};
+use streamverse_sites::Class;
+use tfplugin_framework::schema::{Computed, Path};
+use tfplugin_framework::{Context, DataSource, Error, Maybe, Result, Schema, State, data_source};
 
 use crate::deploy;
+use crate::placement::Placement;
 use crate::provider::Streamverse;
 
 /// Longer than this no plan should wait for a look at a file.
@@ -81,10 +83,17 @@ impl DataSource for MediaProbe {
         };
         let owner = cx.provider().owner("media-probe", "look")?;
         let limit = cx.time_left().map_or(LIMIT, |left| left.min(LIMIT));
-        let found = cx.provider().site(&config.site)?.probe(&owner.deployment, &request, limit).await;
+        let site = deploy::site_of(cx, &config.site)?;
+        Placement::of(cx, &config.site).source(Self::url(), &Maybe::Known(config.url.clone()))?;
+        let found = site.probe(&owner.deployment, &request, limit).await;
         let facts = found
             .map_err(|error| {
-                deploy::told(error, &streamverse_model::platform::Bundle::new(owner, Vec::new()))
+                let at: Path = match (error.class, error.field.as_deref()) {
+                    (_, Some("/digest")) => Self::expected_digest().into(),
+                    (_, Some(_)) | (Class::Invalid, None) => Self::url().into(),
+                    _ => Self::site().into(),
+                };
+                deploy::asked(error, "looking at the source").at(at)
             })?
             .ok_or_else(|| {
                 Error::invalid(format!(

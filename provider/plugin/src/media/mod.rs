@@ -5,6 +5,7 @@ mod ladder;
 mod media_probe;
 mod transcoder;
 mod vod_asset;
+mod vod_made;
 
 use tfplugin_framework::Parts;
 
@@ -13,6 +14,7 @@ use crate::provider::Streamverse;
 pub(crate) fn parts(parts: Parts<Streamverse>) -> Parts<Streamverse> {
     functions::register(parts)
         .data_source::<media_probe::MediaProbe>()
+        .data_source::<vod_made::VodMade>()
         .resource::<ladder::TranscodeLadder>()
         .resource::<transcoder::Transcoder>()
         .resource::<vod_asset::VodAsset>()

@@ -1,8 +1,8 @@
 //! `streamverse_transcoder`: the workers that encode. What may be asked for: `model::media`.
 
 use streamverse_model::media::TranscoderSpec;
-use streamverse_model::platform::{Object, Owner};
-use tfplugin_framework::schema::{Computed, Timeouts};
+use streamverse_model::platform::{Object, Owner, StoreUse};
+use tfplugin_framework::schema::{Computed, Path, Timeouts};
 use tfplugin_framework::{Context, Draft, Plan, Read, Resource, Result, Schema, State, Stored, resource};
 
 use crate::deploy::{self, Deployed, Imported, deployed};
@@ -29,6 +29,8 @@ pub struct Transcoder {
     /// What it is.
     #[attribute(flatten)]
     pub spec: TranscoderSpec,
+    /// Where it puts what it makes, as a digest of `object_store` and `catalogue`: what assets take as `stores`.
+    pub stores: Computed<String>,
     /// What the site holds, as a digest. It changes when somebody else changed it there: the next apply repairs that.
     #[attribute(changes_with = any)]
     pub revision: Computed<String>,
@@ -52,7 +54,8 @@ impl Deployed for Transcoder {
     }
 
     fn stored(self, _provider: &Streamverse, revision: String) -> Result<State<Self>> {
-        Ok(self.complete(TranscoderComputed { revision }))
+        let stores = TranscoderSpec::stores(&self.spec.object_store, &self.spec.catalogue);
+        Ok(self.complete(TranscoderComputed { stores, revision }))
     }
 }
 
@@ -67,13 +70,34 @@ impl Resource for Transcoder {
     }
 
     async fn modify_plan(cx: &Context<Streamverse>, draft: &mut Draft<Self>) -> Result<()> {
-        deploy::plan(cx, draft).map(|_| ())
+        let Some(planned) = deploy::plan(cx, draft)? else { return Ok(()) };
+        let spec = draft.planned()?.spec;
+        let place = planned.placement(cx);
+        place.store("event_log", &spec.event_log, StoreUse::EventLog)?;
+        place.store("object_store", &spec.object_store, StoreUse::Objects)?;
+        place.store("catalogue", &spec.catalogue, StoreUse::Catalogue)?;
+        place.side_by_side("workers", &spec.workers)?;
+        let moved = |attribute: &str| !draft.is_create() && draft.changed(Path::attribute(attribute));
+        if let Some(attribute) = ["object_store", "catalogue"].into_iter().find(|it| moved(it)) {
+            cx.warn_at(
+                Path::attribute(attribute),
+                "What was made stays in the other store",
+                "Assets whose `stores` is this transcoder's are made anew in the new one. Assets without it are not: origins that read the new store do not find them. Nothing is moved, and what lies in the old store is not removed by a later destroy.",
+            );
+        }
+        match (spec.object_store.known(), spec.catalogue.known()) {
+            (Some(objects), Some(catalogue)) => {
+                draft.set(Self::stores(), &TranscoderSpec::stores(objects, catalogue))
+            }
+            _ => draft.set_unknown(Self::stores()),
+        }
     }
 
     async fn import(cx: &Context<Streamverse>, id: &str) -> Result<State<Self>> {
         let Imported { site, name, observed } = deploy::find::<Self>(cx, id).await?;
         let spec: TranscoderSpec = deploy::found_spec(&observed)?;
         let timeouts = Timeouts::default();
-        Ok(TranscoderState { name, site, spec, revision: observed.revision, timeouts })
+        let stores = TranscoderSpec::stores(&spec.object_store, &spec.catalogue);
+        Ok(TranscoderState { stores, name, site, spec, revision: observed.revision, timeouts })
     }
 }

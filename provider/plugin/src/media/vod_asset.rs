@@ -2,17 +2,19 @@
 //! the targets `vod` and `vod-remove` of `runtime/media`.
 
 use streamverse_model::media::{
-    LadderSpec, SourceSpec, SubtitleSpec, ThumbnailSpec, TranscoderSpec, VodAssetSpec, VodJobSpec,
+    self, LadderSpec, SourceSpec, SubtitleSpec, ThumbnailSpec, TranscoderSpec, VodAssetSpec, VodJobSpec,
+    check_subtitles, ladder_check,
 };
 use streamverse_model::platform::node::ProbeRequest;
 use streamverse_model::platform::{Bundle, Object, Observed, Owner};
 use streamverse_sites::Class as SiteClass;
-use tfplugin_framework::schema::{Computed, Size, Timeouts};
+use tfplugin_framework::schema::{Computed, Diagnostic, Diagnostics, Field as _, Path, Size, Timeouts};
 use tfplugin_framework::{
-    Context, Draft, Error, Findings, Plan, Read, Resource, Result, Schema, State, Stored, resource,
+    Context, Draft, Error, Findings, Maybe, Plan, Read, Resource, Result, Schema, State, Stored, resource,
 };
 
 use crate::deploy::{self, Deployed, Imported, Look};
+use crate::platform::settled;
 use crate::provider::Streamverse;
 
 /// A video on demand: its source is fetched, encoded in the renditions of a ladder, packaged for HLS and DASH, and
@@ -51,6 +53,9 @@ pub struct VodAsset {
     pub ladder: String,
     /// The name of the `streamverse_transcoder` that encodes it, on the same site.
     pub transcoder: String,
+    /// The `stores` of that transcoder. With it, the asset is made anew when the transcoder's stores are others; without
+    /// it, what was made stays where it is, and nobody finds it in the new ones.
+    pub stores: Option<String>,
     /// Length of the source in milliseconds, a fact that its digest pins. Null until the source could be looked at.
     #[attribute(changes_with = [source])]
     pub duration_ms: Computed<Option<u64>>,
@@ -76,6 +81,7 @@ impl VodAsset {
             },
             ladder: ladder(&self.ladder)?,
             transcoder: deploy::name(&self.transcoder)?,
+            stores: self.stores.clone(),
         })
     }
 }
@@ -130,7 +136,7 @@ async fn probe(cx: &Context<Streamverse>, asset: &VodAsset) -> Result<Option<u64
         allow_private: asset.source.allow_private,
     };
     let limit = cx.time_left().map_or(std::time::Duration::from_secs(120), |left| left / 2);
-    match cx.provider().site(&asset.site)?.probe(&owner.deployment, &request, limit).await {
+    match deploy::site_of(cx, &asset.site)?.probe(&owner.deployment, &request, limit).await {
         Ok(Some(facts)) => Ok(Some(facts.duration_ms)),
         Ok(None) => {
             let why = format!("Nothing could run on site {} within {} s", asset.site, limit.as_secs());
@@ -145,11 +151,12 @@ async fn probe(cx: &Context<Streamverse>, asset: &VodAsset) -> Result<Option<u64
             Ok(None)
         }
         Err(error) => {
-            let told = Error::invalid(error.message.clone()).context("looking at the source");
-            Err(match error.field.as_deref() {
-                Some("/digest") => told.at(VodAsset::source().digest()),
-                _ => told.at(VodAsset::source().url()),
-            })
+            let attribute = match error.field.as_deref() {
+                Some("/digest") => Path::from(VodAsset::source().digest()),
+                Some(_) => VodAsset::source().url().into(),
+                None => VodAsset::source().into(),
+            };
+            Err(deploy::asked(error, "looking at the source").at(attribute))
         }
     }
 }
@@ -207,16 +214,30 @@ impl Resource for VodAsset {
     }
 
     fn validate(config: &VodAssetView, findings: &mut Findings) {
-        if let Some(text) = config.ladder.known()
-            && let Err(error) = ladder(text)
-        {
-            findings.push(error.diagnostic());
+        match config.ladder.known().map(|text| ladder(text)) {
+            Some(Err(error)) => findings.push(error.diagnostic()),
+            Some(Ok(spec)) => check_ladder(&spec, findings),
+            None => {}
+        }
+        let mut found = Diagnostics::new();
+        check_subtitles(&config.subtitles, &mut found);
+        for diagnostic in found {
+            findings.push(diagnostic);
         }
     }
 
     async fn modify_plan(cx: &Context<Streamverse>, draft: &mut Draft<Self>) -> Result<()> {
-        if deploy::plan(cx, draft)?.is_none() {
-            return Ok(());
+        let Some(planned) = deploy::plan(cx, draft)? else { return Ok(()) };
+        let view = draft.planned()?;
+        let place = planned.placement(cx);
+        if let Some(source) = view.source.known() {
+            place.source(Self::source().url(), &source.url)?;
+        }
+        for (at, subtitle) in view.subtitles.known().into_iter().flatten().enumerate() {
+            if let Some(source) = subtitle.known().and_then(|subtitle| subtitle.source.known()) {
+                place
+                    .source(Path::attribute("subtitles").index(at).attr("source").attr("url"), &source.url)?;
+            }
         }
         let (before, after) = (draft.prior_value().get("site"), draft.value().get("site"));
         if let (Some(before), Some(after)) = (before.as_str(), after.as_str())
@@ -236,12 +257,15 @@ impl Resource for VodAsset {
             Self::source().into(),
             Self::subtitles().into(),
             Self::thumbnails().into(),
-            tfplugin_framework::schema::Path::from(Self::ladder()),
+            Path::from(Self::ladder()),
         ];
-        if parts.into_iter().any(|path| draft.changed(path)) {
-            draft.set_unknown(Self::generation())?;
+        if !parts.into_iter().any(|path| draft.changed(path)) {
+            return Ok(());
         }
-        Ok(())
+        match planned_generation(&view) {
+            Some(generation) => draft.set(Self::generation(), &generation),
+            None => draft.set_unknown(Self::generation()),
+        }
     }
 
     async fn import(cx: &Context<Streamverse>, id: &str) -> Result<State<Self>> {
@@ -259,11 +283,46 @@ impl Resource for VodAsset {
             scratch: spec.asset.scratch,
             ladder: serde_json::to_string(&spec.ladder)?,
             transcoder: spec.transcoder.to_string(),
+            stores: spec.stores,
             duration_ms,
             revision: observed.revision,
             timeouts: Timeouts::default(),
         })
     }
+}
+
+/// Refuses a ladder that was written by hand and cannot work.
+fn check_ladder(spec: &LadderSpec, findings: &mut Findings) {
+    let mut found = Diagnostics::new();
+    if let Ok(Maybe::Known(view)) = LadderSpec::view(&LadderSpec::write(spec)) {
+        ladder_check::check(&view, &mut found);
+    }
+    for diagnostic in found.iter() {
+        let place = diagnostic.path.as_ref().map(|path| format!("{path}: ")).unwrap_or_default();
+        findings.push(Diagnostic {
+            path: Some(VodAsset::ladder().into()),
+            detail: format!("{place}{}", diagnostic.detail),
+            ..diagnostic.clone()
+        });
+    }
+}
+
+/// The generation, once all that it follows from is known.
+fn planned_generation(view: &VodAssetView) -> Option<String> {
+    let digest = view.source.known()?.digest.known()?;
+    let subtitles = settled(view.subtitles.as_ref())?.map(Vec::as_slice).unwrap_or_default();
+    let subtitles = subtitles.iter().map(|it| {
+        let it = it.known()?;
+        let label = settled(it.label.as_ref())?.map(String::as_str);
+        Some((it.language.known()?.as_str(), label, it.source.known()?.digest.known()?.as_str()))
+    });
+    let subtitles = subtitles.collect::<Option<Vec<_>>>()?;
+    let thumbnails = match settled(view.thumbnails.as_ref())? {
+        None => None,
+        Some(it) => Some(ThumbnailSpec { interval: *it.interval.known()?, height: *it.height.known()? }),
+    };
+    let ladder = ladder(view.ladder.known()?).ok()?;
+    Some(media::generation(digest, &subtitles, thumbnails.as_ref(), &ladder))
 }
 
 /// Has the site make it.
@@ -324,13 +383,13 @@ impl Removal<'_> {
         let there = site
             .observe(&transcoder)
             .await
-            .map_err(|error| deploy::told(error, &Bundle::new(transcoder, Vec::new())))?;
+            .map_err(|error| deploy::asked(error, format!("looking at {transcoder}")))?;
         if there.is_none() {
             cx.warn("What the asset made may be left", format!("The transcoder {:?}, which knows the stores, is gone. Objects below vod/{} stay in its object store if that is still there.", asset.transcoder, asset.name));
             return Ok(());
         }
         let bundle = Bundle::new(owner.clone(), vec![asset.job()?.removal()]);
-        let failed = |error| deploy::told(error, &bundle);
+        let failed = |error| deploy::asked(error, format!("removing what {owner} made"));
         site.apply(&bundle, &[]).await.map_err(failed)?;
         loop {
             let observed = site.observe(&owner).await.map_err(failed)?;

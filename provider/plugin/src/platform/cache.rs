@@ -151,7 +151,7 @@ fn planned_url(view: CacheView) -> Option<Option<String>> {
 /// The block of a URL; of its secret the version is all that can be read back.
 fn imported(url: &url::Url, password: Option<Secret<String>>) -> RedisBlock {
     RedisBlock {
-        host: url.host_str().unwrap_or_default().to_owned(),
+        host: url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned(),
         port: url.port().unwrap_or(6379),
         database: url.path().trim_matches('/').parse().unwrap_or_default(),
         password,

@@ -158,7 +158,7 @@ fn planned_url(view: CatalogueView) -> Option<Option<String>> {
 /// The block of a URL; of its secret the version is all that can be read back.
 fn imported(url: &url::Url, password: Option<Secret<String>>) -> PostgresBlock {
     PostgresBlock {
-        host: url.host_str().unwrap_or_default().to_owned(),
+        host: url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned(),
         port: url.port().unwrap_or(5432),
         database: url.path().trim_matches('/').to_owned(),
         user: url.username().to_owned(),

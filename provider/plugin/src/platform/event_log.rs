@@ -52,6 +52,10 @@ pub struct KafkaBlock {
     pub brokers: Vec<String>,
     /// What begins the name of every topic and every group: the deployment's name and `-` where none is given, so that
     /// deployments may share a cluster. With `""` nothing does, and the cluster must be this deployment's alone.
+    #[attribute(validate(regex(
+        "^[A-Za-z0-9._-]{0,200}$",
+        says = "must be at most 200 of the characters that Kafka allows in names: A-Z a-z 0-9 . _ -"
+    )))]
     pub topic_prefix: Option<String>,
     /// Partitions of a topic: the most workers that share it. More of them are added to topics that are there; fewer are
     /// refused.
@@ -170,6 +174,17 @@ impl Resource for EventLog {
 
     fn validate(config: &EventLogView, findings: &mut Findings) {
         let Some(it) = config.kafka.known() else { return };
+        for (at, broker) in it.brokers.known().into_iter().flatten().enumerate() {
+            if let Some(text) = broker.known().filter(|text| !model::is_broker(text)) {
+                findings.refuse(
+                    Path::attribute("kafka").attr("brokers").index(at),
+                    "No address of a broker",
+                    format!(
+                        "{text:?} must be HOST:PORT, such as kafka-0.example.org:9092 or [2001:db8::1]:9092."
+                    ),
+                );
+            }
+        }
         let secret = &it.password;
         let given = !(secret.value.is_null() && secret.reference.is_null());
         if it.username.known().is_some() != given && !it.username.is_unknown() {
@@ -207,9 +222,8 @@ impl Resource for EventLog {
         let Imported { site, name, observed } = found;
         let local = deploy::local_url(Self::SCHEME, &site, &name);
         let url = model::remote_store_url(&observed.bundle.objects).map_or(local, str::to_owned);
-        let kafka = remote
-            .as_ref()
-            .map(|url| imported(url, &observed.bundle.owner, deploy::found_secret(&observed)));
+        let kafka =
+            remote.as_ref().map(|url| imported(url, &observed.bundle.owner, deploy::found_secret(&observed)));
         let timeouts = Timeouts::default();
         Ok(EventLogState { name, site, kafka, url, revision: observed.revision, timeouts })
     }

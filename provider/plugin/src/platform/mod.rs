@@ -8,6 +8,8 @@ mod site;
 mod store;
 mod tls;
 
+pub(crate) use store::settled;
+
 use tfplugin_framework::Parts;
 
 use crate::provider::Streamverse;

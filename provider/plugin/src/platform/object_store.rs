@@ -52,6 +52,10 @@ pub struct S3Block {
     pub bucket: String,
     /// What begins the name of every object in it: the deployment's name where none is given, so that deployments may
     /// share a bucket. With `""` nothing does, and the bucket must be this deployment's alone.
+    #[attribute(validate(regex(
+        "^([A-Za-z0-9!_*'()-][A-Za-z0-9!_.*'()-]*(/[A-Za-z0-9!_*'()-][A-Za-z0-9!_.*'()-]*)*/?)?$",
+        says = "must be of the characters that S3 calls safe, A-Z a-z 0-9 ! - _ . * ' ( ), with / between its parts, none of which begins with a dot"
+    )))]
     pub prefix: Option<String>,
     /// The region.
     #[attribute(default = "us-east-1")]

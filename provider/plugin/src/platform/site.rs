@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use streamverse_model::platform::Bundle;
 use tfplugin_framework::schema::Computed;
 use tfplugin_framework::{Context, DataSource, Result, Schema, State, data_source};
 
@@ -32,9 +31,8 @@ impl DataSource for SiteInfo {
     type Provider = Streamverse;
 
     async fn read(cx: &Context<Streamverse>, config: Self) -> Result<State<Self>> {
-        let site = cx.provider().site(&config.name)?;
-        let owner = cx.provider().owner("site", &config.name)?;
-        let told = |error| deploy::told(error, &Bundle::new(owner, Vec::new()));
+        let site = cx.provider().site(&config.name).map_err(|error| error.at(Self::name()))?;
+        let told = |error| deploy::asked(error, format!("asking site {}", config.name)).at(Self::name());
         let info = site.describe().await.map_err(told)?;
         Ok(config.complete(SiteInfoComputed {
             kind: site.kind().as_str().to_owned(),

@@ -76,6 +76,9 @@ pub struct RenditionRecord {
     pub codecs: String,
     /// Average bit/s, as measured.
     pub bit_rate: u64,
+    /// Bytes of all its segments; 0 in records of versions that did not count them.
+    #[serde(default)]
+    pub bytes: u64,
     /// Pixels; 0 for audio.
     pub width: u32,
     /// Pixels; 0 for audio.

@@ -87,6 +87,7 @@ pub(crate) fn asset(name: &str, generation: &str) -> AssetRecord {
         title: "Ein Film – \"zwei\"".to_owned(),
         duration_ms: 1,
         renditions: vec![RenditionRecord {
+            bytes: 3_000_000,
             name: "720p".to_owned(),
             kind: "video".to_owned(),
             codecs: "avc1.64001f".to_owned(),

@@ -6,7 +6,7 @@ use streamverse_core::{Error, Result};
 use streamverse_model::platform::{Isolation, Phase, Reason, ServiceObject};
 use tokio::time::Instant;
 
-use super::{Keeper, LONGEST_PAUSE, LOOK, SHORTEST_PAUSE, STEADY, fingerprint};
+use super::{Keeper, LONGEST_PAUSE, LOOK, PERMANENT, SHORTEST_PAUSE, STEADY, fingerprint};
 use crate::files::remove;
 
 impl Keeper {
@@ -81,7 +81,7 @@ impl Keeper {
                 self.end(Duration::ZERO).await;
             }
             self.process = None;
-            if ["spec-invalid", "unknown-target"].contains(&why.code.as_str()) {
+            if PERMANENT.contains(&why.code.as_str()) {
                 return Err(Error::permanent("service-refused", why.text));
             }
             self.tell(Phase::Starting, Some(why.clone()));

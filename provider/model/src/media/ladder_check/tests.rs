@@ -56,6 +56,16 @@ fn a_good_ladder_passes_and_each_fault_is_found_at_its_place() {
 }
 
 #[test]
+fn a_picture_has_no_name_of_sound() {
+    for name in ["audio", "audio-stereo-0"] {
+        let found = findings(|ladder| ladder["video"][0]["name"] = json!(name));
+        assert_eq!(found, ["video[0].name: Reserved name"]);
+    }
+    let found = findings(|ladder| ladder["audio"][0]["name"] = json!("360p"));
+    assert_eq!(found, ["audio[0].name: Name taken"], "a name of both");
+}
+
+#[test]
 fn a_bit_rate_of_any_size_is_added_up() {
     let mut spec: LadderSpec = serde_json::from_value(ladder()).unwrap();
     for rendition in &mut spec.video {
@@ -85,6 +95,35 @@ fn a_gpu_is_known_by_its_whole_name() {
     }
     for gpu in ["RTX A1000", "L40S", "NVIDIA A10G", "RTX A3000", "T4"] {
         assert_eq!(of(gpu), [""; 0], "{gpu}");
+    }
+}
+
+#[test]
+fn an_encoder_is_one_of_the_gpus_maker() {
+    let of = |acceleration: &str, gpu: &str| {
+        findings(|ladder| {
+            ladder["acceleration"] = json!(acceleration);
+            ladder["gpu"] = json!(gpu);
+        })
+    };
+    for (acceleration, gpu) in [
+        ("qsv", "L4"),
+        ("vaapi", "NVIDIA A100-SXM4-80GB"),
+        ("qsv", "AMD Radeon Pro V520"),
+        ("nvenc", "Intel Arc A770"),
+        ("nvenc", "Radeon RX 7900"),
+        ("vaapi", "RTX A2000"),
+    ] {
+        assert_eq!(of(acceleration, gpu), ["gpu: Encoder of another maker"], "{acceleration} {gpu}");
+    }
+    for (acceleration, gpu) in [
+        ("qsv", "Intel Arc A770"),
+        ("vaapi", "AMD Radeon Pro V520"),
+        ("vaapi", "Intel UHD 770"),
+        ("none", "L4"),
+        ("qsv", "something new"),
+    ] {
+        assert_eq!(of(acceleration, gpu), [""; 0], "{acceleration} {gpu}");
     }
 }
 

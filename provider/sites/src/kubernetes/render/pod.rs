@@ -9,7 +9,7 @@ use super::{Scope, secret_name};
 use crate::kubernetes::names;
 
 /// Where a service answers about itself, for probes and metrics.
-pub(super) const ADMIN: u16 = 9900;
+pub(super) const ADMIN: u16 = streamverse_model::platform::ADMIN_PORT;
 /// Nobody in particular, above the range of any distribution's own users.
 const USER: u32 = 65532;
 const CREDENTIALS: &str = "/etc/streamverse/credentials";
