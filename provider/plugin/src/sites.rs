@@ -35,7 +35,8 @@ pub struct NodeBlock {
     pub certificate_file: Option<String>,
     /// A file with our private key, PEM.
     pub key_file: Option<String>,
-    /// The host name in addresses of what runs there; that of `address`, or `127.0.0.1`, where none is given.
+    /// The host name in addresses of what runs there; that of `address`, or `127.0.0.1`, where none is given. The agent lets
+    /// services listen on 127.0.0.1 alone unless it is started with `--bind`.
     pub host: Option<String>,
 }
 

@@ -113,6 +113,26 @@ impl NodeSite {
         NodeSite { config, client: OnceCell::new() }
     }
 
+    /// Why nobody reaches the endpoints of a bundle at the address that they were given, if that is so.
+    async fn unreachable(&self, bundle: &Bundle) -> Option<String> {
+        let host = self.config.host.as_str();
+        let loopback = |host: &str| {
+            host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+        };
+        let listens = bundle.objects.iter().any(|object| matches!(object, Object::Endpoint(_)));
+        if !listens || loopback(host) {
+            return None;
+        }
+        let info: NodeInfo = self.ask(Method::GET, "/v1/node", NO_BODY).await.ok()??;
+        loopback(&info.bind).then(|| {
+            format!(
+                "Its address is at {host}, but the agent lets services listen on {} alone: start it with --bind 0.0.0.0, or \
+                 with an address of that host.",
+                info.bind
+            )
+        })
+    }
+
     async fn client(&self) -> Result<&Client> {
         let build = || async {
             let builder = Client::builder().timeout(LIMIT);
@@ -299,7 +319,9 @@ impl Site for NodeSite {
             return Err(Error::new(Class::Unsupported, format!("a node cannot hold {}", object.key()))
                 .next("Choose a Kubernetes site."));
         }
-        self.put(bundle, secrets, false).await
+        let mut applied = self.put(bundle, secrets, false).await?;
+        applied.warnings.extend(self.unreachable(bundle).await);
+        Ok(applied)
     }
 
     async fn observe(&self, owner: &Owner) -> Result<Option<Observed>> {

@@ -121,6 +121,7 @@ impl EngineDriver for TrafficServer {
         for (name, text) in files {
             write(&folder.join(name), text).await?;
         }
+        write(&folder.join(health::MARK), &configuration.mark).await?;
         write(&folder.join(health::SPEC), &serde_json::to_string(&spec).unwrap_or_default()).await?;
         write(&engine.join("runroot.yaml"), &runroot(&engine, &current, &sockets(cx))).await?;
         let digests = |part: &BTreeMap<String, String>| -> BTreeMap<String, String> {
@@ -162,8 +163,6 @@ impl EngineDriver for TrafficServer {
         said.map_err(|error| {
             Error::passing("reload-failed", "Traffic Server was not told to reload").because(error)
         })?;
-        // The engine reads its files in the background.
-        tokio::time::sleep(Duration::from_millis(500)).await;
         Ok(())
     }
 

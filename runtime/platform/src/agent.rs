@@ -31,6 +31,8 @@ use crate::secrets::Vault;
 pub struct Config {
     /// The site's name, as local stores carry it in their URLs.
     pub site: Name,
+    /// Where services and engines listen.
+    pub bind: std::net::IpAddr,
     /// Durable data.
     pub data: PathBuf,
     /// Sockets and credentials; may be emptied by a reboot.
@@ -50,6 +52,7 @@ pub struct Config {
 /// What keepers share.
 pub(crate) struct Shared {
     pub(crate) site: Name,
+    pub(crate) bind: std::net::IpAddr,
     pub(crate) data: PathBuf,
     pub(crate) run: PathBuf,
     pub(crate) program: PathBuf,
@@ -210,6 +213,7 @@ impl Agent {
             metrics: NodeMetrics::new(),
             probes: crate::probe::room(),
             site: config.site,
+            bind: config.bind,
             data: config.data,
             run: config.run,
             program: config.program,

@@ -161,6 +161,7 @@ async fn node(State(agent): State<Arc<Agent>>) -> Json<NodeInfo> {
     Json(NodeInfo {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         host: std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned(),
+        bind: shared.bind.to_string(),
         targets: shared.targets.iter().map(|target| target.name.to_owned()).collect(),
         engines,
         tools: shared.tools.iter().map(|(name, path)| (name.clone(), path.display().to_string())).collect(),

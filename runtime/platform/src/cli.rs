@@ -62,6 +62,10 @@ pub struct RunArgs {
     /// The site's name in the provider block.
     #[arg(long, default_value = "default")]
     pub(crate) site: String,
+    /// The address on which services and engines listen. The usual one is reached from this host alone; give 0.0.0.0, or an
+    /// address of this host, where viewers and other sites are to reach them, and `host` in the provider block.
+    #[arg(long, default_value = "127.0.0.1")]
+    pub(crate) bind: std::net::IpAddr,
     /// The user that services and engines run as, where the agent is root.
     #[arg(long)]
     pub(crate) user: Option<String>,
@@ -192,7 +196,17 @@ async fn serve(args: RunArgs, targets: TargetTable, engines: Vec<Arc<dyn EngineD
     let absolute = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
     let (data, run) = (absolute(args.data), absolute(args.run));
     let socket = args.socket.map_or_else(|| run.join("node.sock"), absolute);
-    let agent = Agent::open(Config { site, data, run, program, user: args.user, tools, targets, engines })?;
+    let agent = Agent::open(Config {
+        site,
+        bind: args.bind,
+        data,
+        run,
+        program,
+        user: args.user,
+        tools,
+        targets,
+        engines,
+    })?;
     let agent = Arc::new(agent);
     let listener = process::listen_unix(&socket)?;
     let stop = Stop::new();

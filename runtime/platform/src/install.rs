@@ -32,6 +32,7 @@ fn words(args: &RunArgs) -> Vec<String> {
     add("--data", Some(path(&args.data)));
     add("--run", Some(path(&args.run)));
     add("--site", Some(args.site.clone()));
+    add("--bind", Some(args.bind.to_string()));
     add("--user", args.user.clone());
     add("--socket", args.socket.as_deref().map(path));
     add("--listen", args.listen.map(|it| it.to_string()));

@@ -3,7 +3,7 @@
 use streamverse_acceptance::{ADDRESS, Node};
 use tfplugin_testing::cli::{Action, Case, Cli, Failure, Id, Step, action, value};
 
-use crate::kit::{origin, stores};
+use crate::kit::{edge, get, origin, stores};
 
 #[test]
 fn a_site_that_does_not_exist_is_refused_by_name() -> Result<(), Failure> {
@@ -179,6 +179,38 @@ fn what_a_login_without_tls_and_a_topic_cannot_do_is_told_at_plan() -> Result<()
         .step(
             Step::apply(with(&format!("tls = {{}}, partitions = 6, topic_prefix = \"\", {login}")))
                 .expect_warning("Nothing keeps deployments apart"),
+        )
+        .check_destroyed(|_| node.nothing_left().map_err(Into::into))
+        .run()
+        .map(|_| ())
+}
+
+#[test]
+fn what_runs_listens_where_the_agent_was_told_and_at_the_address_of_the_plan() -> Result<(), Failure> {
+    let cli = Cli::terraform()?;
+    let bind = |_: &std::path::Path| vec!["--bind".to_owned(), "127.0.0.2".to_owned()];
+    let Some(node) = Node::start_with(bind) else { return Ok(()) };
+    let [port, front, _] = node.ports;
+    let block = |host: &str| node.block().replace("node = {", &format!("node = {{ host = \"{host}\", "));
+    let config =
+        |host: &str| format!("{}{}{}{}", block(host), stores(), origin(port, "32MiB"), edge(front, ""));
+    Case::new(&cli)
+        .provider(ADDRESS, node.provider())
+        .step(
+            Step::apply(config("127.0.0.2"))
+                .expect_no_warnings()
+                .state(value(
+                    "streamverse_ats_edge.main",
+                    "address",
+                    format!("http://127.0.0.2:{front}").as_str(),
+                ))
+                .after(|_| {
+                    for port in [port, front] {
+                        assert_eq!(get(&format!("http://127.0.0.2:{port}/catalogue.json")).0, 200, "{port}");
+                        assert_eq!(get(&format!("http://127.0.0.1:{port}/catalogue.json")).0, 0, "{port}");
+                    }
+                    Ok(())
+                }),
         )
         .check_destroyed(|_| node.nothing_left().map_err(Into::into))
         .run()

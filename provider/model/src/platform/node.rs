@@ -29,6 +29,9 @@ pub struct NodeInfo {
     pub version: String,
     /// The host's name.
     pub host: String,
+    /// The address on which services and engines listen.
+    #[serde(default)]
+    pub bind: String,
     /// Target names that its binary has.
     pub targets: Vec<String>,
     /// Engines that are installed, with version and plugins.

@@ -6,10 +6,12 @@ use reqwest::Client;
 use serde_json::Value;
 use streamverse_core::engine::Prepared;
 use streamverse_core::{Error, Result, ServiceContext};
-use streamverse_model::delivery::AtsEdgeSpec;
+use streamverse_model::delivery::{AtsEdgeSpec, ats};
 
 /// What was rendered, beside the engine's files.
 pub(super) const SPEC: &str = "spec.json";
+/// What an engine answers that uses what was rendered. Not there beside what an earlier version rendered.
+pub(super) const MARK: &str = "mark";
 
 struct Asker {
     spec: AtsEdgeSpec,
@@ -34,10 +36,13 @@ async fn asker(running: &Prepared, cx: &ServiceContext) -> Result<Asker> {
     Ok(Asker { spec, host, client })
 }
 
-/// Each of its ports answers and, where a health check is declared, its path is served by an origin.
+/// It uses this configuration, each of its ports answers and, where a health check is declared, its path is served by an origin.
 pub(super) async fn serves(running: &Prepared, cx: &ServiceContext) -> Result<()> {
     let asker = asker(running, cx).await?;
     let plain = format!("http://{}:{}", asker.host, asker.spec.port);
+    if let Ok(mark) = tokio::fs::read_to_string(running.folder.join(MARK)).await {
+        uses(&asker.client, &format!("{plain}/{}", ats::MARK_PATH), mark.trim()).await?;
+    }
     ask(&asker.client, &format!("{plain}/_edge/metrics"), "the edge").await?;
     if let Some(tls) = &asker.spec.tls {
         let url = format!("https://{}:{}/_edge/metrics", asker.host, tls.port);
@@ -48,6 +53,17 @@ pub(super) async fn serves(running: &Prepared, cx: &ServiceContext) -> Result<()
         ask(&asker.client, &format!("{plain}{}", check.path), &what).await?;
     }
     Ok(())
+}
+
+/// A reload is taken over seconds after it was told; until then it is the configuration before that answers.
+async fn uses(client: &Client, url: &str, mark: &str) -> Result<()> {
+    let answer = client.get(url).send().await.map_err(|error| {
+        Error::passing("unhealthy", "the edge does not answer").because(error.without_url())
+    })?;
+    match answer.headers().get(ats::MARK_HEADER) {
+        Some(told) if told.as_bytes() == mark.as_bytes() => Ok(()),
+        _ => Err(Error::passing("unhealthy", "the edge does not use its newest configuration yet")),
+    }
 }
 
 async fn ask(client: &Client, url: &str, who: &str) -> Result<()> {

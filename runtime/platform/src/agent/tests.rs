@@ -97,6 +97,7 @@ fn bundle(target: &str) -> Bundle {
 
 fn agent(folder: &Path, user: Option<&str>) -> Agent {
     Agent::open(Config {
+        bind: [127, 0, 0, 1].into(),
         site: name("default"),
         data: folder.join("data"),
         run: folder.join("run"),

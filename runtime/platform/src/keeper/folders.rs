@@ -75,7 +75,7 @@ impl Keeper {
             credentials_dir: self.place().join("credentials"),
             specs_dir: self.place().join("specs"),
             tools: self.shared.tools.clone(),
-            bind: if public { [0, 0, 0, 0].into() } else { [127, 0, 0, 1].into() },
+            bind: if public { [0, 0, 0, 0].into() } else { self.shared.bind },
             metrics: Metrics::new(),
         }
     }

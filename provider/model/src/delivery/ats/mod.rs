@@ -10,4 +10,6 @@ mod ip_allow;
 mod render;
 
 pub use ip_allow::check_ip_allow;
-pub use render::{Configuration, PURGE_HEADER, Paths, Version, configuration, purge_guard};
+pub use render::{
+    Configuration, MARK_HEADER, MARK_PATH, PURGE_HEADER, Paths, Version, configuration, purge_guard,
+};

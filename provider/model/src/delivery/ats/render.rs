@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use sha2::{Digest as _, Sha256};
+
 use crate::delivery::{AtsEdgeSpec, ParentPolicy};
 
 /// A version of Traffic Server.
@@ -56,7 +58,15 @@ pub struct Configuration {
     pub restart: BTreeMap<String, String>,
     /// What a reload applies, by file; the other part of the records too.
     pub reload: BTreeMap<String, String>,
+    /// What an engine that uses these files answers at [`MARK_PATH`] in [`MARK_HEADER`]: it takes a reload over when it has
+    /// the time, seconds after it was told.
+    pub mark: String,
 }
+
+/// Where an engine says which configuration it uses.
+pub const MARK_PATH: &str = "_edge/configuration";
+/// The header of its answer.
+pub const MARK_HEADER: &str = "X-Streamverse-Configuration";
 
 /// Renders a configuration.
 ///
@@ -101,6 +111,11 @@ pub fn configuration(spec: &AtsEdgeSpec, version: Version, paths: &Paths) -> Res
             format!("dest_ip=* ssl_cert_name={}/certificate.pem ssl_key_name={key}\n", paths.config),
         );
     }
+    let all: String = files.iter().map(|(name, text)| format!("{name}\n{text}\n")).collect();
+    let mark = hex::encode(&Sha256::digest(all.as_bytes())[..8]);
+    if let Some(text) = files.get_mut("defaults.config") {
+        text.push_str(&marked(&mark));
+    }
     let lines = |records: &[Record]| -> String {
         records.iter().map(|(name, _, value)| format!("{name} {value}\n")).collect()
     };
@@ -111,7 +126,7 @@ pub fn configuration(spec: &AtsEdgeSpec, version: Version, paths: &Paths) -> Res
     }
     restart.insert("records".to_owned(), lines(&fixed));
     reload.insert("records".to_owned(), lines(&dynamic));
-    Ok(Configuration { files, restart, reload })
+    Ok(Configuration { files, restart, reload, mark })
 }
 
 type Record = (String, &'static str, String);
@@ -300,6 +315,15 @@ fn defaults(spec: &AtsEdgeSpec) -> Result<String, String> {
         let _ = write!(text, "\ncond %{{SEND_REQUEST_HDR_HOOK}}\nset-header Host \"{host}{port}\"\n");
     }
     Ok(text)
+}
+
+/// Rules by which the engine itself answers which configuration it uses.
+fn marked(mark: &str) -> String {
+    let here = format!("cond %{{CLIENT-URL:PATH}} =\"{MARK_PATH}\"");
+    format!(
+        "\ncond %{{REMAP_PSEUDO_HOOK}} [AND]\n{here}\nset-status 204\n\n\
+         cond %{{SEND_RESPONSE_HDR_HOOK}} [AND]\n{here}\nset-header {MARK_HEADER} \"{mark}\"\n"
+    )
 }
 
 #[cfg(test)]
