@@ -73,7 +73,12 @@ impl Subject {
         let late = self.kind == "kafka_cluster"; // nobody plays its operator here
         let step = |name: &str, arguments: &str| {
             let step = Step::apply(self.hcl(&block, name, arguments)).state(not_tainted(&at));
-            if late { step.expect_warning("(?s)not ready") } else { step.expect_no_warnings() }
+            match self.kind {
+                _ if late => step.expect_warning("(?s)not ready"),
+                // Only the job reaches the bucket that its source lies in.
+                "vod_asset" => step.expect_warning("The source was not looked at"),
+                _ => step.expect_no_warnings(),
+            }
         };
         let uid = std::cell::RefCell::new(Value::Null);
         Case::new(&cli)
@@ -178,7 +183,7 @@ fn an_object_store_is_done() -> Result<(), Failure> {
 fn an_event_log_is_done() -> Result<(), Failure> {
     let kafka = |partitions: u32| {
         format!(
-            "kafka = {{ brokers = [\"a.example:9092\", \"b.example:9092\"], partitions = {partitions}, username = \"u\", password_wo = \"planted\", password_wo_version = {partitions} }}"
+            "kafka = {{ brokers = [\"a.example:9092\", \"b.example:9092\"], partitions = {partitions}, username = \"u\", tls = {{}}, password_wo = \"planted\", password_wo_version = {partitions} }}"
         )
     };
     Subject::new(
@@ -195,7 +200,7 @@ fn an_event_log_is_done() -> Result<(), Failure> {
 fn a_catalogue_is_done() -> Result<(), Failure> {
     let postgres = |host: &str| {
         format!(
-            "postgres = {{ host = \"{host}\", user = \"streamverse\", database = \"catalogue\", password_wo = \"planted\", password_wo_version = 1 }}"
+            "postgres = {{ host = \"{host}\", user = \"streamverse\", database = \"catalogue\", tls = {{}}, password_wo = \"planted\", password_wo_version = 1 }}"
         )
     };
     let object = "api/v1//configmaps/test-catalogue-NAME-files-store";

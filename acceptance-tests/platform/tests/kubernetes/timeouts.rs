@@ -61,7 +61,7 @@ fn late(name: &str, spoiled: impl Fn(&str) -> String, reason: &str) -> Result<()
         .step(
             Step::apply(config.clone())
                 .named("the cause is gone")
-                .expect_warning("(?s)is not what it should be.*images.*origin-main: .*image")
+                .expect_warning("(?s)is not as it would be applied now.*an image.*origin-main: .*image")
                 .after(|_| {
                     assert_eq!(Some(made()), *first.borrow(), "something was made anew");
                     Ok(())

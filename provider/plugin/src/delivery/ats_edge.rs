@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use streamverse_model::delivery::{self, AtsEdgeSpec};
 use streamverse_model::platform::{EngineKind, Object, Owner, SecretValue};
+use streamverse_sites::SiteKind;
 use tfplugin_framework::schema::field::members_of;
 use tfplugin_framework::schema::{Computed, Diagnostics, Path, Secret, Timeouts, Value};
 use tfplugin_framework::{
@@ -144,7 +145,9 @@ impl Resource for AtsEdge {
         }
         // While something is unknown, the apply tells.
         let Some(wanted) = whole(draft.value()).filter(|_| draft.is_change()) else { return Ok(()) };
-        if let Some(before) = whole(draft.prior_value()) {
+        // On a cluster any change is another set of pods, one after the other.
+        let on_node = planned.kind(cx) == Some(SiteKind::Node);
+        if let Some(before) = whole(draft.prior_value()).filter(|_| on_node) {
             for attribute in wanted.spec.restarts(&before.spec) {
                 let drain = wanted.spec.drain.0.as_secs();
                 cx.warn_at(

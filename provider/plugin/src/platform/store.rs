@@ -85,12 +85,13 @@ impl Remote<'_> {
             Value::Secret(secret) => secret.version,
             Value::Plain(_) => None,
         });
+        // Certificates are in the secret, where those who use the store read them.
         let plain: Vec<(&'static str, &str)> = self
             .values
             .iter()
             .filter_map(|(key, value)| match value {
-                Value::Plain(text) => Some((*key, *text)),
-                Value::Secret(_) => None,
+                Value::Plain(text) if *key == "access-key" => Some((*key, *text)),
+                _ => None,
             })
             .collect();
         model::remote_store(&self.url, &keys, versions.reduce(i64::saturating_add), &plain)
