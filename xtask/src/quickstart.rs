@@ -51,16 +51,48 @@ impl Default for Ports {
 
 /// Runs the quickstart, or takes it down.
 pub(crate) fn run(workspace: &Workspace, words: &[&str]) -> Outcome {
-    let options = Options::read(words)?;
+    act(workspace, &Options::read(words)?).map(|_| ())
+}
+
+/// The quickstart in a folder and on ports of its own: it plays, again it changes nothing, and after its agent was killed
+/// it is taken down without anything left.
+pub(crate) fn rehearse(workspace: &Workspace) -> Outcome<String> {
+    // Short: sockets lie below it, and a socket's path has 107 bytes.
+    let at = std::env::temp_dir().join(format!("svq{}", std::process::id()));
+    let mut options = Options { at: Some(at.clone()), ports: Ports::free()?, ..Options::default() };
+    let outcome = up_twice(workspace, &options, &at);
+    options.down = true;
+    let down = act(workspace, &options);
+    let told = outcome?;
+    down?;
+    if at.exists() {
+        return Err(Failure::new(format!("{} is left", at.display())));
+    }
+    Ok(told)
+}
+
+fn up_twice(workspace: &Workspace, options: &Options, at: &Path) -> Outcome<String> {
+    let started = Instant::now();
+    act(workspace, options)?;
+    let (first, again) = (started.elapsed(), Instant::now());
+    if !act(workspace, options)? {
+        return Err(Failure::new("the second run planned a change"));
+    }
+    Place::at(at)?.kill_agent()?;
+    Ok(format!("plays after {}, again {}", clock(first), clock(again.elapsed())))
+}
+
+/// Whether the plan was empty.
+fn act(workspace: &Workspace, options: &Options) -> Outcome<bool> {
     if let Some(cluster) = &options.cluster {
-        return cluster::run(workspace, cluster, options.down);
+        return cluster::run(workspace, cluster, options.down).map(|()| false);
     }
     let place = match &options.at {
         Some(folder) => Place::at(folder)?,
         None => Place::find()?,
     };
     if options.down {
-        return down(workspace, &place);
+        return down(workspace, &place).map(|()| false);
     }
     let started = Instant::now();
     println!("Setting up what is missing (cached below {})", crate::cache::tools_dir()?.display());
@@ -87,13 +119,13 @@ pub(crate) fn run(workspace: &Workspace, words: &[&str]) -> Outcome {
         place.take(&options.inputs)?
     };
     place.hand_over(&place.base().join("clips"))?;
-    apply(workspace, &place, &terraform, &clips, options.ports)?;
+    let unchanged = apply(workspace, &place, &terraform, &clips, options.ports)?;
     let outputs = place.terraform(workspace, &terraform, "output", &["-json"])?.output()?;
     let addresses = Addresses::read(&outputs)?;
     // An apply succeeds once everything is there; whether it plays is another fact.
     let plays = addresses.play();
-    tell(workspace, &place, &terraform, &addresses, &options, plays.is_ok().then(|| started.elapsed()));
-    plays
+    tell(workspace, &place, &terraform, &addresses, options, plays.is_ok().then(|| started.elapsed()));
+    plays.map(|()| unchanged)
 }
 
 impl Options {
@@ -143,6 +175,15 @@ impl Options {
 }
 
 impl Ports {
+    /// Some that nobody has now.
+    fn free() -> Outcome<Ports> {
+        let held = (0..3).map(|_| std::net::TcpListener::bind("127.0.0.1:0")).collect::<Result<Vec<_>, _>>();
+        let held = held.map_err(|error| Failure::new(format!("no free port: {error}")))?;
+        let ports: Vec<u16> = held.iter().filter_map(|it| it.local_addr().ok()).map(|it| it.port()).collect();
+        let [origin, edge, page] = ports[..] else { return Err(Failure::new("no free port")) };
+        Ok(Ports { origin, edge, page })
+    }
+
     fn read(text: &str) -> Option<Ports> {
         let ports: Vec<u16> = text.split(',').map(str::parse).collect::<Result<_, _>>().ok()?;
         let [origin, edge, page] = ports[..] else { return None };
@@ -157,7 +198,7 @@ fn apply(
     terraform: &Path,
     clips: &[Clip],
     Ports { origin, edge, page }: Ports,
-) -> Outcome {
+) -> Outcome<bool> {
     let mut assets = serde_json::Map::new();
     for clip in clips {
         let source = |file: &Path| -> Outcome<serde_json::Value> {
@@ -192,7 +233,8 @@ fn apply(
     }
     let applied =
         place.terraform(workspace, terraform, "apply", &["-input=false", &plan.to_string_lossy()])?;
-    applied.limit(APPLY_LIMIT).show(|_| {})
+    applied.limit(APPLY_LIMIT).show(|_| {})?;
+    Ok(planned.contains("No changes"))
 }
 
 fn configuration(workspace: &Workspace) -> PathBuf {

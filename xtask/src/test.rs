@@ -54,6 +54,7 @@ const EVERYTHING: &[Step] = &[
     ("tools", steps::tools),
     ("page", steps::page),
     ("tests", steps::tests),
+    ("quickstart", steps::quickstart),
     ("doctests", steps::doc_tests),
     ("rustdoc", steps::rustdoc),
     ("docs", steps::docs),

@@ -253,6 +253,13 @@ impl Place {
         Ok(())
     }
 
+    /// Ends the agent as a crash would: what it runs goes on.
+    pub(super) fn kill_agent(&self) -> Outcome {
+        let pid = fs::read_to_string(self.agent_pid())
+            .map_err(|error| Failure::io("read", &self.agent_pid(), &error))?;
+        Run::new("kill", "kill").args(["-9", pid.trim()]).output().map(|_| ())
+    }
+
     pub(super) fn stop_agent(&self) {
         let Ok(pid) = fs::read_to_string(self.agent_pid()) else { return };
         let pid = pid.trim();

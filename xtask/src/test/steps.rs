@@ -138,6 +138,11 @@ pub(super) fn tests(session: &mut Session<'_>) -> Outcome<End> {
     ])
 }
 
+/// The other of README's two commands.
+pub(super) fn quickstart(session: &mut Session<'_>) -> Outcome<End> {
+    crate::quickstart::rehearse(session.workspace).map(End::Done)
+}
+
 pub(super) fn doc_tests(session: &mut Session<'_>) -> Outcome<End> {
     cargo_test(session.cargo(&["test", "--no-fail-fast", "--workspace", "--doc"]))
 }
