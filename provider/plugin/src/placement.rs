@@ -40,11 +40,14 @@ impl Placement<'_> {
         let refused = |why: String| Error::invalid(why).at(Path::attribute(attribute));
         let give = || format!("Give the `url` of a {}.", need.resource());
         let read = StoreUrl::parse(text).map_err(|error| refused(error.to_string()).next(give()))?;
-        let [local, remote] = need.schemes();
-        if !need.schemes().contains(&read.scheme()) {
+        let schemes = need.schemes();
+        let remote = schemes.get(1).copied().unwrap_or_default();
+        if !schemes.contains(&read.scheme()) {
+            let good: Vec<String> = schemes.iter().map(|scheme| format!("{scheme}://")).collect();
             return Err(refused(format!(
-                "a store with the scheme {:?} is of no use as `{attribute}`: it must be {local}:// or {remote}://",
-                read.scheme()
+                "a store with the scheme {:?} is of no use as `{attribute}`: it must be {}",
+                read.scheme(),
+                good.join(" or ")
             ))
             .next(give()));
         }

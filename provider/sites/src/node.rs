@@ -114,7 +114,7 @@ impl NodeSite {
     }
 
     /// Why nobody reaches the endpoints of a bundle at the address that they were given, if that is so.
-    async fn unreachable(&self, bundle: &Bundle) -> Option<String> {
+    async fn listens_elsewhere(&self, bundle: &Bundle) -> Option<String> {
         let host = self.config.host.as_str();
         let loopback = |host: &str| {
             host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
@@ -320,7 +320,7 @@ impl Site for NodeSite {
                 .next("Choose a Kubernetes site."));
         }
         let mut applied = self.put(bundle, secrets, false).await?;
-        applied.warnings.extend(self.unreachable(bundle).await);
+        applied.warnings.extend(self.listens_elsewhere(bundle).await);
         Ok(applied)
     }
 

@@ -42,7 +42,8 @@ fn expect(what: &str, found: &(u16, String, String), status: u16) -> Checked {
 #[test]
 fn only_the_agent_purges_and_reads_metrics() -> Result<(), Failure> {
     let cli = Cli::terraform()?;
-    let Some(node) = Node::start() else { return Ok(()) };
+    let everywhere = |_: &std::path::Path| vec!["--bind".to_owned(), "0.0.0.0".to_owned()];
+    let Some(node) = Node::start_with(everywhere) else { return Ok(()) };
     let [_, front, _] = node.ports;
     let origin = Upstream::start("one");
     let url = format!("http://127.0.0.1:{front}");

@@ -14,13 +14,13 @@ pub enum StoreUse {
 }
 
 impl StoreUse {
-    /// The scheme of a place that a site gives, and the one of a remote system.
-    pub fn schemes(self) -> [&'static str; 2] {
+    /// The scheme of a place that a site gives, and those of a remote system.
+    pub fn schemes(self) -> &'static [&'static str] {
         match self {
-            StoreUse::Objects => ["file", "s3"],
-            StoreUse::EventLog => ["embedded", "kafka"],
-            StoreUse::Catalogue => ["sqlite", "postgres"],
-            StoreUse::Cache => ["memory", "redis"],
+            StoreUse::Objects => &["file", "s3"],
+            StoreUse::EventLog => &["embedded", "kafka"],
+            StoreUse::Catalogue => &["sqlite", "postgres"],
+            StoreUse::Cache => &["memory", "redis", "rediss"],
         }
     }
 

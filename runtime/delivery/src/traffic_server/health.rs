@@ -76,7 +76,7 @@ async fn ask(client: &Client, url: &str, who: &str) -> Result<()> {
     }
 }
 
-/// How many transactions of viewers it has; this question is one of them.
+/// How many transactions of viewers it has, as it counted them within the last 200 ms.
 pub(super) async fn transactions(running: &Prepared, cx: &ServiceContext) -> Result<u64> {
     let asker = asker(running, cx).await?;
     let url = format!("http://{}:{}/_edge/metrics", asker.host, asker.spec.port);

@@ -146,6 +146,8 @@ fn records(spec: &AtsEdgeSpec, paths: &Paths) -> (Vec<Record>, Vec<Record>) {
         int("cache.ram_cache.size", spec.memory.0),
         text("proxy_name", "streamverse-edge"),
         int("diags.debug.enabled", 0),
+        // A drain waits until nobody is served any more; with the default, 5000, it would be told seconds late.
+        int("raw_stat_sync_interval_ms", 200),
         int("dump_mem_info_frequency", 0),
         // The disk beside the cache is reckoned for it (`AtsEdgeSpec::resources`); the defaults are 25000 and 1000.
         int("log.max_space_mb_for_logs", 128),
