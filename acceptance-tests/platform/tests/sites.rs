@@ -128,7 +128,7 @@ async fn services_are_applied_repeated_changed_and_adopted(bench: &Bench<'_>, si
 
 /// A Traffic Server with a cache of its own.
 fn edge(owner: &Owner, port: u16, memory: u64) -> Bundle {
-    let spec = json!({ "port": port, "origins": [{ "url": "http://127.0.0.1:1", "weight": 1 }], "policy": "first_live",
+    let spec = json!({ "port": port, "origins": [{ "url": "http://127.0.0.1:1" }], "policy": "first_live",
         "storage": "64MiB", "memory": format!("{memory}MiB") });
     let spec: AtsEdgeSpec = serde_json::from_value(spec).unwrap();
     Bundle::new(owner.clone(), spec.objects(owner, None).unwrap())

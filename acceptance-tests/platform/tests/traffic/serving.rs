@@ -177,7 +177,6 @@ fn an_origin_that_ends_is_stepped_over_and_comes_back() -> Result<(), Failure> {
         .provider(ADDRESS, node.provider())
         .step(Step::apply(config("first_live")).after(check("first_live", &["one"])))
         .step(Step::apply(config("round_robin")).after(check("round_robin", &["one", "two"])))
-        .step(Step::apply(config("consistent_hash")).after(check("consistent_hash", &["one", "two"])))
         .check_destroyed(|_| node.nothing_left().map_err(Into::into))
         .run()
         .map(|_| ())

@@ -18,7 +18,7 @@ pub(crate) struct Upstream {
 }
 
 pub(crate) fn big() -> Vec<u8> {
-    (0..BIG).map(|at| u8::try_from((at * 2_654_435_761 >> 9) & 0xff).unwrap_or(0)).collect()
+    (0..BIG).map(|at| u8::try_from(((at * 2_654_435_761) >> 9) & 0xff).unwrap_or(0)).collect()
 }
 
 impl Upstream {

@@ -53,7 +53,7 @@ mod tests {
 
     fn found(change: &serde_json::Value) -> Vec<String> {
         let mut spec = json!({
-            "port": 8081, "tls": null, "origins": [{ "url": "http://a:1", "weight": 1 }], "policy": "first_live",
+            "port": 8081, "tls": null, "origins": [{ "url": "http://a:1" }], "policy": "first_live",
             "health_check": null, "storage": "1GiB", "memory": "128MiB", "cache": null, "congestion_control": null,
         });
         for (name, value) in change.as_object().unwrap() {
@@ -76,7 +76,7 @@ mod tests {
     #[test]
     fn origins_are_asked_by_one_scheme() {
         let origins = |urls: &[&str]| {
-            let all: Vec<_> = urls.iter().map(|url| json!({ "url": url, "weight": 1 })).collect();
+            let all: Vec<_> = urls.iter().map(|url| json!({ "url": url })).collect();
             found(&json!({ "origins": all }))
         };
         assert_eq!(origins(&["https://a", "https://b:1"]), [""; 0]);

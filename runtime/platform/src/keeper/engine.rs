@@ -108,6 +108,8 @@ impl Keeper {
         } else {
             driver.reload(prepared, &before, cx).await?;
         }
+        // It takes that over in its own time; until then it would be taken for what never served.
+        let _ = self.serves(driver, &before, cx).await;
         self.remember(&before)?;
         let text = format!("the new configuration did not serve, the last good one does: {}", error.chain());
         self.tell(Phase::Degraded, Some(Reason::new("rolled-back", text)));

@@ -262,19 +262,18 @@ fn parents(spec: &AtsEdgeSpec) -> Result<String, String> {
         let url = url::Url::parse(&origin.url)
             .map_err(|error| format!("the origin {:?} is no address: {error}", origin.url))?;
         let port = url.port_or_known_default().unwrap_or(80);
-        list.push(format!("{}:{port}|{}", url.host_str().unwrap_or_default(), f64::from(origin.weight)));
+        list.push(format!("{}:{port}", url.host_str().unwrap_or_default()));
     }
     if list.len() < 2 {
         return Ok(String::new());
     }
     let policy = match spec.policy {
         ParentPolicy::FirstLive => "false",
-        ParentPolicy::ConsistentHash => "consistent_hash",
         ParentPolicy::RoundRobin => "strict",
     };
+    let list = list.join(",");
     Ok(format!(
-        "dest_domain=. parent=\"{}\" round_robin={policy} go_direct=false parent_is_proxy=false\n",
-        list.join(",")
+        "dest_domain=. parent=\"{list}\" round_robin={policy} go_direct=false parent_is_proxy=false\n"
     ))
 }
 
@@ -336,7 +335,7 @@ mod tests {
         serde_json::from_value(serde_json::json!({
             "port": 8081, "tls": null, "policy": "first_live", "health_check": null, "storage": "64MiB", "memory": "32MiB",
             "cache": null, "congestion_control": "bbr", "plugins": null,
-            "origins": [{ "url": "http://10.0.0.1:8080", "weight": 1 }, { "url": "http://10.0.0.2:8080", "weight": 2 }],
+            "origins": [{ "url": "http://10.0.0.1:8080" }, { "url": "http://10.0.0.2:8080" }],
         }))
         .unwrap()
     }
@@ -365,7 +364,7 @@ mod tests {
         );
         assert!(
             nine["parent.config"]
-                .contains("parent=\"10.0.0.1:8080|1,10.0.0.2:8080|2\" round_robin=false go_direct=false")
+                .contains("parent=\"10.0.0.1:8080,10.0.0.2:8080\" round_robin=false go_direct=false")
         );
         let ten = configuration(&spec(), Version { major: 10, minor: 1 }, &paths()).unwrap().files;
         assert!(!ten.contains_key("records.config"));
@@ -392,7 +391,7 @@ mod tests {
             ("plugins", serde_json::json!(["xdebug.so"])),
             ("tls", serde_json::json!({ "port": 9443, "certificate": "x" })),
             ("policy", serde_json::json!("round_robin")),
-            ("origins", serde_json::json!([{ "url": "http://10.0.0.3", "weight": 1 }])),
+            ("origins", serde_json::json!([{ "url": "http://10.0.0.3" }])),
             ("health_check", serde_json::json!({ "path": "/x", "retry": "1s", "failures": 1 })),
             (
                 "cache",
