@@ -3,6 +3,7 @@
 
 mod broom;
 pub mod cluster;
+pub mod crash;
 pub mod faults;
 pub mod secrets;
 pub mod servers;

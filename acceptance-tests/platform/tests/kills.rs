@@ -19,6 +19,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use streamverse_acceptance::Node;
+use streamverse_acceptance::crash::{Dice, hit, kill_providers_of};
 use streamverse_core::log::open_log;
 use streamverse_core::{Metrics, ServiceContext};
 use streamverse_model::platform::{Name, Owner};
@@ -36,16 +37,6 @@ enum Victim {
     Agent,
     Worker,
     TrafficServer,
-}
-
-/// Numbers from a seed (a linear congruential generator, Knuth's MMIX constants): no more is needed to spread moments.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % end
-    }
 }
 
 struct Bench {
@@ -69,39 +60,10 @@ impl Bench {
         let said = self.command(words).output().unwrap();
         assert!(said.status.success(), "terraform {words:?}: {}", text(&said));
     }
-
-    /// An apply that is met by a fault after `delay`; how it ends is its own affair.
-    fn hit(&self, words: &[&str], delay: Duration, fault: impl FnOnce(u32)) {
-        let mut child = self.command(words).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let until = Instant::now() + delay;
-        while Instant::now() < until && child.try_wait().unwrap().is_none() {
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        fault(child.id());
-        let until = Instant::now() + Duration::from_secs(120);
-        while child.try_wait().unwrap().is_none() {
-            assert!(Instant::now() < until, "terraform {words:?} does not end after the fault");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
 }
 
 fn text(said: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&said.stdout), String::from_utf8_lossy(&said.stderr))
-}
-
-/// Kills the providers that a terraform started.
-fn kill_providers_of(terraform: u32) {
-    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
-        let Ok(pid) = entry.file_name().to_string_lossy().parse::<u32>() else { continue };
-        let stat = std::fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
-        // `pid (name) state ppid …`: the name may have spaces, so from behind it.
-        let Some((head, tail)) = stat.rsplit_once(')') else { continue };
-        let parent = tail.split_whitespace().nth(1).and_then(|it| it.parse::<u32>().ok());
-        if parent == Some(terraform) && head.contains("terraform-provi") {
-            let _ = Command::new("kill").args(["-9", &pid.to_string()]).status();
-        }
-    }
 }
 
 /// Kills the processes that an owner has now; none while it is being started.
@@ -182,10 +144,7 @@ fn plays(node: &Node, when: &str) {
 fn whatever_is_killed_at_any_moment_the_next_apply_converges() {
     let Some(mut node) = Node::start() else { return };
     let Some(terraform) = std::env::var_os("TFPLUGIN_TERRAFORM").map(PathBuf::from) else { return };
-    let seed = std::env::var("STREAMVERSE_SEED").ok().and_then(|text| text.parse().ok());
-    let seed: u64 = seed.unwrap_or_else(|| u64::from(std::process::id()));
-    println!("STREAMVERSE_SEED={seed}");
-    let mut dice = Dice(seed);
+    let mut dice = Dice::new("kills of the whole platform");
     let folder = tempfile::tempdir().unwrap();
     let bench = Bench { folder: folder.path().to_owned(), terraform };
     let overrides = format!(
@@ -206,7 +165,7 @@ fn whatever_is_killed_at_any_moment_the_next_apply_converges() {
         let delay = Duration::from_millis(dice.below(u64::try_from(SPAN.as_millis()).unwrap()));
         let when = format!("round {time}, {victim:?} after {} ms of {}", delay.as_millis(), words[0]);
         println!("{when}");
-        bench.hit(words, delay, |pid| match victim {
+        hit(&mut bench.command(words), delay, |pid| match victim {
             Victim::Provider => kill_providers_of(pid),
             Victim::Worker => kill_processes_of(&node, "transcoder"),
             Victim::TrafficServer => kill_processes_of(&node, "ats-edge"),

@@ -8,28 +8,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use streamverse_acceptance::cluster::Cluster;
+use streamverse_acceptance::crash::{Dice, hit, kill_providers_of};
 use streamverse_acceptance::faults::{Asked, Fault, Proxy};
 
 use crate::hcl::{POSTGRES_SECRET, S3_SECRET, asset, binary, block, platform, stores};
 use crate::lifecycle::nothing_left;
-
-/// Numbers from a seed (a linear congruential generator, Knuth's MMIX constants).
-struct Dice(u64);
-
-impl Dice {
-    /// A die whose seed is printed, and chosen by `STREAMVERSE_SEED`.
-    fn new(what: &str) -> Dice {
-        let given = std::env::var("STREAMVERSE_SEED").ok().and_then(|text| text.parse().ok());
-        let seed = given.unwrap_or_else(|| u64::from(std::process::id()));
-        eprintln!("{what}: STREAMVERSE_SEED={seed}");
-        Dice(seed)
-    }
-
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % end
-    }
-}
 
 /// A folder with a configuration, in which the real command line runs.
 struct Work {
@@ -87,36 +70,12 @@ impl Work {
 
     /// Runs until `delay` is over, then kills its providers.
     fn killed(&self, words: &[&str], delay: Duration) {
-        let mut child = self.command(words).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let until = Instant::now() + delay;
-        while Instant::now() < until && child.try_wait().unwrap().is_none() {
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        kill_providers_of(child.id());
-        let until = Instant::now() + Duration::from_secs(120);
-        while child.try_wait().unwrap().is_none() {
-            assert!(Instant::now() < until, "terraform {words:?} does not end after the kill");
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        hit(&mut self.command(words), delay, kill_providers_of);
     }
 }
 
 fn text(said: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&said.stdout), String::from_utf8_lossy(&said.stderr))
-}
-
-/// Kills (SIGKILL) the providers that a terraform started.
-fn kill_providers_of(terraform: u32) {
-    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
-        let Ok(pid) = entry.file_name().to_string_lossy().parse::<u32>() else { continue };
-        let stat = std::fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
-        // `pid (name) state ppid …`: the name may have spaces, so from behind it.
-        let Some((head, tail)) = stat.rsplit_once(')') else { continue };
-        let parent = tail.split_whitespace().nth(1).and_then(|it| it.parse::<u32>().ok());
-        if parent == Some(terraform) && head.contains("terraform-provi") {
-            let _ = Command::new("kill").args(["-9", &pid.to_string()]).status();
-        }
-    }
 }
 
 /// What the deployment has in a namespace: `kind/name`, but for what the controllers make of it, and for orders of the

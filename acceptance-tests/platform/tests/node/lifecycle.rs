@@ -12,7 +12,7 @@ fn runtime() -> tokio::runtime::Runtime {
 }
 
 /// Somebody takes an owner away behind Terraform's back, or empties what it has.
-fn behind(node: &Node, kind: &str, name: &str, empty: bool) {
+pub(crate) fn behind(node: &Node, kind: &str, name: &str, empty: bool) {
     let owner = Owner::new("test", kind, name).unwrap();
     runtime().block_on(async {
         let site = node.site();
@@ -208,6 +208,47 @@ fn an_asset_is_made_shown_made_anew_and_taken_away() -> Result<(), Failure> {
                 .expect_apply_error("(?s)digest"),
         )
         .step(Step::apply(config(&second, &two)).named("as before").after(plays(4)))
+        .check_destroyed(|_| node.nothing_left().map_err(Into::into))
+        .run()
+        .map(|_| ())
+}
+
+#[test]
+fn a_duration_that_only_the_job_can_find_out_comes_with_a_later_plan() -> Result<(), Failure> {
+    let cli = Cli::terraform()?;
+    let Some(node) = Node::start() else { return Ok(()) };
+    let [port, ..] = node.ports;
+    let (file, digest) = clip(&node, "film.mp4", 3);
+    let beside = format!("{}{}{}", node.block(), stores(), origin(port, "32MiB"));
+    // In the transcoder's own store, which the agent cannot look into.
+    let film = asset(&file, &digest).replace(&format!("file://{}", file.display()), "s3://media/in/film.mp4");
+    let at = "streamverse_vod_asset.film";
+    let made = || {
+        let until = std::time::Instant::now() + std::time::Duration::from_secs(90);
+        while get(&format!("http://127.0.0.1:{port}/vod/film/hls.m3u8")).0 != 200 {
+            if std::time::Instant::now() > until {
+                return Err("it is not made".into());
+            }
+            std::thread::sleep(std::time::Duration::from_millis(300));
+        }
+        Ok(())
+    };
+    Case::new(&cli)
+        .provider(ADDRESS, node.provider())
+        .step(Step::apply(beside.clone()).after(|_| {
+            let folder = node.folder().join("data/test/stores/media/in");
+            std::fs::create_dir_all(&folder)?;
+            std::fs::copy(&file, folder.join("film.mp4"))?;
+            Ok(())
+        }))
+        .step(
+            Step::apply(format!("{beside}{film}"))
+                .named("nobody can look at it yet")
+                .expect_warning("The source was not looked at")
+                .allow_drift("the job finds it out meanwhile")
+                .after(|_| made()),
+        )
+        .step(Step::reapply().named("a later plan").state(value(at, "duration_ms", 3000)))
         .check_destroyed(|_| node.nothing_left().map_err(Into::into))
         .run()
         .map(|_| ())

@@ -8,6 +8,7 @@
 
 mod attributes;
 mod crash;
+mod definition;
 mod kit;
 mod lifecycle;
 mod plan;
