@@ -102,7 +102,7 @@ impl EngineDriver for TrafficServer {
             config: current.to_string_lossy().into_owned(),
             cache: engine.join("cache").to_string_lossy().into_owned(),
             bind: cx.bind.to_string(),
-            tls_key: keys::lay(cx, user)?,
+            tls_key: keys::lay(cx, user, spec.tls.as_ref().map(|tls| tls.certificate.as_str()))?,
             purge_guard: Some(keys::guard(cx, user)?),
         };
         let configuration = ats::configuration(&spec, version, &paths)

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use reqwest::Client;
+use reqwest::tls::TlsInfo;
+use reqwest::{Client, Response};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use serde_json::Value;
 use streamverse_core::engine::Prepared;
 use streamverse_core::{Error, Result, ServiceContext};
@@ -31,6 +34,7 @@ async fn asker(running: &Prepared, cx: &ServiceContext) -> Result<Asker> {
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
         .danger_accept_invalid_certs(true)
+        .tls_info(true)
         .build()
         .map_err(|error| broken("no HTTP client").because(error))?;
     Ok(Asker { spec, host, client })
@@ -46,7 +50,7 @@ pub(super) async fn serves(running: &Prepared, cx: &ServiceContext) -> Result<()
     ask(&asker.client, &format!("{plain}/_edge/metrics"), "the edge").await?;
     if let Some(tls) = &asker.spec.tls {
         let url = format!("https://{}:{}/_edge/metrics", asker.host, tls.port);
-        ask(&asker.client, &url, "the edge by TLS").await?;
+        shows(&asker.client, &url, &tls.certificate).await?;
     }
     if let Some(check) = &asker.spec.health_check {
         let what = format!("the edge, asked for {} of its origins,", check.path);
@@ -66,9 +70,21 @@ async fn uses(client: &Client, url: &str, mark: &str) -> Result<()> {
     }
 }
 
-async fn ask(client: &Client, url: &str, who: &str) -> Result<()> {
+/// By TLS it answers, and with its newest certificate: that is loaded apart from the rest.
+async fn shows(client: &Client, url: &str, certificate: &str) -> Result<()> {
+    let answer = ask(client, url, "the edge by TLS").await?;
+    let shown = answer.extensions().get::<TlsInfo>().and_then(TlsInfo::peer_certificate);
+    match (shown, CertificateDer::from_pem_slice(certificate.as_bytes())) {
+        (Some(shown), Ok(ours)) if shown != ours.as_ref() => {
+            Err(Error::passing("unhealthy", "the edge does not show its newest certificate yet"))
+        }
+        _ => Ok(()),
+    }
+}
+
+async fn ask(client: &Client, url: &str, who: &str) -> Result<Response> {
     match client.get(url).send().await {
-        Ok(answer) if answer.status().is_success() || answer.status().is_redirection() => Ok(()),
+        Ok(answer) if answer.status().is_success() || answer.status().is_redirection() => Ok(answer),
         Ok(answer) => Err(Error::passing("unhealthy", format!("{who} answers {}", answer.status()))),
         Err(error) => {
             Err(Error::passing("unhealthy", format!("{who} does not answer")).because(error.without_url()))

@@ -4,6 +4,10 @@ use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use rustls::InconsistentKeys;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
 use sha2::{Digest as _, Sha256};
 use streamverse_core::{Error, Result, ServiceContext};
 use streamverse_model::delivery::ats;
@@ -14,16 +18,37 @@ type Owner = Option<(u32, u32)>;
 
 /// The key's copy under a name that says which key it is: another key is another configuration, which a reload takes over,
 /// and one that is rolled back to still has its own. Nothing where the site laid none.
-pub(super) fn lay(cx: &ServiceContext, user: Owner) -> Result<Option<String>> {
+pub(super) fn lay(cx: &ServiceContext, user: Owner, certificate: Option<&str>) -> Result<Option<String>> {
     let folder = &folder(cx)?;
     let Ok(kind) = Name::parse("ats-edge") else { return Ok(None) };
     let path = cx.credentials_dir.join(format!("{kind}.{}", cx.owner.name)).join("private-key");
     let Ok(key) = std::fs::read(&path) else { return Ok(None) };
+    if let Some(certificate) = certificate {
+        fits(certificate, &key)?;
+    }
     let name = format!("{}.key", hex::encode(&Sha256::digest(&key)[..12]));
     forget(folder, &name, &cx.scratch_dir);
     let copy = folder.join(name);
     write(&copy, &key, user)?;
     Ok(Some(copy.to_string_lossy().into_owned()))
+}
+
+/// Refuses a key that is not the certificate's: Traffic Server checks that only when it loads both, and then speaks no TLS.
+fn fits(certificate: &str, key: &[u8]) -> Result<()> {
+    let unreadable = |what: &str| Error::permanent("check-failed", format!("the edge's {what} is no PEM"));
+    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(certificate.as_bytes())
+        .collect::<std::result::Result<_, _>>()
+        .map_err(|error| unreadable("certificate").because(error))?;
+    let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| unreadable("private key"))?;
+    let Ok(key) = rustls::crypto::aws_lc_rs::sign::any_supported_type(&key) else { return Ok(()) };
+    match CertifiedKey::new(chain, key).keys_match() {
+        Err(rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => {
+            let text = "the private key is not that of the certificate: give both of one pair";
+            Err(Error::permanent("check-failed", text))
+        }
+        // What rustls cannot compare is left to the engine.
+        _ => Ok(()),
+    }
 }
 
 /// Keys but this one and those that a configuration on disk still names.
