@@ -62,7 +62,7 @@ fn an_edge_rolls_with_its_own_key() {
     let spec: AtsEdgeSpec = serde_json::from_value(json!({
         "port": 8081, "tls": { "port": 8443, "certificate": "c" }, "policy": "first_live", "health_check": null,
         "storage": "64MiB", "memory": "32MiB", "cache": null, "congestion_control": null,
-        "origins": [{ "url": "http://test-origin-main-http.video.svc:8080", "weight": 1 }],
+        "origins": [{ "url": "http://test-origin-main-http.video.svc:8080" }],
     }))
     .unwrap();
     let all = |version| {
