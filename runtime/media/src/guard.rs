@@ -25,10 +25,19 @@ pub(crate) struct Had<'a> {
 
 /// Asks for the rest of a URL, following redirects, and refuses private addresses unless they are allowed.
 pub(crate) async fn get(url: &str, had: Had<'_>, allow_private: bool) -> Result<Response> {
+    follow(url, had, |url| async move { resolve(&url, allow_private).await }).await
+}
+
+/// `resolve` says where a URL leads to, or that it may not be asked; it is asked anew for every redirect.
+async fn follow<F>(url: &str, had: Had<'_>, resolve: impl Fn(Url) -> F) -> Result<Response>
+where
+    F: Future<Output = Result<SocketAddr>>,
+{
     let mut url = Url::parse(url)
         .map_err(|error| Error::permanent("source-url", format!("{url} is no address: {error}")))?;
     for _ in 0..=MOST_REDIRECTS {
-        let answer = ask(&url, had, allow_private).await?;
+        let address = resolve(url.clone()).await?;
+        let answer = ask(&url, had, address).await?;
         if !answer.status().is_redirection() {
             return settled(&url, answer, had);
         }
@@ -42,8 +51,7 @@ pub(crate) async fn get(url: &str, had: Had<'_>, allow_private: bool) -> Result<
     Err(refused(&url, "it redirects more than five times"))
 }
 
-async fn ask(url: &Url, had: Had<'_>, allow_private: bool) -> Result<Response> {
-    let address = resolve(url, allow_private).await?;
+async fn ask(url: &Url, had: Had<'_>, address: SocketAddr) -> Result<Response> {
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
     let client = Client::builder()
         .redirect(Policy::none())
@@ -209,6 +217,37 @@ mod tests {
         for text in ["1.1.1.1", "193.99.144.80", "2606:4700::1111", "2002:0101:0101::"] {
             assert!(is_public(text.parse().unwrap()), "{text}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_redirect_from_a_public_address_to_a_private_one_is_refused_before_a_connection_is_made() {
+        use std::io::{Read as _, Write as _};
+        let inner = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let outer = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let (secret, public) = (inner.local_addr().unwrap(), outer.local_addr().unwrap());
+        let server = std::thread::spawn(move || {
+            for location in [format!("http://{secret}/metadata"), "file:///etc/passwd".to_owned()] {
+                let (mut stream, _) = outer.accept().unwrap();
+                let mut request = [0; 1024];
+                let _ = stream.read(&mut request).unwrap();
+                let answer = format!(
+                    "HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+                );
+                stream.write_all(answer.as_bytes()).unwrap();
+            }
+        });
+        // This host plays the public one; whatever comes after it is judged as always.
+        let judged = |url: Url| async move {
+            if url.host_str() == Some("videos.example") { Ok(public) } else { resolve(&url, false).await }
+        };
+        for reason in ["no public address", "another scheme"] {
+            let error = follow("http://videos.example/film.mp4", Had::default(), judged).await.unwrap_err();
+            assert_eq!(error.code, "source-refused", "{error}");
+            assert!(error.message.contains(reason), "{error}");
+        }
+        server.join().unwrap();
+        inner.set_nonblocking(true).unwrap();
+        assert!(inner.accept().is_err(), "somebody connected");
     }
 
     #[tokio::test]
