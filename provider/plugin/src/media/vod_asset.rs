@@ -92,10 +92,7 @@ fn ladder(text: &str) -> Result<LadderSpec> {
             .at(VodAsset::ladder())
             .next("Give the `definition` of a streamverse_transcode_ladder.")
     };
-    let spec: LadderSpec =
-        serde_json::from_str(text).map_err(|error| refused("this is no ladder".to_owned()).because(error))?;
-    spec.check().map_err(|error| refused(format!("this is no ladder that can be made: {error}")))?;
-    Ok(spec)
+    serde_json::from_str(text).map_err(|error| refused("this is no ladder".to_owned()).because(error))
 }
 
 impl Deployed for VodAsset {
@@ -304,6 +301,13 @@ fn check_ladder(spec: &LadderSpec, findings: &mut Findings) {
             detail: format!("{place}{}", diagnostic.detail),
             ..diagnostic.clone()
         });
+    }
+    // What a streamverse_transcode_ladder's own schema would have refused.
+    if found.is_empty()
+        && let Err(error) = spec.check()
+    {
+        let told = Error::invalid(format!("this is no ladder that can be made: {error}"));
+        findings.push(told.at(VodAsset::ladder()).diagnostic());
     }
 }
 
