@@ -108,7 +108,9 @@ fn get(address: &str) -> std::io::Result<(u16, String, String)> {
     let mut stream = TcpStream::connect(host)?;
     stream.set_read_timeout(Some(ANSWER_LIMIT))?;
     stream.set_write_timeout(Some(ANSWER_LIMIT))?;
-    write!(stream, "GET /{path} HTTP/1.0\r\nHost: {host}\r\nConnection: close\r\n\r\n")?;
+    // At once: a server that answers before it has read all of it resets the connection.
+    let request = format!("GET /{path} HTTP/1.0\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes())?;
     let mut bytes = Vec::new();
     stream.take(LARGEST).read_to_end(&mut bytes)?;
     let text = String::from_utf8_lossy(&bytes);
@@ -153,8 +155,12 @@ mod tests {
                 ["HTTP/1.0 302 Found\r\nLocation: b/c\r\n\r\n", "HTTP/1.0 404 Not Found\r\n\r\nnothing"]
             {
                 let (mut stream, _) = listener.accept().unwrap();
-                let mut request = [0; 512];
-                let _ = stream.read(&mut request).unwrap();
+                let mut request = Vec::new();
+                while !request.ends_with(b"\r\n\r\n") {
+                    let mut part = [0; 512];
+                    let read = stream.read(&mut part).unwrap();
+                    request.extend_from_slice(&part[..read]);
+                }
                 stream.write_all(answer.as_bytes()).unwrap();
             }
         });
