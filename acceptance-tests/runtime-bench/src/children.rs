@@ -316,8 +316,14 @@ mod tests {
         // A shell that starts it and ends leaves it to somebody else.
         command.args(["-c", "sleep 300 & exit 0"]).env("PLACE", folder.path());
         run("sh", &mut command, GRACE).await?;
+        // Until it is executed, the child is a copy of its shell.
+        let until = Instant::now() + GRACE;
+        let named = |found: &[u32]| found.iter().map(|pid| name(*pid)).collect::<Vec<_>>();
+        while named(&naming(folder.path())) != ["sleep"] && Instant::now() < until {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
         let found = naming(folder.path());
-        assert_eq!(found.iter().map(|pid| name(*pid)).collect::<Vec<_>>(), ["sleep"]);
+        assert_eq!(named(&found), ["sleep"]);
         kill(&found);
         let until = Instant::now() + GRACE;
         while !naming(folder.path()).is_empty() && Instant::now() < until {

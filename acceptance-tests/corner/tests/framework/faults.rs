@@ -3,7 +3,6 @@
 #![cfg(unix)]
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::Command;
 use std::thread::{sleep, spawn};
@@ -17,8 +16,14 @@ use crate::support::{ADDRESS, BINARY, Store, on_both};
 fn case<'a>(cli: &'a Cli, store: &Store) -> Case<'a> {
     let script = store.path().join("noted");
     let text = format!("#!/bin/sh\necho $$ >'{}'\nexec '{BINARY}'\n", pid_file(store).display());
-    fs::write(&script, text).expect("the store can be written");
-    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).expect("the script is ours");
+    // A child writes it: were it open for writing here, what a test beside this one forks in that moment would hold it
+    // open, and nobody could run it (execve(2), ETXTBSY).
+    let written = Command::new("sh")
+        .args(["-c", "printf %s \"$1\" >\"$2\" && chmod 755 \"$2\"", "sh", &text])
+        .arg(&script)
+        .status()
+        .expect("a shell runs");
+    assert!(written.success(), "the store can be written");
     Case::new(cli).provider(ADDRESS, script).env("CORNER_STORE", store.path())
 }
 
@@ -26,12 +31,14 @@ fn pid_file(store: &Store) -> PathBuf {
     store.path().join("pid")
 }
 
-// As soon as something lies in `folder`, the provider that put it there is no more.
+// As soon as an object lies in `folder`, the provider that put it there is no more. A file that is not yet an object
+// does not count: without it nothing would be left behind.
 fn kill_once_there_is(folder: PathBuf, pid: PathBuf) {
     spawn(move || {
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_secs(180);
         while Instant::now() < deadline {
-            if fs::read_dir(&folder).is_ok_and(|mut entries| entries.next().is_some()) {
+            let is_object = |entry: fs::DirEntry| entry.path().extension().is_some_and(|ending| ending == "json");
+            if fs::read_dir(&folder).is_ok_and(|entries| entries.flatten().any(is_object)) {
                 let pid = fs::read_to_string(&pid).unwrap_or_default();
                 let killed = Command::new("kill").args(["-9", pid.trim()]).status();
                 return eprintln!("killed {}: {killed:?}", pid.trim());
@@ -59,7 +66,7 @@ fn a_provider_killed_while_it_creates_loses_nothing_that_was_there() {
                         kill_once_there_is(store.path().join("slow"), pid_file(&store));
                         Ok(())
                     })
-                    .timeout(Duration::from_secs(60))
+                    .timeout(Duration::from_secs(180))
                     .expect_apply_error("Plugin did not respond.*ApplyResourceChange")
                     .state(exists("corner_thing.a"))
                     // Nobody could tell Terraform of it. What is not known to exist is made again.
