@@ -5,5 +5,6 @@
 
 pub mod data;
 pub mod delivery;
+pub mod drm;
 pub mod media;
 pub mod platform;

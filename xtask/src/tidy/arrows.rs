@@ -85,6 +85,12 @@ const ARROWS: &[Arrow] = &[
         reason: "what every service shares knows no service",
     },
     Arrow {
+        from: "streamverse-drm",
+        to: &["streamverse-core", "streamverse-model"],
+        tests: &[],
+        reason: "what holds keys shares nothing with what parses media",
+    },
+    Arrow {
         from: "streamverse-media",
         to: &["streamverse-core", "streamverse-model"],
         tests: &[],
@@ -107,6 +113,7 @@ const ARROWS: &[Arrow] = &[
         to: &[
             "streamverse-core",
             "streamverse-delivery",
+            "streamverse-drm",
             "streamverse-media",
             "streamverse-model",
             "streamverse-platform",

@@ -37,7 +37,8 @@ fn kill_once_there_is(folder: PathBuf, pid: PathBuf) {
     spawn(move || {
         let deadline = Instant::now() + Duration::from_secs(180);
         while Instant::now() < deadline {
-            let is_object = |entry: fs::DirEntry| entry.path().extension().is_some_and(|ending| ending == "json");
+            let is_object =
+                |entry: fs::DirEntry| entry.path().extension().is_some_and(|ending| ending == "json");
             if fs::read_dir(&folder).is_ok_and(|entries| entries.flatten().any(is_object)) {
                 let pid = fs::read_to_string(&pid).unwrap_or_default();
                 let killed = Command::new("kill").args(["-9", pid.trim()]).status();

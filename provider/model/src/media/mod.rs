@@ -10,6 +10,7 @@ mod ladder;
 pub mod ladder_check;
 pub mod levels;
 mod made;
+mod package_index;
 mod transcoder;
 
 pub use asset::{
@@ -27,4 +28,5 @@ pub use ladder::{
     VideoRenditionView,
 };
 pub use made::{MadeAsset, MadeTrack};
+pub use package_index::{IndexTrack, PACKAGE_INDEX, PackageIndex, Part, Protection, TextFile, TrackKind};
 pub use transcoder::{TranscoderSpec, TranscoderSpecPath, TranscoderSpecView};

@@ -6,6 +6,7 @@
 //! | event log | `embedded://SITE/NAME` | `kafka://HOST:PORT,HOST:PORT?secret=KIND.NAME&prefix=…` |
 //! | catalogue | `sqlite://SITE/NAME` | `postgres://USER@HOST:PORT/DATABASE?secret=KIND.NAME` |
 //! | cache | `memory://SITE/NAME` | `redis://HOST:PORT/0?secret=KIND.NAME` |
+//! | content keys | `keys://HOST:PORT?secret=key-service.NAME` | the same |
 //!
 //! TLS is `sslmode=verify-full` (PostgreSQL), the scheme `rediss`, `tls=true` (Kafka) or an endpoint with `https` (S3). Two
 //! parameters belong to it: `ca` and `certificate`, each `KIND.NAME.DIGEST`. They say whose secret has the trusted
@@ -64,7 +65,7 @@ pub struct StoreUrlError(String);
 /// Schemes that mean a place under a node agent.
 const LOCAL: &[&str] = &["file", "embedded", "sqlite", "memory"];
 /// Schemes of remote systems.
-const REMOTE: &[&str] = &["s3", "kafka", "postgres", "redis", "rediss"];
+const REMOTE: &[&str] = &["s3", "kafka", "postgres", "redis", "rediss", "keys"];
 
 impl StoreUrl {
     /// Reads a store's URL.
@@ -96,7 +97,7 @@ impl StoreUrl {
         }
         if !REMOTE.contains(&scheme) {
             return fail(
-                "its scheme is none of file, embedded, sqlite, memory, s3, kafka, postgres, redis, rediss",
+                "its scheme is none of file, embedded, sqlite, memory, s3, kafka, postgres, redis, rediss, keys",
             );
         }
         // A URL has one host: the other brokers travel as a parameter.

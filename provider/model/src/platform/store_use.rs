@@ -11,6 +11,8 @@ pub enum StoreUse {
     Catalogue,
     /// What replicas share of what they read.
     Cache,
+    /// Content keys.
+    Keys,
 }
 
 impl StoreUse {
@@ -21,6 +23,7 @@ impl StoreUse {
             StoreUse::EventLog => &["embedded", "kafka"],
             StoreUse::Catalogue => &["sqlite", "postgres"],
             StoreUse::Cache => &["memory", "redis", "rediss"],
+            StoreUse::Keys => &["keys"],
         }
     }
 
@@ -31,6 +34,7 @@ impl StoreUse {
             StoreUse::EventLog => "streamverse_event_log",
             StoreUse::Catalogue => "streamverse_catalogue",
             StoreUse::Cache => "streamverse_cache",
+            StoreUse::Keys => "streamverse_key_service",
         }
     }
 

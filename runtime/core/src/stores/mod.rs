@@ -6,13 +6,20 @@
 //! | objects | `object_store::ObjectStore` | files | S3 |
 //! | event log | [`crate::log::EventLog`] | one process, durable | Kafka |
 //! | catalogue | [`Catalogue`] | SQLite | PostgreSQL |
+//! | small documents | [`Records`] | the catalogue's SQLite | the catalogue's PostgreSQL |
 //! | cache | [`Cache`] | moka | what speaks Redis's protocol |
+//! | content keys | [`ContentKeys`] | a key service | a key service |
 
 mod cache;
 mod catalogue;
+mod keys;
 mod objects;
+mod records;
 #[cfg(any(feature = "kafka", feature = "postgres", feature = "redis", feature = "s3"))]
 pub(crate) mod tls;
+
+pub use keys::{ContentKey, ContentKeys, KeyWanted, open_keys};
+pub use records::{Record, Records};
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -121,6 +128,25 @@ pub fn open_objects(url: &str, cx: &ServiceContext) -> Result<Arc<dyn object_sto
 /// # Errors
 /// A URL of another site or scheme, a missing credential, a server that does not answer.
 pub async fn open_catalogue(url: &str, cx: &ServiceContext) -> Result<Arc<dyn Catalogue>> {
+    match read_url(url, cx)? {
+        StoreUrl::Local { scheme, name, .. } if scheme == "sqlite" => {
+            let file = cx.data_dir.join("catalogues").join(format!("{name}.sqlite"));
+            Ok(Arc::new(catalogue::sqlite::Sqlite::open(file).await?))
+        }
+        #[cfg(feature = "postgres")]
+        StoreUrl::Remote { url, secret, certificates } if url.scheme() == "postgres" => {
+            let opened = catalogue::postgres::Postgres::open(&url, secret.as_ref(), &certificates, cx);
+            Ok(Arc::new(opened.await?))
+        }
+        _ => Err(wrong_scheme(url, "sqlite:// or postgres://")),
+    }
+}
+
+/// Opens the records of a catalogue's URL (`sqlite:`, `postgres:`), making its tables where they are missing.
+///
+/// # Errors
+/// As [`open_catalogue`].
+pub async fn open_records(url: &str, cx: &ServiceContext) -> Result<Arc<dyn Records>> {
     match read_url(url, cx)? {
         StoreUrl::Local { scheme, name, .. } if scheme == "sqlite" => {
             let file = cx.data_dir.join("catalogues").join(format!("{name}.sqlite"));

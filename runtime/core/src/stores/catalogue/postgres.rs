@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::FutureExt as _;
+use serde_json::Value;
 use streamverse_model::platform::{Certificates, CredentialUse};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Mutex;
@@ -24,7 +25,7 @@ use tracing::debug;
 
 use crate::context::ServiceContext;
 use crate::error::{Error, Result};
-use crate::stores::{AssetRecord, Catalogue, tls};
+use crate::stores::{AssetRecord, Catalogue, Record, Records, tls};
 
 const CONNECT: Duration = Duration::from_secs(5);
 const QUERY: Duration = Duration::from_secs(20);
@@ -48,6 +49,11 @@ do $$ begin
       alter table streamverse_assets drop constraint streamverse_assets_pkey;
       alter table streamverse_assets add primary key (deployment, name);
     end if;
+  end if;
+  if to_regclass('streamverse_records') is null then
+    create table streamverse_records (
+      deployment text not null, collection text not null, id text collate \"C\" not null, version bigint not null,
+      record text not null, primary key (deployment, collection, id));
   end if;
 end $$";
 
@@ -254,6 +260,93 @@ impl Catalogue for Postgres {
     async fn probe(&self) -> Result<()> {
         self.once("select 1 from streamverse_assets limit 1", &[]).await.map(|_| ())
     }
+}
+
+#[async_trait]
+impl Records for Postgres {
+    async fn insert(&self, collection: &str, id: &str, value: &Value) -> Result<bool> {
+        // One that is sent again because the connection broke finds its own document: that is then the one that was kept.
+        let text = value.to_string();
+        let sql = "insert into streamverse_records (deployment, collection, id, version, record) \
+                   values ($1, $2, $3, 1, $4) on conflict do nothing returning id";
+        let values: Values<'_> = &[
+            (&self.deployment, Type::TEXT),
+            (&collection, Type::TEXT),
+            (&id, Type::TEXT),
+            (&text, Type::TEXT),
+        ];
+        Ok(!self.query(sql, values).await?.is_empty())
+    }
+
+    async fn get(&self, collection: &str, id: &str) -> Result<Option<Record>> {
+        let sql = "select id, version, record from streamverse_records \
+                   where deployment = $1 and collection = $2 and id = $3";
+        let values: Values<'_> =
+            &[(&self.deployment, Type::TEXT), (&collection, Type::TEXT), (&id, Type::TEXT)];
+        let found = self.query(sql, values).await?;
+        found.first().map(|row| record(row).map(|(_, record)| record)).transpose()
+    }
+
+    async fn replace(&self, collection: &str, id: &str, version: u64, value: &Value) -> Result<bool> {
+        let (version, text) = (i64::try_from(version).unwrap_or(-1), value.to_string());
+        let sql = "update streamverse_records set version = version + 1, record = $5 \
+                   where deployment = $1 and collection = $2 and id = $3 and version = $4 returning id";
+        let values: Values<'_> = &[
+            (&self.deployment, Type::TEXT),
+            (&collection, Type::TEXT),
+            (&id, Type::TEXT),
+            (&version, Type::INT8),
+            (&text, Type::TEXT),
+        ];
+        Ok(!self.query(sql, values).await?.is_empty())
+    }
+
+    async fn remove(&self, collection: &str, id: &str) -> Result<()> {
+        let sql = "delete from streamverse_records where deployment = $1 and collection = $2 and id = $3";
+        let values: Values<'_> =
+            &[(&self.deployment, Type::TEXT), (&collection, Type::TEXT), (&id, Type::TEXT)];
+        self.query(sql, values).await.map(|_| ())
+    }
+
+    async fn list(&self, collection: &str, after: &str, limit: u32) -> Result<Vec<(String, Record)>> {
+        let limit = i64::from(limit);
+        let sql = "select id, version, record from streamverse_records \
+                   where deployment = $1 and collection = $2 and id > $3 order by id limit $4";
+        let values: Values<'_> = &[
+            (&self.deployment, Type::TEXT),
+            (&collection, Type::TEXT),
+            (&after, Type::TEXT),
+            (&limit, Type::INT8),
+        ];
+        self.query(sql, values).await?.iter().map(record).collect()
+    }
+
+    async fn last(&self, collection: &str) -> Result<Option<(String, Record)>> {
+        let sql = "select id, version, record from streamverse_records \
+                   where deployment = $1 and collection = $2 order by id desc limit 1";
+        let values: Values<'_> = &[(&self.deployment, Type::TEXT), (&collection, Type::TEXT)];
+        self.query(sql, values).await?.first().map(record).transpose()
+    }
+
+    async fn remove_before(&self, collection: &str, id: &str) -> Result<()> {
+        let sql = "delete from streamverse_records where deployment = $1 and collection = $2 and id < $3";
+        let values: Values<'_> =
+            &[(&self.deployment, Type::TEXT), (&collection, Type::TEXT), (&id, Type::TEXT)];
+        self.query(sql, values).await.map(|_| ())
+    }
+}
+
+fn record(row: &Row) -> Result<(String, Record)> {
+    let odd = |error: &dyn std::error::Error| {
+        Error::permanent("catalogue", format!("the table streamverse_records is not ours: {error}"))
+    };
+    let id: String = row.try_get(0).map_err(|error| odd(&error))?;
+    let version: i64 = row.try_get(1).map_err(|error| odd(&error))?;
+    let text: &str = row.try_get(2).map_err(|error| odd(&error))?;
+    let value = serde_json::from_str(text).map_err(|error| {
+        Error::permanent("catalogue", format!("the record {id:?} is no JSON")).because(error)
+    })?;
+    Ok((id, Record { version: u64::try_from(version).unwrap_or_default(), value }))
 }
 
 /// Serves a connection until it ends.

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension as _};
+use serde_json::Value;
 
 use crate::error::{Error, Result};
-use crate::stores::{AssetRecord, Catalogue};
+use crate::stores::{AssetRecord, Catalogue, Record, Records};
 
 pub(in crate::stores) struct Sqlite {
     connection: Arc<Mutex<Connection>>,
@@ -36,7 +37,9 @@ impl Sqlite {
             connection.pragma_update(None, "synchronous", "full").map_err(failed)?;
             connection
                 .execute_batch(
-                    "create table if not exists assets (name text primary key, record text not null) strict",
+                    "create table if not exists assets (name text primary key, record text not null) strict;
+                     create table if not exists records (collection text not null, id text not null, \
+                       version integer not null, record text not null, primary key (collection, id)) strict, without rowid;",
                 )
                 .map_err(failed)?;
             Ok(connection)
@@ -96,6 +99,73 @@ impl Catalogue for Sqlite {
     async fn probe(&self) -> Result<()> {
         self.with(|db| db.query_row("select count(*) from assets", [], |_| Ok(()))).await
     }
+}
+
+#[async_trait]
+impl Records for Sqlite {
+    async fn insert(&self, collection: &str, id: &str, value: &Value) -> Result<bool> {
+        let values = (collection.to_owned(), id.to_owned(), value.to_string());
+        let sql = "insert into records (collection, id, version, record) values (?1, ?2, 1, ?3) on conflict do nothing";
+        self.with(move |db| db.prepare_cached(sql)?.execute(values).map(|count| count == 1)).await
+    }
+
+    async fn get(&self, collection: &str, id: &str) -> Result<Option<Record>> {
+        let values = (collection.to_owned(), id.to_owned());
+        let sql = "select id, version, record from records where collection = ?1 and id = ?2";
+        let found = self.with(move |db| db.prepare_cached(sql)?.query_row(values, row).optional()).await?;
+        found.map(|row| read(row).map(|(_, record)| record)).transpose()
+    }
+
+    async fn replace(&self, collection: &str, id: &str, version: u64, value: &Value) -> Result<bool> {
+        let version = i64::try_from(version).unwrap_or(-1);
+        let values = (collection.to_owned(), id.to_owned(), version, value.to_string());
+        let sql = "update records set version = version + 1, record = ?4 where collection = ?1 and id = ?2 and version = ?3";
+        self.with(move |db| db.prepare_cached(sql)?.execute(values).map(|count| count == 1)).await
+    }
+
+    async fn remove(&self, collection: &str, id: &str) -> Result<()> {
+        let values = (collection.to_owned(), id.to_owned());
+        let sql = "delete from records where collection = ?1 and id = ?2";
+        self.with(move |db| db.execute(sql, values).map(|_| ())).await
+    }
+
+    async fn list(&self, collection: &str, after: &str, limit: u32) -> Result<Vec<(String, Record)>> {
+        let values = (collection.to_owned(), after.to_owned(), limit);
+        let sql =
+            "select id, version, record from records where collection = ?1 and id > ?2 order by id limit ?3";
+        let all = self.with(move |db| {
+            let mut statement = db.prepare_cached(sql)?;
+            let rows = statement.query_map(values, row)?;
+            rows.collect::<rusqlite::Result<Vec<_>>>()
+        });
+        all.await?.into_iter().map(read).collect()
+    }
+
+    async fn last(&self, collection: &str) -> Result<Option<(String, Record)>> {
+        let values = (collection.to_owned(),);
+        let sql = "select id, version, record from records where collection = ?1 order by id desc limit 1";
+        let found = self.with(move |db| db.prepare_cached(sql)?.query_row(values, row).optional()).await?;
+        found.map(read).transpose()
+    }
+
+    async fn remove_before(&self, collection: &str, id: &str) -> Result<()> {
+        let values = (collection.to_owned(), id.to_owned());
+        let sql = "delete from records where collection = ?1 and id < ?2";
+        self.with(move |db| db.execute(sql, values).map(|_| ())).await
+    }
+}
+
+type Row = (String, i64, String);
+
+fn row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
+    Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+}
+
+fn read((id, version, text): Row) -> Result<(String, Record)> {
+    let value = serde_json::from_str(&text).map_err(|error| {
+        Error::permanent("catalogue", format!("the record {id:?} is no JSON")).because(error)
+    })?;
+    Ok((id, Record { version: u64::try_from(version).unwrap_or_default(), value }))
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {

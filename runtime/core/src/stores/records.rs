@@ -1,0 +1,35 @@
+//! Small JSON documents beside the assets of a catalogue: sealed keys, grants, what a channel has announced.
+
+use async_trait::async_trait;
+use serde_json::Value;
+
+use crate::error::Result;
+
+/// A document, and how often it was replaced.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Record {
+    /// Grows with each replacement, from 1.
+    pub version: u64,
+    /// The document.
+    pub value: Value,
+}
+
+/// Documents in collections, each by an id. All that changes anything is atomic and durable when it returns; nothing is
+/// overwritten that the caller has not seen. Ids are ordered by their bytes.
+#[async_trait]
+pub trait Records: Send + Sync {
+    /// Keeps a new document. `false` where there is one of this id: it stays as it is.
+    async fn insert(&self, collection: &str, id: &str, value: &Value) -> Result<bool>;
+    /// The document of an id.
+    async fn get(&self, collection: &str, id: &str) -> Result<Option<Record>>;
+    /// Replaces the document of this version. `false` where it has another one, or is gone.
+    async fn replace(&self, collection: &str, id: &str, version: u64, value: &Value) -> Result<bool>;
+    /// Removes a document. One that is not there is a success.
+    async fn remove(&self, collection: &str, id: &str) -> Result<()>;
+    /// At most `limit` documents of a collection whose ids come after `after`, in order.
+    async fn list(&self, collection: &str, after: &str, limit: u32) -> Result<Vec<(String, Record)>>;
+    /// The document with the last id of a collection.
+    async fn last(&self, collection: &str) -> Result<Option<(String, Record)>>;
+    /// Removes the documents of a collection whose ids come before `id`.
+    async fn remove_before(&self, collection: &str, id: &str) -> Result<()>;
+}
