@@ -63,7 +63,40 @@ pub struct VaultTransitSpec {
     pub token: Name,
 }
 
+/// What the value of a key-encryption key, or the token of its Vault, is called in the secret that the service alone reads.
+///
+/// # Errors
+/// An attribute that is no name.
+pub fn own_key(attribute: &str) -> Result<Name, SpecError> {
+    Ok(Name::parse(&attribute.replace('_', "-"))?)
+}
+
 impl KeyEncryptionKeySpec {
+    /// Out of the attribute of a resource, as `terraform show -json` has it.
+    ///
+    /// # Errors
+    /// What is not known before the apply.
+    pub fn declared(attribute: &str, value: &serde_json::Value) -> Result<KeyEncryptionKeySpec, SpecError> {
+        let text = |at: &str| value.pointer(at).and_then(serde_json::Value::as_str).map(str::to_owned);
+        let unknown = || SpecError::new(format!("`{attribute}` is not known before the apply"));
+        if let Some(path) = text("/file") {
+            return Ok(KeyEncryptionKeySpec::File(path));
+        }
+        if let Some(name) = text("/environment") {
+            return Ok(KeyEncryptionKeySpec::Environment(name));
+        }
+        if value["secret"].is_object() {
+            return Ok(KeyEncryptionKeySpec::Secret(own_key(attribute)?));
+        }
+        Ok(KeyEncryptionKeySpec::VaultTransit(VaultTransitSpec {
+            address: text("/vault_transit/address").ok_or_else(unknown)?.trim_end_matches('/').to_owned(),
+            mount: text("/vault_transit/mount").ok_or_else(unknown)?,
+            key: text("/vault_transit/key").ok_or_else(unknown)?,
+            namespace: text("/vault_transit/namespace"),
+            token: own_key(attribute)?,
+        }))
+    }
+
     /// The value of the service's own secret that it needs.
     pub fn secret_key(&self) -> Option<&Name> {
         match self {
@@ -72,6 +105,15 @@ impl KeyEncryptionKeySpec {
             KeyEncryptionKeySpec::File(_) | KeyEncryptionKeySpec::Environment(_) => None,
         }
     }
+}
+
+/// The variables of the node agent's environment that a service of this target and spec is given.
+pub fn environment(target: &str, spec: &serde_json::Value) -> Vec<String> {
+    if target != "key-service" {
+        return Vec::new();
+    }
+    let one = |name: &str| spec[name]["environment"].as_str().map(str::to_owned);
+    ["key_encryption_key", "previous_key_encryption_key"].into_iter().filter_map(one).collect()
 }
 
 impl KeyServiceSpec {

@@ -4,4 +4,6 @@ mod key_id;
 mod key_service;
 
 pub use key_id::{KeyId, KeyIdError};
-pub use key_service::{KeyEncryptionKeySpec, KeyServiceSpec, OWN_SECRET, SHARED_SECRET, VaultTransitSpec};
+pub use key_service::{
+    KeyEncryptionKeySpec, KeyServiceSpec, OWN_SECRET, SHARED_SECRET, VaultTransitSpec, environment, own_key,
+};
