@@ -1,5 +1,10 @@
 //! Content protection: content keys, the schemes and systems that use them, licences and who may have one.
 
+pub mod entitlement;
 mod key_id;
+mod licence_service;
 
 pub use key_id::{KeyId, KeyIdError};
+pub use licence_service::{
+    LicenceRun, LicenceServiceSpec, LicenceServiceSpecView, TokenKey, TokenSpec, TokenSpecView, es256_point,
+};
