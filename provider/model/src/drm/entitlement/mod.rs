@@ -12,7 +12,7 @@ pub use decide::{Allowed, Clock, Request, decide};
 pub use refusal::Refusal;
 pub use spec::{
     Blackout, BlackoutView, EntitlementPolicySpec, EntitlementPolicySpecView, Event, EventView, Package,
-    PackageView, Rental, RentalView,
+    PackageView, Rental, RentalView, instant,
 };
 
 #[cfg(test)]

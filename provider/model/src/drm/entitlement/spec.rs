@@ -140,7 +140,7 @@ pub(super) fn lists(assets: &[String], asset: &str) -> bool {
 }
 
 /// Milliseconds since the Unix epoch of an RFC 3339 instant; `None` for anything else, and for times before 1970.
-pub(super) fn instant(text: &str) -> Option<u64> {
+pub fn instant(text: &str) -> Option<u64> {
     let at: jiff::Timestamp = text.parse().ok()?;
     u64::try_from(at.as_millisecond()).ok()
 }
