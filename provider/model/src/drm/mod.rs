@@ -6,5 +6,6 @@ mod licence_service;
 
 pub use key_id::{KeyId, KeyIdError};
 pub use licence_service::{
-    LicenceRun, LicenceServiceSpec, LicenceServiceSpecView, TokenKey, TokenSpec, TokenSpecView, es256_point,
+    LicenceRun, LicenceServiceSpec, LicenceServiceSpecView, TokenKey, TokenSpec, TokenSpecView,
+    check_licence_service, es256_point,
 };
