@@ -1,6 +1,7 @@
-//! Content protection: who gets which key.
+//! Content protection: content keys, licences, and who gets which.
 
 mod entitlement_policy;
+mod key_service;
 mod licence_service;
 
 use tfplugin_framework::Parts;
@@ -8,5 +9,8 @@ use tfplugin_framework::Parts;
 use crate::provider::Streamverse;
 
 pub(crate) fn parts(parts: Parts<Streamverse>) -> Parts<Streamverse> {
-    parts.resource::<entitlement_policy::EntitlementPolicy>().resource::<licence_service::LicenceService>()
+    parts
+        .resource::<key_service::KeyService>()
+        .resource::<entitlement_policy::EntitlementPolicy>()
+        .resource::<licence_service::LicenceService>()
 }
