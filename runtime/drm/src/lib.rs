@@ -8,5 +8,7 @@
 //! Two processes: what holds keys never parses what the public sends.
 
 pub mod keys;
+pub mod licence;
 
 pub use keys::KEY_SERVICE;
+pub use licence::LICENCE_SERVICE;

@@ -8,7 +8,7 @@ use super::wanted::SpecError;
 use super::{Name, Object, Owner, StoreUrl, embedded_event_log, remote_keys, remote_store};
 use crate::data::KafkaClusterSpec;
 use crate::delivery::{AtsEdgeSpec, OriginSpec, PlayerSpec};
-use crate::drm::{KeyEncryptionKeySpec, KeyServiceSpec};
+use crate::drm::{KeyEncryptionKeySpec, KeyServiceSpec, LicenceRun, LicenceServiceSpec, TokenKey};
 use crate::media::{LadderSpec, TranscoderSpec, VodAssetSpec, VodJobSpec};
 
 /// Attributes of resources that are not their specs'.
@@ -27,6 +27,11 @@ const REST: &[&str] = &[
     "private_key_wo",
     "private_key_wo_version",
     "private_key_ref",
+    "admin_address",
+    "admin_token_wo",
+    "admin_token_wo_version",
+    "admin_token_ref",
+    "token_keys",
 ];
 
 /// The owner's kind of a resource type: `origin` for `streamverse_origin`. `None` for those that put nothing on a site.
@@ -43,6 +48,7 @@ pub fn declared_kind(resource_type: &str) -> Option<String> {
         "ats-edge",
         "web-player",
         "kafka-cluster",
+        "licence-service",
         "key-service",
     ];
     placed.contains(&kind.as_str()).then_some(kind)
@@ -67,6 +73,9 @@ pub fn declared_objects(owner: &Owner, attributes: &Value) -> Result<Vec<Object>
         }
         "web-player" => spec::<PlayerSpec>(attributes)?.objects(),
         "kafka-cluster" => spec::<KafkaClusterSpec>(attributes)?.objects(owner),
+        "licence-service" => {
+            licences(attributes)?.objects(owner, attributes["admin_token_wo_version"].as_i64())
+        }
         "key-service" => key_service(owner, attributes),
         "vod-asset" => asset(owner, attributes)?.objects(),
         other => Err(SpecError::from(format!("{other} is no kind that is put on a site"))),
@@ -100,6 +109,16 @@ fn asset(owner: &Owner, attributes: &Value) -> Result<VodJobSpec, SpecError> {
         transcoder: Name::parse(text("transcoder"))?,
         stores: attributes["stores"].as_str().map(str::to_owned),
     })
+}
+
+fn licences(attributes: &Value) -> Result<LicenceRun, SpecError> {
+    let key = |it: &Value| match it["public_key"].as_str() {
+        Some(pem) => TokenKey::PublicKey(pem.to_owned()),
+        None => TokenKey::Secret { version: it["secret_wo_version"].as_i64() },
+    };
+    let keys = attributes["token_keys"].as_object().into_iter().flatten();
+    let keys = keys.map(|(id, it)| (id.clone(), key(it))).collect();
+    Ok(LicenceRun { service: spec::<LicenceServiceSpec>(attributes)?, keys })
 }
 
 fn key_service(owner: &Owner, attributes: &Value) -> Result<Vec<Object>, SpecError> {
