@@ -132,8 +132,9 @@ pub(super) async fn answer(
                 named(&one.asset, "asset")?;
                 named(&one.track, "track")?;
                 let mut key = Zeroizing::new([0; 16]);
-                hex::decode_to_slice(&one.key, &mut *key)
-                    .map_err(|_| Error::permanent("request-invalid", format!("the key {} is none", one.kid)))?;
+                hex::decode_to_slice(&one.key, &mut *key).map_err(|_| {
+                    Error::permanent("request-invalid", format!("the key {} is none", one.kid))
+                })?;
                 all.push((ContentKey::new(one.kid, one.asset.as_str(), key), one.track.clone()));
             }
             let new = keys.store.import(&all, now_ms()).await?;

@@ -70,7 +70,8 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut file =
         std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(fresh).map_err(failed)?;
     // A link does not replace what is there, as a rename would.
-    let done = file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| std::fs::hard_link(fresh, path));
+    let done =
+        file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| std::fs::hard_link(fresh, path));
     let removed = std::fs::remove_file(fresh);
     done.and(removed).map_err(failed)
 }

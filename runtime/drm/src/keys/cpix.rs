@@ -53,10 +53,12 @@ impl Recipient {
     /// # Errors
     /// What is no certificate of an RSA key of 2048 bits or more.
     pub fn parse(pem: &[u8]) -> Result<Recipient> {
-        let refused = |why: &str| Error::permanent("cpix-recipient", format!("the recipient's certificate {why}"));
+        let refused =
+            |why: &str| Error::permanent("cpix-recipient", format!("the recipient's certificate {why}"));
         let certificate =
             CertificateDer::from_pem_slice(pem).map_err(|_| refused("is not PEM: give BEGIN CERTIFICATE"))?;
-        let parsed = ParsedCertificate::try_from(&certificate).map_err(|_| refused("is no X.509 certificate"))?;
+        let parsed =
+            ParsedCertificate::try_from(&certificate).map_err(|_| refused("is no X.509 certificate"))?;
         let key = PublicEncryptingKey::from_der(&parsed.subject_public_key_info())
             .map_err(|_| refused("has no RSA key, which CPIX needs"))?;
         if key.key_size_bits() < SMALLEST_RSA {
@@ -69,7 +71,9 @@ impl Recipient {
     fn wrap(&self, secret: &[u8]) -> Result<String> {
         let mut sealed = vec![0; self.key.ciphertext_size()];
         let sealed = self.key.encrypt(&OAEP_SHA1_MGF1SHA1, secret, &mut sealed, None);
-        sealed.map(|sealed| STANDARD.encode(sealed)).map_err(|_| failed("cannot be encrypted to its recipient"))
+        sealed
+            .map(|sealed| STANDARD.encode(sealed))
+            .map_err(|_| failed("cannot be encrypted to its recipient"))
     }
 }
 
@@ -117,7 +121,8 @@ pub fn write(keys: &[Portable], recipients: &[Recipient]) -> Result<String> {
     }
     let document_key = key_wire::fresh::<32>()?;
     let mac_key = key_wire::fresh::<64>()?;
-    let cipher = UnboundCipherKey::new(&AES_256, &*document_key).and_then(PaddedBlockEncryptingKey::cbc_pkcs7);
+    let cipher =
+        UnboundCipherKey::new(&AES_256, &*document_key).and_then(PaddedBlockEncryptingKey::cbc_pkcs7);
     let cipher = cipher.map_err(|_| failed("cannot be encrypted"))?;
     let mac = hmac::Key::new(hmac::HMAC_SHA512, &*mac_key);
     let first = keys.first().map(|it| it.key.asset.as_str());
@@ -165,11 +170,8 @@ pub fn write(keys: &[Portable], recipients: &[Recipient]) -> Result<String> {
     text.push_str("  </ContentKeyList>\n  <ContentKeyUsageRuleList>\n");
     for it in keys {
         let track = escape(it.track.as_str());
-        let _ = writeln!(
-            text,
-            "    <ContentKeyUsageRule kid=\"{}\" intendedTrackType=\"{track}\"/>",
-            it.key.kid
-        );
+        let _ =
+            writeln!(text, "    <ContentKeyUsageRule kid=\"{}\" intendedTrackType=\"{track}\"/>", it.key.kid);
     }
     text.push_str("  </ContentKeyUsageRuleList>\n</CPIX>\n");
     Ok(text)
@@ -202,14 +204,16 @@ pub fn read(text: &[u8], recipient: &RecipientKey) -> Result<Vec<Portable>> {
     let document = read::parse(text)?;
     let mut opened = None;
     for delivery in &document.deliveries {
-        let (Some(key), Some(mac)) = (recipient.unwrap(&delivery.document_key), recipient.unwrap(&delivery.mac_key))
+        let (Some(key), Some(mac)) =
+            (recipient.unwrap(&delivery.document_key), recipient.unwrap(&delivery.mac_key))
         else {
             continue;
         };
         opened = Some((key, mac));
         break;
     }
-    let (key, mac) = opened.ok_or_else(|| failed("is for somebody else than the owner of this private key"))?;
+    let (key, mac) =
+        opened.ok_or_else(|| failed("is for somebody else than the owner of this private key"))?;
     let unusable = || failed("has a document key that is none of AES-256");
     let mac = hmac::Key::new(hmac::HMAC_SHA512, &mac);
     // XML Encryption pads as ISO 10126 does, of which PKCS #7 is one way.
@@ -229,7 +233,8 @@ pub fn read(text: &[u8], recipient: &RecipientKey) -> Result<Vec<Portable>> {
         }
         secret.copy_from_slice(plain);
         let asset = sealed.asset.or_else(|| document.content_id.clone());
-        let asset = asset.ok_or_else(|| failed(&format!("does not say whose the key {} is: contentId", sealed.kid)))?;
+        let asset = asset
+            .ok_or_else(|| failed(&format!("does not say whose the key {} is: contentId", sealed.kid)))?;
         let track = document.tracks.get(&sealed.kid).cloned().unwrap_or_else(|| "all".to_owned());
         keys.push(Portable { key: ContentKey::new(sealed.kid, asset, secret), track });
     }

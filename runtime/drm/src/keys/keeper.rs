@@ -131,7 +131,8 @@ impl KeyKeeper {
         let kids: Vec<KeyId> = listed.iter().map(|it| it.kid).collect();
         let found = self.client.find(&kids).await?;
         let with = |(key, listed): (Option<ContentKey>, Listed)| {
-            let missing = || Error::passing("key-missing", format!("the key {} went away meanwhile", listed.kid));
+            let missing =
+                || Error::passing("key-missing", format!("the key {} went away meanwhile", listed.kid));
             Ok(Portable { key: key.ok_or_else(missing)?, track: listed.track.clone() })
         };
         found.into_iter().zip(listed).map(with).collect()

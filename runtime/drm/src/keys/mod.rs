@@ -17,8 +17,8 @@ mod audit;
 pub mod backup;
 pub mod cpix;
 mod guard;
-pub mod kek;
 mod keeper;
+pub mod kek;
 mod service;
 mod store;
 

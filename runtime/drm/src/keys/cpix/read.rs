@@ -113,10 +113,13 @@ fn name(reader: &NsReader<&[u8]>, start: &BytesStart<'_>) -> Result<String> {
 }
 
 fn attribute(start: &BytesStart<'_>, name: &str) -> Result<Option<String>> {
-    let found = start.try_get_attribute(name).map_err(|error| failed("has broken attributes").because(error))?;
+    let found =
+        start.try_get_attribute(name).map_err(|error| failed("has broken attributes").because(error))?;
     let read = |it: quick_xml::events::attributes::Attribute<'_>| {
         let value = it.normalized_value(XmlVersion::Explicit1_0);
-        value.map(std::borrow::Cow::into_owned).map_err(|error| failed("has broken attributes").because(error))
+        value
+            .map(std::borrow::Cow::into_owned)
+            .map_err(|error| failed("has broken attributes").because(error))
     };
     found.map(read).transpose()
 }
@@ -180,7 +183,9 @@ fn end(document: &mut Document, path: &[String], content: &str) -> Result<()> {
     match (last, document.keys.last_mut(), document.deliveries.last_mut()) {
         ("enc:CipherValue", Some(key), _) if within("cpix:ContentKey") => key.value = bytes()?,
         ("pskc:ValueMAC", Some(key), _) if within("cpix:ContentKey") => key.mac = bytes()?,
-        ("enc:CipherValue", _, Some(delivery)) if within("cpix:DocumentKey") => delivery.document_key = bytes()?,
+        ("enc:CipherValue", _, Some(delivery)) if within("cpix:DocumentKey") => {
+            delivery.document_key = bytes()?
+        }
         ("enc:CipherValue", _, Some(delivery)) if within("cpix:MACMethod") => delivery.mac_key = bytes()?,
         _ => {}
     }

@@ -13,7 +13,8 @@ fn key(number: u8, asset: &str) -> Portable {
 /// A certificate and its private key.
 fn pair() -> (String, String) {
     let key = KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048).unwrap();
-    let certificate = CertificateParams::new(vec!["site.example".to_owned()]).unwrap().self_signed(&key).unwrap();
+    let certificate =
+        CertificateParams::new(vec!["site.example".to_owned()]).unwrap().self_signed(&key).unwrap();
     (certificate.pem(), key.serialize_pem())
 }
 
@@ -51,7 +52,11 @@ fn what_was_changed_or_is_not_encrypted_is_refused() {
     let mac = value("<pskc:ValueMAC>");
     let entity = "<!DOCTYPE x [<!ENTITY a \"b\">]><CPIX xmlns=\"urn:dashif:org:cpix\"/>".to_owned();
     let deep = format!("<CPIX xmlns=\"urn:dashif:org:cpix\">{}", "<a>".repeat(100_000));
-    let secret = text.find("<pskc:EncryptedValue><enc:EncryptionMethod Algorithm=\"http://www.w3.org/2001/04/xmlenc#aes256").unwrap();
+    let secret = text
+        .find(
+            "<pskc:EncryptedValue><enc:EncryptionMethod Algorithm=\"http://www.w3.org/2001/04/xmlenc#aes256",
+        )
+        .unwrap();
     let end = text.find("</pskc:ValueMAC>").unwrap() + "</pskc:ValueMAC>".len();
     let plain = format!("{}<pskc:PlainValue>AAAA</pskc:PlainValue>{}", &text[..secret], &text[end..]);
     for (wrong, says) in [
@@ -75,7 +80,8 @@ fn what_was_changed_or_is_not_encrypted_is_refused() {
 #[test]
 fn a_certificate_that_cannot_be_a_recipient_is_refused_with_what_to_do() {
     let elliptic = KeyPair::generate().unwrap();
-    let certificate = CertificateParams::new(vec!["a.example".to_owned()]).unwrap().self_signed(&elliptic).unwrap();
+    let certificate =
+        CertificateParams::new(vec!["a.example".to_owned()]).unwrap().self_signed(&elliptic).unwrap();
     for (pem, says) in [("nothing", "BEGIN CERTIFICATE"), (&certificate.pem(), "no RSA key")] {
         let error = Recipient::parse(pem.as_bytes()).unwrap_err();
         assert!(error.message.contains(says), "{error}");

@@ -65,12 +65,18 @@ struct Item {
     error: Option<String>,
 }
 
-fn wiped<'de, D: serde::Deserializer<'de>>(from: D) -> std::result::Result<Option<Zeroizing<String>>, D::Error> {
+fn wiped<'de, D: serde::Deserializer<'de>>(
+    from: D,
+) -> std::result::Result<Option<Zeroizing<String>>, D::Error> {
     Ok(Option::<String>::deserialize(from)?.map(Zeroizing::new))
 }
 
 impl VaultKey {
-    pub(super) fn open(spec: &VaultTransitSpec, token: CredentialUse, cx: &ServiceContext) -> Result<VaultKey> {
+    pub(super) fn open(
+        spec: &VaultTransitSpec,
+        token: CredentialUse,
+        cx: &ServiceContext,
+    ) -> Result<VaultKey> {
         let mut http = reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
@@ -80,7 +86,8 @@ impl VaultKey {
             let refused = |error| {
                 Error::permanent("spec-invalid", "the CA certificate of the Vault is no PEM").because(error)
             };
-            http = http.tls_certs_only(reqwest::Certificate::from_pem_bundle(pem.as_bytes()).map_err(refused)?);
+            http =
+                http.tls_certs_only(reqwest::Certificate::from_pem_bundle(pem.as_bytes()).map_err(refused)?);
         }
         let http = http.build().map_err(|error| {
             Error::permanent("key-encryption-key", "no client of a Vault can be made").because(error)
@@ -167,7 +174,9 @@ impl VaultKey {
         let told: Value = serde_json::from_slice(bytes).unwrap_or_default();
         let why = told["errors"][0].as_str().unwrap_or_default().trim().to_owned();
         let (again, next) = match status {
-            403 => (false, "its token may have ended, or must be allowed to update encrypt, decrypt and rewrap"),
+            403 => {
+                (false, "its token may have ended, or must be allowed to update encrypt, decrypt and rewrap")
+            }
             404 => (false, "is the engine mounted there, and does it have the key?"),
             429 | 472 | 473 | 500 | 502 | 503 | 504 => (true, "it may be sealed or on standby"),
             _ => (false, "look into its log"),
@@ -200,7 +209,10 @@ impl KeyEncryptionKey for VaultKey {
         let item = json!({ "plaintext": STANDARD.encode(**data_key) });
         let sealed = self.batch("encrypt", vec![item]).await?.pop().and_then(|it| it.ciphertext);
         sealed.filter(|it| it.starts_with("vault:")).ok_or_else(|| {
-            Error::passing("key-encryption-key", format!("{} did not encrypt: is it a key that can?", self.title()))
+            Error::passing(
+                "key-encryption-key",
+                format!("{} did not encrypt: is it a key that can?", self.title()),
+            )
         })
     }
 
