@@ -1,8 +1,7 @@
 //! `streamverse keys`: what people do with the content keys of a key service. Secrets come from files and the
 //! environment, never from arguments, which everybody on the host sees.
 
-use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use streamverse_core::stores::KeyServiceClient;
@@ -13,7 +12,6 @@ use streamverse_drm::keys::cpix::{self, Recipient, RecipientKey};
 use streamverse_drm::keys::{AuditEntry, KeyKeeper};
 use streamverse_model::drm::KeyId;
 use streamverse_model::platform::StoreUrl;
-use tokio_util_free::rfc3339;
 
 /// The variable of the environment that may hold the access key.
 const ACCESS_KEY: &str = "STREAMVERSE_KEYS_ACCESS_KEY";
@@ -172,9 +170,10 @@ fn shown(entry: &AuditEntry, json: bool) -> Result<String> {
     let kids: Vec<String> = entry.kids.iter().map(ToString::to_string).collect();
     let outcome = entry.code.as_deref().unwrap_or("answered");
     let (made, missing) = (entry.made, entry.missing);
+    let time = i64::try_from(entry.time_ms).ok().and_then(|it| jiff::Timestamp::from_millisecond(it).ok());
     Ok(format!(
         "{} {} {} {outcome} made={made} missing={missing} {}",
-        rfc3339(entry.time_ms),
+        time.unwrap_or_default(),
         entry.client,
         entry.what,
         kids.join(",")
