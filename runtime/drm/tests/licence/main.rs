@@ -3,3 +3,4 @@
 mod http;
 mod kit;
 mod rules;
+mod sequences;
