@@ -3,6 +3,7 @@
 mod config;
 pub mod config_check;
 mod key_id;
+mod key_service;
 pub mod pssh;
 pub mod signal;
 mod system;
@@ -13,4 +14,7 @@ pub use config::{
     UsageSpecPath, UsageSpecView,
 };
 pub use key_id::{KeyId, KeyIdError};
+pub use key_service::{
+    KeyEncryptionKeySpec, KeyServiceSpec, OWN_SECRET, SHARED_SECRET, VaultTransitSpec, environment, own_key,
+};
 pub use system::{DrmSystem, Scheme};
