@@ -8,7 +8,7 @@ use super::wanted::SpecError;
 use super::{Name, Object, Owner, StoreUrl, embedded_event_log, remote_keys, remote_store};
 use crate::data::KafkaClusterSpec;
 use crate::delivery::{AtsEdgeSpec, OriginSpec, PlayerSpec};
-use crate::drm::{KeyEncryptionKeySpec, KeyServiceSpec};
+use crate::drm::{DrmConfigSpec, DrmDefinition, KeyEncryptionKeySpec, KeyServiceSpec};
 use crate::media::{LadderSpec, PACKAGE_FORMAT, TranscoderSpec, VodAssetSpec, VodJobSpec};
 
 /// Attributes of resources that are not their specs'.
@@ -24,6 +24,7 @@ const REST: &[&str] = &[
     "generation",
     "duration_ms",
     "stores",
+    "definition",
     "private_key_wo",
     "private_key_wo_version",
     "private_key_ref",
@@ -68,6 +69,7 @@ pub fn declared_objects(owner: &Owner, attributes: &Value) -> Result<Vec<Object>
         "web-player" => spec::<PlayerSpec>(attributes)?.objects(),
         "kafka-cluster" => spec::<KafkaClusterSpec>(attributes)?.objects(owner),
         "key-service" => key_service(owner, attributes),
+        DrmDefinition::KIND => DrmDefinition::objects(&spec::<DrmConfigSpec>(attributes)?),
         "vod-asset" => asset(owner, attributes)?.objects(),
         other => Err(SpecError::from(format!("{other} is no kind that is put on a site"))),
     }

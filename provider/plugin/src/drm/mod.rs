@@ -1,5 +1,6 @@
 //! Content protection.
 
+mod drm_config;
 mod key_service;
 
 use tfplugin_framework::Parts;
@@ -7,5 +8,5 @@ use tfplugin_framework::Parts;
 use crate::provider::Streamverse;
 
 pub(crate) fn parts(parts: Parts<Streamverse>) -> Parts<Streamverse> {
-    parts.resource::<key_service::KeyService>()
+    parts.resource::<key_service::KeyService>().resource::<drm_config::DrmConfig>()
 }
