@@ -8,7 +8,10 @@ use super::wanted::SpecError;
 use super::{Name, Object, Owner, StoreUrl, embedded_event_log, remote_keys, remote_store};
 use crate::data::KafkaClusterSpec;
 use crate::delivery::{AtsEdgeSpec, OriginSpec, PlayerSpec};
-use crate::drm::{KeyEncryptionKeySpec, KeyServiceSpec, LicenceRun, LicenceServiceSpec, TokenKey};
+use crate::drm::{
+    DrmConfigSpec, DrmDefinition, KeyEncryptionKeySpec, KeyServiceSpec, LicenceRun, LicenceServiceSpec,
+    TokenKey,
+};
 use crate::media::{LadderSpec, PACKAGE_FORMAT, TranscoderSpec, VodAssetSpec, VodJobSpec};
 
 /// Attributes of resources that are not their specs'.
@@ -24,6 +27,7 @@ const REST: &[&str] = &[
     "generation",
     "duration_ms",
     "stores",
+    "definition",
     "private_key_wo",
     "private_key_wo_version",
     "private_key_ref",
@@ -77,6 +81,7 @@ pub fn declared_objects(owner: &Owner, attributes: &Value) -> Result<Vec<Object>
             licences(attributes)?.objects(owner, attributes["admin_token_wo_version"].as_i64())
         }
         "key-service" => key_service(owner, attributes),
+        DrmDefinition::KIND => DrmDefinition::objects(&spec::<DrmConfigSpec>(attributes)?),
         "vod-asset" => asset(owner, attributes)?.objects(),
         other => Err(SpecError::from(format!("{other} is no kind that is put on a site"))),
     }
@@ -97,7 +102,7 @@ fn asset(owner: &Owner, attributes: &Value) -> Result<VodJobSpec, SpecError> {
     let text = |name: &str| attributes[name].as_str().unwrap_or_default();
     let mut rest = attributes.clone();
     if let Some(members) = rest.as_object_mut() {
-        for name in ["ladder", "transcoder", "stores"] {
+        for name in ["ladder", "transcoder", "stores", "drm", "key_ids"] {
             members.remove(name);
         }
     }
@@ -109,6 +114,7 @@ fn asset(owner: &Owner, attributes: &Value) -> Result<VodJobSpec, SpecError> {
         transcoder: Name::parse(text("transcoder"))?,
         stores: attributes["stores"].as_str().map(str::to_owned),
         format: PACKAGE_FORMAT,
+        drm: attributes["drm"].as_str().map(serde_json::from_str).transpose()?,
     })
 }
 

@@ -5,6 +5,7 @@ mod ladder;
 mod media_probe;
 mod transcoder;
 mod vod_asset;
+mod vod_drm;
 mod vod_made;
 
 use tfplugin_framework::Parts;
