@@ -12,6 +12,7 @@ use crate::drm::{
     DrmConfigSpec, DrmDefinition, KeyEncryptionKeySpec, KeyServiceSpec, LicenceRun, LicenceServiceSpec,
     TokenKey,
 };
+use crate::media::channel::{EpgSpec, FastChannelSpec, check_spec};
 use crate::media::{LadderSpec, PACKAGE_FORMAT, TranscoderSpec, VodAssetSpec, VodJobSpec};
 
 /// Attributes of resources that are not their specs'.
@@ -54,6 +55,8 @@ pub fn declared_kind(resource_type: &str) -> Option<String> {
         "kafka-cluster",
         "licence-service",
         "key-service",
+        "fast-channel",
+        "epg",
     ];
     placed.contains(&kind.as_str()).then_some(kind)
 }
@@ -82,6 +85,18 @@ pub fn declared_objects(owner: &Owner, attributes: &Value) -> Result<Vec<Object>
         }
         "key-service" => key_service(owner, attributes),
         DrmDefinition::KIND => DrmDefinition::objects(&spec::<DrmConfigSpec>(attributes)?),
+        "fast-channel" => {
+            let mut asked = attributes.clone();
+            if let Some(members) = asked.as_object_mut() {
+                members.retain(|name, _| {
+                    !["hls", "dash", "assets", "definition", "guide"].contains(&name.as_str())
+                });
+            }
+            let spec = spec::<FastChannelSpec>(&asked)?;
+            check_spec(&spec)?;
+            spec.objects()
+        }
+        "epg" => spec::<EpgSpec>(attributes)?.objects(),
         "vod-asset" => asset(owner, attributes)?.objects(),
         other => Err(SpecError::from(format!("{other} is no kind that is put on a site"))),
     }
