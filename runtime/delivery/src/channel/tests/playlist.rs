@@ -86,7 +86,7 @@ impl Playlist {
                     discontinuities += 1;
                 }
                 "#EXT-X-PROGRAM-DATE-TIME" => {
-                    dated = Some(instant(value).or_else(|_| millis(value)).unwrap())
+                    dated = Some(instant(value).or_else(|_| millis(value)).unwrap());
                 }
                 "#EXT-X-MAP" => map.clone_from(&attributes(value)["URI"]),
                 "#EXT-X-KEY" => it.keys.push(value.to_owned()),
