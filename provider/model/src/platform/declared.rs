@@ -8,6 +8,7 @@ use super::wanted::SpecError;
 use super::{Name, Object, Owner, StoreUrl, embedded_event_log, remote_keys, remote_store};
 use crate::data::KafkaClusterSpec;
 use crate::delivery::{AtsEdgeSpec, OriginSpec, PlayerSpec};
+use crate::media::channel::{EpgSpec, FastChannelSpec, check_spec};
 use crate::media::{LadderSpec, PACKAGE_FORMAT, TranscoderSpec, VodAssetSpec, VodJobSpec};
 
 /// Attributes of resources that are not their specs'.
@@ -42,6 +43,8 @@ pub fn declared_kind(resource_type: &str) -> Option<String> {
         "ats-edge",
         "web-player",
         "kafka-cluster",
+        "fast-channel",
+        "epg",
     ];
     placed.contains(&kind.as_str()).then_some(kind)
 }
@@ -65,6 +68,18 @@ pub fn declared_objects(owner: &Owner, attributes: &Value) -> Result<Vec<Object>
         }
         "web-player" => spec::<PlayerSpec>(attributes)?.objects(),
         "kafka-cluster" => spec::<KafkaClusterSpec>(attributes)?.objects(owner),
+        "fast-channel" => {
+            let mut asked = attributes.clone();
+            if let Some(members) = asked.as_object_mut() {
+                members.retain(|name, _| {
+                    !["hls", "dash", "assets", "definition", "guide"].contains(&name.as_str())
+                });
+            }
+            let spec = spec::<FastChannelSpec>(&asked)?;
+            check_spec(&spec)?;
+            spec.objects()
+        }
+        "epg" => spec::<EpgSpec>(attributes)?.objects(),
         "vod-asset" => asset(owner, attributes)?.objects(),
         other => Err(SpecError::from(format!("{other} is no kind that is put on a site"))),
     }
