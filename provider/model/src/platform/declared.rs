@@ -26,6 +26,9 @@ const REST: &[&str] = &[
     "private_key_wo",
     "private_key_wo_version",
     "private_key_ref",
+    "token_key_wo",
+    "token_key_wo_version",
+    "token_key_ref",
 ];
 
 /// The owner's kind of a resource type: `origin` for `streamverse_origin`. `None` for those that put nothing on a site.
@@ -63,7 +66,10 @@ pub fn declared_objects(owner: &Owner, attributes: &Value) -> Result<Vec<Object>
             let version = attributes["private_key_wo_version"].as_i64();
             spec::<AtsEdgeSpec>(attributes)?.objects(owner, version)
         }
-        "web-player" => spec::<PlayerSpec>(attributes)?.objects(),
+        "web-player" => {
+            let version = attributes["token_key_wo_version"].as_i64();
+            spec::<PlayerSpec>(attributes)?.objects(owner, version)
+        }
         "kafka-cluster" => spec::<KafkaClusterSpec>(attributes)?.objects(owner),
         "vod-asset" => asset(owner, attributes)?.objects(),
         other => Err(SpecError::from(format!("{other} is no kind that is put on a site"))),
