@@ -63,7 +63,7 @@ async function play(item: Item): Promise<void> {
   try {
     await player.load(`${page.delivery}/${item.channel ? "channel" : "vod"}/${item.name}/${manifest}`);
     if (chosen !== item) return;
-    await video.play().catch(() => say("Press play to begin."));
+    await video.play().catch(() => denial ?? say("Press play to begin."));
   } catch (error) {
     if (chosen !== item || denial) return;
     const code = error instanceof shaka.util.Error ? `${error.category}.${error.code}` : String(error);
