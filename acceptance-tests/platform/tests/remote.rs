@@ -121,20 +121,28 @@ fn the_api_is_as_its_description_says() {
     };
     let seed = std::env::var("STREAMVERSE_SEED").unwrap_or_else(|_| std::process::id().to_string());
     println!("STREAMVERSE_SEED={seed}");
-    let said = Command::new("python3")
-        .args(["-m", "schemathesis.cli", "run", "--max-examples", "40", "--no-color", "--seed", &seed])
-        .args(["--phases", "examples,coverage,fuzzing", "--max-time", "30", "--request-timeout", "20"])
-        .args([
-            "--checks",
-            "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance",
-        ])
-        .args(["--suppress-health-check", "all", "--warnings", "off"])
-        .args(["--tls-verify", "ca.pem", "--request-cert", "client.pem", "--request-cert-key", "client.key"])
-        .arg(format!("{address}/openapi.json"))
-        .env("PYTHONPATH", site)
-        .current_dir(node.folder())
-        .output()
-        .unwrap();
+    let fuzz = || {
+        Command::new("python3")
+            .args(["-m", "schemathesis.cli", "run", "--max-examples", "40", "--no-color", "--seed", &seed])
+            .args(["--phases", "examples,coverage,fuzzing", "--max-time", "30", "--request-timeout", "20"])
+            .args([
+                "--checks",
+                "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance",
+            ])
+            .args(["--suppress-health-check", "all", "--warnings", "off"])
+            .args(["--tls-verify", "ca.pem", "--request-cert", "client.pem", "--request-cert-key", "client.key"])
+            .arg(format!("{address}/openapi.json"))
+            .env("PYTHONPATH", &site)
+            .current_dir(node.folder())
+            .output()
+            .unwrap()
+    };
+    let mut said = fuzz();
+    // A kept connection may be cut in the moment in which it is used again (RFC 9112 section 9.5): nothing was answered that
+    // the description does not say, and the next run must find nothing.
+    if !said.status.success() && String::from_utf8_lossy(&said.stdout).contains("Network Error") {
+        said = fuzz();
+    }
     let text = String::from_utf8_lossy(&said.stdout);
     assert!(said.status.success(), "{text}{}", String::from_utf8_lossy(&said.stderr));
     let tested =
