@@ -4,6 +4,7 @@
 mod data;
 mod delivery;
 mod deploy;
+mod drm;
 mod media;
 mod placement;
 mod plain;

@@ -6,3 +6,7 @@
 //! | `licence-service` | answers viewers' licence requests for those who are entitled |
 //!
 //! Two processes: what holds keys never parses what the public sends.
+
+pub mod keys;
+
+pub use keys::KEY_SERVICE;

@@ -107,6 +107,15 @@ impl Shared {
         })
     }
 
+    /// The keys of an owner's secrets: of all of them for itself, of the first for others.
+    pub(crate) fn secret_keys(&self, owner: &Owner, own: bool) -> Option<Vec<Name>> {
+        self.owners(|owners| {
+            let secrets = owners.get(owner)?.desired.bundle.secrets();
+            let those = secrets.take(if own { usize::MAX } else { 1 });
+            Some(those.flat_map(|it| it.keys.iter().cloned()).collect())
+        })
+    }
+
     /// The versions of the secrets that a service reads: another version is another process.
     pub(crate) fn secret_versions(&self, of: &Owner, credentials: &[CredentialUse]) -> Vec<(String, u64)> {
         self.owners(|owners| {
@@ -117,10 +126,9 @@ impl Shared {
                     kind: credential.kind.clone(),
                     name: credential.name.clone(),
                 };
-                for object in owners.get(&owner).into_iter().flat_map(|kept| &kept.desired.bundle.objects) {
-                    if let Object::Secret(it) = object {
-                        versions.push((format!("{}/{}", owner.key(), it.name), it.version));
-                    }
+                let secrets = owners.get(&owner).into_iter().flat_map(|kept| kept.desired.bundle.secrets());
+                for it in secrets.take(if owner == *of { usize::MAX } else { 1 }) {
+                    versions.push((format!("{}/{}", owner.key(), it.name), it.version));
                 }
             }
             versions

@@ -230,10 +230,20 @@ impl Keeper {
     }
 
     /// Starts a process of our own program.
-    fn begin(&mut self, options: &RunOptions, memory: u64, fingerprint: &str) -> Result<()> {
+    fn begin(
+        &mut self,
+        options: &RunOptions,
+        spec: &serde_json::Value,
+        memory: u64,
+        fingerprint: &str,
+    ) -> Result<()> {
         let program = self.shared.program.clone();
         let args = folders::run_args(options);
-        self.begin_program(&program, &args, &BTreeMap::new(), Roof::over(memory, SERVICE_FILES), fingerprint)
+        // Of our environment only what the spec names: one that is not there is for the service to tell.
+        let names = streamverse_model::drm::environment(&options.target, spec);
+        let env =
+            names.into_iter().filter_map(|name| Some((name.clone(), std::env::var(name).ok()?))).collect();
+        self.begin_program(&program, &args, &env, Roof::over(memory, SERVICE_FILES), fingerprint)
     }
 
     fn begin_program(

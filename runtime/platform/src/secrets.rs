@@ -88,13 +88,31 @@ impl Vault {
         crate::files::remove(&self.path(owner));
     }
 
-    /// Lays an owner's values into `folder/KIND.NAME/KEY`, readable by `user` alone. False when it has none yet.
-    pub(crate) fn lay(&self, owner: &Owner, folder: &Path, user: Option<User>) -> Result<bool> {
+    /// Lays an owner's values, or only those of `keys`, into `folder/KIND.NAME/KEY`, readable by `user` alone. False when it
+    /// has none yet.
+    pub(crate) fn lay(
+        &self,
+        owner: &Owner,
+        keys: Option<&[Name]>,
+        folder: &Path,
+        user: Option<User>,
+    ) -> Result<bool> {
         let Some(values) = self.get(owner)? else { return Ok(false) };
         let place = folder.join(owner.key());
         // Ours: its reader has the files in it, and nothing to put beside them.
         make(&place, None)?;
+        // What the secret has no longer.
+        for there in fs::read_dir(&place).into_iter().flatten().flatten() {
+            let name = there.file_name();
+            let wanted = |key: &Name| name.to_str() == Some(key.as_str());
+            if keys.is_some_and(|keys| !keys.iter().any(wanted)) {
+                crate::files::remove(&there.path());
+            }
+        }
         for (key, value) in values {
+            if keys.is_some_and(|keys| !keys.contains(&key)) {
+                continue;
+            }
             write_whole(&place.join(key.as_str()), value.as_bytes(), 0o400, user)?;
         }
         Ok(true)
@@ -133,7 +151,14 @@ mod tests {
         fs::copy(vault.path(&owner), vault.path(&other)).unwrap();
         assert!(again.get(&other).is_err());
         let target = folder.path().join("run");
-        assert!(again.lay(&owner, &target, None).unwrap());
+        assert!(again.lay(&owner, None, &target, None).unwrap());
         assert_eq!(fs::read_to_string(target.join("object-store.main/key")).unwrap(), "hunter2");
+        // What is the owner's alone is not laid for others.
+        let own = BTreeMap::from([(Name::parse("own").unwrap(), "hunter3".to_owned())]);
+        again.put(&owner, &own).unwrap();
+        let target = folder.path().join("other");
+        assert!(again.lay(&owner, Some(&[Name::parse("key").unwrap()]), &target, None).unwrap());
+        assert!(target.join("object-store.main/key").exists());
+        assert!(!target.join("object-store.main/own").exists());
     }
 }

@@ -8,6 +8,7 @@ use super::wanted::SpecError;
 use super::{Name, Object, Owner, StoreUrl, embedded_event_log, remote_keys, remote_store};
 use crate::data::KafkaClusterSpec;
 use crate::delivery::{AtsEdgeSpec, OriginSpec, PlayerSpec};
+use crate::drm::{KeyEncryptionKeySpec, KeyServiceSpec};
 use crate::media::{LadderSpec, TranscoderSpec, VodAssetSpec, VodJobSpec};
 
 /// Attributes of resources that are not their specs'.
@@ -45,6 +46,7 @@ pub fn declared_kind(resource_type: &str) -> Option<String> {
         "ats-edge",
         "web-player",
         "kafka-cluster",
+        "key-service",
     ];
     placed.contains(&kind.as_str()).then_some(kind)
 }
@@ -71,6 +73,7 @@ pub fn declared_objects(owner: &Owner, attributes: &Value) -> Result<Vec<Object>
             spec::<PlayerSpec>(attributes)?.objects(owner, version)
         }
         "kafka-cluster" => spec::<KafkaClusterSpec>(attributes)?.objects(owner),
+        "key-service" => key_service(owner, attributes),
         "vod-asset" => asset(owner, attributes)?.objects(),
         other => Err(SpecError::from(format!("{other} is no kind that is put on a site"))),
     }
@@ -103,6 +106,28 @@ fn asset(owner: &Owner, attributes: &Value) -> Result<VodJobSpec, SpecError> {
         transcoder: Name::parse(text("transcoder"))?,
         stores: attributes["stores"].as_str().map(str::to_owned),
     })
+}
+
+fn key_service(owner: &Owner, attributes: &Value) -> Result<Vec<Object>, SpecError> {
+    let mut rest = attributes.clone();
+    let mut own: Option<i64> = None;
+    for name in ["key_encryption_key", "previous_key_encryption_key"] {
+        let value = attributes[name].clone();
+        for version in ["/secret/value_wo_version", "/vault_transit/token_wo_version"] {
+            if let Some(version) = value.pointer(version).and_then(Value::as_i64) {
+                own = Some(own.unwrap_or(0).saturating_add(version));
+            }
+        }
+        if !value.is_null() {
+            rest[name] = serde_json::to_value(KeyEncryptionKeySpec::declared(name, &value)?)?;
+        }
+    }
+    if let Some(members) = rest.as_object_mut() {
+        for name in ["access_key_wo", "access_key_wo_version", "access_key_ref"] {
+            members.remove(name);
+        }
+    }
+    spec::<KeyServiceSpec>(&rest)?.objects(owner, attributes["access_key_wo_version"].as_i64(), own)
 }
 
 fn store(
@@ -149,6 +174,19 @@ mod tests {
         assert_eq!(declared_kind("streamverse_web_player").as_deref(), Some("web-player"));
         assert_eq!(declared_kind("streamverse_transcode_ladder"), None);
         assert!(declared_objects(&owner, &json!({ "port": "?" })).is_err());
+        let keys = Owner::new("demo", "key-service", "main").unwrap();
+        let attributes = json!({
+            "name": "main", "site": "default", "timeouts": null, "revision": null, "url": null, "address": null,
+            "port": 9180, "replicas": 1, "catalogue": "postgres://u@h/d", "audit_retention": "400days",
+            "access_key_wo": null, "access_key_wo_version": 3, "access_key_ref": null,
+            "key_encryption_key": { "file": null, "environment": null, "vault_transit": null,
+                "secret": { "value_wo": null, "value_wo_version": 2, "value_ref": null } },
+            "previous_key_encryption_key": null,
+        });
+        let objects = declared_objects(&keys, &attributes).unwrap();
+        let found: Vec<String> = objects.iter().map(Object::key).collect();
+        assert_eq!(found, ["secret/secret", "secret/own", "service/key-service", "endpoint/http"]);
+        assert!(!serde_json::to_string(&objects).unwrap().contains("access_key_wo"));
         let store = Owner::new("demo", "catalogue", "main").unwrap();
         let unknown =
             declared_objects(&store, &json!({ "name": "main", "postgres": { "host": "h" } })).unwrap_err();

@@ -22,7 +22,7 @@ pub use store_address::{
     certificate_in, embedded_event_log, is_broker, remote_keys, remote_store, remote_store_file,
     remote_store_url, remote_url,
 };
-pub use store_url::{Certificates, StoreUrl, StoreUrlError};
+pub use store_url::{Certificates, KEYS_PORT, StoreUrl, StoreUrlError};
 pub use store_use::StoreUse;
 pub use wanted::SpecError;
 pub(crate) use wanted::{http, public_http, reach, spec_value, uses};

@@ -43,6 +43,24 @@ impl Bundle {
     }
 }
 
+/// Kinds whose services only those may reach who read their secret: whoever else asks them has no business there.
+const GUARDED: &[&str] = &["key-service"];
+
+impl Bundle {
+    /// Whether only those may reach it who read its secret, where the site can deny.
+    pub fn is_guarded(&self) -> bool {
+        GUARDED.contains(&self.owner.kind.as_str())
+    }
+
+    /// Its secrets: the first is what a [`CredentialUse`] of others means, the rest are for itself alone.
+    pub fn secrets(&self) -> impl Iterator<Item = &SecretObject> {
+        self.objects.iter().filter_map(|object| match object {
+            Object::Secret(it) => Some(it),
+            _ => None,
+        })
+    }
+}
+
 /// One thing on a site.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
@@ -231,7 +249,8 @@ pub struct CredentialUse {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SecretObject {
-    /// Unique among the owner's secrets; the first is what a [`CredentialUse`] of the owner means.
+    /// Unique among the owner's secrets; the first is what a [`CredentialUse`] of others means. The owner's own services and
+    /// jobs find the values of all of them in one folder, so that keys are unique too.
     pub name: Name,
     /// The names of its values.
     pub keys: Vec<Name>,

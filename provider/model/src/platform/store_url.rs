@@ -62,6 +62,9 @@ pub struct Certificates {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreUrlError(String);
 
+/// Where a key service listens unless told otherwise.
+pub const KEYS_PORT: u16 = 9180;
+
 /// Schemes that mean a place under a node agent.
 const LOCAL: &[&str] = &["file", "embedded", "sqlite", "memory"];
 /// Schemes of remote systems.
@@ -176,11 +179,20 @@ impl StoreUrl {
                 brokers.split(',').map(|broker| port(broker).unwrap_or(9092)).collect()
             }
             "postgres" => vec![url.port().unwrap_or(5432)],
+            "keys" => vec![url.port().unwrap_or(KEYS_PORT)],
             _ => vec![url.port().unwrap_or(6379)],
         };
         ports.sort_unstable();
         ports.dedup();
         ports
+    }
+
+    /// The host of a remote system, where it has one: several brokers, or an S3 endpoint, have none here.
+    pub fn host(&self) -> Option<&str> {
+        match self {
+            StoreUrl::Remote { url, .. } if !["s3", "kafka"].contains(&url.scheme()) => url.host_str(),
+            _ => None,
+        }
     }
 
     /// The scheme.
@@ -242,6 +254,8 @@ mod tests {
         assert_eq!(ports("s3://b"), [443]);
         assert_eq!(ports("postgres://u@h/d"), [5432]);
         assert_eq!(ports("redis://h:7000/0"), [7000]);
+        assert_eq!(ports("keys://h:7001?secret=key-service.main"), [7001]);
+        assert_eq!(ports("keys://h"), [KEYS_PORT]);
         assert!(ports("file://default/media").is_empty());
     }
 

@@ -64,12 +64,20 @@ pub(crate) fn uses<'a>(urls: impl IntoIterator<Item = &'a str>) -> Result<Uses, 
     for text in urls {
         let url = StoreUrl::parse(text)?;
         credentials.extend(url.credentials());
-        reach.extend(url.ports().into_iter().map(|port| Reach { peer: Peer::Anywhere, port }));
+        // A key service of ours is told by its Service's name; other stores are mostly outside of the cluster.
+        let peer = match url.scheme() {
+            "keys" => url.host().map_or(Peer::Anywhere, peer),
+            _ => Peer::Anywhere,
+        };
+        for one in url.ports().into_iter().map(|port| Reach { peer: peer.clone(), port }) {
+            if !reach.contains(&one) {
+                reach.push(one);
+            }
+        }
     }
     credentials.sort();
     credentials.dedup();
     reach.sort_by_key(|it| it.port);
-    reach.dedup();
     Ok(Uses { credentials, reach })
 }
 
@@ -113,4 +121,26 @@ pub(crate) fn http(number: u16) -> Vec<Port> {
 pub(crate) fn public_http(of: &str, public: bool) -> Object {
     let http = Name::fixed("http");
     Object::Endpoint(EndpointObject { name: http.clone(), of: of.to_owned(), port: http, public })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::KEYS_PORT;
+    use super::*;
+
+    #[test]
+    fn a_key_service_is_reached_by_its_name_and_other_stores_by_their_port() {
+        let urls = [
+            "keys://demo-key-service-main-http.video.svc:9180?secret=key-service.main",
+            "postgres://u@db.example/d?secret=catalogue.main",
+            "postgres://u@db.example/other",
+        ];
+        let uses = uses(urls).unwrap();
+        let of: Vec<String> = uses.credentials.iter().map(|it| format!("{}.{}", it.kind, it.name)).collect();
+        assert_eq!(of, ["catalogue.main", "key-service.main"]);
+        let service =
+            Peer::Service { name: "demo-key-service-main-http".to_owned(), namespace: "video".to_owned() };
+        let wanted = [Reach { peer: Peer::Anywhere, port: 5432 }, Reach { peer: service, port: KEYS_PORT }];
+        assert_eq!(uses.reach, wanted);
+    }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use sha2::{Digest as _, Sha256};
-use streamverse_model::platform::Owner;
+use streamverse_model::platform::{CredentialUse, Owner};
 
 /// Where our own labels and annotations live.
 pub(crate) const PREFIX: &str = "streamverse.io";
@@ -76,6 +76,15 @@ pub(crate) fn labels(
     ]);
     labels.extend(selected(owner, object));
     labels
+}
+
+/// The label of pods that read somebody's secret. The part after the slash has 63 characters at most.
+pub(crate) fn reads(of: &CredentialUse) -> String {
+    let full = format!("reads-{}.{}", of.kind, of.name);
+    match full.len() <= LONGEST {
+        true => format!("{PREFIX}/{full}"),
+        false => format!("{PREFIX}/reads-{}", short(&full)),
+    }
 }
 
 /// `a=b,c=d`.

@@ -1,5 +1,10 @@
 //! Content keys, from a key service: `keys://HOST:PORT?secret=key-service.NAME`.
 
+mod client;
+pub mod wire;
+
+pub use client::KeyServiceClient;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -8,7 +13,7 @@ use streamverse_model::drm::KeyId;
 use zeroize::Zeroizing;
 
 use crate::context::ServiceContext;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// A content key. It does not print, and is wiped when it goes.
 #[derive(Clone, PartialEq, Eq)]
@@ -61,11 +66,10 @@ pub trait ContentKeys: Send + Sync {
     async fn probe(&self) -> Result<()>;
 }
 
-/// Opens the keys of a URL (`keys:`).
+/// Opens the keys of a URL (`keys:`). The service is asked when it is first used.
 ///
 /// # Errors
 /// A URL of another scheme, a missing credential.
 pub fn open_keys(url: &str, cx: &ServiceContext) -> Result<Arc<dyn ContentKeys>> {
-    let _ = (super::read_url(url, cx)?, cx);
-    Err(Error::permanent("store-url", "no key service can be asked yet"))
+    Ok(Arc::new(KeyServiceClient::open(url, cx)?))
 }

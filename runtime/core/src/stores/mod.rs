@@ -18,7 +18,7 @@ mod records;
 #[cfg(any(feature = "kafka", feature = "postgres", feature = "redis", feature = "s3"))]
 pub(crate) mod tls;
 
-pub use keys::{ContentKey, ContentKeys, KeyWanted, open_keys};
+pub use keys::{ContentKey, ContentKeys, KeyServiceClient, KeyWanted, open_keys, wire as key_wire};
 pub use records::{Record, Records};
 
 use std::sync::Arc;

@@ -109,7 +109,8 @@ impl Keeper {
         let folder = self.place().join("credentials");
         for one in credentials {
             let owner = self.other(&one.kind, &one.name);
-            if !self.shared.vault.lay(&owner, &folder, user)? {
+            let keys = self.shared.secret_keys(&owner, owner == self.owner);
+            if !self.shared.vault.lay(&owner, keys.as_deref(), &folder, user)? {
                 return Ok(Some(Reason::new(
                     "secret-missing",
                     format!("the secret of {owner} is not here yet"),

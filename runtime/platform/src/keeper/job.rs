@@ -36,7 +36,7 @@ impl Keeper {
                 }
                 remove(&self.scratch().join("end.json"));
                 let options = self.options(&job.target);
-                self.begin(&options, job.resources.memory_bytes, &fingerprint)?;
+                self.begin(&options, &job.spec, job.resources.memory_bytes, &fingerprint)?;
             }
             while self.is_alive() {
                 let news = match self.ask("/news").await {

@@ -43,7 +43,7 @@ impl Keeper {
                 if inside {
                     self.begin_inside(options, &print)?;
                 } else {
-                    self.begin(&options, memory, &print)?;
+                    self.begin(&options, &it.spec, memory, &print)?;
                 }
             } else if !self.place().join("context.json").exists()
                 && self.ready_to_start(&it.spec, &it.ports, &it.credentials, &[]).await?

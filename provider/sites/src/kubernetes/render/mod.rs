@@ -235,7 +235,7 @@ pub(super) fn secret_name(deployment: &str, credential: &CredentialUse) -> Strin
 /// A secret without its values: they are put beside it by an apply that has them.
 fn secret(scope: &Scope<'_>, it: &SecretObject) -> Rendered {
     let object = format!("secret/{}", it.name);
-    let mut metadata = scope.metadata(&object, &names::name(scope.owner(), "secret"));
+    let mut metadata = scope.metadata(&object, &names::name(scope.owner(), it.name.as_str()));
     metadata["annotations"] = json!({ format!("{}/version", names::PREFIX): it.version.to_string() });
     let body = json!({ "apiVersion": "v1", "kind": "Secret", "type": "Opaque", "metadata": metadata });
     Rendered { object, plural: "secrets".to_owned(), body }

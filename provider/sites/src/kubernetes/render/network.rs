@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use streamverse_model::platform::{EndpointObject, Object, Peer, Port, Protocol, Reach};
+use streamverse_model::platform::{CredentialUse, EndpointObject, Object, Peer, Port, Protocol, Reach};
 
 use super::pod::ADMIN;
 use super::{Rendered, Scope};
@@ -56,11 +56,16 @@ fn pods_of(scope: &Scope<'_>, service: &str, namespace: &str) -> Option<BTreeMap
     ]))
 }
 
-/// Denies everything that the object did not declare: in from its deployment (from everywhere for a public port), out to
-/// name service and what it reaches.
+/// Denies everything that the object did not declare: in from its deployment (from everywhere for a public port, from those
+/// who read its secret where it is guarded), out to name service and what it reaches.
 pub(super) fn policy(scope: &Scope<'_>, object: &str, ports: &[Port], reach: &[Reach]) -> Rendered {
     let deployment = format!("{}/deployment", names::PREFIX);
-    let same = json!({ "podSelector": { "matchLabels": { deployment: scope.owner().deployment } } });
+    let mut peers = json!({ deployment: scope.owner().deployment });
+    if scope.bundle.is_guarded() {
+        let of = CredentialUse { kind: scope.owner().kind.clone(), name: scope.owner().name.clone() };
+        peers[names::reads(&of)] = json!("true");
+    }
+    let same = json!({ "podSelector": { "matchLabels": peers } });
     let public = |port: &&Port| {
         port.public
             || scope.bundle.objects.iter().any(|other| {

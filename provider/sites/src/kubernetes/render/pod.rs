@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use streamverse_model::platform::{CredentialUse, Object, Resources, SpecUse};
+use streamverse_model::platform::{CredentialUse, Resources, SpecUse};
 
 use super::{Scope, secret_name};
 use crate::kubernetes::names;
@@ -19,12 +19,15 @@ const ORDERS: &str = "/etc/streamverse/orders";
 pub(super) struct Pod {
     pub(super) volumes: Vec<Value>,
     pub(super) mounts: Vec<Value>,
+    /// Whose secrets it reads, as labels: those who let only their readers in ask for them.
+    reads: BTreeMap<String, String>,
 }
 
 impl Pod {
     /// Writable places for a read-only image, and the secrets that it reads.
     pub(super) fn new(scope: &Scope<'_>, credentials: &[CredentialUse], resources: &Resources) -> Pod {
-        let mut pod = Pod { volumes: Vec::new(), mounts: Vec::new() };
+        let reads = credentials.iter().map(|it| (names::reads(it), "true".to_owned())).collect();
+        let mut pod = Pod { volumes: Vec::new(), mounts: Vec::new(), reads };
         let scratch =
             json!({ "name": "scratch", "emptyDir": { "sizeLimit": bytes(resources.scratch_bytes) } });
         pod.add(scratch, json!({ "name": "scratch", "mountPath": "/scratch" }));
@@ -32,10 +35,22 @@ impl Pod {
             let volume = format!("credential-{index}");
             let secret = secret_name(scope.owner().deployment.as_str(), credential);
             let folder = format!("{CREDENTIALS}/{}.{}", credential.kind, credential.name);
-            pod.add(
-                json!({ "name": volume, "secret": { "secretName": secret, "defaultMode": 288 } }),
-                json!({ "name": volume, "mountPath": folder, "readOnly": true }),
-            );
+            let own = credential.kind == scope.owner().kind && credential.name == scope.owner().name;
+            let mut all: Vec<String> = match own {
+                true => {
+                    scope.bundle.secrets().map(|it| names::name(scope.owner(), it.name.as_str())).collect()
+                }
+                false => Vec::new(),
+            };
+            let source = if all.len() > 1 {
+                all.sort_unstable();
+                let all: Vec<Value> =
+                    all.into_iter().map(|name| json!({ "secret": { "name": name } })).collect();
+                json!({ "name": volume, "projected": { "sources": all, "defaultMode": 288 } })
+            } else {
+                json!({ "name": volume, "secret": { "secretName": secret, "defaultMode": 288 } })
+            };
+            pod.add(source, json!({ "name": volume, "mountPath": folder, "readOnly": true }));
         }
         pod
     }
@@ -76,10 +91,10 @@ impl Pod {
         let (init, main) = containers;
         let mut annotations = annotations.clone();
         // Another version of a secret of its own is another pod: what reads it at its start reads it anew.
-        annotations.extend(scope.bundle.objects.iter().find_map(|object| match object {
-            Object::Secret(it) => Some((format!("{}/secret-version", names::PREFIX), it.version.to_string())),
-            _ => None,
-        }));
+        let versions: Vec<String> = scope.bundle.secrets().map(|it| it.version.to_string()).collect();
+        if !versions.is_empty() {
+            annotations.insert(format!("{}/secret-version", names::PREFIX), versions.join("."));
+        }
         let selected = names::selected(scope.owner(), object);
         let spread = |topology: &str| {
             json!({
@@ -107,9 +122,11 @@ impl Pod {
         for (key, value) in rest.as_object().into_iter().flatten() {
             spec[key] = value.clone();
         }
+        let mut labels = names::labels(scope.owner(), object, &scope.bundle.labels);
+        labels.extend(self.reads);
         json!({
             "metadata": {
-                "labels": names::labels(scope.owner(), object, &scope.bundle.labels),
+                "labels": labels,
                 "annotations": annotations,
             },
             "spec": spec,

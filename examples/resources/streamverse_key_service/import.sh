@@ -1,0 +1,1 @@
+terraform import streamverse_key_service.main main
