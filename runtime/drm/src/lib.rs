@@ -10,3 +10,6 @@
 pub mod keys;
 
 pub use keys::KEY_SERVICE;
+pub mod licence;
+
+pub use licence::LICENCE_SERVICE;

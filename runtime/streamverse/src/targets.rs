@@ -9,6 +9,7 @@ pub(crate) const ALL: TargetTable = &[
     streamverse_media::VOD_REMOVE,
     streamverse_media::PROBE,
     streamverse_drm::KEY_SERVICE,
+    streamverse_drm::LICENCE_SERVICE,
     streamverse_delivery::ORIGIN,
     streamverse_delivery::PLAYER,
 ];

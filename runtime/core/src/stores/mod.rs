@@ -99,6 +99,9 @@ pub trait Cache: Send + Sync {
     async fn get(&self, key: &str) -> Result<Option<Bytes>>;
     /// Keeps it for so long at most.
     async fn put(&self, key: &str, value: Bytes, lifetime: Duration) -> Result<()>;
+    /// Keeps it for so long at most if nothing is kept under the key, in one step: of all who do it at once, one is told
+    /// `true`. A call that failed may have kept it.
+    async fn insert(&self, key: &str, value: Bytes, lifetime: Duration) -> Result<bool>;
     /// Forgets it.
     async fn remove(&self, key: &str) -> Result<()>;
     /// Whether it answers.

@@ -159,6 +159,28 @@ pub(crate) async fn cache(cache: &dyn Cache) {
         assert_eq!(cache.get(&key).await.unwrap().unwrap(), value);
     });
     futures::future::join_all(puts).await;
+    one_insert_wins(cache).await;
+}
+
+/// Of many who keep something under a key at once, one is told so, until its time is over.
+async fn one_insert_wins(cache: &dyn Cache) {
+    let inserts = |lifetime: Duration| {
+        futures::future::join_all((0..50_u32).map(move |number| async move {
+            let value = Bytes::from(number.to_string());
+            cache.insert("once", value.clone(), lifetime).await.unwrap().then_some(value)
+        }))
+    };
+    let winners: Vec<_> = inserts(Duration::from_millis(500)).await.into_iter().flatten().collect();
+    assert_eq!(winners.len(), 1, "{winners:?}");
+    assert_eq!(cache.get("once").await.unwrap().as_ref(), winners.first());
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    assert_eq!(inserts(Duration::from_secs(60)).await.into_iter().flatten().count(), 1, "its time was over");
+    assert_eq!(inserts(Duration::from_secs(60)).await.into_iter().flatten().count(), 0);
+    cache.remove("once").await.unwrap();
+    assert!(cache.insert("once", Bytes::new(), Duration::from_secs(60)).await.unwrap());
+    cache.put("once", Bytes::from_static(b"x"), Duration::from_secs(60)).await.unwrap();
+    assert!(!cache.insert("once", Bytes::new(), Duration::from_secs(60)).await.unwrap());
+    cache.remove("once").await.unwrap();
 }
 
 /// What is asked of every log. `topic` is new in it.

@@ -53,6 +53,11 @@ impl Cache for Memory {
         Ok(())
     }
 
+    async fn insert(&self, key: &str, value: Bytes, lifetime: Duration) -> Result<bool> {
+        let fresh = std::future::ready((value, lifetime));
+        Ok(self.entries.entry(key.to_owned()).or_insert_with(fresh).await.is_fresh())
+    }
+
     async fn remove(&self, key: &str) -> Result<()> {
         self.entries.invalidate(key).await;
         Ok(())

@@ -192,6 +192,11 @@ fn certificates_of(pems: tls::Pems) -> TlsCertificates {
     TlsCertificates { client_tls: pems.own.map(own), root_cert: pems.ca.map(String::into_bytes) }
 }
 
+/// A lifetime of 0 is an error to the server, and so is one that its clock cannot hold: 34 years it can.
+fn millis(lifetime: Duration) -> u64 {
+    u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX).clamp(1, 1 << 40)
+}
+
 fn closes(error: &RedisError) -> bool {
     error.is_io_error() || error.is_connection_dropped() || error.is_unrecoverable_error()
 }
@@ -205,11 +210,16 @@ impl Cache for Redis {
     }
 
     async fn put(&self, key: &str, value: Bytes, lifetime: Duration) -> Result<()> {
-        // A lifetime of 0 is an error to the server, and so is one that its clock cannot hold: 34 years it can.
-        let lifetime = u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX).clamp(1, 1 << 40);
         let mut command = redis::cmd("SET");
-        command.arg(self.key(key)).arg(value.as_ref()).arg("PX").arg(lifetime);
+        command.arg(self.key(key)).arg(value.as_ref()).arg("PX").arg(millis(lifetime));
         self.ask::<()>(&command).await
+    }
+
+    async fn insert(&self, key: &str, value: Bytes, lifetime: Duration) -> Result<bool> {
+        let mut command = redis::cmd("SET");
+        command.arg(self.key(key)).arg(value.as_ref()).arg("NX").arg("PX").arg(millis(lifetime));
+        // Sent twice where the connection broke under it, it may find its own value: then nobody is told `true`.
+        Ok(self.ask::<Option<String>>(&command).await?.is_some())
     }
 
     async fn remove(&self, key: &str) -> Result<()> {

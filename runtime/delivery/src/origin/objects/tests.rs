@@ -74,6 +74,13 @@ impl Cache for Kept {
         Ok(())
     }
 
+    async fn insert(&self, key: &str, value: Bytes, _: Duration) -> streamverse_core::Result<bool> {
+        let mut kept = self.0.lock().unwrap();
+        let is_new = !kept.contains_key(key);
+        kept.entry(key.to_owned()).or_insert(value);
+        Ok(is_new)
+    }
+
     async fn remove(&self, key: &str) -> streamverse_core::Result<()> {
         self.0.lock().unwrap().remove(key);
         Ok(())

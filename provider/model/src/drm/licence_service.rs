@@ -1,0 +1,221 @@
+//! The licence service: what may be asked for, and what it is on a site.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use tfplugin_schema::{Duration, Schema};
+
+use super::entitlement::EntitlementPolicySpec;
+use crate::platform::{
+    self, CredentialUse, EndpointObject, Isolation, Name, Object, Owner, Port, Protocol, Resources,
+    SecretObject, ServiceObject, SpecError,
+};
+
+/// Answers viewers' licence requests (W3C ClearKey) for those who are entitled.
+#[derive(Clone, Debug, PartialEq, Schema, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LicenceServiceSpec {
+    /// The TCP port for players: `POST /licence/clearkey`.
+    #[attribute(default = 8090, validate(range = 1..))]
+    pub port: u16,
+    /// The TCP port of the admin API, which writes grants.
+    #[attribute(default = 8091, validate(range = 1..))]
+    pub admin_port: u16,
+    /// How many run. More than one need a `cache` that is Redis, where they remember which tokens were used; a site of one
+    /// host runs one.
+    #[attribute(default = 1, validate(range = 1..=100))]
+    pub replicas: u32,
+    /// Where content keys come from: the `url` of a `streamverse_key_service`.
+    pub key_service: String,
+    /// Where accounts are kept: the `url` of a `streamverse_catalogue`.
+    pub catalogue: String,
+    /// Where replicas remember which tokens were used: the `url` of a `streamverse_cache` that is Redis and evicts nothing
+    /// (`maxmemory-policy noeviction`). Without one the process itself remembers, and after a crash it refuses tokens that
+    /// were issued before.
+    pub cache: Option<String>,
+    /// Who may watch what: the `definition` of a `streamverse_entitlement_policy`. Another one is a change in place.
+    pub policy: String,
+    /// Which tokens are taken.
+    pub token: TokenSpec,
+    /// Origins (RFC 6454) whose pages may ask: `https://tv.example.org`, or `*`.
+    #[attribute(default = vec![String::from("*")])]
+    pub allowed_origins: Vec<String>,
+}
+
+/// Which tokens (JWT, RFC 7519) are taken.
+#[derive(Clone, Debug, PartialEq, Schema, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenSpec {
+    /// Who issues them (`iss`).
+    #[attribute(validate(length = 1..=200))]
+    pub issuer: String,
+    /// Whom they are for (`aud`). No other licence service of the catalogue may have the same one.
+    #[attribute(validate(length = 1..=200))]
+    pub audience: String,
+    /// How long one may last at most, from `iat` to `exp`.
+    #[attribute(default = "5m")]
+    pub max_lifetime: Duration,
+    /// How far apart the clocks of issuers, replicas and viewers may be. What opens does so late by this, and what closes
+    /// early, so that no clock gives more than the policy.
+    #[attribute(default = "2s")]
+    pub clock_skew: Duration,
+}
+
+/// A key that tokens are verified with. What it is says which algorithm its tokens have.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum TokenKey {
+    /// HS256: a secret, in the resource's own secret under `token-ID`.
+    Secret,
+    /// ES256: a public key on P-256, PEM.
+    PublicKey(String),
+}
+
+/// What the target `licence-service` runs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LicenceRun {
+    /// What was asked for.
+    pub service: LicenceServiceSpec,
+    /// The keys of tokens, by `kid`.
+    pub keys: BTreeMap<String, TokenKey>,
+}
+
+impl LicenceRun {
+    /// The key of the resource's secret that holds a token key.
+    pub fn secret_key(id: &str) -> String {
+        format!("token-{id}")
+    }
+
+    /// The service, its two addresses and its secret.
+    ///
+    /// # Errors
+    /// A store's address that is none, a policy that is none, a key's id that is no name.
+    pub fn objects(&self, owner: &Owner, version: Option<i64>) -> Result<Vec<Object>, SpecError> {
+        EntitlementPolicySpec::read(&self.service.policy)?;
+        let stores =
+            [Some(&self.service.key_service), Some(&self.service.catalogue), self.service.cache.as_ref()];
+        let mut uses = platform::uses(stores.into_iter().flatten().map(String::as_str))?;
+        uses.credentials.push(CredentialUse { kind: owner.kind.clone(), name: owner.name.clone() });
+        uses.credentials.sort();
+        let port = |name: &'static str, number: u16| Port {
+            name: Name::fixed(name),
+            number,
+            protocol: Protocol::Tcp,
+            public: false,
+        };
+        let service = ServiceObject {
+            name: Name::fixed("licence-service"),
+            target: "licence-service".to_owned(),
+            spec: platform::spec_value(self)?,
+            replicas: self.service.replicas,
+            ports: vec![port("http", self.service.port), port("admin", self.service.admin_port)],
+            credentials: uses.credentials,
+            reach: uses.reach,
+            // What remembers used tokens takes the most of it.
+            resources: Resources { memory_bytes: 512 << 20, ..Resources::default() },
+            isolation: Isolation::Process,
+            drain_seconds: 10,
+        };
+        let mut keys = vec![Name::fixed("admin-token")];
+        for (id, key) in &self.keys {
+            if *key == TokenKey::Secret {
+                keys.push(Name::parse(&LicenceRun::secret_key(id))?);
+            }
+        }
+        let secret = SecretObject {
+            name: Name::fixed("secret"),
+            keys,
+            version: version.and_then(|it| u64::try_from(it).ok()).unwrap_or(0),
+        };
+        let admin = EndpointObject {
+            name: Name::fixed("admin"),
+            of: "service/licence-service".to_owned(),
+            port: Name::fixed("admin"),
+            public: false,
+        };
+        Ok(vec![
+            Object::Service(service),
+            platform::public_http("service/licence-service", true),
+            Object::Endpoint(admin),
+            Object::Secret(secret),
+        ])
+    }
+}
+
+/// What comes before the point in the SubjectPublicKeyInfo of a key on P-256 that names its curve and is not compressed
+/// (RFC 5480 section 2).
+const P256: &str = "3059301306072a8648ce3d020106082a8648ce3d030107034200";
+
+/// The point of a public key on P-256 as ES256 has it (`04 || x || y`), from PEM (RFC 7468 section 13).
+///
+/// # Errors
+/// What it is instead, in words.
+pub fn es256_point(pem: &str) -> Result<[u8; 65], SpecError> {
+    let wrong = |text: &str| Err(SpecError::new(text));
+    if pem.contains("PRIVATE KEY") {
+        return wrong("this is a private key: give the public one, as `openssl ec -pubout` writes it");
+    }
+    let body = pem.trim().strip_prefix("-----BEGIN PUBLIC KEY-----");
+    let Some(body) = body.and_then(|it| it.strip_suffix("-----END PUBLIC KEY-----")) else {
+        return wrong("this is no PEM of one PUBLIC KEY: give `file(\"key.pem\")`, not its path");
+    };
+    let der = decoded(body);
+    let point =
+        der.as_deref().and_then(|der| der.strip_prefix(&hex::decode(P256).ok()?[..]).map(<[u8]>::to_vec));
+    match point.and_then(|it| <[u8; 65]>::try_from(it).ok()).filter(|it| it.first() == Some(&4)) {
+        Some(point) => Ok(point),
+        None => wrong(
+            "this is no public key on the curve P-256: ES256 needs one, as `openssl ecparam -name prime256v1 -genkey` begins it",
+        ),
+    }
+}
+
+/// Base64 (RFC 4648 section 4) with white space in it. A public key is short, so it need not be fast.
+fn decoded(text: &str) -> Option<Vec<u8>> {
+    const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let plain: Vec<u8> = text.bytes().filter(|it| !it.is_ascii_whitespace()).collect();
+    let padding = plain.iter().rev().take_while(|it| **it == b'=').count();
+    if plain.len() > 1024 || plain.len() % 4 != 0 || padding > 2 {
+        return None;
+    }
+    let (mut out, mut held, mut bits) = (Vec::new(), 0_u32, 0);
+    for byte in plain.iter().take(plain.len() - padding) {
+        let value = ALPHABET.iter().position(|it| it == byte)?;
+        held = (held << 6 | u32::try_from(value).ok()?) & 0xffff;
+        bits += 6;
+        if bits >= 8 {
+            bits -= 8;
+            out.push(u8::try_from(held >> bits & 0xff).ok()?);
+        }
+    }
+    Some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of `openssl ecparam -name prime256v1 -genkey -noout | openssl ec -pubout`.
+    const PEM: &str = "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEU63z/sYRTuJwDJ/A76EsATAFFBrn\nxUdOl/SfD+9yj8VyFaEmgyPyz1UOQDGuV8w1t7ltxcDpNWWs62rvoXKDEw==\n-----END PUBLIC KEY-----\n";
+
+    #[test]
+    fn a_public_key_on_p256_is_read_and_everything_else_is_refused() {
+        let point = es256_point(PEM).unwrap();
+        assert_eq!(point[0], 4);
+        assert_eq!(
+            hex::encode(&point[1..]),
+            "53adf3fec6114ee2700c9fc0efa12c013005141ae7c5474e97f49f0fef728fc57215a1268323f2cf550e4031ae57cc35b7b96dc5c0e93565aceb6aefa1728313"
+        );
+        for wrong in [
+            "",
+            "key.pem",
+            "-----BEGIN PUBLIC KEY-----\n-----END PUBLIC KEY-----",
+            "-----BEGIN PUBLIC KEY-----\n!!!!\n-----END PUBLIC KEY-----",
+            "-----BEGIN EC PRIVATE KEY-----\nAAAA\n-----END EC PRIVATE KEY-----",
+        ] {
+            assert!(es256_point(wrong).is_err(), "{wrong}");
+        }
+        assert!(es256_point(&PEM.replace("MFkw", "MFkx")).is_err());
+    }
+}

@@ -1,0 +1,4 @@
+//! The licence service, as a licensor with a clock of the test's own, and as the target that listens.
+
+mod kit;
+mod rules;
