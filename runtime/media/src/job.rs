@@ -327,11 +327,12 @@ impl VodJob {
             let file = scratch.join(format!("{}.ts", rendition.name));
             self.join(&rendition.name, *count, &file).await?;
             let height = rendition.height / 2 * 2;
-            let shift = rate_of(rendition, facts)?.shift();
+            let rate = rate_of(rendition, facts)?;
             video.push(VideoTrack {
                 name: rendition.name.clone(),
                 file,
-                shift,
+                shift: rate.shift(),
+                frame_rate: rate.to_string(),
                 width: width(facts, height),
                 height,
                 codec: rendition.codec,
@@ -345,6 +346,8 @@ impl VodJob {
                 name: name.trim_start_matches("audio-").to_owned(),
                 file,
                 language: language.clone(),
+                channels: rendition.layout.channels(),
+                sample_rate: rendition.sample_rate,
             });
         }
         for (number, subtitle) in self.spec.asset.subtitles.iter().flatten().enumerate() {
@@ -387,6 +390,7 @@ impl VodJob {
             hls: "hls.m3u8".to_owned(),
             dash: "dash.mpd".to_owned(),
             thumbnails,
+            ..AssetRecord::default()
         })
     }
 
@@ -412,7 +416,8 @@ impl VodJob {
     /// Puts the package into the store; manifests last, so that a manifest never names what is not there.
     async fn upload(&self, folder: &Path) -> Result<Vec<(String, u64)>> {
         let mut files = files_below(folder).await?;
-        files.sort_by_key(|name| (name.ends_with(".m3u8") || name.ends_with(".mpd"), name.clone()));
+        let is_manifest = |name: &str| [".m3u8", ".mpd", ".json"].iter().any(|end| name.ends_with(end));
+        files.sort_by_key(|name| (is_manifest(name), name.clone()));
         let mut sizes = Vec::new();
         for name in files {
             let path = object_store::path::Path::from(format!("{}/{name}", self.place().packages()));

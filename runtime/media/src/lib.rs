@@ -10,9 +10,11 @@
 //! Encoding and packaging are separate steps, joined by the object store and the event log, so that encoders may run
 //! elsewhere.
 
+mod boxes;
 mod encode;
 mod fetch;
 mod guard;
+mod index;
 mod job;
 mod package;
 mod plan;

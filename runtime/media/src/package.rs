@@ -8,10 +8,11 @@ use std::time::Duration;
 use streamverse_core::stores::RenditionRecord;
 use streamverse_core::tool::{Limits, Tool};
 use streamverse_core::{Error, Result, ServiceContext, Stop};
-use streamverse_model::media::{VideoCodec, playlist_name};
+use streamverse_model::media::{PACKAGE_INDEX, PackageIndex, VideoCodec, playlist_name};
 
 use crate::encode::words;
-use crate::work::make;
+use crate::index;
+use crate::work::{make, scratch_failed};
 
 /// A track that is to be packaged.
 pub(crate) struct VideoTrack {
@@ -22,6 +23,8 @@ pub(crate) struct VideoTrack {
     pub(crate) shift: u64,
     pub(crate) width: u32,
     pub(crate) height: u32,
+    /// `25` or `30000/1001`.
+    pub(crate) frame_rate: String,
     pub(crate) codec: VideoCodec,
 }
 
@@ -30,6 +33,8 @@ pub(crate) struct AudioTrack {
     pub(crate) name: String,
     pub(crate) file: PathBuf,
     pub(crate) language: String,
+    pub(crate) channels: u32,
+    pub(crate) sample_rate: u32,
 }
 
 /// WebVTT or SubRip.
@@ -53,7 +58,7 @@ pub(crate) struct Package<'a> {
 
 impl Package<'_> {
     /// Writes the package into `folder`, with `scratch` for what lies between.
-    pub(crate) async fn write(&self, scratch: &Path, folder: &Path) -> Result<()> {
+    pub(crate) async fn write(&self, scratch: &Path, folder: &Path) -> Result<PackageIndex> {
         make(folder).await?;
         let mut descriptors = Vec::new();
         for track in &self.video {
@@ -89,7 +94,17 @@ impl Package<'_> {
             args.push(format!("--default_language={}", first.language));
         }
         Tool::of(self.cx, "packager").args(args).dir(folder).until(self.stop).limits(limits()).run().await?;
-        Ok(())
+        let part = index::part(folder, &self.video, &self.audio).await?;
+        let index = PackageIndex {
+            version: 1,
+            duration_ms: part.duration_ms,
+            segment_ms: self.segment_ms,
+            parts: vec![part],
+            text: index::text(&self.text),
+            protection: None,
+        };
+        write_json(&folder.join(PACKAGE_INDEX), &index).await?;
+        Ok(index)
     }
 
     /// MPEG-TS whose time stamps were moved becomes MP4 that begins at zero.
@@ -126,6 +141,13 @@ impl Package<'_> {
     }
 }
 
+async fn write_json(file: &Path, value: &impl serde::Serialize) -> Result<()> {
+    let bytes = serde_json::to_vec(value)
+        .map_err(|error| Error::permanent("work", "an index cannot be written").because(error))?;
+    let unwritable = |error| scratch_failed(format!("{} cannot be written", file.display()), error);
+    tokio::fs::write(file, bytes).await.map_err(unwritable)
+}
+
 fn segmented(stream: &str, file: &Path, folder: &str, extra: &str) -> String {
     format!(
         "in={},stream={stream},init_segment={folder}/init.mp4,segment_template={folder}/$Number%05d$.m4s,playlist_name={folder}/index.m3u8{extra}",
@@ -133,9 +155,14 @@ fn segmented(stream: &str, file: &Path, folder: &str, extra: &str) -> String {
     )
 }
 
+/// Where a subtitle lies in a package.
+pub(crate) fn text_folder(number: usize, track: &TextTrack) -> String {
+    format!("text/{number}-{}", track.language)
+}
+
 /// Text as one WebVTT file for both: DASH takes it beside segments, HLS as a playlist of one segment.
 fn text(file: &Path, number: usize, track: &TextTrack, label: &str) -> String {
-    let folder = format!("text/{number}-{}", track.language);
+    let folder = text_folder(number, track);
     format!(
         "in={},stream=text,segment_template={folder}/$Number%05d$.vtt,playlist_name={folder}/index.m3u8,language={},hls_group_id=text,hls_name={label},dash_label={label}",
         file.display(),

@@ -27,6 +27,15 @@ impl FrameRate {
     }
 }
 
+impl std::fmt::Display for FrameRate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.denominator {
+            1 => write!(f, "{}", self.numerator),
+            denominator => write!(f, "{}/{denominator}", self.numerator),
+        }
+    }
+}
+
 impl FrameRate {
     /// Seconds by which the time stamps of segments are moved, because the first B-frame's decoding time would be below
     /// zero. Whole seconds and whole frames at once, so that nothing is rounded.

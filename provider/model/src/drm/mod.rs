@@ -1,10 +1,20 @@
 //! Content protection: content keys, the schemes and systems that use them, licences and who may have one.
 
+mod config;
+pub mod config_check;
 pub mod entitlement;
 mod key_id;
 mod key_service;
 mod licence_service;
+pub mod pssh;
+pub mod signal;
+mod system;
 
+pub use config::{
+    DrmConfigSpec, DrmConfigSpecPath, DrmConfigSpecView, DrmDefinition, KeyGranularity, RentalSpec,
+    RentalSpecPath, RentalSpecView, TrackUsageSpec, TrackUsageSpecPath, TrackUsageSpecView, UsageSpec,
+    UsageSpecPath, UsageSpecView,
+};
 pub use key_id::{KeyId, KeyIdError};
 pub use key_service::{
     KeyEncryptionKeySpec, KeyServiceSpec, OWN_SECRET, SHARED_SECRET, VaultTransitSpec, environment, own_key,
@@ -12,3 +22,4 @@ pub use key_service::{
 pub use licence_service::{
     LicenceRun, LicenceServiceSpec, LicenceServiceSpecView, TokenKey, TokenSpec, TokenSpecView, es256_point,
 };
+pub use system::{DrmSystem, Scheme};

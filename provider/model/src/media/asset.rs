@@ -98,23 +98,42 @@ pub struct VodJobSpec {
     /// others the asset is made anew there. The job itself reads the transcoder's spec.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stores: Option<String>,
+    /// The format of its packages, [`PACKAGE_FORMAT`] now. Another one is another making.
+    #[serde(default = "first_format", skip_serializing_if = "is_first_format")]
+    pub format: u32,
+}
+
+/// The format of packages: 2 has an `index.json`. What an older version made is made again.
+pub const PACKAGE_FORMAT: u32 = 2;
+
+fn first_format() -> u32 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_first_format(format: &u32) -> bool {
+    *format == 1
 }
 
 /// What distinguishes one making of an asset from another, in 12 hexadecimal digits: source digests, ladder, subtitles,
-/// thumbnails. Packages of different generations lie side by side, and the catalogue says which is shown.
+/// thumbnails, format. Packages of different generations lie side by side, and the catalogue says which is shown.
 pub fn generation(
     digest: &str,
     subtitles: &[(&str, Option<&str>, &str)],
     thumbnails: Option<&ThumbnailSpec>,
     ladder: &LadderSpec,
+    format: u32,
 ) -> String {
     use sha2::{Digest as _, Sha256};
-    let asset = serde_json::json!({
+    let mut asset = serde_json::json!({
         "digest": digest,
         "subtitles": subtitles,
         "thumbnails": thumbnails,
         "ladder": ladder,
     });
+    if let Some(parts) = asset.as_object_mut().filter(|_| format > 1) {
+        parts.insert("format".to_owned(), format.into());
+    }
     hex::encode(&Sha256::digest(asset.to_string().as_bytes())[..6])
 }
 
@@ -152,6 +171,13 @@ impl VodJobSpec {
     /// The first thing that is wrong.
     pub fn check(&self) -> Result<(), SpecError> {
         self.ladder.check()?;
+        if !(1..=PACKAGE_FORMAT).contains(&self.format) {
+            let text = format!(
+                "packages of format {} are not known here: this is older than the provider, which asks for them",
+                self.format
+            );
+            return Err(SpecError::new(text));
+        }
         for subtitle in self.asset.subtitles.iter().flatten() {
             let fits = |part: &str| {
                 (2..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
@@ -170,7 +196,13 @@ impl VodJobSpec {
         let subtitles: Vec<_> = subtitles
             .map(|it| (it.language.as_str(), it.label.as_deref(), it.source.digest.as_str()))
             .collect();
-        generation(&self.asset.source.digest, &subtitles, self.asset.thumbnails.as_ref(), &self.ladder)
+        generation(
+            &self.asset.source.digest,
+            &subtitles,
+            self.asset.thumbnails.as_ref(),
+            &self.ladder,
+            self.format,
+        )
     }
 
     /// The job that makes it.

@@ -154,6 +154,17 @@ pub enum ChannelLayout {
     FiveOne,
 }
 
+impl ChannelLayout {
+    /// How many loudspeakers.
+    pub fn channels(self) -> u32 {
+        match self {
+            ChannelLayout::Mono => 1,
+            ChannelLayout::Stereo => 2,
+            ChannelLayout::FiveOne => 6,
+        }
+    }
+}
+
 /// What encodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Schema, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

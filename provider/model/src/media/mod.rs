@@ -14,9 +14,9 @@ mod package_index;
 mod transcoder;
 
 pub use asset::{
-    SourceSpec, SourceSpecPath, SourceSpecView, SubtitleSpec, SubtitleSpecPath, SubtitleSpecView,
-    ThumbnailSpec, ThumbnailSpecPath, ThumbnailSpecView, VodAssetSpec, VodAssetSpecPath, VodAssetSpecView,
-    VodJobSpec, check_subtitles, generation, playlist_name,
+    PACKAGE_FORMAT, SourceSpec, SourceSpecPath, SourceSpecView, SubtitleSpec, SubtitleSpecPath,
+    SubtitleSpecView, ThumbnailSpec, ThumbnailSpecPath, ThumbnailSpecView, VodAssetSpec, VodAssetSpecPath,
+    VodAssetSpecView, VodJobSpec, check_subtitles, generation, playlist_name,
 };
 pub use boundaries::segment_for;
 pub use default_ladder::default_ladder;

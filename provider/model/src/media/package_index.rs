@@ -80,7 +80,7 @@ pub struct IndexTrack {
     pub sample_rate: u32,
     /// Units of a second for what follows.
     pub timescale: u32,
-    /// Where the first segment begins, in units: what its `tfdt` says.
+    /// When what the first segment shows begins, in units: after its edit list (ISO/IEC 14496-12 section 8.6.6).
     #[serde(default)]
     pub begins: u64,
     /// Its init segment, relative to the package.

@@ -9,7 +9,7 @@ use super::{Name, Object, Owner, StoreUrl, embedded_event_log, remote_keys, remo
 use crate::data::KafkaClusterSpec;
 use crate::delivery::{AtsEdgeSpec, OriginSpec, PlayerSpec};
 use crate::drm::{KeyEncryptionKeySpec, KeyServiceSpec};
-use crate::media::{LadderSpec, TranscoderSpec, VodAssetSpec, VodJobSpec};
+use crate::media::{LadderSpec, PACKAGE_FORMAT, TranscoderSpec, VodAssetSpec, VodJobSpec};
 
 /// Attributes of resources that are not their specs'.
 const REST: &[&str] = &[
@@ -105,6 +105,7 @@ fn asset(owner: &Owner, attributes: &Value) -> Result<VodJobSpec, SpecError> {
         ladder,
         transcoder: Name::parse(text("transcoder"))?,
         stores: attributes["stores"].as_str().map(str::to_owned),
+        format: PACKAGE_FORMAT,
     })
 }
 

@@ -2,8 +2,8 @@
 //! the targets `vod` and `vod-remove` of `runtime/media`.
 
 use streamverse_model::media::{
-    self, LadderSpec, SourceSpec, SubtitleSpec, ThumbnailSpec, TranscoderSpec, VodAssetSpec, VodJobSpec,
-    check_subtitles, ladder_check,
+    self, LadderSpec, PACKAGE_FORMAT, SourceSpec, SubtitleSpec, ThumbnailSpec, TranscoderSpec, VodAssetSpec,
+    VodJobSpec, check_subtitles, ladder_check,
 };
 use streamverse_model::platform::node::ProbeRequest;
 use streamverse_model::platform::{Bundle, Object, Observed, Owner};
@@ -82,6 +82,7 @@ impl VodAsset {
             ladder: ladder(&self.ladder)?,
             transcoder: deploy::name(&self.transcoder)?,
             stores: self.stores.clone(),
+            format: PACKAGE_FORMAT,
         })
     }
 }
@@ -256,12 +257,18 @@ impl Resource for VodAsset {
             Self::thumbnails().into(),
             Path::from(Self::ladder()),
         ];
-        if !parts.into_iter().any(|path| draft.changed(path)) {
-            return Ok(());
-        }
         match planned_generation(&view) {
-            Some(generation) => draft.set(Self::generation(), &generation),
-            None => draft.set_unknown(Self::generation()),
+            Some(generation) => {
+                // Also without a change of its own: what a version before this made in another format is made again.
+                if draft.prior_value().get("generation").as_str() != Some(&generation) {
+                    draft.set_unknown(Self::revision())?;
+                }
+                draft.set(Self::generation(), &generation)
+            }
+            None if parts.into_iter().any(|path| draft.changed(path)) => {
+                draft.set_unknown(Self::generation())
+            }
+            None => Ok(()),
         }
     }
 
@@ -326,7 +333,7 @@ fn planned_generation(view: &VodAssetView) -> Option<String> {
         Some(it) => Some(ThumbnailSpec { interval: *it.interval.known()?, height: *it.height.known()? }),
     };
     let ladder = ladder(view.ladder.known()?).ok()?;
-    Some(media::generation(digest, &subtitles, thumbnails.as_ref(), &ladder))
+    Some(media::generation(digest, &subtitles, thumbnails.as_ref(), &ladder, PACKAGE_FORMAT))
 }
 
 /// Has the site make it.

@@ -27,6 +27,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use streamverse_model::drm::KeyId;
 use streamverse_model::platform::StoreUrl;
 
 use crate::context::ServiceContext;
@@ -48,7 +49,7 @@ pub trait Catalogue: Send + Sync {
 }
 
 /// A finished asset.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct AssetRecord {
     /// Its name, the first part of its addresses below `/vod/`.
     pub name: String,
@@ -70,6 +71,12 @@ pub struct AssetRecord {
     pub dash: String,
     /// See `hls`.
     pub thumbnails: Option<String>,
+    /// The scheme that it is encrypted with, `cenc` or `cbcs`; none where it is clear.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scheme: Option<String>,
+    /// The identifiers of its content keys, of the first crypto period first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kids: Vec<KeyId>,
 }
 
 /// One rendition of an asset.

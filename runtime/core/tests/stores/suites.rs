@@ -100,6 +100,7 @@ pub(crate) fn asset(name: &str, generation: &str) -> AssetRecord {
         hls: "hls.m3u8".to_owned(),
         dash: "dash.mpd".to_owned(),
         thumbnails: None,
+        ..AssetRecord::default()
     }
 }
 

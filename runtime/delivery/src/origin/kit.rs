@@ -63,6 +63,7 @@ pub(super) async fn running() -> Running {
         hls: "hls.m3u8".to_owned(),
         dash: "dash.mpd".to_owned(),
         thumbnails: None,
+        ..AssetRecord::default()
     };
     catalogue.publish(&record).await.unwrap();
     let spec = serde_json::json!({

@@ -6,7 +6,7 @@ use serde_json::json;
 use streamverse_core::log::open_log;
 use streamverse_core::stores::open_catalogue;
 use streamverse_media::{PROBE, VOD, VOD_REMOVE};
-use streamverse_model::media::{LadderSpec, ladder_check};
+use streamverse_model::media::{LadderSpec, PACKAGE_INDEX, PackageIndex, TrackKind, ladder_check};
 
 use crate::kit::{Platform, digest, spec};
 
@@ -30,6 +30,7 @@ async fn a_clip_is_packaged_without_a_gap_and_published_once() {
     for name in ["hls.m3u8", "dash.mpd", "thumbnails/index.vtt", "thumbnails/sprite-001.jpg"] {
         assert!(package.join(name).is_file(), "{name}");
     }
+    index_agrees(&platform, &package);
     let master = std::fs::read_to_string(package.join("hls.m3u8")).unwrap();
     assert!(master.contains("LANGUAGE=\"en\"") && master.contains("RESOLUTION=640x360"), "{master}");
     // Nine seconds at 30000/1001: 270 frames whose times go on evenly from zero.
@@ -82,6 +83,61 @@ async fn a_clip_is_packaged_without_a_gap_and_published_once() {
     stop.stop();
     worker.await.unwrap().unwrap();
     platform.end().await;
+}
+
+/// What `index.json` says is what ffprobe finds and what the packager's manifests say.
+fn index_agrees(platform: &Platform, package: &std::path::Path) {
+    let index: PackageIndex =
+        serde_json::from_slice(&std::fs::read(package.join(PACKAGE_INDEX)).unwrap()).unwrap();
+    assert_eq!((index.version, index.parts.len(), index.segment_ms), (1, 1, 2000));
+    assert_eq!(index.duration_ms, 9009);
+    assert!(package.join(&index.text[0].file).is_file() && index.text[0].language == "en");
+    let mpd = std::fs::read_to_string(package.join("dash.mpd")).unwrap();
+    let names: Vec<_> = index.parts[0].tracks.iter().map(|it| it.name.as_str()).collect();
+    assert_eq!(names, ["360p", "180p", "stereo-0"]);
+    for track in &index.parts[0].tracks {
+        let folder = if track.kind == TrackKind::Video { "video" } else { "audio" };
+        let file = platform.joined(package, &format!("{folder}/{}", track.name));
+        let stream = platform.probe(
+            &file,
+            "-show_entries stream=time_base,width,height,r_frame_rate,channels,sample_rate -of default=nw=1",
+        );
+        let says = |line: String| assert!(stream.contains(&line), "{line}: {stream:?}");
+        says(format!("time_base=1/{}", track.timescale));
+        if track.kind == TrackKind::Video {
+            says(format!("width={}", track.width));
+            says(format!("height={}", track.height));
+            says(format!("r_frame_rate={}", track.frame_rate));
+        } else {
+            says(format!("channels={}", track.channels));
+            says(format!("sample_rate={}", track.sample_rate));
+        }
+        assert!(
+            mpd.contains(&format!("bandwidth=\"{}\" codecs=\"{}\"", track.bandwidth, track.codecs)),
+            "{track:?}\n{mpd}"
+        );
+        // Every segment by itself, as ffprobe adds its packets up.
+        let init = std::fs::read(package.join(&track.init)).unwrap();
+        let mut begins = track.begins;
+        for (number, length) in track.segments.iter().enumerate() {
+            let segment = std::fs::read(package.join(track.segment(number as u64))).unwrap();
+            let one = platform.path("one.mp4");
+            std::fs::write(&one, [init.clone(), segment].concat()).unwrap();
+            let packets = platform.probe(&one, "-show_entries packet=pts,duration -of csv=p=0");
+            // What the edit list leaves out comes before zero.
+            let packets: Vec<(i64, u64)> = packets
+                .iter()
+                .map(|line| line.split_once(',').unwrap())
+                .map(|(pts, length)| (pts.parse().unwrap(), length.parse().unwrap()))
+                .collect();
+            let first = packets.iter().map(|it| it.0).min().unwrap();
+            assert_eq!(u64::try_from(first).unwrap_or_default(), begins, "{} {number}", track.name);
+            let all = packets.iter().map(|it| it.1).sum::<u64>();
+            assert_eq!(all - first.min(0).unsigned_abs(), *length, "{} {number}", track.name);
+            begins += length;
+        }
+        assert!(!package.join(track.segment(track.segments.len() as u64)).exists());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
