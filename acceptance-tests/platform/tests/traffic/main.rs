@@ -3,5 +3,6 @@
 
 mod changes;
 mod kit;
+mod routes;
 mod serving;
 mod upstream;

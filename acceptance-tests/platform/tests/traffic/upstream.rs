@@ -1,7 +1,7 @@
 //! An origin of a test: it counts what it is asked, can be slow, and can be away.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -73,16 +73,33 @@ impl Drop for Upstream {
 fn answer(name: &str, stream: &TcpStream, seen: &Mutex<BTreeMap<String, u32>>) {
     let _ = stream.set_nonblocking(false);
     let _ = stream.set_read_timeout(Some(Duration::from_secs(20)));
-    let mut lines = BufReader::new(stream).lines();
-    let first = lines.next().and_then(Result::ok).unwrap_or_default();
-    let path = first.split(' ').nth(1).unwrap_or_default().to_owned();
-    let range = lines.by_ref().map_while(Result::ok).take_while(|line| !line.is_empty()).count();
-    let _ = range;
+    let mut reader = BufReader::new(stream);
+    let mut head = Vec::new();
+    let mut line = String::new();
+    while reader.read_line(&mut line).is_ok_and(|_| !line.trim().is_empty()) {
+        head.push(std::mem::take(&mut line).trim().to_owned());
+    }
+    let mut words = head.first().map(String::as_str).unwrap_or_default().split(' ');
+    let method = words.next().unwrap_or_default().to_owned();
+    let path = words.next().unwrap_or_default().to_owned();
+    let field = |name: &str| {
+        let fields = head.iter().filter_map(|line| line.split_once(": "));
+        let mut of = fields.filter(|(key, _)| key.eq_ignore_ascii_case(name));
+        of.next().map(|(_, value)| value.to_owned()).unwrap_or_default()
+    };
+    let mut sent = vec![0; field("content-length").parse().unwrap_or(0)];
+    let _ = reader.read_exact(&mut sent);
+    let told =
+        format!("{method} {} {} {}", field("host"), field("authorization"), String::from_utf8_lossy(&sent));
     *seen.lock().unwrap().entry(path.clone()).or_default() += 1;
     if path.starts_with("/late") {
         std::thread::sleep(Duration::from_millis(800));
     }
-    let body = if path.starts_with("/big") { big() } else { format!("{name} {path}\n").into_bytes() };
+    let body = match &path {
+        path if path.starts_with("/big") => big(),
+        path if path.starts_with("/licence") => format!("{name} {path} {told}\n").into_bytes(),
+        path => format!("{name} {path}\n").into_bytes(),
+    };
     let status = if path.starts_with("/none") { "404 Not Found" } else { "200 OK" };
     let policy = if path.contains("plain") { "" } else { "Cache-Control: public, max-age=3600\r\n" };
     let head = format!(

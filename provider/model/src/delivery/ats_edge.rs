@@ -27,7 +27,11 @@ pub struct AtsEdgeSpec {
     /// Where it fetches from, in order.
     #[attribute(validate(length = 1..=64))]
     pub origins: Vec<Parent>,
-    /// How it chooses among them.
+    /// Paths that others than the origins answer, such as a channel, a guide or licences. The longest that fits counts.
+    #[attribute(validate(length = 1..=64))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub routes: Option<Vec<Route>>,
+    /// How it chooses among the origins.
     #[attribute(default = "first_live")]
     pub policy: ParentPolicy,
     /// How it finds out that one is down.
@@ -78,6 +82,45 @@ pub struct Parent {
         says = "must be http://HOST:PORT or https://HOST:PORT, without a path"
     )))]
     pub url: String,
+}
+
+/// A path that somebody else than the origins answers.
+#[derive(Clone, Debug, PartialEq, Schema, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Route {
+    /// What begins with it: `/channel/`.
+    #[attribute(validate(regex(
+        "^(/[A-Za-z0-9._~-]+)+/$",
+        says = "must begin and end with / and have a name between, such as /channel/"
+    )))]
+    pub path: String,
+    /// Who answers, under the same path: `http://10.0.0.1:8090`, no path.
+    #[attribute(validate(regex(
+        "^https?://[^/?#@\\s]+$",
+        says = "must be http://HOST:PORT or https://HOST:PORT, without a path"
+    )))]
+    pub url: String,
+    /// Others of the same, asked in order when the one before does not answer. On a cluster one address stands for all
+    /// replicas.
+    #[attribute(validate(length = 1..=16))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallbacks: Option<Vec<String>>,
+    /// Whether answers are cached for as long as they say, a query being part of the address. Without it POST passes too:
+    /// licences.
+    #[attribute(default = true)]
+    #[serde(default = "yes")]
+    pub cache: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl Route {
+    /// All who answer it, the first first.
+    pub fn urls(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.url.as_str()).chain(self.fallbacks.iter().flatten().map(String::as_str))
+    }
 }
 
 /// How an edge chooses among origins (parent.config of Traffic Server). A hash of the path is not offered: with the origins
@@ -204,7 +247,12 @@ impl AtsEdgeSpec {
             spec: platform::spec_value(self)?,
             ports,
             credentials,
-            reach: platform::reach(self.origins.iter().map(|origin| origin.url.as_str())),
+            reach: platform::reach(
+                self.origins
+                    .iter()
+                    .map(|origin| origin.url.as_str())
+                    .chain(self.routes.iter().flatten().flat_map(Route::urls)),
+            ),
             resources: self.resources(),
             drain_seconds: u32::try_from(self.drain.0.as_secs()).unwrap_or(u32::MAX).min(3600),
         };
@@ -228,6 +276,18 @@ mod tests {
             Object::Engine(engine) => engine,
             other => panic!("{other:?}"),
         }
+    }
+
+    #[test]
+    fn an_edge_reaches_whom_its_routes_name() {
+        let mut spec = serde_json::to_value(engine("1GiB").spec).unwrap();
+        spec["routes"] = json!([{ "path": "/channel/", "url": "http://10.0.0.2:8090", "fallbacks": ["http://10.0.0.3:8091"] }]);
+        let spec: AtsEdgeSpec = serde_json::from_value(spec).unwrap();
+        assert!(spec.routes.as_ref().unwrap()[0].cache);
+        let objects = spec.objects(&Owner::new("demo", "ats-edge", "main").unwrap(), None).unwrap();
+        let Object::Engine(engine) = &objects[0] else { panic!("{objects:?}") };
+        let ports: Vec<u16> = engine.reach.iter().map(|reach| reach.port).collect();
+        assert_eq!(ports, [8080, 8090, 8091]);
     }
 
     #[test]

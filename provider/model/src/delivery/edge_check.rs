@@ -23,6 +23,51 @@ pub fn check(view: &AtsEdgeSpecView, out: &mut Diagnostics) {
         );
     }
     origins(view, out);
+    routes(view, out);
+}
+
+/// Each path once, none of our own, and all who answer one asked by one scheme.
+fn routes(view: &AtsEdgeSpecView, out: &mut Diagnostics) {
+    let mut seen: Vec<&str> = Vec::new();
+    for (at, route) in view.routes.known().into_iter().flatten().enumerate() {
+        let Some(route) = route.known() else { continue };
+        let place = || AtsEdgeSpec::routes().at(at);
+        if let Some(path) = route.path.known() {
+            if path.starts_with("/_edge/") {
+                out.error_at(
+                    place().path(),
+                    "A path of the edge itself",
+                    "What begins with /_edge/ is answered by the edge: its metrics lie there. Give the route another path.",
+                );
+            }
+            if seen.contains(&path.as_str()) {
+                out.error_at(
+                    place().path(),
+                    "A path with two routes",
+                    format!("{path} has a route already. Remove one of them; for another replica of the same service there is `fallbacks`."),
+                );
+            }
+            seen.push(path);
+        }
+        let scheme = route.url.known().and_then(|url| url.split_once("://")).map(|(scheme, _)| scheme);
+        for (number, other) in route.fallbacks.known().into_iter().flatten().enumerate() {
+            let Some(other) = other.known() else { continue };
+            let address = url::Url::parse(other).ok().filter(|it| {
+                ["http", "https"].contains(&it.scheme())
+                    && it.path() == "/"
+                    && !other.ends_with('/')
+                    && it.query().is_none()
+            });
+            let told = match (&address, scheme) {
+                (None, _) => "It must be http://HOST:PORT or https://HOST:PORT, without a path.".to_owned(),
+                (Some(address), Some(scheme)) if address.scheme() != scheme => {
+                    format!("All who answer a route are asked by one scheme, and its `url` is {scheme}://.")
+                }
+                _ => continue,
+            };
+            out.error_at(place().fallbacks().at(number), "A fallback that cannot be asked", told);
+        }
+    }
 }
 
 /// All origins are asked the same way: the scheme is the one of the first.
@@ -71,6 +116,22 @@ mod tests {
         let tls = |port: u16| json!({ "port": 8443, "tls": { "port": port, "certificate": "x" } });
         assert_eq!(found(&tls(8444)), [""; 0]);
         assert_eq!(found(&tls(8443)), ["tls.port: One port for two protocols"]);
+    }
+
+    #[test]
+    fn a_route_has_a_path_of_its_own_and_fallbacks_like_its_url() {
+        let routes = |all: serde_json::Value| found(&json!({ "routes": all }));
+        let route = |path: &str, fallback: &str| json!({ "path": path, "url": "http://a:1", "fallbacks": [fallback], "cache": true });
+        assert_eq!(routes(json!([route("/a/", "http://b:1"), route("/a/b/", "http://b")])), [""; 0]);
+        assert_eq!(
+            routes(json!([route("/a/", "http://b:1"), route("/_edge/x/", "https://b"), route("/a/", "b/c")])),
+            [
+                "routes[1].path: A path of the edge itself",
+                "routes[1].fallbacks[0]: A fallback that cannot be asked",
+                "routes[2].path: A path with two routes",
+                "routes[2].fallbacks[0]: A fallback that cannot be asked"
+            ]
+        );
     }
 
     #[test]

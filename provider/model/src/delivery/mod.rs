@@ -8,8 +8,8 @@ mod player;
 
 pub use ats_edge::{
     AtsEdgeSpec, AtsEdgeSpecPath, AtsEdgeSpecView, CacheRules, CacheRulesPath, CacheRulesView, HealthCheck,
-    HealthCheckPath, HealthCheckView, Parent, ParentPath, ParentPolicy, ParentView, TlsSpec, TlsSpecPath,
-    TlsSpecView,
+    HealthCheckPath, HealthCheckView, Parent, ParentPath, ParentPolicy, ParentView, Route, RoutePath,
+    RouteView, TlsSpec, TlsSpecPath, TlsSpecView,
 };
 pub use edge_check::check;
 pub use origin::{OriginSpec, OriginSpecPath, OriginSpecView};

@@ -3,6 +3,7 @@
 pub mod announced;
 mod asset;
 mod boundaries;
+pub mod channel;
 mod default_ladder;
 mod facts;
 mod frame_rate;

@@ -5,7 +5,9 @@ use std::fmt::Write as _;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::delivery::{AtsEdgeSpec, ParentPolicy};
+use crate::delivery::{AtsEdgeSpec, ParentPolicy, Route};
+
+mod routes;
 
 /// A version of Traffic Server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -93,7 +95,7 @@ pub fn configuration(spec: &AtsEdgeSpec, version: Version, paths: &Paths) -> Res
         put("records.yaml", yaml(fixed.iter().chain(&dynamic)));
     }
     put("storage.config", format!("{} {}\n", paths.cache, spec.storage.0));
-    put("ip_allow.yaml", ip_allow(paths.purge_guard.is_some()));
+    put("ip_allow.yaml", ip_allow(paths.purge_guard.is_some(), routes::post(spec)));
     put("remap.config", remap(spec, paths)?);
     put("parent.config", parents(spec)?);
     put("plugin.config", plugins(spec, paths));
@@ -102,6 +104,9 @@ pub fn configuration(spec: &AtsEdgeSpec, version: Version, paths: &Paths) -> Res
         "path=_edge/metrics\nrecord_types=0x3\nallow_ip=127.0.0.1/32\nallow_ip6=::1/128\n".to_owned(),
     );
     put("defaults.config", defaults(spec)?);
+    for (number, route) in routes::sorted(spec).into_iter().enumerate() {
+        put(&routes::file(number), routes::rules(route)?);
+    }
     if let Some(tls) = &spec.tls {
         let key =
             paths.tls_key.as_ref().ok_or("TLS needs a private key: set private_key_wo or private_key_ref")?;
@@ -121,7 +126,11 @@ pub fn configuration(spec: &AtsEdgeSpec, version: Version, paths: &Paths) -> Res
     };
     let (mut restart, mut reload) = (BTreeMap::new(), BTreeMap::new());
     for (name, text) in files.iter().filter(|(name, _)| !name.starts_with("records.")) {
-        let part = if RELOADABLE.contains(&name.as_str()) { &mut reload } else { &mut restart };
+        let part = if RELOADABLE.contains(&name.as_str()) || routes::is_file(name) {
+            &mut reload
+        } else {
+            &mut restart
+        };
         part.insert(name.clone(), text.clone());
     }
     restart.insert("records".to_owned(), lines(&fixed));
@@ -208,21 +217,22 @@ fn yaml<'r>(records: impl Iterator<Item = &'r Record>) -> String {
     text
 }
 
-/// Everybody may read; only this host may purge, and of this host who has the guard's token.
-fn ip_allow(purge: bool) -> String {
+/// Everybody may read and, where a route takes it, post; only this host may purge, and of this host who has the guard's token.
+fn ip_allow(purge: bool, post: bool) -> String {
     let mut text = "ip_allow:\n".to_owned();
+    let post = if post { ", POST" } else { "" };
     if purge {
         for address in ["127.0.0.1", "::1"] {
             let _ = write!(
                 text,
-                "  - apply: in\n    ip_addrs: {address}\n    action: allow\n    methods: [GET, HEAD, OPTIONS, PURGE]\n"
+                "  - apply: in\n    ip_addrs: {address}\n    action: allow\n    methods: [GET, HEAD, OPTIONS, PURGE{post}]\n"
             );
         }
     }
     for address in ["0.0.0.0/0", "::/0"] {
         let _ = write!(
             text,
-            "  - apply: in\n    ip_addrs: {address}\n    action: allow\n    methods: [GET, HEAD, OPTIONS]\n"
+            "  - apply: in\n    ip_addrs: {address}\n    action: allow\n    methods: [GET, HEAD, OPTIONS{post}]\n"
         );
     }
     text
@@ -247,7 +257,8 @@ fn remap(spec: &AtsEdgeSpec, paths: &Paths) -> Result<String, String> {
         (2.., Some((scheme, _))) => format!("{scheme}://origins.invalid"),
         _ => origin.url.trim_end_matches('/').to_owned(),
     };
-    let mut text = format!("map / {target}/");
+    let mut text = routes::maps(spec, paths);
+    let _ = write!(text, "map / {target}/");
     if let Some(guard) = &paths.purge_guard {
         let _ = write!(text, " @plugin=header_rewrite.so @pparam={guard}");
     }
@@ -255,25 +266,35 @@ fn remap(spec: &AtsEdgeSpec, paths: &Paths) -> Result<String, String> {
     Ok(text)
 }
 
-/// Origins in order (parent.config). One origin alone needs none.
+/// Who stands for a host that is none, in order (parent.config). One alone needs none.
 fn parents(spec: &AtsEdgeSpec) -> Result<String, String> {
+    let policy = match spec.policy {
+        ParentPolicy::FirstLive => "false",
+        ParentPolicy::RoundRobin => "strict",
+    };
+    let mut text = String::new();
+    for (number, route) in routes::sorted(spec).into_iter().enumerate() {
+        text.push_str(&parent(&routes::host(number), route.urls(), "false")?);
+    }
+    let origins = spec.origins.iter().map(|origin| origin.url.as_str());
+    text.push_str(&parent("origins.invalid", origins, policy)?);
+    Ok(text)
+}
+
+fn parent<'u>(host: &str, urls: impl Iterator<Item = &'u str>, policy: &str) -> Result<String, String> {
     let mut list = Vec::new();
-    for origin in &spec.origins {
-        let url = url::Url::parse(&origin.url)
-            .map_err(|error| format!("the origin {:?} is no address: {error}", origin.url))?;
+    for text in urls {
+        let url =
+            url::Url::parse(text).map_err(|error| format!("the origin {text:?} is no address: {error}"))?;
         let port = url.port_or_known_default().unwrap_or(80);
         list.push(format!("{}:{port}", url.host_str().unwrap_or_default()));
     }
     if list.len() < 2 {
         return Ok(String::new());
     }
-    let policy = match spec.policy {
-        ParentPolicy::FirstLive => "false",
-        ParentPolicy::RoundRobin => "strict",
-    };
     let list = list.join(",");
     Ok(format!(
-        "dest_domain=. parent=\"{list}\" round_robin={policy} go_direct=false parent_is_proxy=false\n"
+        "dest_host={host} parent=\"{list}\" round_robin={policy} go_direct=false parent_is_proxy=false\n"
     ))
 }
 
@@ -309,13 +330,23 @@ fn defaults(spec: &AtsEdgeSpec) -> Result<String, String> {
          set-header Cache-Control \"public, max-age={segments}\"\n"
     );
     if let (2.., Some(first)) = (spec.origins.len(), spec.origins.first()) {
-        let url = url::Url::parse(&first.url)
-            .map_err(|error| format!("the origin {:?} is no address: {error}", first.url))?;
-        let host = url.host_str().unwrap_or_default();
-        let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
-        let _ = write!(text, "\ncond %{{SEND_REQUEST_HDR_HOOK}}\nset-header Host \"{host}{port}\"\n");
+        text.push_str(&asks_for(&first.url)?);
+    }
+    if routes::post(spec) {
+        text.push_str(NO_POST);
     }
     Ok(text)
+}
+
+/// Only a route that is not cached takes it.
+const NO_POST: &str = "\ncond %{REMAP_PSEUDO_HOOK} [AND]\ncond %{METHOD} =POST\nset-status 405\n";
+
+/// The host that is asked where several stand for one that is none.
+fn asks_for(url: &str) -> Result<String, String> {
+    let url = url::Url::parse(url).map_err(|error| format!("the origin {url:?} is no address: {error}"))?;
+    let host = url.host_str().unwrap_or_default();
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    Ok(format!("\ncond %{{SEND_REQUEST_HDR_HOOK}}\nset-header Host \"{host}{port}\"\n"))
 }
 
 /// Rules by which the engine itself answers which configuration it uses.
@@ -336,6 +367,10 @@ mod tests {
             "port": 8081, "tls": null, "policy": "first_live", "health_check": null, "storage": "64MiB", "memory": "32MiB",
             "cache": null, "congestion_control": "bbr", "plugins": null,
             "origins": [{ "url": "http://10.0.0.1:8080" }, { "url": "http://10.0.0.2:8080" }],
+            "routes": [
+                { "path": "/licence/", "url": "http://10.0.0.3:8092", "cache": false },
+                { "path": "/channel/", "url": "http://10.0.0.4:8090", "fallbacks": ["http://10.0.0.5:8090"], "cache": true },
+            ],
         }))
         .unwrap()
     }
@@ -364,7 +399,7 @@ mod tests {
         );
         assert!(
             nine["parent.config"]
-                .contains("parent=\"10.0.0.1:8080,10.0.0.2:8080\" round_robin=false go_direct=false")
+                .contains("dest_host=origins.invalid parent=\"10.0.0.1:8080,10.0.0.2:8080\" round_robin=false go_direct=false")
         );
         let ten = configuration(&spec(), Version { major: 10, minor: 1 }, &paths()).unwrap().files;
         assert!(!ten.contains_key("records.config"));
@@ -392,6 +427,10 @@ mod tests {
             ("tls", serde_json::json!({ "port": 9443, "certificate": "x" })),
             ("policy", serde_json::json!("round_robin")),
             ("origins", serde_json::json!([{ "url": "http://10.0.0.3" }])),
+            (
+                "routes",
+                serde_json::json!([{ "path": "/channel/", "url": "http://10.0.0.3:8090", "cache": false }]),
+            ),
             ("health_check", serde_json::json!({ "path": "/x", "retry": "1s", "failures": 1 })),
             (
                 "cache",

@@ -1,0 +1,27 @@
+//! A channel that never ends: what is asked for, which programme is to be on at an instant, and what plays.
+//!
+//! Two layers. The *schedule* says when programmes are to be on, pure in the spec, the lengths of assets and the instant.
+//! The *playout* makes items of it, whole segments of packages, pure in the spec, what is known of assets, and a cursor.
+//! There is no clock and no fraction of a millisecond in either.
+
+mod item;
+mod playout;
+mod schedule;
+mod spec;
+mod zone;
+
+#[cfg(test)]
+mod tests;
+
+pub use item::{AssetFacts, Block, Cue, Cursor, Facts, InBreak, Item, ItemKind, OnAir, Splice, played_ms};
+pub use playout::{EARLY_MS, Playout};
+pub use schedule::{LAST_INSTANT_MS, Lengths, MAX_ENTRIES, Schedule, Scheduled, Slot, slot_ms};
+pub use spec::{
+    AdBreaks, AdBreaksPath, AdBreaksView, ChannelDefinition, ChannelLanguages, ChannelLanguagesPath,
+    ChannelLanguagesView, ChannelSchedule, ChannelSchedulePath, ChannelScheduleView, ChannelSource,
+    ChannelSourcePath, ChannelSourceView, FastChannelSpec, FastChannelSpecPath, FastChannelSpecView,
+    GridProgramme, GridProgrammePath, GridProgrammeView, GridSchedule, GridSchedulePath, GridScheduleView,
+    OrderSchedule, OrderSchedulePath, OrderScheduleView, RotationSchedule, RotationSchedulePath,
+    RotationScheduleView, Weekday,
+};
+pub use zone::Zone;

@@ -1,0 +1,123 @@
+//! Which programme is to be on at an instant: pure in the spec, the lengths of assets and the instant, and never counted
+//! from the start on.
+
+mod order;
+
+use std::collections::BTreeMap;
+
+use super::spec::{ChannelSchedule, FastChannelSpec, millis};
+use crate::platform::SpecError;
+
+/// The last instant that is planned for: the end of the year 9999, in milliseconds since the epoch.
+pub const LAST_INSTANT_MS: u64 = 253_402_300_799_999;
+/// The most entries of a schedule.
+pub const MAX_ENTRIES: usize = 10_000;
+
+/// A programme's time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Slot {
+    /// When it begins, in milliseconds since the epoch.
+    pub start_ms: u64,
+    /// When it ends by itself, or because the next one begins.
+    pub end_ms: u64,
+    /// When the next one begins.
+    pub limit_ms: u64,
+    /// The asset.
+    pub asset: String,
+}
+
+/// What a schedule has at an instant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scheduled {
+    /// A programme, until its limit.
+    Slot(Slot),
+    /// Nothing.
+    Nothing {
+        /// When something begins; nothing ever does where it is `None`.
+        until_ms: Option<u64>,
+    },
+}
+
+/// A schedule, ready to be asked.
+#[derive(Clone, Debug)]
+pub struct Schedule {
+    kind: Kind,
+}
+
+#[derive(Clone, Debug)]
+enum Kind {
+    Order(order::Order),
+}
+
+/// How long the assets of a channel are, by name: what they say, else what their packages say, else what is assumed.
+#[derive(Clone, Debug, Default)]
+pub struct Lengths {
+    known: BTreeMap<String, u64>,
+    assumed_ms: u64,
+}
+
+impl Lengths {
+    /// Of a channel's assets; `package_ms` says how long a package plays that is there.
+    pub fn of(spec: &FastChannelSpec, package_ms: &dyn Fn(&str) -> Option<u64>) -> Lengths {
+        let length = |name: &String| {
+            let said = spec.source(name).and_then(|it| it.duration_ms).filter(|it| *it > 0);
+            Some((name.clone(), said.or_else(|| package_ms(name).filter(|it| *it > 0))?))
+        };
+        Lengths {
+            known: spec.assets().iter().filter_map(length).collect(),
+            assumed_ms: millis(spec.assumed_duration).max(1000),
+        }
+    }
+
+    /// The length of an asset, in milliseconds.
+    pub fn get(&self, asset: &str) -> u64 {
+        self.known.get(asset).copied().unwrap_or(self.assumed_ms)
+    }
+
+    /// Whether anybody says how long it is.
+    pub fn is_known(&self, asset: &str) -> bool {
+        self.known.contains_key(asset)
+    }
+}
+
+/// How long an asset is with its breaks. Each break may cost a millisecond of rounding.
+pub fn slot_ms(spec: &FastChannelSpec, lengths: &Lengths, asset: &str) -> u64 {
+    let length = lengths.get(asset);
+    let breaks = spec.ad_positions(asset, length).len() as u64;
+    length.saturating_add(breaks.saturating_mul(spec.break_ms().saturating_add(1))).max(1)
+}
+
+impl Schedule {
+    /// Prepares a schedule.
+    ///
+    /// # Errors
+    /// What cannot be planned with: no entries or too many.
+    pub fn new(spec: &FastChannelSpec, lengths: &Lengths) -> Result<Schedule, SpecError> {
+        let kind = match &spec.schedule {
+            ChannelSchedule::Order(it) => Kind::Order(order::Order::new(spec, lengths, &it.items)?),
+            _ => return Err(SpecError::new("this schedule is not there yet")),
+        };
+        Ok(Schedule { kind })
+    }
+
+    /// What is to be on at an instant.
+    pub fn at(&self, ms: u64) -> Scheduled {
+        if ms > LAST_INSTANT_MS {
+            return Scheduled::Nothing { until_ms: None };
+        }
+        match &self.kind {
+            Kind::Order(order) => order.at(ms),
+        }
+    }
+}
+
+/// Refuses a schedule of too few or too many entries.
+fn counted(entries: usize) -> Result<(), SpecError> {
+    match entries {
+        0 => Err(SpecError::new("a schedule has at least one entry: give it one")),
+        1..=MAX_ENTRIES => Ok(()),
+        _ => Err(SpecError::new(format!(
+            "a schedule has at most {MAX_ENTRIES} entries, this one has {entries}: use a rotation, or several channels"
+        ))),
+    }
+}

@@ -1,0 +1,4 @@
+//! Tests of channels, on assets that are nothing but lengths.
+
+mod kit;
+mod playout;
