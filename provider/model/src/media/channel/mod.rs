@@ -15,7 +15,9 @@ mod tests;
 
 pub use item::{AssetFacts, Block, Cue, Cursor, Facts, InBreak, Item, ItemKind, OnAir, Splice, played_ms};
 pub use playout::{EARLY_MS, Playout};
-pub use schedule::{LAST_INSTANT_MS, Lengths, MAX_ENTRIES, Schedule, Scheduled, Slot, slot_ms};
+pub use schedule::{
+    LAST_INSTANT_MS, Lengths, MAX_ENTRIES, MAX_ROTATION, Memo, Schedule, Scheduled, Slot, slot_ms,
+};
 pub use spec::{
     AdBreaks, AdBreaksPath, AdBreaksView, ChannelDefinition, ChannelLanguages, ChannelLanguagesPath,
     ChannelLanguagesView, ChannelSchedule, ChannelSchedulePath, ChannelScheduleView, ChannelSource,

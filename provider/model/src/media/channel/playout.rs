@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 
 use super::item::{AssetFacts, Clock, Cue, Cursor, Facts, InBreak, Item, ItemKind, OnAir, Splice, played_ms};
-use super::schedule::{Lengths, Schedule, Scheduled, Slot};
+use super::schedule::{Lengths, Memo, Schedule, Scheduled, Slot};
 use super::spec::{FastChannelSpec, millis};
 use super::zone::Zone;
 use crate::platform::SpecError;
@@ -85,28 +85,29 @@ impl<'a> Playout<'a> {
     /// call goes, the items are the same. Where it ends before, nothing can play: not even the slate is there.
     pub fn extend(&self, cursor: &Cursor, facts: &dyn Facts, until_ms: u64) -> (Vec<Item>, Cursor) {
         let lengths = Lengths::of(&self.spec, &|name| facts.asset(name).map(|it| played_ms(&it.index)));
-        let mut cursor = cursor.clone();
-        let Ok(schedule) = Schedule::new(&self.spec, &lengths) else { return (Vec::new(), cursor) };
-        let mut items = Vec::new();
-        let grace = grace_ms(&self.spec, facts);
-        while cursor.at_ms < until_ms && items.len() < MAX_ITEMS {
-            let mut run = Run {
-                spec: &self.spec,
-                zone: &self.zone,
-                schedule: &schedule,
-                lengths: &lengths,
-                facts,
-                grace,
-                cursor: cursor.clone(),
-                items: Vec::new(),
-            };
-            if !run.step() {
+        let Ok(schedule) = Schedule::new(&self.spec, &lengths) else {
+            return (Vec::new(), cursor.clone());
+        };
+        let mut run = Run {
+            spec: &self.spec,
+            zone: &self.zone,
+            schedule: &schedule,
+            memo: Memo::default(),
+            lengths: &lengths,
+            facts,
+            grace: grace_ms(&self.spec, facts),
+            cursor: cursor.clone(),
+            items: Vec::new(),
+        };
+        while run.cursor.at_ms < until_ms && run.items.len() < MAX_ITEMS {
+            let (before, items) = (run.cursor.clone(), run.items.len());
+            run.step();
+            if run.items.len() == items {
+                run.cursor = before;
                 break;
             }
-            cursor = run.cursor;
-            items.append(&mut run.items);
         }
-        (items, cursor)
+        (run.items, run.cursor)
     }
 }
 
@@ -132,6 +133,7 @@ struct Run<'a> {
     spec: &'a FastChannelSpec,
     zone: &'a Zone,
     schedule: &'a Schedule,
+    memo: Memo,
     lengths: &'a Lengths,
     facts: &'a dyn Facts,
     grace: u64,
@@ -145,30 +147,30 @@ impl<'a> Run<'a> {
         self.facts.asset(name).filter(|it| played_ms(&it.index) > 0)
     }
 
-    /// Adds what plays next; `false` where nothing can.
-    fn step(&mut self) -> bool {
+    /// Adds what plays next, if anything can.
+    fn step(&mut self) {
+        let items = self.items.len();
         for _ in 0..MAX_TURNS {
-            if !self.items.is_empty() {
-                return true;
-            }
             if let Some(running) = self.cursor.in_break {
                 self.turn_in_break(running);
-                continue;
-            }
-            let now = self.schedule.at(self.cursor.at_ms.saturating_add(EARLY_MS));
-            let more = match now {
-                Scheduled::Slot(slot) => self.turn_in_slot(&slot),
-                Scheduled::Nothing { until_ms } => {
-                    self.cursor.on = None;
-                    let hour = self.cursor.at_ms.saturating_add(3_600_000);
-                    self.fill(until_ms.unwrap_or(hour).min(hour), ItemKind::Filler)
+            } else {
+                let at = self.cursor.at_ms.saturating_add(EARLY_MS);
+                let more = match self.schedule.at_next(at, &mut self.memo) {
+                    Scheduled::Slot(slot) => self.turn_in_slot(&slot),
+                    Scheduled::Nothing { until_ms } => {
+                        self.cursor.on = None;
+                        let hour = self.cursor.at_ms.saturating_add(3_600_000);
+                        self.fill(until_ms.unwrap_or(hour).min(hour), ItemKind::Filler)
+                    }
+                };
+                if !more {
+                    return;
                 }
-            };
-            if !more {
-                return !self.items.is_empty();
+            }
+            if self.items.len() > items {
+                return;
             }
         }
-        !self.items.is_empty()
     }
 
     fn turn_in_break(&mut self, running: InBreak) {

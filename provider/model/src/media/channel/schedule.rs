@@ -1,17 +1,24 @@
 //! Which programme is to be on at an instant: pure in the spec, the lengths of assets and the instant, and never counted
 //! from the start on.
 
+mod grid;
 mod order;
+mod rotation;
 
 use std::collections::BTreeMap;
+
+pub(super) use grid::{Begins, time_of_day};
 
 use super::spec::{ChannelSchedule, FastChannelSpec, millis};
 use crate::platform::SpecError;
 
-/// The last instant that is planned for: the end of the year 9999, in milliseconds since the epoch.
-pub const LAST_INSTANT_MS: u64 = 253_402_300_799_999;
+/// The last instant that is planned for: the end of the year 9998, in milliseconds since the epoch. Times that need a fifth
+/// digit for their year are no RFC 3339.
+pub const LAST_INSTANT_MS: u64 = 253_370_764_799_999;
 /// The most entries of a schedule.
 pub const MAX_ENTRIES: usize = 10_000;
+/// The most items of a rotation.
+pub const MAX_ROTATION: usize = 1_000;
 
 /// A programme's time.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +54,15 @@ pub struct Schedule {
 #[derive(Clone, Debug)]
 enum Kind {
     Order(order::Order),
+    Grid(grid::Grid),
+    Rotation(rotation::Rotation),
+}
+
+/// What was looked at last: those who ask on and on need not have it worked out again.
+#[derive(Clone, Debug, Default)]
+pub struct Memo {
+    asked: Option<(u64, Scheduled)>,
+    round: Option<rotation::Round>,
 }
 
 /// How long the assets of a channel are, by name: what they say, else what their packages say, else what is assumed.
@@ -95,18 +111,72 @@ impl Schedule {
     pub fn new(spec: &FastChannelSpec, lengths: &Lengths) -> Result<Schedule, SpecError> {
         let kind = match &spec.schedule {
             ChannelSchedule::Order(it) => Kind::Order(order::Order::new(spec, lengths, &it.items)?),
-            _ => return Err(SpecError::new("this schedule is not there yet")),
+            ChannelSchedule::Grid(it) => Kind::Grid(grid::Grid::new(spec, lengths, &it.programmes)?),
+            ChannelSchedule::Rotation(it) => Kind::Rotation(rotation::Rotation::new(spec, lengths, it)?),
         };
         Ok(Schedule { kind })
     }
 
     /// What is to be on at an instant.
     pub fn at(&self, ms: u64) -> Scheduled {
+        self.at_next(ms, &mut Memo::default())
+    }
+
+    /// The same, for one schedule asked over and over.
+    pub fn at_next(&self, ms: u64, memo: &mut Memo) -> Scheduled {
         if ms > LAST_INSTANT_MS {
             return Scheduled::Nothing { until_ms: None };
         }
-        match &self.kind {
+        if let Some((asked, found)) = &memo.asked
+            && found.holds(*asked, ms)
+        {
+            return found.clone();
+        }
+        let found = match &self.kind {
             Kind::Order(order) => order.at(ms),
+            Kind::Grid(grid) => grid.at(ms),
+            Kind::Rotation(rotation) => rotation.at(ms, &mut memo.round),
+        };
+        memo.asked = Some((ms, found.clone()));
+        found
+    }
+
+    /// The programmes that are on from one instant to before another, at most so many.
+    pub fn slots(&self, from_ms: u64, to_ms: u64, most: usize) -> Vec<Slot> {
+        let (mut at, mut memo, mut slots) = (from_ms, Memo::default(), Vec::new());
+        while at < to_ms && slots.len() < most {
+            match self.at_next(at, &mut memo) {
+                Scheduled::Slot(slot) => {
+                    at = slot.limit_ms.max(at + 1);
+                    slots.push(slot);
+                }
+                Scheduled::Nothing { until_ms: Some(until) } => at = until.max(at + 1),
+                Scheduled::Nothing { until_ms: None } => break,
+            }
+        }
+        slots
+    }
+
+    /// What begins on a local day of a grid, in the order of local time.
+    pub(super) fn day(&self, date: jiff::civil::Date) -> Vec<Begins> {
+        match &self.kind {
+            Kind::Grid(grid) => grid.day(date),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Whether a rotation has more episodes of a series than it could keep apart.
+    pub(super) fn crowded(&self) -> bool {
+        matches!(&self.kind, Kind::Rotation(rotation) if rotation.crowded())
+    }
+}
+
+impl Scheduled {
+    /// Whether what was found for one instant holds for another.
+    fn holds(&self, asked: u64, ms: u64) -> bool {
+        match self {
+            Scheduled::Slot(slot) => (slot.start_ms..slot.limit_ms).contains(&ms),
+            Scheduled::Nothing { until_ms } => ms >= asked && until_ms.is_none_or(|until| ms < until),
         }
     }
 }

@@ -221,7 +221,7 @@ pub struct RotationSchedule {
     /// Names of sources, each once.
     #[attribute(validate(length = 1..=1_000, unique))]
     pub items: Vec<String>,
-    /// How many others play at least before one comes again: at most half of what there is, less one.
+    /// How many others play at least before one comes again: less than half of them.
     #[attribute(default = 0, validate(range = 0..=499))]
     #[serde(default)]
     pub no_repeat_within: u32,
@@ -321,7 +321,7 @@ impl FastChannelSpec {
     /// # Errors
     /// A store's address that is none.
     pub fn objects(&self) -> Result<Vec<Object>, SpecError> {
-        let uses = platform::uses([self.object_store.as_str(), self.catalogue.as_str()].into_iter())?;
+        let uses = platform::uses([self.object_store.as_str(), self.catalogue.as_str()])?;
         let service = ServiceObject {
             name: Name::fixed("fast-channel"),
             target: "fast-channel".to_owned(),

@@ -43,6 +43,7 @@ pub(super) fn facts(all: &[(&str, AssetFacts)]) -> BTreeMap<String, AssetFacts> 
 }
 
 /// A channel from these members; the rest is usual.
+#[allow(clippy::needless_pass_by_value, reason = "what `json!` makes")]
 pub(super) fn channel(members: Value) -> FastChannelSpec {
     let mut all = json!({ "object_store": "file:///o", "catalogue": "sqlite:///c", "start": "2026-11-26T12:00:00Z",
         "sources": {}, "slate": "slate" });
