@@ -388,15 +388,18 @@ fn attribute(pointer: &str, bundle: &Bundle) -> Option<Path> {
     match steps.next()? {
         "ports" => {
             let port = ports.get(steps.next()?.parse::<usize>().ok()?)?;
-            let secure = Path::attribute("tls").attr("port");
-            Some(if port.name.as_str() == "https" { secure } else { Path::attribute("port") })
+            Some(match port.name.as_str() {
+                "https" => Path::attribute("tls").attr("port"),
+                "admin" => Path::attribute("admin_port"),
+                _ => Path::attribute("port"),
+            })
         }
         // What a job uses is the spec of its transcoder.
         "uses" => Some(Path::attribute("transcoder")),
         "replicas" if bundle.owner.kind.as_str() == "transcoder" => Some(Path::attribute("workers")),
         "replicas" => Some(Path::attribute("replicas")),
-        // The spec of an asset's job holds the asset's own attributes one step further down.
-        "spec" => steps.find(|step| *step != "asset").map(Path::attribute),
+        // The spec of an asset's job and that of a licence service hold the attributes one step further down.
+        "spec" => steps.find(|step| !["asset", "service"].contains(step)).map(Path::attribute),
         _ => None,
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use tfplugin_schema::{Duration, Schema};
+use tfplugin_schema::{Diagnostics, Duration, Maybe, Path, Schema};
 
 use super::entitlement::EntitlementPolicySpec;
 use crate::platform::{
@@ -21,6 +21,14 @@ pub struct LicenceServiceSpec {
     /// The TCP port of the admin API, which writes grants.
     #[attribute(default = 8091, validate(range = 1..))]
     pub admin_port: u16,
+    /// Where players reach it when that is not its `address`: `https://licences.example`, of a load balancer, a Gateway or a
+    /// name of yours that leads here. It is what `url` begins with.
+    #[attribute(validate(regex(
+        "^https?://[^/?#@\\s]+(/[^?#\\s]*)?$",
+        says = "must be http://HOST or https://HOST, with a port or a path if need be"
+    )))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public_url: Option<String>,
     /// How many run. More than one need a `cache` that is Redis, where they remember which tokens were used; a site of one
     /// host runs one.
     #[attribute(default = 1, validate(range = 1..=100))]
@@ -66,7 +74,11 @@ pub struct TokenSpec {
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum TokenKey {
     /// HS256: a secret, in the resource's own secret under `token-ID`.
-    Secret,
+    Secret {
+        /// Which version of it the configuration gives.
+        #[serde(default)]
+        version: Option<i64>,
+    },
     /// ES256: a public key on P-256, PEM.
     PublicKey(String),
 }
@@ -82,6 +94,15 @@ pub struct LicenceRun {
 }
 
 impl LicenceRun {
+    /// The version of the resource's secret, of its parts: each only ever grows, so their sum does.
+    pub fn secret_version(&self, admin_token: Option<i64>) -> Option<i64> {
+        let keys = self.keys.values().filter_map(|key| match key {
+            TokenKey::Secret { version } => *version,
+            TokenKey::PublicKey(_) => None,
+        });
+        keys.chain(admin_token).reduce(i64::saturating_add)
+    }
+
     /// The key of the resource's secret that holds a token key.
     pub fn secret_key(id: &str) -> String {
         format!("token-{id}")
@@ -91,7 +112,7 @@ impl LicenceRun {
     ///
     /// # Errors
     /// A store's address that is none, a policy that is none, a key's id that is no name.
-    pub fn objects(&self, owner: &Owner, version: Option<i64>) -> Result<Vec<Object>, SpecError> {
+    pub fn objects(&self, owner: &Owner, admin_token: Option<i64>) -> Result<Vec<Object>, SpecError> {
         EntitlementPolicySpec::read(&self.service.policy)?;
         let stores =
             [Some(&self.service.key_service), Some(&self.service.catalogue), self.service.cache.as_ref()];
@@ -119,14 +140,14 @@ impl LicenceRun {
         };
         let mut keys = vec![Name::fixed("admin-token")];
         for (id, key) in &self.keys {
-            if *key == TokenKey::Secret {
+            if matches!(key, TokenKey::Secret { .. }) {
                 keys.push(Name::parse(&LicenceRun::secret_key(id))?);
             }
         }
         let secret = SecretObject {
             name: Name::fixed("secret"),
             keys,
-            version: version.and_then(|it| u64::try_from(it).ok()).unwrap_or(0),
+            version: self.secret_version(admin_token).and_then(|it| u64::try_from(it).ok()).unwrap_or(0),
         };
         let admin = EndpointObject {
             name: Name::fixed("admin"),
@@ -140,6 +161,57 @@ impl LicenceRun {
             Object::Endpoint(admin),
             Object::Secret(secret),
         ])
+    }
+}
+
+/// What a configuration refuses, apart from what its site cannot hold. What is not known yet is not judged.
+pub fn check_licence_service(view: &LicenceServiceSpecView, out: &mut Diagnostics) {
+    let (port, admin) =
+        (view.port.known().copied().unwrap_or(8090), view.admin_port.known().copied().unwrap_or(8091));
+    if port == admin && !view.port.is_unknown() && !view.admin_port.is_unknown() {
+        out.error_at(
+            LicenceServiceSpec::admin_port(),
+            "One port for two",
+            format!("Players reach it at {port} too: give the admin API a port of its own."),
+        );
+    }
+    if let Some(policy) = view.policy.known()
+        && let Err(error) = EntitlementPolicySpec::read(policy)
+    {
+        out.error_at(
+            LicenceServiceSpec::policy(),
+            "No entitlement policy",
+            format!("{error}. Give the `definition` of a streamverse_entitlement_policy."),
+        );
+    }
+    if let Some(token) = view.token.known() {
+        let place = |name: &str| Path::attribute("token").attr(name);
+        let seconds = |it: &Maybe<Duration>| it.known().map(|it| it.0.as_secs_f64());
+        if seconds(&token.max_lifetime).is_some_and(|it| !(10.0..=300.0).contains(&it)) {
+            out.error_at(
+                place("max_lifetime"),
+                "Unusable lifetime",
+                "Tokens last 10 s to 5 min: one that is stolen is of no use for longer.",
+            );
+        }
+        if seconds(&token.clock_skew).is_some_and(|it| it > 30.0) {
+            out.error_at(
+                place("clock_skew"),
+                "Clocks too far apart",
+                "At most 30 s: let the hosts keep time by NTP.",
+            );
+        }
+    }
+    for (number, origin) in view.allowed_origins.known().into_iter().flatten().enumerate() {
+        let Some(origin) = origin.known() else { continue };
+        let good = url::Url::parse(origin).is_ok_and(|it| it.origin().ascii_serialization() == *origin);
+        if origin != "*" && !good {
+            out.error_at(
+                Path::attribute("allowed_origins").index(number),
+                "No origin",
+                format!("{origin:?} is no origin of a page such as \"https://tv.example.org\", without a path, or \"*\"."),
+            );
+        }
     }
 }
 

@@ -20,6 +20,7 @@ pub use key_service::{
     KeyEncryptionKeySpec, KeyServiceSpec, OWN_SECRET, SHARED_SECRET, VaultTransitSpec, environment, own_key,
 };
 pub use licence_service::{
-    LicenceRun, LicenceServiceSpec, LicenceServiceSpecView, TokenKey, TokenSpec, TokenSpecView, es256_point,
+    LicenceRun, LicenceServiceSpec, LicenceServiceSpecView, TokenKey, TokenSpec, TokenSpecView,
+    check_licence_service, es256_point,
 };
 pub use system::{DrmSystem, Scheme};

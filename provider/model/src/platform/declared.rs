@@ -8,7 +8,7 @@ use super::wanted::SpecError;
 use super::{Name, Object, Owner, StoreUrl, embedded_event_log, remote_keys, remote_store};
 use crate::data::KafkaClusterSpec;
 use crate::delivery::{AtsEdgeSpec, OriginSpec, PlayerSpec};
-use crate::drm::{KeyEncryptionKeySpec, KeyServiceSpec};
+use crate::drm::{KeyEncryptionKeySpec, KeyServiceSpec, LicenceRun, LicenceServiceSpec, TokenKey};
 use crate::media::{LadderSpec, PACKAGE_FORMAT, TranscoderSpec, VodAssetSpec, VodJobSpec};
 
 /// Attributes of resources that are not their specs'.
@@ -30,6 +30,11 @@ const REST: &[&str] = &[
     "token_key_wo",
     "token_key_wo_version",
     "token_key_ref",
+    "admin_address",
+    "admin_token_wo",
+    "admin_token_wo_version",
+    "admin_token_ref",
+    "token_keys",
 ];
 
 /// The owner's kind of a resource type: `origin` for `streamverse_origin`. `None` for those that put nothing on a site.
@@ -47,6 +52,7 @@ pub fn declared_kind(resource_type: &str) -> Option<String> {
         "web-player",
         "kafka-cluster",
         "key-service",
+        "licence-service",
     ];
     placed.contains(&kind.as_str()).then_some(kind)
 }
@@ -74,6 +80,9 @@ pub fn declared_objects(owner: &Owner, attributes: &Value) -> Result<Vec<Object>
         }
         "kafka-cluster" => spec::<KafkaClusterSpec>(attributes)?.objects(owner),
         "key-service" => key_service(owner, attributes),
+        "licence-service" => {
+            licences(attributes)?.objects(owner, attributes["admin_token_wo_version"].as_i64())
+        }
         "vod-asset" => asset(owner, attributes)?.objects(),
         other => Err(SpecError::from(format!("{other} is no kind that is put on a site"))),
     }
@@ -129,6 +138,16 @@ fn key_service(owner: &Owner, attributes: &Value) -> Result<Vec<Object>, SpecErr
         }
     }
     spec::<KeyServiceSpec>(&rest)?.objects(owner, attributes["access_key_wo_version"].as_i64(), own)
+}
+
+fn licences(attributes: &Value) -> Result<LicenceRun, SpecError> {
+    let key = |it: &Value| match it["public_key"].as_str() {
+        Some(pem) => TokenKey::PublicKey(pem.to_owned()),
+        None => TokenKey::Secret { version: it["secret_wo_version"].as_i64() },
+    };
+    let keys = attributes["token_keys"].as_object().into_iter().flatten();
+    let keys = keys.map(|(id, it)| (id.clone(), key(it))).collect();
+    Ok(LicenceRun { service: spec::<LicenceServiceSpec>(attributes)?, keys })
 }
 
 fn store(

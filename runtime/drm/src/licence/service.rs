@@ -50,7 +50,7 @@ async fn start(spec: serde_json::Value, cx: ServiceContext) -> Result<Box<dyn Se
     let mut verifier = Verifier::new(&spec.token);
     for (id, key) in &run.keys {
         verifier = match key {
-            TokenKey::Secret => {
+            TokenKey::Secret { .. } => {
                 let secret = Zeroizing::new(cx.credential(&own, &LicenceRun::secret_key(id))?);
                 verifier.with_secret(id, secret.as_bytes())?
             }

@@ -1,0 +1,1 @@
+terraform import streamverse_entitlement_policy.main "$(terraform output -raw definition)"

@@ -1,0 +1,1 @@
+terraform import streamverse_licence_service.main main
