@@ -23,6 +23,10 @@ const PASSING = ["token-before-start", "token-replayed", "token-not-yet-valid"];
 
 /** How often a licence is asked for again when nobody answered. */
 const TRIES = 3;
+/** Between two attempts to keep a stream's place. */
+const RETRY_S = 5;
+/** After how many seconds a licence is asked for again. */
+const RENEW = "licence-renew-after";
 
 export interface Denial {
   code: string;
@@ -31,12 +35,12 @@ export interface Denial {
   passing: boolean;
 }
 
-/** An id that stays in this browser: what a licence service counts as a device. */
-function device(): string {
-  const known = localStorage.getItem("streamverse-device");
+/** An id that was made once and is kept. */
+function kept(storage: Storage, name: string): string {
+  const known = storage.getItem(name);
   if (known) return known;
   const made = random();
-  localStorage.setItem("streamverse-device", made);
+  storage.setItem(name, made);
   return made;
 }
 
@@ -46,9 +50,14 @@ const random = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (it)
 export class Licences {
   /** The demo account in whose name licences are asked for. */
   account: string | undefined;
-  /** Each open page is a session of its own. */
-  readonly session = random();
+  /** What a licence service counts as a device: this browser. */
+  private readonly device = kept(localStorage, "streamverse-device");
+  /** What it counts as a stream: this tab, also when it is loaded again. */
+  private readonly session = kept(sessionStorage, "streamverse-session");
   private failed = 0;
+  /** What was asked for last: asked for again, it keeps this page's place among the account's streams. */
+  private body: string | undefined;
+  private renewal: number | undefined;
 
   constructor(
     private readonly player: shaka.Player,
@@ -69,25 +78,61 @@ export class Licences {
     });
     player.getNetworkingEngine()?.registerRequestFilter(async (type, request) => {
       if (type !== shaka.net.NetworkingEngine.RequestType.LICENSE) return;
-      const { token } = await this.token();
-      request.headers["Authorization"] = `Bearer ${token}`;
-      request.headers["Content-Type"] = "application/json";
+      Object.assign(request.headers, await this.headers());
+      this.body = request.body ? shaka.util.StringUtils.fromUTF8(request.body) : undefined;
     });
-    player.getNetworkingEngine()?.registerResponseFilter((type) => {
-      if (type === shaka.net.NetworkingEngine.RequestType.LICENSE) this.failed = 0;
+    player.getNetworkingEngine()?.registerResponseFilter((type, response) => {
+      if (type !== shaka.net.NetworkingEngine.RequestType.LICENSE) return;
+      this.failed = 0;
+      this.again(Number(response.headers[RENEW] ?? 0));
     });
   }
 
   /** A token for one licence request. */
   token(): Promise<Token> {
-    const query = new URLSearchParams({ device: device(), session: this.session });
+    const query = new URLSearchParams({ device: this.device, session: this.session });
     if (this.account) query.set("account", this.account);
     return ask<Token>(`/api/token.json?${query}`);
+  }
+
+  private async headers(): Promise<Record<string, string>> {
+    const { token } = await this.token();
+    return { Authorization: `Bearer ${token}`, "Content-Type": "application/json" };
+  }
+
+  /** Asks again after some seconds; 0 for never. */
+  private again(seconds: number): void {
+    clearTimeout(this.renewal);
+    if (seconds > 0) this.renewal = setTimeout(() => void this.renew(seconds), seconds * 1000);
+  }
+
+  /** Keeps the stream's place. Whoever does not play needs none. */
+  private async renew(seconds: number): Promise<void> {
+    const video = this.player.getMediaElement();
+    if (!this.page.licence || !video || video.paused) return this.again(seconds);
+    const known = this.body;
+    try {
+      const answer = await fetch(this.page.licence.url, { method: "POST", headers: await this.headers(), body: known ?? null, signal: AbortSignal.timeout(5000) });
+      if (known !== this.body) return;
+      if (answer.ok) return this.again(Number(answer.headers.get(RENEW) ?? seconds));
+      const denial = read(answer.status, await answer.text());
+      if (!denial.passing) return this.denied(denial);
+    } catch {
+      // Nobody answered: what was given holds for a while.
+    }
+    this.again(RETRY_S);
+  }
+
+  /** Nothing is played any more. */
+  stop(): void {
+    clearTimeout(this.renewal);
+    this.body = undefined;
   }
 
   /** HLS has no word for ClearKey that would not give the keys away: the browser finds the key ids in init segments. */
   prepare(protocol: string): void {
     this.failed = 0;
+    this.stop();
     this.player.configure({ manifest: { ignoreDrmInfo: Boolean(this.page.licence) && protocol === "hls" } });
   }
 
@@ -113,16 +158,21 @@ export class Licences {
   }
 }
 
-/** What a licence service answered. */
+const NOBODY: Denial = { code: "no-answer", words: "the licence service does not answer.", passing: true };
+
+/** What a licence service answered to the player. */
 function refusal(error: shaka.util.Error | undefined): Denial {
-  const nobody = { code: "no-answer", words: "the licence service does not answer.", passing: true };
-  if (error?.code !== shaka.util.Error.Code.BAD_HTTP_STATUS) return nobody;
+  if (error?.code !== shaka.util.Error.Code.BAD_HTTP_STATUS) return NOBODY;
   const [, status, text] = error.data as [string, number, string];
+  return read(status, text);
+}
+
+function read(status: number, text: string): Denial {
   try {
     const { code, message } = JSON.parse(text) as { code: string; message: string };
     return { code, words: WORDS[code] ?? `${message}.`, passing: status >= 500 || PASSING.includes(code) };
   } catch {
     // A proxy that found nobody behind it, or somebody else.
-    return status >= 502 ? nobody : { code: String(status), words: `the licence service answers ${status}.`, passing: false };
+    return status >= 502 ? NOBODY : { code: String(status), words: `the licence service answers ${status}.`, passing: false };
   }
 }

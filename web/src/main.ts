@@ -76,6 +76,7 @@ async function play(item: Item): Promise<void> {
 /** A licence was refused: nothing more is fetched that could not be shown. */
 function refused(why: Denial): void {
   denial = why;
+  licences.stop();
   say(`No licence for ${chosen?.title ?? "this"}: ${why.words}`, true);
   void player.unload();
 }
