@@ -12,4 +12,5 @@ pub mod keys;
 pub use keys::KEY_SERVICE;
 pub mod licence;
 
+pub use keys::KEY_SERVICE;
 pub use licence::LICENCE_SERVICE;
