@@ -8,8 +8,6 @@
 //! Two processes: what holds keys never parses what the public sends.
 
 pub mod keys;
-
-pub use keys::KEY_SERVICE;
 pub mod licence;
 
 pub use keys::KEY_SERVICE;

@@ -41,6 +41,12 @@ pub(super) fn judge(headers: &HeaderMap, about: &About) -> Verdict {
     }
 }
 
+/// Whether the client has what this tag is of, for answers without a date (section 13.1.2).
+pub(crate) fn has_tag(headers: &HeaderMap, etag: &str) -> bool {
+    let same = |tag: &str| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag;
+    tags(headers, &header::IF_NONE_MATCH).any(same)
+}
+
 /// Section 13.1.5: a range counts only while the representation is exactly the same.
 pub(super) fn if_range_holds(headers: &HeaderMap, about: &About, now: SystemTime) -> bool {
     let Some(condition) = headers.get(header::IF_RANGE) else { return true };

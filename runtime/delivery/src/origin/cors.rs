@@ -7,17 +7,17 @@ const EXPOSED: &str = "content-length, content-range, etag, age, via, server-tim
 
 /// The origins that are allowed.
 #[derive(Clone, Debug)]
-pub(super) struct Cors {
+pub(crate) struct Cors {
     allowed: Vec<String>,
 }
 
 impl Cors {
-    pub(super) fn new(allowed: &[String]) -> Cors {
+    pub(crate) fn new(allowed: &[String]) -> Cors {
         Cors { allowed: allowed.to_vec() }
     }
 
     /// Adds what a browser wants to see to an answer.
-    pub(super) fn add(&self, request: &HeaderMap, answer: &mut HeaderMap) {
+    pub(crate) fn add(&self, request: &HeaderMap, answer: &mut HeaderMap) {
         let all = self.allowed.iter().any(|it| it == "*");
         if !all {
             // Caches in between must not give one page's answer to another.
@@ -36,7 +36,7 @@ impl Cors {
     }
 
     /// Adds what a preflight asks for.
-    pub(super) fn preflight(&self, request: &HeaderMap, answer: &mut HeaderMap) {
+    pub(crate) fn preflight(&self, request: &HeaderMap, answer: &mut HeaderMap) {
         self.add(request, answer);
         answer.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, HEAD, OPTIONS"));
         answer.insert(

@@ -10,8 +10,8 @@
 //! When the catalogue or the store is away, what is known is served on and said to be stale (RFC 5861); `/readyz` stays
 //! 200 as long as there is something to serve, so that edges do not give up an origin that can still help.
 
-mod conditions;
-mod cors;
+pub(crate) mod conditions;
+pub(crate) mod cors;
 mod objects;
 mod range;
 mod service;

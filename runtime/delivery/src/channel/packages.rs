@@ -1,0 +1,191 @@
+//! Packages by asset and generation: read once, kept beside what was announced, so that what was announced can be shown for as
+//! long as it is shown, also when its asset is gone by then.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use moka::future::Cache as Moka;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt as _};
+use streamverse_core::stores::Records;
+use streamverse_core::{Error, Result};
+use streamverse_model::media::{PACKAGE_INDEX, PackageIndex};
+
+use super::cues;
+use super::cues::Captions;
+use super::package::{Package, is_plain};
+
+/// An index of a day of short segments has some MiB.
+const LARGEST: u64 = 32 << 20;
+/// A day of segments of a second, and more than a day.
+const MOST_SEGMENTS: usize = 200_000;
+const MOST_PARTS: usize = 100_000;
+const MOST_TRACKS: usize = 200;
+/// Memory for all that is read.
+const MEMORY: u64 = 256 << 20;
+const MEMORY_FOR_CAPTIONS: u64 = 32 << 20;
+/// How long a store may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// An asset and its generation.
+pub(super) type Named = (String, String);
+
+/// Where packages are read from.
+#[derive(Clone)]
+pub(super) struct Packages {
+    store: Arc<dyn ObjectStore>,
+    records: Arc<dyn Records>,
+    collection: String,
+    known: Moka<Named, Arc<Package>>,
+    captions: Moka<String, Arc<Captions>>,
+}
+
+impl Packages {
+    pub(super) fn new(
+        store: Arc<dyn ObjectStore>,
+        records: Arc<dyn Records>,
+        collection: String,
+    ) -> Packages {
+        let weigh = |_: &Named, it: &Arc<Package>| u32::try_from(weight(it.index())).unwrap_or(u32::MAX);
+        let captions = |_: &String, it: &Arc<Captions>| u32::try_from(it.weight()).unwrap_or(u32::MAX);
+        Packages {
+            store,
+            records,
+            collection,
+            known: Moka::builder().max_capacity(MEMORY).weigher(weigh).build(),
+            captions: Moka::builder().max_capacity(MEMORY_FOR_CAPTIONS).weigher(captions).build(),
+        }
+    }
+
+    /// The package of what is shown in the catalogue; `None` where there is no index, as of packages of older versions.
+    pub(super) async fn published(&self, asset: &str, generation: &str) -> Result<Option<Arc<Package>>> {
+        let named = (asset.to_owned(), generation.to_owned());
+        if let Some(known) = self.known.get(&named).await {
+            return Ok(Some(known));
+        }
+        let Some(path) = path(asset, generation, PACKAGE_INDEX) else { return Ok(None) };
+        let Some(bytes) = self.read(&path, LARGEST).await? else { return Ok(None) };
+        let index = serde_json::from_slice(&bytes).map_err(|error| broken(path.as_ref()).because(error))?;
+        self.checked(named, index).await.map(Some)
+    }
+
+    /// The package of what was announced.
+    pub(super) async fn announced(&self, asset: &str, generation: &str) -> Result<Arc<Package>> {
+        let named = (asset.to_owned(), generation.to_owned());
+        if let Some(known) = self.known.get(&named).await {
+            return Ok(known);
+        }
+        let id = id(asset, generation);
+        if let Some(record) = within(self.records.get(&self.collection, &id)).await? {
+            let index = serde_json::from_value(record.value).map_err(|error| broken(&id).because(error))?;
+            return self.checked(named, index).await;
+        }
+        let found = self.published(asset, generation).await?;
+        found.ok_or_else(|| {
+            let text = format!(
+                "the index of {id}, which was announced, is neither in the catalogue nor in the store"
+            );
+            Error::passing("package-missing", text)
+        })
+    }
+
+    /// Keeps an index for as long as what was announced needs it.
+    pub(super) async fn keep(&self, asset: &str, package: &Package) -> Result<()> {
+        let id = id(asset, &package.facts.generation);
+        let value = serde_json::to_value(package.index()).map_err(|error| broken(&id).because(error))?;
+        within(self.records.insert(&self.collection, &id, &value)).await.map(|_| ())
+    }
+
+    /// Forgets what nobody needs.
+    pub(super) async fn prune(&self, needed: impl Fn(&str) -> bool) -> Result<()> {
+        let mut after = String::new();
+        loop {
+            let page = within(self.records.list(&self.collection, &after, 20)).await?;
+            let Some((last, _)) = page.last() else { return Ok(()) };
+            after.clone_from(last);
+            for (id, _) in page.iter().filter(|(id, _)| !needed(id)) {
+                within(self.records.remove(&self.collection, id)).await?;
+            }
+        }
+    }
+
+    /// Captions of a package.
+    pub(super) async fn captions(&self, asset: &str, generation: &str, file: &str) -> Result<Arc<Captions>> {
+        let Some(path) = path(asset, generation, file) else { return Ok(Arc::default()) };
+        let load = async {
+            let bytes = self.read(&path, cues::LARGEST).await?.unwrap_or_default();
+            Ok::<_, Error>(Arc::new(Captions::parse(&String::from_utf8_lossy(&bytes))))
+        };
+        self.captions.try_get_with(path.to_string(), load).await.map_err(|error: Arc<Error>| {
+            Error::passing("store-unreachable", "captions cannot be read").because(error)
+        })
+    }
+
+    async fn checked(&self, named: Named, index: PackageIndex) -> Result<Arc<Package>> {
+        if !is_sound(&index) {
+            return Err(broken(&id(&named.0, &named.1)));
+        }
+        let package = Arc::new(Package::new(named.1.clone(), index));
+        self.known.insert(named, Arc::clone(&package)).await;
+        Ok(package)
+    }
+
+    /// What lies at a path, if it is not larger.
+    async fn read(&self, path: &Path, largest: u64) -> Result<Option<Bytes>> {
+        let failed = |error: object_store::Error| {
+            Error::passing("store-unreachable", format!("{path} cannot be read")).because(error)
+        };
+        let reading = async {
+            let found = match self.store.get(path).await {
+                Ok(found) => found,
+                Err(object_store::Error::NotFound { .. }) => return Ok(None),
+                Err(error) => return Err(failed(error)),
+            };
+            if found.meta.size > largest {
+                return Err(broken(path.as_ref()));
+            }
+            found.bytes().await.map(Some).map_err(failed)
+        };
+        within(reading).await
+    }
+}
+
+/// Waits for a store, but not for ever.
+pub(super) async fn within<T>(asked: impl Future<Output = Result<T>>) -> Result<T> {
+    let late = |_| Err(Error::passing("store-unreachable", "a store does not answer in time"));
+    tokio::time::timeout(PATIENCE, asked).await.unwrap_or_else(late)
+}
+
+pub(super) fn id(asset: &str, generation: &str) -> String {
+    format!("{asset}/{generation}")
+}
+
+fn path(asset: &str, generation: &str, file: &str) -> Option<Path> {
+    let whole = format!("vod/{asset}/{generation}/{file}");
+    is_file(&whole).then(|| Path::parse(whole).ok()).flatten()
+}
+
+fn is_file(path: &str) -> bool {
+    is_plain(path)
+}
+
+fn broken(what: &str) -> Error {
+    Error::permanent("package-broken", format!("the index {what} is none that this version can play"))
+}
+
+/// Nothing in it leads out of the package, divides by zero or is without bounds.
+fn is_sound(index: &PackageIndex) -> bool {
+    let track = |it: &streamverse_model::media::IndexTrack| {
+        it.timescale > 0 && it.segments.len() <= MOST_SEGMENTS && is_file(&it.init) && is_file(&it.media)
+    };
+    index.version == 1
+        && index.parts.len() <= MOST_PARTS
+        && index.parts.iter().all(|part| part.tracks.len() <= MOST_TRACKS && part.tracks.iter().all(track))
+        && index.text.iter().all(|it| is_file(&it.file))
+}
+
+fn weight(index: &PackageIndex) -> usize {
+    let tracks = index.parts.iter().flat_map(|part| part.tracks.iter());
+    1024 + tracks.map(|it| 512 + it.segments.len() * 12).sum::<usize>()
+}
