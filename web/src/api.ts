@@ -39,6 +39,8 @@ export interface PackageIndex {
 /** A programme of a channel. */
 export interface Programme {
   title: string;
+  /** `programme`, `ad`, `filler` or `slate`. */
+  kind: string;
   start: string;
   end: string;
   /** What its pictures and sound are encrypted with. */
@@ -49,6 +51,8 @@ export interface Programme {
 export interface NowNext {
   now: Programme | null;
   next: Programme | null;
+  /** What plays piece by piece: each has keys of its own. */
+  items: Programme[];
 }
 
 export interface Token {

@@ -14,6 +14,8 @@ interface Item extends Named {
 
 const video = element<HTMLVideoElement>("video");
 const message = element("message");
+/** What is no programme, in words. */
+const WHAT: Record<string, string> = { ad: "Advertisement: ", slate: "We are right back: " };
 /** Between two attempts to reach an edge that went away. */
 const RETRY_MS = 2000;
 
@@ -98,8 +100,10 @@ function figures(): void {
   const tracks = player.getVariantTracks().sort((a, b) => (b.height ?? 0) - (a.height ?? 0));
   const rendition = (track: shaka.extern.Track) => `${track.height ?? "sound"}${track.height ? " lines" : ""}, ${(track.bandwidth / 1e6).toFixed(1)} Mbit/s`;
   lines(element("renditions"), tracks.map((track) => ({ text: rendition(track), mark: track.active ? "active" : undefined })));
-  // Those of what is on now are marked; the others are of what was before, or comes.
-  const now = new Set(guide?.now?.kids?.map((kid) => kid.replaceAll("-", "").toLowerCase()));
+  // Those of what is seen are marked; the others are of what was before, or comes. A viewer sees what was live some seconds ago.
+  const seen = player.getPlayheadTimeAsDate()?.getTime() ?? Date.now();
+  const item = guide?.items.find((it) => Date.parse(it.start) <= seen && seen < Date.parse(it.end)) ?? guide?.now;
+  const now = new Set(item?.kids?.map((kid) => kid.replaceAll("-", "").toLowerCase()));
   const licensed = licences.keys().map(([kid, status]) => ({ text: `Key ${kid}: ${status}`, mark: now.has(kid) ? "active" : undefined }));
   lines(element("keys"), licensed);
 }
@@ -136,7 +140,7 @@ async function look(): Promise<void> {
     // What was known stays; that the edge does not answer is told by the player.
   }
   if (!guide) return;
-  const line = (it: NowNext["now"]) => (it ? `${it.title}, ${clock(new Date(it.start))} – ${clock(new Date(it.end))}` : "–");
+  const line = (it: NowNext["now"]) => (it ? `${WHAT[it.kind] ?? ""}${it.title}, ${clock(new Date(it.start))} – ${clock(new Date(it.end))}` : "–");
   terms(box, [["Now", line(guide.now)], ["Next", line(guide.next)]]);
 }
 

@@ -25,6 +25,9 @@ pub struct PlayerSpec {
     pub catalogue: String,
     /// Where browsers fetch from: the `url` of a `streamverse_ats_edge`, or the `address` of an origin.
     pub delivery: String,
+    /// Which assets of the catalogue it lists, by name; all where it is not set. Spots and slates of a channel are no videos.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assets: Option<Vec<String>>,
     /// Channels that it lists beside the videos. Browsers fetch them from `delivery`, below `/channel/NAME/`.
     #[attribute(validate(length = 1..=64))]
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -124,7 +124,11 @@ async fn token(State(shared): State<Arc<Shared>>, Query(asked): Query<Asked>) ->
 
 async fn assets(State(shared): State<Arc<Shared>>) -> Response {
     match shared.catalogue.assets().await {
-        Ok(assets) => fresh(Json(assets).into_response()),
+        Ok(mut assets) => {
+            let listed = shared.spec.assets.as_ref();
+            assets.retain(|asset| listed.is_none_or(|all| all.contains(&asset.name)));
+            fresh(Json(assets).into_response())
+        }
         Err(error) => {
             tracing::warn!(error = %error.chain(), "The catalogue did not answer.");
             (StatusCode::SERVICE_UNAVAILABLE, "the catalogue does not answer\n").into_response()
