@@ -1,5 +1,6 @@
 //! The main binary: chosen targets per process, the node agent, and what people do with a platform at a terminal.
 
+mod keys;
 mod render;
 mod sweep;
 mod targets;
@@ -44,6 +45,8 @@ enum Command {
     /// The agent of a node.
     #[command(subcommand)]
     Node(NodeCommand),
+    /// Back up, restore, export, import and rotate content keys, and see who asked for them.
+    Keys(keys::KeysArgs),
     /// Remove what a deployment has on sites, after a crashed apply or a lost state.
     Sweep(sweep::SweepArgs),
     /// Write the Kubernetes objects of a plan to files, for GitOps.
@@ -95,6 +98,7 @@ async fn act(command: Command) -> ExitCode {
             )
             .await
         }
+        Command::Keys(args) => keys::run(args).await,
         Command::Sweep(args) => sweep::run(args).await,
         Command::Render(args) => render::run(&args),
     };

@@ -59,6 +59,9 @@ pub struct VaultTransitSpec {
     /// The namespace of an enterprise server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
+    /// The authority of its certificate instead of those that the system trusts, PEM.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_certificate: Option<String>,
     /// The value of the site's secret that is the token.
     pub token: Name,
 }
@@ -93,6 +96,7 @@ impl KeyEncryptionKeySpec {
             mount: text("/vault_transit/mount").ok_or_else(unknown)?,
             key: text("/vault_transit/key").ok_or_else(unknown)?,
             namespace: text("/vault_transit/namespace"),
+            ca_certificate: text("/vault_transit/ca_certificate"),
             token: own_key(attribute)?,
         }))
     }

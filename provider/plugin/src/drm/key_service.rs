@@ -111,6 +111,9 @@ pub struct VaultTransit {
     /// The namespace of an enterprise server.
     #[attribute(validate(regex("^[A-Za-z0-9_./-]+$", says = "must be a namespace's path")))]
     pub namespace: Option<String>,
+    /// The authority of its certificate, PEM; those that the system trusts where none is given.
+    #[attribute(validate(regex("^-----BEGIN CERTIFICATE-----", says = "must be a certificate, PEM")))]
+    pub ca_certificate: Option<String>,
     /// The token, which may `update` `MOUNT/encrypt/KEY`, `MOUNT/decrypt/KEY` and `MOUNT/rewrap/KEY`.
     pub token: Secret<String>,
 }
@@ -131,6 +134,7 @@ impl KeyEncryptionKey {
                 mount: it.mount.clone(),
                 key: it.key.clone(),
                 namespace: it.namespace.clone(),
+                ca_certificate: it.ca_certificate.clone(),
                 token: key,
             }),
         })
@@ -156,6 +160,7 @@ impl KeyEncryptionKey {
                 mount: it.mount,
                 key: it.key,
                 namespace: it.namespace,
+                ca_certificate: it.ca_certificate,
                 token: secret(),
             }),
         }
@@ -267,7 +272,7 @@ impl Resource for KeyService {
             findings.refuse(
                 Path::attribute(BEFORE),
                 "The previous key-encryption key is the one of now",
-                "Give the one before it, or remove it. A key of Vault has versions of its own: rotate it there, then run `streamverse keys rotate`.",
+                "Give the one before it, or remove it. A key of Vault has versions of its own: rotate it there, then run `streamverse keys rotate`. A key of another Vault must have another name or mount.",
             );
         }
         if config.audit_retention.known().is_some_and(|it| it.0 < std::time::Duration::from_secs(86_400)) {
@@ -374,8 +379,7 @@ fn is_same(one: &KeyEncryptionKeyView, other: &KeyEncryptionKeyView) -> bool {
             KeyEncryptionKeyView::VaultTransit(Maybe::Known(one)),
             KeyEncryptionKeyView::VaultTransit(Maybe::Known(other)),
         ) => {
-            known(&one.address, &other.address)
-                && one.mount == other.mount
+            one.mount == other.mount
                 && known(&one.key, &other.key)
                 && one.namespace == other.namespace
         }

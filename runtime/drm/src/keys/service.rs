@@ -36,7 +36,7 @@ const TEND: Duration = Duration::from_secs(60);
 /// How long the other replicas have to learn a new key before records are sealed under it.
 const OTHERS_LEARN: Duration = Duration::from_secs(90);
 /// Records that one request or pass works on at a time.
-const PAGE: u32 = 200;
+pub(super) const PAGE: u32 = 200;
 
 async fn start(spec: serde_json::Value, cx: ServiceContext) -> Result<Box<dyn Service>> {
     let spec: KeyServiceSpec = serde_json::from_value(spec).map_err(|error| {
@@ -74,21 +74,21 @@ struct KeyService {
 pub(super) struct Keys {
     pub(super) store: KeyStore,
     pub(super) audit: Audit,
-    guard: Guard,
-    counters: Counters,
+    pub(super) guard: Guard,
+    pub(super) counters: Counters,
     /// Whether the last look at the store succeeded.
     tending: AtomicBool,
     cx: ServiceContext,
 }
 
 #[derive(Clone, Default)]
-struct Counters {
+pub(super) struct Counters {
     answered: Counter,
     made: Counter,
     refused: Counter,
     denied: Counter,
     failed: Counter,
-    rewrapped: Counter,
+    pub(super) rewrapped: Counter,
 }
 
 impl Counters {
@@ -203,6 +203,7 @@ struct Sought {
 /// What a request asked for, for the audit log.
 #[derive(Default)]
 pub(super) struct Asked {
+    /// Which keys, by identifier.
     pub(super) kids: Vec<KeyId>,
     pub(super) made: usize,
     pub(super) missing: usize,
@@ -270,7 +271,7 @@ async fn asked(State(keys): State<Arc<Keys>>, uri: Uri, headers: HeaderMap, body
 
 async fn answer(
     keys: &Keys,
-    _claim: &Claim,
+    claim: &Claim,
     path: &str,
     body: Vec<u8>,
     asked: &mut Asked,
@@ -297,7 +298,7 @@ async fn answer(
             asked.kids = kids;
             Ok(wire::encode(&found))
         }
-        _ => Err(Error::permanent("not-found", format!("there is no {path}"))),
+        _ => super::admin::answer(keys, claim, path, body, asked).await,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Key-encryption keys: what data keys are sealed under. Where it is, is configuration; the key itself never is.
 
 mod local;
+mod vault;
 
 use std::sync::Arc;
 
@@ -64,8 +65,8 @@ pub fn open(spec: &KeyEncryptionKeySpec, cx: &ServiceContext) -> Result<Arc<dyn 
             let text = Zeroizing::new(cx.credential(&own_secret(cx), key.as_str())?);
             Ok(Arc::new(LocalKey::parse(&text, "the secret of the key service")?))
         }
-        KeyEncryptionKeySpec::VaultTransit(_) => {
-            Err(Error::permanent("key-encryption-key", "Vault cannot be asked by this version yet"))
+        KeyEncryptionKeySpec::VaultTransit(it) => {
+            Ok(Arc::new(vault::VaultKey::open(it, own_secret(cx), cx)?))
         }
     }
 }
