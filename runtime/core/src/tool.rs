@@ -10,9 +10,10 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncRead, BufReader};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncRead, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, Command};
 use tracing::{Instrument as _, debug_span, warn};
+use zeroize::Zeroizing;
 
 use crate::context::ServiceContext;
 use crate::error::{Error, Result};
@@ -53,6 +54,16 @@ pub struct Tool {
     limits: Limits,
     stop: Option<Stop>,
     user: Option<(u32, u32)>,
+    input: Option<Input>,
+}
+
+/// What a tool reads. It may be secret, so it does not print.
+struct Input(Zeroizing<Vec<u8>>);
+
+impl std::fmt::Debug for Input {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} bytes", self.0.len())
+    }
 }
 
 /// What a tool that succeeded said.
@@ -80,6 +91,7 @@ impl Tool {
             limits: Limits::default(),
             stop: None,
             user: None,
+            input: None,
         }
     }
 
@@ -111,6 +123,14 @@ impl Tool {
         self
     }
 
+    /// What it reads from its standard input, which is a pipe: the only way to hand a secret to a tool, for others on the
+    /// host see arguments, environments and files.
+    #[must_use]
+    pub fn input(mut self, bytes: Zeroizing<Vec<u8>>) -> Tool {
+        self.input = Some(Input(bytes));
+        self
+    }
+
     /// Ends it when told.
     #[must_use]
     pub fn until(mut self, stop: &Stop) -> Tool {
@@ -139,7 +159,7 @@ impl Tool {
     async fn follow(self, mut seen: impl FnMut(&str) + Send) -> Result<Said> {
         let mut child = self.spawn()?;
         let group = child.id();
-        let (out, err) = (child.stdout.take(), child.stderr.take());
+        let (out, err, stdin) = (child.stdout.take(), child.stderr.take(), child.stdin.take());
         let mut said = Said::default();
         let work = async {
             let (mut stdout, mut stderr) = (String::new(), String::new());
@@ -159,7 +179,14 @@ impl Tool {
                     stderr.drain(..cut);
                 }
             });
-            tokio::join!(read_out, read_err);
+            let feed = async {
+                // A tool that reads nothing and ends is judged by how it ends.
+                if let (Some(mut stdin), Some(input)) = (stdin, &self.input) {
+                    let _ = stdin.write_all(&input.0).await;
+                    let _ = stdin.shutdown().await;
+                }
+            };
+            tokio::join!(read_out, read_err, feed);
             (child.wait().await, stdout, stderr)
         };
         let stopped = async {
@@ -212,7 +239,8 @@ impl Tool {
         words.extend(self.args.iter().cloned());
         let (program, args) = words.split_first().ok_or_else(|| self.missing())?;
         let mut command = Command::new(program);
-        command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let stdin = if self.input.is_some() { Stdio::piped() } else { Stdio::null() };
+        command.args(args).stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.process_group(0).kill_on_drop(true);
         // Nothing of our environment is a tool's business.
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("LC_ALL", "C");
@@ -334,6 +362,18 @@ mod tests {
         assert_eq!(seen, ["one", "two"]);
         assert_eq!(said.stdout, "one\ntwo\n");
         assert_eq!(said.stderr, "oops\n");
+    }
+
+    #[tokio::test]
+    async fn a_tool_reads_what_it_is_given_and_nobody_prints_it() {
+        let secret = Zeroizing::new(b"hidden\n".to_vec());
+        // As a flag file is read: by a name, not from the stream.
+        let tool = shell("cat /dev/fd/0 | tr a-z A-Z").input(secret);
+        assert!(!format!("{tool:?}").contains("hidden"), "{tool:?}");
+        assert_eq!(tool.run().await.unwrap().stdout, "HIDDEN\n");
+        // One that does not read is no failure.
+        let much = Zeroizing::new(vec![0; 1 << 20]);
+        shell("true").input(much).run().await.unwrap();
     }
 
     #[tokio::test]

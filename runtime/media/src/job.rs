@@ -4,47 +4,60 @@
 //! A run after one that failed for good begins anew: it forgets the failures that the encoders told, and goes on with what
 //! they finished. Nothing here remembers that a spec failed; whether a spec that failed is run again is the site's decision.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::TryStreamExt as _;
 use object_store::ObjectStore;
 use serde_json::{Value, json};
 use streamverse_core::log::{EventLog, open_log};
-use streamverse_core::stores::{AssetRecord, Catalogue, open_catalogue, open_objects};
+use streamverse_core::stores::{
+    AssetRecord, Catalogue, ContentKeys, open_catalogue, open_keys, open_objects,
+};
 use streamverse_core::tool::Tool;
 use streamverse_core::{Error, Job, JobHandle, Result, ServiceContext, Start, Stop, Target};
+use streamverse_model::drm::UsageSpec;
 use streamverse_model::media::{
     AudioRendition, MadeAsset, MadeTrack, MediaFacts, TranscoderSpec, VideoRendition, VodJobSpec,
 };
 use tracing::info;
 
 use crate::fetch::{SourceStore, fetch};
-use crate::package::{AudioTrack, Package, TextTrack, VideoTrack, renditions};
-use crate::plan::{Cut, fitting, width};
+use crate::plan::{Cut, fitting};
 use crate::probe::probe;
-use crate::tiles::Tiles;
-use crate::work::{
-    self, PARTITIONS, Place, TASKS, Task, TaskFailure, Track, audio_name, rate_of, store_failed,
-};
+use crate::work::{self, PARTITIONS, Place, TASKS, Task, TaskFailure, Track, rate_of, store_failed};
+
+mod packaging;
 
 /// The target `vod`.
-pub const VOD: Target = Target { name: "vod", start: Start::Job(|spec, cx| Box::pin(start(spec, cx))) };
+pub const VOD: Target =
+    Target { name: "vod", start: Start::Job(|spec, cx| Box::pin(async { vod_job(spec, cx, None).await })) };
 
 /// Segments of one task: few enough that workers share an asset, enough that a start costs little.
 const RUN: u64 = 8;
 /// Between two looks at how far the encoders are.
 const LOOK: Duration = Duration::from_millis(500);
 
-async fn start(spec: Value, cx: ServiceContext) -> Result<Box<dyn Job>> {
+/// The job of the target `vod`. `keys` is asked for content keys instead of the key service that the spec names.
+///
+/// # Errors
+/// A spec that is none, stores that cannot be opened.
+pub async fn vod_job(
+    spec: Value,
+    cx: ServiceContext,
+    keys: Option<Arc<dyn ContentKeys>>,
+) -> Result<Box<dyn Job>> {
     let spec: VodJobSpec = serde_json::from_value(spec)
         .map_err(|error| Error::permanent("spec-invalid", "this is no spec of an asset").because(error))?;
     spec.check().map_err(|error| Error::permanent("spec-invalid", error.to_string()))?;
     let stores = Stores::open(&spec.transcoder, &cx).await?;
-    Ok(Box::new(VodJob { generation: spec.generation(), spec, cx, stores }))
+    let keys = match keys {
+        Some(keys) => Some(keys),
+        None => spec.drm.as_ref().map(|drm| open_keys(&drm.spec.key_service, &cx)).transpose()?,
+    };
+    Ok(Box::new(VodJob { generation: spec.generation(), spec, cx, stores, keys }))
 }
 
 /// The stores of a transcoder.
@@ -76,6 +89,8 @@ struct VodJob {
     generation: String,
     cx: ServiceContext,
     stores: Stores,
+    /// Where content keys come from, for an asset that is to be encrypted.
+    keys: Option<Arc<dyn ContentKeys>>,
 }
 
 #[async_trait]
@@ -86,6 +101,7 @@ impl Job for VodJob {
             info!(asset = %self.spec.name, generation = self.generation, "It is published already.");
             let mut record = shown.clone();
             record.title = self.title();
+            record.usage = self.usage();
             if record != *shown {
                 self.stores.catalogue.publish(&record).await?;
             }
@@ -152,9 +168,13 @@ impl Work {
             track,
         };
         let (mut tasks, mut video, mut audio) = (Vec::new(), Vec::new(), Vec::new());
+        // A faster rendition may have a last segment of a frame or two that a slower one has no frame for: all end together.
+        let mut count = u64::MAX;
+        for rendition in &fit {
+            count = count.min(cut.segments(rate_of(rendition, facts)?));
+        }
         for rendition in fit {
             crate::encode::encoder(rendition.codec, spec.ladder.acceleration)?;
-            let count = cut.segments(rate_of(&rendition, facts)?);
             for first in (0..count).step_by(RUN as usize) {
                 let end = (first + RUN).min(count);
                 tasks.push(task(Track::Video { rendition: rendition.clone(), first, end }));
@@ -208,6 +228,10 @@ impl VodJob {
 
     fn place(&self) -> Place<'_> {
         Place { asset: self.spec.name.as_str(), generation: &self.generation }
+    }
+
+    fn usage(&self) -> Option<UsageSpec> {
+        self.spec.drm.as_ref().and_then(|drm| drm.spec.usage.clone())
     }
 
     fn title(&self) -> String {
@@ -313,120 +337,6 @@ impl VodJob {
         Ok(there + audio.iter().filter(|name| name.ends_with(".mp4")).count() as u64)
     }
 
-    async fn package(
-        &self,
-        work: &Work,
-        facts: &MediaFacts,
-        scratch: &Path,
-        stop: &Stop,
-    ) -> Result<AssetRecord> {
-        let (objects, place) = (&*self.stores.objects, self.place());
-        info!(asset = %self.spec.name, "Packaging.");
-        let (mut video, mut audio, mut text) = (Vec::new(), Vec::new(), Vec::new());
-        for (rendition, count) in &work.video {
-            let file = scratch.join(format!("{}.ts", rendition.name));
-            self.join(&rendition.name, *count, &file).await?;
-            let height = rendition.height / 2 * 2;
-            let rate = rate_of(rendition, facts)?;
-            video.push(VideoTrack {
-                name: rendition.name.clone(),
-                file,
-                shift: rate.shift(),
-                frame_rate: rate.to_string(),
-                width: width(facts, height),
-                height,
-                codec: rendition.codec,
-            });
-        }
-        for (rendition, stream, language) in &work.audio {
-            let name = audio_name(rendition, *stream);
-            let file = scratch.join(format!("{name}.mp4"));
-            work::download(objects, &place.audio(&name), &file).await?;
-            audio.push(AudioTrack {
-                name: name.trim_start_matches("audio-").to_owned(),
-                file,
-                language: language.clone(),
-                channels: rendition.layout.channels(),
-                sample_rate: rendition.sample_rate,
-            });
-        }
-        for (number, subtitle) in self.spec.asset.subtitles.iter().flatten().enumerate() {
-            let file = scratch.join(format!("subtitle-{number}"));
-            work::download(objects, &self.subtitle(number), &file).await?;
-            let label = subtitle.label.clone().unwrap_or_else(|| subtitle.language.clone());
-            text.push(TextTrack { file, language: subtitle.language.clone(), label });
-        }
-        let package = Package {
-            cx: &self.cx,
-            stop,
-            segment_ms: work.segment_ms,
-            video,
-            audio,
-            text,
-            duration_ms: facts.duration_ms,
-        };
-        let folder = scratch.join("package");
-        package.write(scratch, &folder).await?;
-        let mut thumbnails = None;
-        if let (Some(spec), true) = (&self.spec.asset.thumbnails, facts.video.is_some()) {
-            let source = scratch.join("source");
-            work::download(objects, &place.source(), &source).await?;
-            let tiles = Tiles::of(spec, facts);
-            thumbnails = Some(tiles.write(&package, facts, &source, &folder).await?);
-        }
-        let sizes = self.upload(&folder).await?;
-        let master = tokio::fs::read_to_string(folder.join("hls.m3u8")).await.unwrap_or_default();
-        let bytes_of = |prefix: &str| {
-            sizes.iter().filter(|(name, _)| name.starts_with(prefix)).map(|(_, size)| size).sum()
-        };
-        Ok(AssetRecord {
-            name: self.spec.name.to_string(),
-            generation: self.generation.clone(),
-            title: self.title(),
-            duration_ms: facts.duration_ms,
-            renditions: renditions(&master, &package, bytes_of),
-            subtitles: self.spec.asset.subtitles.iter().flatten().map(|it| it.language.clone()).collect(),
-            bytes: sizes.iter().map(|(_, size)| size).sum(),
-            hls: "hls.m3u8".to_owned(),
-            dash: "dash.mpd".to_owned(),
-            thumbnails,
-            ..AssetRecord::default()
-        })
-    }
-
-    /// Segments of a rendition, one after another, in one file.
-    async fn join(&self, rendition: &str, count: u64, file: &Path) -> Result<()> {
-        let unwritable = |error: std::io::Error| {
-            work::scratch_failed(format!("{} cannot be written", file.display()), error)
-        };
-        let mut target = tokio::fs::File::create(file).await.map_err(unwritable)?;
-        for k in 0..count {
-            let path = self.place().segment(rendition, k);
-            let found = object_store::ObjectStoreExt::get(&*self.stores.objects, &path)
-                .await
-                .map_err(store_failed)?;
-            let mut stream = found.into_stream();
-            while let Some(bytes) = stream.try_next().await.map_err(store_failed)? {
-                tokio::io::AsyncWriteExt::write_all(&mut target, &bytes).await.map_err(unwritable)?;
-            }
-        }
-        tokio::io::AsyncWriteExt::flush(&mut target).await.map_err(unwritable)
-    }
-
-    /// Puts the package into the store; manifests last, so that a manifest never names what is not there.
-    async fn upload(&self, folder: &Path) -> Result<Vec<(String, u64)>> {
-        let mut files = files_below(folder).await?;
-        let is_manifest = |name: &str| [".m3u8", ".mpd", ".json"].iter().any(|end| name.ends_with(end));
-        files.sort_by_key(|name| (is_manifest(name), name.clone()));
-        let mut sizes = Vec::new();
-        for name in files {
-            let path = object_store::path::Path::from(format!("{}/{name}", self.place().packages()));
-            let size = work::upload(&*self.stores.objects, &folder.join(&name), &path).await?;
-            sizes.push((name, size));
-        }
-        Ok(sizes)
-    }
-
     /// What runs for other sources or ladders left unfinished: nobody goes on with it. Workers that are in the middle of
     /// it find its source gone, and take back what they put there.
     async fn forget_unfinished(&self) -> Result<()> {
@@ -451,22 +361,4 @@ impl VodJob {
         }
         Ok(())
     }
-}
-
-/// Names relative to the folder, with `/`.
-async fn files_below(folder: &Path) -> Result<Vec<String>> {
-    let unreadable =
-        |error: std::io::Error| Error::passing("scratch", "the package cannot be listed").because(error);
-    let (mut todo, mut files): (Vec<PathBuf>, Vec<String>) = (vec![folder.to_owned()], Vec::new());
-    while let Some(next) = todo.pop() {
-        let mut entries = tokio::fs::read_dir(&next).await.map_err(unreadable)?;
-        while let Some(entry) = entries.next_entry().await.map_err(unreadable)? {
-            if entry.file_type().await.map_err(unreadable)?.is_dir() {
-                todo.push(entry.path());
-            } else if let Ok(name) = entry.path().strip_prefix(folder) {
-                files.push(name.to_string_lossy().into_owned());
-            }
-        }
-    }
-    Ok(files)
 }

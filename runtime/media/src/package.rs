@@ -8,10 +8,13 @@ use std::time::Duration;
 use streamverse_core::stores::RenditionRecord;
 use streamverse_core::tool::{Limits, Tool};
 use streamverse_core::{Error, Result, ServiceContext, Stop};
-use streamverse_model::media::{PACKAGE_INDEX, PackageIndex, VideoCodec, playlist_name};
+use streamverse_model::media::{
+    AudioCodec, IndexTrack, PackageIndex, Part, TrackKind, VideoCodec, playlist_name,
+};
 
 use crate::encode::words;
 use crate::index;
+use crate::protect::{PeriodKeys, Protect};
 use crate::work::{make, scratch_failed};
 
 /// A track that is to be packaged.
@@ -19,8 +22,8 @@ pub(crate) struct VideoTrack {
     pub(crate) name: String,
     /// Segments joined byte by byte.
     pub(crate) file: PathBuf,
-    /// Seconds by which its time stamps were moved.
-    pub(crate) shift: u64,
+    /// Milliseconds by which its time stamps were moved: what is before the part, too.
+    pub(crate) shift_ms: u64,
     pub(crate) width: u32,
     pub(crate) height: u32,
     /// `25` or `30000/1001`.
@@ -53,33 +56,40 @@ pub(crate) struct Package<'a> {
     pub(crate) video: Vec<VideoTrack>,
     pub(crate) audio: Vec<AudioTrack>,
     pub(crate) text: Vec<TextTrack>,
-    pub(crate) duration_ms: u64,
+    /// What it is encrypted with.
+    pub(crate) keys: Option<(&'a Protect, &'a PeriodKeys)>,
 }
 
 impl Package<'_> {
-    /// Writes the package into `folder`, with `scratch` for what lies between.
-    pub(crate) async fn write(&self, scratch: &Path, folder: &Path) -> Result<PackageIndex> {
+    /// Writes the package, or a part of one, into `folder`, with `scratch` for what lies between.
+    pub(crate) async fn write(&self, scratch: &Path, folder: &Path) -> Result<Part> {
         make(folder).await?;
+        let label = |kind, height| match self.keys {
+            Some((protect, _)) => format!(",drm_label={}", protect.label(kind, height)),
+            None => String::new(),
+        };
         let mut descriptors = Vec::new();
         for track in &self.video {
             let joined = scratch.join(format!("video-{}.mp4", track.name));
             self.join_segments(track, &joined).await?;
             let folder = format!("video/{}", track.name);
+            let label = label(TrackKind::Video, track.height);
             // For players that show key frames while they wind (HLS authoring specification for Apple devices).
-            let keys = format!(",iframe_playlist_name={folder}/iframes.m3u8");
-            descriptors.push(segmented("video", &joined, &folder, &keys));
+            let extra = format!(",iframe_playlist_name={folder}/iframes.m3u8{label}");
+            descriptors.push(segmented("video", &joined, &folder, &extra));
         }
         for track in &self.audio {
             // The packager knows no "undetermined".
             let language =
                 if track.language == "und" { String::new() } else { format!(",language={}", track.language) };
-            let extra = format!("{language},hls_group_id=audio,hls_name={}", track.name);
+            let label = label(TrackKind::Audio, 0);
+            let extra = format!("{language},hls_group_id=audio,hls_name={}{label}", track.name);
             descriptors.push(segmented("audio", &track.file, &format!("audio/{}", track.name), &extra));
         }
         for (number, track) in self.text.iter().enumerate() {
             let vtt = scratch.join(format!("text-{number}.vtt"));
             self.web_vtt(&track.file, &vtt).await?;
-            descriptors.push(text(&vtt, number, track, &self.label_of(track)));
+            descriptors.push(text(&vtt, number, track, &playlist_name(&track.label)));
         }
         let seconds = Duration::from_millis(self.segment_ms).as_secs_f64();
         let mut args = descriptors;
@@ -93,18 +103,20 @@ impl Package<'_> {
         if let Some(first) = self.audio.first().filter(|first| first.language != "und") {
             args.push(format!("--default_language={}", first.language));
         }
-        Tool::of(self.cx, "packager").args(args).dir(folder).until(self.stop).limits(limits()).run().await?;
+        let tool = Tool::of(self.cx, "packager").dir(folder).until(self.stop).limits(limits());
+        match self.keys {
+            None => tool.args(args).run().await.map(|_| ())?,
+            Some((protect, keys)) => {
+                args.extend(protect.args(keys));
+                let ran = tool.args(args).input(Protect::flags(keys)).run().await;
+                ran.map(|_| ()).map_err(|error| Protect::without_keys(keys, error))?;
+            }
+        }
         let part = index::part(folder, &self.video, &self.audio).await?;
-        let index = PackageIndex {
-            version: 1,
-            duration_ms: part.duration_ms,
-            segment_ms: self.segment_ms,
-            parts: vec![part],
-            text: index::text(&self.text),
-            protection: None,
-        };
-        write_json(&folder.join(PACKAGE_INDEX), &index).await?;
-        Ok(index)
+        if let Some((protect, keys)) = self.keys {
+            protect.check(&part, keys)?;
+        }
+        Ok(part)
     }
 
     /// MPEG-TS whose time stamps were moved becomes MP4 that begins at zero.
@@ -112,7 +124,7 @@ impl Package<'_> {
         let mut args = words("-v error -nostdin -y -protocol_whitelist file,pipe -copyts -f mpegts -i");
         args.push(track.file.to_string_lossy().into_owned());
         args.extend(words("-map 0:v:0 -c copy -output_ts_offset"));
-        args.push(format!("-{}", track.shift));
+        args.push(format!("-{}.{:03}", track.shift_ms / 1000, track.shift_ms % 1000));
         if track.codec == VideoCodec::Hevc {
             // ffmpeg would write hev1, which Apple's players do not take, under a manifest that says hvc1.
             args.extend(words("-tag:v hvc1"));
@@ -122,7 +134,8 @@ impl Package<'_> {
         Tool::of(self.cx, "ffmpeg").args(args).until(self.stop).limits(limits()).run().await.map(|_| ())
     }
 
-    async fn web_vtt(&self, from: &Path, to: &Path) -> Result<()> {
+    /// SubRip becomes WebVTT.
+    pub(crate) async fn web_vtt(&self, from: &Path, to: &Path) -> Result<()> {
         let mut args = words("-v error -nostdin -y -protocol_whitelist file,pipe -i");
         args.push(from.to_string_lossy().into_owned());
         args.extend(words("-map 0:s:0 -c:s webvtt -f webvtt"));
@@ -135,13 +148,46 @@ impl Package<'_> {
             _ => error,
         })
     }
-
-    fn label_of(&self, track: &TextTrack) -> String {
-        playlist_name(&track.label)
-    }
 }
 
-async fn write_json(file: &Path, value: &impl serde::Serialize) -> Result<()> {
+/// Sound from `begin_ms` on, to `end_ms` where there is one: whole packets, those nearest to it, and times from zero.
+pub(crate) async fn cut_audio(
+    (cx, stop): (&ServiceContext, &Stop),
+    (from, to): (&Path, &Path),
+    track: (AudioCodec, u32),
+    (begin_ms, end_ms): (u64, u64),
+) -> Result<()> {
+    let (codec, rate) = (track.0, u64::from(track.1));
+    // Samples of a packet: AAC-LC, AC-3 (ETSI TS 102 366 section 4.2), 20 ms of Opus.
+    let packet = match codec {
+        AudioCodec::Aac => 1024,
+        AudioCodec::Ac3 => 1536,
+        AudioCodec::Opus => rate / 50,
+    };
+    let nearest = |ms: u64| (ms.saturating_mul(rate) + packet * 500) / (packet * 1000).max(1);
+    let (first, end) = (nearest(begin_ms), nearest(end_ms));
+    // Aimed between packets, so that no rounding takes another one.
+    let seconds = |samples: u64| {
+        let micros = u128::from(samples) * 1_000_000 / u128::from(rate.max(1));
+        format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000)
+    };
+    let mut args = words("-v error -nostdin -y -protocol_whitelist file,pipe");
+    if first > 0 {
+        args.extend(["-ss".to_owned(), seconds(first * packet + packet / 4)]);
+    }
+    args.extend(["-i".to_owned(), from.to_string_lossy().into_owned()]);
+    args.extend(words("-map 0:a:0 -c copy -t"));
+    args.push(seconds((end.saturating_sub(first).max(1) * packet).saturating_sub(packet / 2)));
+    if first > 0 {
+        args.extend(words("-avoid_negative_ts make_zero"));
+    }
+    args.extend(words("-movflags +faststart -f mp4"));
+    args.push(to.to_string_lossy().into_owned());
+    Tool::of(cx, "ffmpeg").args(args).until(stop).limits(limits()).run().await.map(|_| ())
+}
+
+/// Writes a file of the package.
+pub(crate) async fn write_json(file: &Path, value: &impl serde::Serialize) -> Result<()> {
     let bytes = serde_json::to_vec(value)
         .map_err(|error| Error::permanent("work", "an index cannot be written").because(error))?;
     let unwritable = |error| scratch_failed(format!("{} cannot be written", file.display()), error);
@@ -174,49 +220,22 @@ pub(crate) fn limits() -> Limits {
     Limits { time: Duration::from_secs(4 * 3600), ..Limits::default() }
 }
 
-/// How codec strings of sound begin.
-const SOUND: &[&str] = &["mp4a", "opus", "ac-3"];
-
-/// What the master playlist says about the renditions.
-pub(crate) fn renditions(
-    master: &str,
-    package: &Package<'_>,
-    bytes: impl Fn(&str) -> u64,
-) -> Vec<RenditionRecord> {
-    let rate = |folder: &str| bytes(folder) * 8000 / package.duration_ms.max(1);
-    let codecs_in = |line: &'_ str| {
-        let told = line.strip_prefix("#EXT-X-STREAM-INF:")?.split("CODECS=\"").nth(1)?.split('"').next()?;
-        Some(told.split(',').map(str::to_owned).collect::<Vec<_>>())
+/// What was made of each track, over all parts.
+pub(crate) fn renditions(index: &PackageIndex, bytes: impl Fn(&str) -> u64) -> Vec<RenditionRecord> {
+    let folder = |track: &IndexTrack| track.init.trim_end_matches("init.mp4").to_owned();
+    let first = index.parts.first().map(|part| part.tracks.as_slice()).unwrap_or_default();
+    let record = |(number, track): (usize, &IndexTrack)| {
+        let parts = index.parts.iter().filter_map(|part| part.tracks.get(number));
+        let bytes: u64 = parts.map(|track| bytes(&folder(track))).sum();
+        RenditionRecord {
+            name: track.name.clone(),
+            kind: if track.kind == TrackKind::Video { "video" } else { "audio" }.to_owned(),
+            codecs: track.codecs.clone(),
+            bit_rate: bytes.saturating_mul(8000) / index.duration_ms.max(1),
+            bytes,
+            width: track.width,
+            height: track.height,
+        }
     };
-    let codecs: Vec<String> = master.lines().filter_map(codecs_in).flatten().collect();
-    // By its address: two renditions may have the same height. The line before an address describes it (RFC 8216 section
-    // 4.3.4.2), sound included.
-    let by_name = |name: &str| {
-        let address = format!("video/{name}/index.m3u8");
-        let mut pairs = master.lines().zip(master.lines().skip(1));
-        let found = pairs.find(|(_, uri)| uri.trim() == address);
-        let codecs = found.and_then(|(line, _)| codecs_in(line)).unwrap_or_default();
-        let sound = |codec: &String| SOUND.iter().any(|it| codec.starts_with(it));
-        codecs.into_iter().find(|codec| !sound(codec)).unwrap_or_default()
-    };
-    let video = package.video.iter().map(|track| RenditionRecord {
-        name: track.name.clone(),
-        kind: "video".to_owned(),
-        codecs: by_name(&track.name),
-        bit_rate: rate(&format!("video/{}/", track.name)),
-        bytes: bytes(&format!("video/{}/", track.name)),
-        width: track.width,
-        height: track.height,
-    });
-    let sound = codecs.iter().find(|codec| SOUND.iter().any(|it| codec.starts_with(it)));
-    let audio = package.audio.iter().map(|track| RenditionRecord {
-        name: track.name.clone(),
-        kind: "audio".to_owned(),
-        codecs: sound.cloned().unwrap_or_default(),
-        bit_rate: rate(&format!("audio/{}/", track.name)),
-        bytes: bytes(&format!("audio/{}/", track.name)),
-        width: 0,
-        height: 0,
-    });
-    video.chain(audio).collect()
+    first.iter().enumerate().map(record).collect()
 }

@@ -4,11 +4,11 @@
 use std::path::Path;
 
 use streamverse_core::tool::Tool;
-use streamverse_core::{Error, Result};
+use streamverse_core::{Error, Result, ServiceContext, Stop};
 use streamverse_model::media::{MediaFacts, ThumbnailSpec};
 
 use crate::encode::{deinterlacing, scaling, words};
-use crate::package::{Package, limits};
+use crate::package::limits;
 use crate::plan::width;
 use crate::work::make;
 
@@ -51,13 +51,15 @@ impl Tiles {
         self.interval_ms * SHEET
     }
 
-    /// Draws the sheets into a package's folder and names them in its manifests; the name of the WebVTT index.
+    /// Draws the sheets into a package's folder and names them in its manifests, where it is asked to; the name of the WebVTT
+    /// index.
     pub(crate) async fn write(
         &self,
-        package: &Package<'_>,
+        (cx, stop): (&ServiceContext, &Stop),
         facts: &MediaFacts,
         source: &Path,
         folder: &Path,
+        in_manifests: bool,
     ) -> Result<String> {
         make(&folder.join("thumbnails")).await?;
         let mut args = words("-v error -nostdin -y -protocol_whitelist file,pipe -i");
@@ -66,8 +68,8 @@ impl Tiles {
         args.push(self.filters(facts));
         args.extend(["-frames:v".to_owned(), self.sheets().to_string()]);
         args.extend(words("-c:v mjpeg -q:v 4 -pix_fmt yuvj420p -f image2 thumbnails/sprite-%03d.jpg"));
-        let tool = Tool::of(package.cx, "ffmpeg").args(args).dir(folder);
-        tool.until(package.stop).limits(limits()).run().await?;
+        let tool = Tool::of(cx, "ffmpeg").args(args).dir(folder);
+        tool.until(stop).limits(limits()).run().await?;
         let mut largest = 0;
         for sheet in 1..=self.sheets() {
             let path = folder.join("thumbnails").join(name_of(sheet));
@@ -76,6 +78,9 @@ impl Tiles {
         }
         write(&folder.join("thumbnails/index.vtt"), self.web_vtt()).await?;
         write(&folder.join("thumbnails/index.m3u8"), self.playlist()).await?;
+        if !in_manifests {
+            return Ok("thumbnails/index.vtt".to_owned());
+        }
         let bit_rate = (largest * 8000).div_ceil(self.sheet_ms().min(self.duration_ms)).max(1);
         edit(&folder.join("hls.m3u8"), |text| format!("{}\n{}", text.trim_end(), self.stream(bit_rate)))
             .await?;

@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 use tfplugin_schema::{Diagnostics, Duration, Maybe, Path, Schema, Size};
 
 use super::ladder::LadderSpec;
-use crate::platform::{self, JobObject, Name, Object, Reach, Resources, SpecError, SpecUse};
+use crate::drm::DrmDefinition;
+use crate::platform::{self, CredentialUse, JobObject, Name, Object, Reach, Resources, SpecError, SpecUse};
 
 /// What is made of one source.
 #[derive(Clone, Debug, PartialEq, Schema, Serialize, Deserialize)]
@@ -101,6 +102,9 @@ pub struct VodJobSpec {
     /// The format of its packages, [`PACKAGE_FORMAT`] now. Another one is another making.
     #[serde(default = "first_format", skip_serializing_if = "is_first_format")]
     pub format: u32,
+    /// How it is encrypted; clear where there is nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drm: Option<DrmDefinition>,
 }
 
 /// The format of packages: 2 has an `index.json`. What an older version made is made again.
@@ -116,13 +120,14 @@ fn is_first_format(format: &u32) -> bool {
 }
 
 /// What distinguishes one making of an asset from another, in 12 hexadecimal digits: source digests, ladder, subtitles,
-/// thumbnails, format. Packages of different generations lie side by side, and the catalogue says which is shown.
+/// thumbnails, format, and what of its encryption changes bytes. Packages of different generations lie side by side, and the catalogue says which is shown.
 pub fn generation(
     digest: &str,
     subtitles: &[(&str, Option<&str>, &str)],
     thumbnails: Option<&ThumbnailSpec>,
     ladder: &LadderSpec,
     format: u32,
+    drm: Option<&DrmDefinition>,
 ) -> String {
     use sha2::{Digest as _, Sha256};
     let mut asset = serde_json::json!({
@@ -131,8 +136,14 @@ pub fn generation(
         "thumbnails": thumbnails,
         "ladder": ladder,
     });
-    if let Some(parts) = asset.as_object_mut().filter(|_| format > 1) {
-        parts.insert("format".to_owned(), format.into());
+    // As before where there is nothing to add.
+    if let Some(parts) = asset.as_object_mut() {
+        if format > 1 {
+            parts.insert("format".to_owned(), format.into());
+        }
+        if let Some(drm) = drm {
+            parts.insert("drm".to_owned(), drm.spec.bytes());
+        }
     }
     hex::encode(&Sha256::digest(asset.to_string().as_bytes())[..6])
 }
@@ -178,6 +189,10 @@ impl VodJobSpec {
             );
             return Err(SpecError::new(text));
         }
+        if let Some(drm) = &self.drm {
+            drm.spec.check()?;
+            drm.spec.period_segments(&self.ladder)?;
+        }
         for subtitle in self.asset.subtitles.iter().flatten() {
             let fits = |part: &str| {
                 (2..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
@@ -202,6 +217,7 @@ impl VodJobSpec {
             self.asset.thumbnails.as_ref(),
             &self.ladder,
             self.format,
+            self.drm.as_ref(),
         )
     }
 
@@ -212,19 +228,31 @@ impl VodJobSpec {
     pub fn objects(&self) -> Result<Vec<Object>, SpecError> {
         let sources = [&self.asset.source].into_iter();
         let sources = sources.chain(self.asset.subtitles.iter().flatten().map(|it| &it.source));
-        let reach = platform::reach(sources.map(|it| it.url.as_str()));
+        let mut reach = platform::reach(sources.map(|it| it.url.as_str()));
+        let mut credentials = Vec::new();
+        if let Some(drm) = &self.drm {
+            let keys = platform::uses([drm.spec.key_service.as_str()])?;
+            credentials = keys.credentials;
+            reach.extend(keys.reach);
+        }
         let resources =
             Resources { cpu_millis: 500, memory_bytes: 1 << 30, scratch_bytes: self.asset.scratch.0 };
-        Ok(vec![self.job("vod", platform::spec_value(self)?, reach, resources)])
+        Ok(vec![self.job("vod", platform::spec_value(self)?, (reach, credentials), resources)])
     }
 
     /// The job that removes what was made of it. It asks stores and writes nothing here, so any node has room for it.
     pub fn removal(&self) -> Object {
         let spec = serde_json::json!({ "name": self.name, "transcoder": self.transcoder });
-        self.job("vod-remove", spec, Vec::new(), Resources::default())
+        self.job("vod-remove", spec, (Vec::new(), Vec::new()), Resources::default())
     }
 
-    fn job(&self, target: &str, spec: serde_json::Value, reach: Vec<Reach>, resources: Resources) -> Object {
+    fn job(
+        &self,
+        target: &str,
+        spec: serde_json::Value,
+        (reach, credentials): (Vec<Reach>, Vec<CredentialUse>),
+        resources: Resources,
+    ) -> Object {
         let transcoder = Name::fixed("transcoder");
         Object::Job(JobObject {
             name: Name::fixed("vod-asset"),
@@ -235,7 +263,7 @@ impl VodJobSpec {
                 name: self.transcoder.clone(),
                 service: transcoder,
             }],
-            credentials: Vec::new(),
+            credentials,
             reach,
             resources,
             retries: 6,

@@ -103,7 +103,7 @@ fn asset(owner: &Owner, attributes: &Value) -> Result<VodJobSpec, SpecError> {
     let text = |name: &str| attributes[name].as_str().unwrap_or_default();
     let mut rest = attributes.clone();
     if let Some(members) = rest.as_object_mut() {
-        for name in ["ladder", "transcoder", "stores"] {
+        for name in ["ladder", "transcoder", "stores", "drm", "key_ids"] {
             members.remove(name);
         }
     }
@@ -115,6 +115,7 @@ fn asset(owner: &Owner, attributes: &Value) -> Result<VodJobSpec, SpecError> {
         transcoder: Name::parse(text("transcoder"))?,
         stores: attributes["stores"].as_str().map(str::to_owned),
         format: PACKAGE_FORMAT,
+        drm: attributes["drm"].as_str().map(serde_json::from_str).transpose()?,
     })
 }
 

@@ -83,6 +83,7 @@ impl VodAsset {
             transcoder: deploy::name(&self.transcoder)?,
             stores: self.stores.clone(),
             format: PACKAGE_FORMAT,
+            drm: None,
         })
     }
 }
@@ -333,7 +334,7 @@ fn planned_generation(view: &VodAssetView) -> Option<String> {
         Some(it) => Some(ThumbnailSpec { interval: *it.interval.known()?, height: *it.height.known()? }),
     };
     let ladder = ladder(view.ladder.known()?).ok()?;
-    Some(media::generation(digest, &subtitles, thumbnails.as_ref(), &ladder, PACKAGE_FORMAT))
+    Some(media::generation(digest, &subtitles, thumbnails.as_ref(), &ladder, PACKAGE_FORMAT, None))
 }
 
 /// Has the site make it.

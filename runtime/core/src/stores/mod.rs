@@ -27,7 +27,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use streamverse_model::drm::KeyId;
+use streamverse_model::drm::{KeyId, UsageSpec};
 use streamverse_model::platform::StoreUrl;
 
 use crate::context::ServiceContext;
@@ -77,6 +77,9 @@ pub struct AssetRecord {
     /// The identifiers of its content keys, of the first crypto period first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kids: Vec<KeyId>,
+    /// What licences of it allow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<UsageSpec>,
 }
 
 /// One rendition of an asset.

@@ -12,4 +12,5 @@ mod faults;
 mod hostile;
 mod kit;
 mod pictures;
+mod protected;
 mod whole;
