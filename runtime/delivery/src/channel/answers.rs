@@ -174,7 +174,7 @@ pub(super) fn answer(
             Some(rendition) => hls::media(&shown, Of::Track(*kind, rendition), query.skip),
             None => return Answer::Missing,
         },
-        Resource::Captions(language) => match lineup.text.iter().find(|it| it.language == *language) {
+        Resource::Captions(language) => match lineup.captions(language) {
             Some(it) => hls::media(&shown, Of::Captions(&it.language), query.skip),
             None => return Answer::Missing,
         },
@@ -222,7 +222,7 @@ pub(super) async fn cues(announced: &Announced, resource: &Resource) -> Answer {
     let Some(entry) = played.find(|it| it.item.asset == *asset && it.item.generation == *generation) else {
         return Answer::Missing;
     };
-    if !entry.lineup.text.iter().any(|it| it.language == *language) {
+    if entry.lineup.captions(language).is_none() {
         return Answer::Missing;
     }
     let package = &entry.package;

@@ -168,14 +168,14 @@ fn adaptation(text: &mut String, place: &Place<'_>, set: Set<'_>) {
     if let Some(kid) = common {
         protected(text, "   ", place.protection, kid);
     }
-    if set.main {
-        text.push_str("   <Role schemeIdUri=\"urn:mpeg:dash:role:2011\" value=\"main\"/>\n");
-    }
     if let Some(before) = place.follows {
         let _ = writeln!(
             text,
             "   <SupplementalProperty schemeIdUri=\"urn:mpeg:dash:period-continuity:2015\" value=\"p{before}\"/>"
         );
+    }
+    if set.main {
+        text.push_str("   <Role schemeIdUri=\"urn:mpeg:dash:role:2011\" value=\"main\"/>\n");
     }
     for (rendition, track) in set.all {
         representation(text, place, rendition, track, set.kind, common.is_some());
@@ -211,15 +211,15 @@ fn representation(
         let _ = write!(text, " audioSamplingRate=\"{}\"", track.sample_rate);
     }
     text.push_str(">\n");
-    if let (false, Some(kid)) = (said, track.kid) {
-        protected(text, "    ", place.protection, kid);
-    }
     if kind == TrackKind::Audio && track.channels > 0 {
         let _ = writeln!(
             text,
             "    <AudioChannelConfiguration schemeIdUri=\"urn:mpeg:dash:23003:3:audio_channel_configuration:2011\" value=\"{}\"/>",
             track.channels
         );
+    }
+    if let (false, Some(kid)) = (said, track.kid) {
+        protected(text, "    ", place.protection, kid);
     }
     let item = place.item;
     let base = format!("{MEDIA}/{}/{}/", escaped(&item.asset), escaped(&item.generation));

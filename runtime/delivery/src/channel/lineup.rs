@@ -17,7 +17,21 @@ pub(super) struct Lineup {
     pub(super) video: Vec<Rendition>,
     pub(super) audio: Vec<Rendition>,
     pub(super) text: Vec<Caption>,
+    /// What was offered before and is no more: who plays it goes on, with what comes near.
+    #[serde(default)]
+    former: Former,
 }
+
+/// See `former`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Former {
+    video: Vec<Rendition>,
+    audio: Vec<Rendition>,
+    text: Vec<Caption>,
+}
+
+/// What is remembered of each kind.
+const MOST_FORMER: usize = 64;
 
 /// Pictures or sound, whatever plays.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,21 +78,41 @@ impl Lineup {
             units.saturating_mul(2).saturating_add(timescale) / (timescale * 2)
         };
         let target = tracks(TrackKind::Video).chain(tracks(TrackKind::Audio)).map(longest).max().unwrap_or(1);
-        Lineup {
+        let mut lineup = Lineup {
             target: target.max(1).max(before.map_or(0, |it| it.target)),
             video: pictures(all),
             audio: sound(spec, all),
             text: captions(spec, all),
+            former: Former::default(),
+        };
+        if let Some(before) = before {
+            let gone = |old: &[Rendition], older: &[Rendition], new: &[Rendition]| {
+                let all = old.iter().chain(older).filter(|it| !new.iter().any(|new| new.key == it.key));
+                all.take(MOST_FORMER).cloned().collect()
+            };
+            let text = before.text.iter().chain(&before.former.text);
+            let text = text.filter(|it| !lineup.text.iter().any(|new| new.language == it.language));
+            lineup.former = Former {
+                video: gone(&before.video, &before.former.video, &lineup.video),
+                audio: gone(&before.audio, &before.former.audio, &lineup.audio),
+                text: text.take(MOST_FORMER).cloned().collect(),
+            };
         }
+        lineup
+    }
+
+    /// Captions of a language.
+    pub(super) fn captions(&self, language: &str) -> Option<&Caption> {
+        self.text.iter().chain(&self.former.text).find(|it| it.language == language)
     }
 
     /// The rendition of a key.
     pub(super) fn find(&self, kind: TrackKind, key: &str) -> Option<&Rendition> {
-        let all = match kind {
-            TrackKind::Video => &self.video,
-            TrackKind::Audio => &self.audio,
+        let (now, former) = match kind {
+            TrackKind::Video => (&self.video, &self.former.video),
+            TrackKind::Audio => (&self.audio, &self.former.audio),
         };
-        all.iter().find(|it| it.key == key)
+        now.iter().chain(former).find(|it| it.key == key)
     }
 }
 

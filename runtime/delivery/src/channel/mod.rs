@@ -29,3 +29,8 @@ mod time;
 mod timeline;
 
 pub use service::FAST_CHANNEL;
+
+#[cfg(test)]
+mod kit;
+#[cfg(test)]
+mod tests;

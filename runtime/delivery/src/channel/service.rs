@@ -294,7 +294,7 @@ async fn serve(State(channel): State<Arc<Channel>>, request: Request) -> Respons
     answer
 }
 
-async fn answered(
+pub(super) async fn answered(
     channel: &Channel,
     path: &str,
     query: Option<&str>,
