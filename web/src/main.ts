@@ -102,7 +102,7 @@ function figures(): void {
   lines(element("renditions"), tracks.map((track) => ({ text: rendition(track), mark: track.active ? "active" : undefined })));
   // Those of what is seen are marked; the others are of what was before, or comes. A viewer sees what was live some seconds ago.
   const seen = player.getPlayheadTimeAsDate()?.getTime() ?? Date.now();
-  const item = guide?.items.find((it) => Date.parse(it.start) <= seen && seen < Date.parse(it.end)) ?? guide?.now;
+  const item = guide?.items?.find((it) => Date.parse(it.start) <= seen && seen < Date.parse(it.end)) ?? guide?.now;
   const now = new Set(item?.kids?.map((kid) => kid.replaceAll("-", "").toLowerCase()));
   const licensed = licences.keys().map(([kid, status]) => ({ text: `Key ${kid}: ${status}`, mark: now.has(kid) ? "active" : undefined }));
   lines(element("keys"), licensed);
