@@ -89,8 +89,8 @@ pub(crate) fn token_spec() -> TokenSpec {
 pub(crate) fn policy() -> Value {
     json!({
         "packages": [{ "name": "basic", "assets": ["film"] }], "purchases": true,
-        "rental": { "window": "10m", "start_within": "1h" },
-        "events": [{ "name": "final", "assets": ["match"], "from": "2027-01-15T08:05:00Z", "to": "2027-01-15T08:15:00Z" }],
+        "rental": { "window": "1m", "start_within": "2m" },
+        "events": [{ "name": "final", "assets": ["match"], "from": "2027-01-15T08:00:20Z", "to": "2027-01-15T08:02:20Z" }],
         "blackouts": [{ "countries": ["DE"], "assets": ["match"] }],
         "streams": 2, "devices": 3, "licence_duration": "1m",
     })

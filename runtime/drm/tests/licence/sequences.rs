@@ -18,10 +18,10 @@ const ACCOUNTS: [&str; 2] = ["ann", "bob"];
 const LEASE: u64 = 60_000;
 const STREAMS: usize = 2;
 const DEVICES: usize = 3;
-const WINDOW: u64 = 600_000;
-const START_WITHIN: u64 = 3_600_000;
+const WINDOW: u64 = 60_000;
+const START_WITHIN: u64 = 120_000;
 /// Of the event in the kit's policy.
-const EVENT: (u64, u64) = (1_800_000_300_000, 1_800_000_900_000);
+const EVENT: (u64, u64) = (1_800_000_020_000, 1_800_000_140_000);
 
 /// A request: whose token, from when it is, and for what.
 #[derive(Clone, Debug)]
@@ -73,7 +73,7 @@ fn asked() -> impl Strategy<Value = Asked> {
 fn step() -> impl Strategy<Value = Step> {
     let half = i64::try_from(SKEW / 2).unwrap();
     prop_oneof![
-        4 => prop_oneof![4 => 0..5_000_u64, 3 => 0..60_000_u64, 1 => 0..600_000_u64].prop_map(Step::Pass),
+        5 => prop_oneof![4 => 0..3_000_u64, 3 => 0..20_000_u64, 1 => 0..90_000_u64].prop_map(Step::Pass),
         10 => proptest::collection::vec(asked(), 1..6).prop_map(Step::Ask),
         3 => (0..ACCOUNTS.len(), 0..4_u8).prop_map(|(account, which)| Step::Grant(account, which)),
         1 => (0..ACCOUNTS.len(), 0..4_u8).prop_map(|(account, which)| Step::Revoke(account, which)),
@@ -246,7 +246,7 @@ impl World {
             [("subscription", "basic"), ("purchase", "other"), ("rental", "rented"), ("event", "final")]
                 [usize::from(which)];
         // Some end.
-        let until = (which < 2).then_some(self.now + 400_000);
+        let until = (which < 2).then_some(self.now + 100_000);
         let right = Right { which, since: self.now, until, played: None };
         self.model.rights.insert((account, which), right);
         let document = json!({ "kind": kind, "of": of, "from_ms": self.now, "until_ms": until });
