@@ -9,6 +9,7 @@ use super::{Name, Object, Owner, StoreUrl, embedded_event_log, remote_keys, remo
 use crate::data::KafkaClusterSpec;
 use crate::delivery::{AtsEdgeSpec, OriginSpec, PlayerSpec};
 use crate::drm::{KeyEncryptionKeySpec, KeyServiceSpec, LicenceRun, LicenceServiceSpec, TokenKey};
+use crate::media::channel::{EpgSpec, FastChannelSpec, check_spec};
 use crate::media::{LadderSpec, PACKAGE_FORMAT, TranscoderSpec, VodAssetSpec, VodJobSpec};
 
 /// Attributes of resources that are not their specs'.
@@ -53,6 +54,8 @@ pub fn declared_kind(resource_type: &str) -> Option<String> {
         "kafka-cluster",
         "key-service",
         "licence-service",
+        "fast-channel",
+        "epg",
     ];
     placed.contains(&kind.as_str()).then_some(kind)
 }
@@ -83,6 +86,18 @@ pub fn declared_objects(owner: &Owner, attributes: &Value) -> Result<Vec<Object>
         "licence-service" => {
             licences(attributes)?.objects(owner, attributes["admin_token_wo_version"].as_i64())
         }
+        "fast-channel" => {
+            let mut asked = attributes.clone();
+            if let Some(members) = asked.as_object_mut() {
+                members.retain(|name, _| {
+                    !["hls", "dash", "assets", "definition", "guide"].contains(&name.as_str())
+                });
+            }
+            let spec = spec::<FastChannelSpec>(&asked)?;
+            check_spec(&spec)?;
+            spec.objects()
+        }
+        "epg" => spec::<EpgSpec>(attributes)?.objects(),
         "vod-asset" => asset(owner, attributes)?.objects(),
         other => Err(SpecError::from(format!("{other} is no kind that is put on a site"))),
     }

@@ -4,6 +4,9 @@
 //! The *playout* makes items of it, whole segments of packages, pure in the spec, what is known of assets, and a cursor.
 //! There is no clock and no fraction of a millisecond in either.
 
+mod check;
+mod epg;
+mod guide;
 mod item;
 mod playout;
 mod schedule;
@@ -13,6 +16,11 @@ mod zone;
 #[cfg(test)]
 mod tests;
 
+pub use check::{check, check_spec};
+pub use epg::{EpgSpec, EpgSpecPath, EpgSpecView, channel_definition, check_epg};
+pub use guide::{
+    Guide, GuideProgramme, GuideProgrammePath, GuideProgrammeView, MAX_PROGRAMMES, day, rfc_3339, xmltv,
+};
 pub use item::{AssetFacts, Block, Cue, Cursor, Facts, InBreak, Item, ItemKind, OnAir, Splice, played_ms};
 pub use playout::{EARLY_MS, Playout};
 pub use schedule::{

@@ -1,5 +1,7 @@
 //! Which programme is to be on.
 
+#![allow(clippy::needless_pass_by_value, reason = "what `json!` makes")]
+
 use serde_json::{Value, json};
 
 use super::kit::{NOON, channel};

@@ -1,0 +1,1 @@
+terraform import streamverse_epg.main main

@@ -1,0 +1,1 @@
+terraform import streamverse_fast_channel.one one
