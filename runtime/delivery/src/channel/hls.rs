@@ -7,6 +7,7 @@ use streamverse_model::media::TrackKind;
 
 use super::dash;
 use super::lineup::{Lineup, Rendition, rate};
+use super::package::media_time;
 use super::query::{Query, Skip};
 use super::scte35::splice_insert;
 use super::time::{seconds, utc};
@@ -172,22 +173,20 @@ pub(super) fn media(shown: &Shown<'_>, of: Of<'_>, skip: Skip) -> String {
         }
     }
     let mut keyed = false;
-    let mut dated = skip != Skip::Nothing;
+    let mut dated = false;
     for piece in shown.pieces {
         let item = piece.item();
         let from = piece.from.max(last_skipped.saturating_sub(item.msn));
-        if from > piece.from {
+        if from >= piece.to {
             // Whether keys are set is carried over what is left out.
             described(&mut String::new(), piece, of, &mut keyed);
-        }
-        if from >= piece.to {
             continue;
         }
         if from == 0 && (item.dsn > 0 || msn < item.msn) {
             text.push_str("#EXT-X-DISCONTINUITY\n");
         }
         if from == 0 || !dated {
-            let at = piece.entry.package.starts(item, from);
+            let at = begins_at(piece, from, of);
             let _ = writeln!(text, "#EXT-X-PROGRAM-DATE-TIME:{}", utc(at));
             dated = true;
         }
@@ -201,9 +200,8 @@ pub(super) fn media(shown: &Shown<'_>, of: Of<'_>, skip: Skip) -> String {
                 }
             }
         }
-        if from == piece.from {
-            described(&mut text, piece, of, &mut keyed);
-        }
+        // Also after what was left out: not every player carries an init segment over it.
+        described(&mut text, piece, of, &mut keyed);
         segments(&mut text, piece, from, of);
     }
     if shown.growth == Growth::Over {
@@ -244,6 +242,18 @@ fn described(text: &mut String, piece: &Piece, of: Of<'_>, keyed: &mut bool) {
     }
     *keyed = !keys.is_empty();
     text.push_str(&keys);
+}
+
+/// When a segment begins: frames of sound do not end where pictures do, so each track has its own times within an item.
+fn begins_at(piece: &Piece, k: u64, of: Of<'_>) -> u64 {
+    let (item, package) = (piece.item(), &piece.entry.package);
+    let lead = || package.starts(item, k);
+    let Of::Track(kind, rendition) = of else { return lead() };
+    let Some(track) = package.part(item).and_then(|part| rendition.track(kind, part)) else { return lead() };
+    let before =
+        media_time(track, item.first.saturating_add(k)).saturating_sub(media_time(track, item.first));
+    let ms = u128::from(before) * 1000 / u128::from(track.timescale.max(1));
+    item.start_ms.saturating_add(u64::try_from(ms).unwrap_or(u64::MAX))
 }
 
 /// Where an item's package lies, seen from a media playlist.
