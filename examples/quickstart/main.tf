@@ -25,6 +25,18 @@ variable "assets" {
   default     = {}
 }
 
+variable "protection" {
+  description = "Encryption and licences, as `modules/platform` takes it: references to secrets, never secrets."
+  type        = any
+  default     = null
+}
+
+variable "channels" {
+  description = "Channels by name, as `modules/platform` takes them."
+  type        = any
+  default     = {}
+}
+
 # Stores of your own instead of those of this host: addresses only, everything else stays.
 variable "stores" {
   description = "Any of object_store (S3), event_log (Kafka), catalogue (PostgreSQL), cache (Redis)."
@@ -34,7 +46,7 @@ variable "stores" {
 
 variable "ports" {
   description = "Where it listens."
-  type        = object({ origin = number, edge = number, page = number })
+  type        = any
   default     = { origin = 8080, edge = 8081, page = 8000 }
 }
 
@@ -42,6 +54,8 @@ module "platform" {
   source       = "../../modules/platform"
   title        = "StreamVerse quickstart"
   assets       = var.assets
+  protection   = var.protection
+  channels     = var.channels
   ports        = var.ports
   object_store = try(var.stores.object_store, null)
   event_log    = try(var.stores.event_log, null)
@@ -55,4 +69,12 @@ output "page" {
 
 output "playback" {
   value = module.platform.playback
+}
+
+output "channels" {
+  value = module.platform.channels
+}
+
+output "licence_admin" {
+  value = module.platform.licence_admin
 }

@@ -59,6 +59,7 @@ resource "streamverse_vod_asset" "asset" {
   ladder     = streamverse_transcode_ladder.ladder.definition
   transcoder = streamverse_transcoder.transcoder.name
   stores     = streamverse_transcoder.transcoder.stores
+  drm        = each.value.protected ? one(values(streamverse_drm_config.drm)[*].definition) : null
 }
 
 resource "streamverse_origin" "origin" {
@@ -78,6 +79,12 @@ resource "streamverse_ats_edge" "edge" {
   origins    = [{ url = streamverse_origin.origin.address }]
   storage    = var.edge_storage
   public_url = var.public_url
+  # Viewers reach everything at one address. A list of none is no list.
+  routes = length(var.channels) + length(local.protected) == 0 ? null : concat(
+    [for name, it in streamverse_fast_channel.channel : { path = "/channel/${name}/", url = it.address, cache = true }],
+    [for it in streamverse_epg.guide : { path = "/epg/", url = it.address, cache = true }],
+    [for it in streamverse_licence_service.licence : { path = "/licence/", url = it.address, cache = false }],
+  )
 }
 
 resource "streamverse_web_player" "page" {
@@ -87,11 +94,25 @@ resource "streamverse_web_player" "page" {
   title     = var.title
   catalogue = streamverse_catalogue.catalogue.url
   delivery  = streamverse_ats_edge.edge.url
-  services  = { origin = streamverse_origin.origin.address }
+  assets    = [for name, it in var.assets : name if it.listed]
+  channels  = length(var.channels) == 0 ? null : [for name, it in var.channels : { name = name, title = it.title }]
+  licence = var.protection == null ? null : {
+    url      = "${streamverse_ats_edge.edge.url}/licence/clearkey"
+    issuer   = local.token.issuer
+    audience = local.token.audience
+    key_id   = local.token.key_id
+    accounts = var.protection.viewers
+  }
+  token_key_ref = try(var.protection.token_key_ref, null)
+  services = merge(
+    { origin = streamverse_origin.origin.address },
+    { for it in streamverse_licence_service.licence : "licences" => it.address },
+    { for name, it in streamverse_fast_channel.channel : "channel ${name}" => it.address },
+  )
 }
 
 data "streamverse_playback" "asset" {
-  for_each = var.assets
+  for_each = { for name, it in var.assets : name => it if it.listed }
   asset    = each.key
   delivery = streamverse_ats_edge.edge.url
 }

@@ -34,6 +34,52 @@ variable "assets" {
         allow_private = optional(bool, false)
       })
     })))
+    # Encrypted, as `protection` says.
+    protected = optional(bool, false)
+    # Whether the page lists it: a spot or a slate is no video.
+    listed = optional(bool, true)
+  }))
+  default = {}
+}
+
+variable "protection" {
+  description = "How `protected` videos are encrypted, and who gets licences for them; none where none is given. Secrets are references."
+  type = object({
+    # As `streamverse_key_service` takes them.
+    key_encryption_key = any
+    access_key_ref     = string
+    # Opens the licence service's admin API, which writes grants.
+    admin_token_ref = string
+    # Signs tokens of the page's demo viewers.
+    token_key_ref          = string
+    scheme                 = optional(string, "cbcs")
+    systems                = optional(list(string), ["clearkey"])
+    crypto_period_segments = optional(number)
+    packages               = optional(list(object({ name = string, assets = list(string) })), [{ name = "all", assets = ["*"] }])
+    streams                = optional(number, 2)
+    devices                = optional(number, 5)
+    licence_duration       = optional(string, "2m")
+    viewers                = list(object({ id = string, title = optional(string) }))
+  })
+  default = null
+}
+
+variable "channels" {
+  description = "24/7 channels by name: which videos play one after the other, and what plays in breaks."
+  type = map(object({
+    title     = optional(string)
+    port      = optional(number, 8092)
+    start     = optional(string, "2026-01-01T00:00:00Z")
+    time_zone = optional(string, "UTC")
+    items     = list(string)
+    filler    = optional(list(string), [])
+    # What plays when nothing else can.
+    slate = string
+    # How long an ad break is, where it is in a programme, and what plays in it; slate where nothing does.
+    ad_break     = optional(string)
+    ad_positions = optional(list(string))
+    spots        = optional(list(string), [])
+    horizon      = optional(string, "5m")
   }))
   default = {}
 }
@@ -153,6 +199,14 @@ variable "public_url" {
 
 variable "ports" {
   description = "TCP ports."
-  type        = object({ origin = number, edge = number, page = number })
-  default     = { origin = 8080, edge = 8081, page = 8000 }
+  type = object({
+    origin  = number
+    edge    = number
+    page    = number
+    keys    = optional(number, 8095)
+    licence = optional(number, 8090)
+    admin   = optional(number, 8091)
+    guide   = optional(number, 8093)
+  })
+  default = { origin = 8080, edge = 8081, page = 8000 }
 }

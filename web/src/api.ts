@@ -1,8 +1,16 @@
-// What the player service answers.
+// What the player service and a channel answer.
+
+/** Something with a name for addresses and a title for people. */
+export interface Named {
+  name: string;
+  title: string;
+}
 
 export interface Page {
   title: string;
   delivery: string;
+  channels: Named[];
+  licence: { url: string; accounts: Named[] } | null;
 }
 
 export interface Rendition {
@@ -21,6 +29,35 @@ export interface Asset {
   duration_ms: number;
   renditions: Rendition[];
   subtitles: string[];
+}
+
+/** `index.json` beside a package, as far as the page needs it. */
+export interface PackageIndex {
+  protection?: { scheme: string; systems: string[] } | null;
+}
+
+/** A programme of a channel. */
+export interface Programme {
+  title: string;
+  /** `programme`, `ad`, `filler` or `slate`. */
+  kind: string;
+  start: string;
+  end: string;
+  /** What its pictures and sound are encrypted with. */
+  kids?: string[];
+}
+
+/** `now.json` of a channel. */
+export interface NowNext {
+  now: Programme | null;
+  next: Programme | null;
+  /** What plays piece by piece: each has keys of its own. */
+  items: Programme[];
+}
+
+export interface Token {
+  token: string;
+  account: string;
 }
 
 export async function ask<T>(path: string): Promise<T> {

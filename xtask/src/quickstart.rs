@@ -1,6 +1,7 @@
 //! `cargo xtask quickstart`: the main job on this host. Sets up what is missing, builds, starts the node agent, draws
 //! sample clips, and applies `examples/quickstart` with the real command line.
 
+mod channel;
 mod clips;
 mod cluster;
 mod look;
@@ -16,7 +17,7 @@ use crate::failure::{Failure, Outcome};
 use crate::process::{Run, clock};
 use crate::workspace::Workspace;
 use crate::{test, tools, web};
-use clips::Clip;
+use clips::{Clip, Role};
 use look::Addresses;
 use place::Place;
 
@@ -47,6 +48,16 @@ impl Default for Ports {
     fn default() -> Self {
         Ports { origin: 8080, edge: 8081, page: 8000 }
     }
+}
+
+/// Where those listen whom nobody but the platform asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Inner {
+    keys: u16,
+    licence: u16,
+    admin: u16,
+    channel: u16,
+    guide: u16,
 }
 
 /// Runs the quickstart, or takes it down.
@@ -113,17 +124,21 @@ fn act(workspace: &Workspace, options: &Options) -> Outcome<bool> {
     place.install(workspace, &ready)?;
     println!("Starting the node agent");
     place.start_agent()?;
-    let clips = if options.inputs.is_empty() {
-        clips::draw(&place.tool("ffmpeg"), &place.base().join("clips"))?
+    let (ffmpeg, folder) = (place.tool("ffmpeg"), place.base().join("clips"));
+    let mut clips = if options.inputs.is_empty() {
+        clips::draw(&ffmpeg, &folder)?
     } else {
         place.take(&options.inputs)?
     };
-    place.hand_over(&place.base().join("clips"))?;
-    let unchanged = apply(workspace, &place, &terraform, &clips, options.ports)?;
+    clips.extend(clips::furnish(&ffmpeg, &folder)?);
+    place.hand_over(&folder)?;
+    let secrets = place.secrets()?;
+    let variables = variables(&place, &clips, &secrets, options.ports)?;
+    let unchanged = apply(workspace, &place, &terraform, &variables)?;
     let outputs = place.terraform(workspace, &terraform, "output", &["-json"])?.output()?;
     let addresses = Addresses::read(&outputs)?;
     // An apply succeeds once everything is there; whether it plays is another fact.
-    let plays = addresses.play();
+    let plays = secrets.grant(&addresses.admin).and_then(|()| addresses.play());
     tell(workspace, &place, &terraform, &addresses, options, plays.is_ok().then(|| started.elapsed()));
     plays.map(|()| unchanged)
 }
@@ -177,10 +192,7 @@ impl Options {
 impl Ports {
     /// Some that nobody has now.
     fn free() -> Outcome<Ports> {
-        let held = (0..3).map(|_| std::net::TcpListener::bind("127.0.0.1:0")).collect::<Result<Vec<_>, _>>();
-        let held = held.map_err(|error| Failure::new(format!("no free port: {error}")))?;
-        let ports: Vec<u16> = held.iter().filter_map(|it| it.local_addr().ok()).map(|it| it.port()).collect();
-        let [origin, edge, page] = ports[..] else { return Err(Failure::new("no free port")) };
+        let [origin, edge, page] = free()?;
         Ok(Ports { origin, edge, page })
     }
 
@@ -192,13 +204,43 @@ impl Ports {
     }
 }
 
-fn apply(
-    workspace: &Workspace,
-    place: &Place,
-    terraform: &Path,
-    clips: &[Clip],
-    Ports { origin, edge, page }: Ports,
-) -> Outcome<bool> {
+/// Ports that nobody has now.
+fn free<const N: usize>() -> Outcome<[u16; N]> {
+    let held = (0..N).map(|_| std::net::TcpListener::bind("127.0.0.1:0")).collect::<Result<Vec<_>, _>>();
+    let held = held.map_err(|error| Failure::new(format!("no free port: {error}")))?;
+    let ports: Vec<u16> = held.iter().filter_map(|it| it.local_addr().ok()).map(|it| it.port()).collect();
+    ports.try_into().map_err(|_| Failure::new("no free port"))
+}
+
+impl Inner {
+    /// Those that were there the last time; the usual ones beside usual ports; else free ones.
+    fn find(place: &Place, ports: Ports) -> Outcome<Inner> {
+        let before = fs::read_to_string(place.variables()).ok();
+        let before = before.and_then(|text| serde_json::from_str::<serde_json::Value>(&text).ok());
+        if let Some(inner) = before.as_ref().and_then(Inner::read) {
+            return Ok(inner);
+        }
+        let [keys, licence, admin, channel, guide] =
+            if ports == Ports::default() { [8095, 8090, 8091, 8092, 8093] } else { free()? };
+        Ok(Inner { keys, licence, admin, channel, guide })
+    }
+
+    fn read(variables: &serde_json::Value) -> Option<Inner> {
+        let port = |it: &serde_json::Value| it.as_u64().and_then(|it| u16::try_from(it).ok());
+        let ports = &variables["ports"];
+        Some(Inner {
+            keys: port(&ports["keys"])?,
+            licence: port(&ports["licence"])?,
+            admin: port(&ports["admin"])?,
+            channel: port(&variables["channels"][channel::CHANNEL]["port"])?,
+            guide: port(&ports["guide"])?,
+        })
+    }
+}
+
+/// Writes what `examples/quickstart` is given.
+fn variables(place: &Place, clips: &[Clip], secrets: &channel::Secrets, ports: Ports) -> Outcome<PathBuf> {
+    let inner = Inner::find(place, ports)?;
     let mut assets = serde_json::Map::new();
     for clip in clips {
         let source = |file: &Path| -> Outcome<serde_json::Value> {
@@ -210,18 +252,39 @@ fn apply(
         }
         assets.insert(
             clip.name.clone(),
-            json!({ "title": clip.title(), "source": source(&clip.file)?, "subtitles": subtitles }),
+            json!({
+                "title": clip.title(),
+                "source": source(&clip.file)?,
+                "subtitles": subtitles,
+                "protected": clip.role != Role::Trailer,
+                "listed": matches!(clip.role, Role::Programme | Role::Trailer),
+            }),
         );
     }
-    let ports = json!({ "origin": origin, "edge": edge, "page": page });
-    let variables = json!({ "socket": place.socket(), "assets": assets, "ports": ports });
+    let Ports { origin, edge, page } = ports;
+    let Inner { keys, licence, admin, guide, .. } = inner;
+    let variables = json!({
+        "socket": place.socket(),
+        "assets": assets,
+        "protection": secrets.protection(),
+        "channels": channel::channels(clips, inner.channel),
+        "ports": {
+            "origin": origin, "edge": edge, "page": page, "keys": keys, "licence": licence, "admin": admin,
+            "guide": guide,
+        },
+    });
     let file = place.variables();
     fs::write(&file, format!("{variables:#}\n")).map_err(|error| Failure::io("write", &file, &error))?;
+    Ok(file)
+}
+
+/// Whether the plan was empty.
+fn apply(workspace: &Workspace, place: &Place, terraform: &Path, variables: &Path) -> Outcome<bool> {
     // The lock remembers the provider's digest, and the provider was just built anew.
     let _ = fs::remove_file(configuration(workspace).join(".terraform.lock.hcl"));
     println!("terraform init, plan, apply on examples/quickstart");
     place.terraform(workspace, terraform, "init", &[])?.limit(APPLY_LIMIT).output()?;
-    let variables = format!("-var-file={}", file.display());
+    let variables = format!("-var-file={}", variables.display());
     let plan = place.base().join("plan");
     let out = format!("-out={}", plan.display());
     let planned = place
@@ -267,16 +330,18 @@ fn tell(
         None => println!("\nIt is applied, but does not play yet.\n"),
     }
     println!("  page   {}", addresses.page);
-    for (_, hls, dash) in &addresses.videos {
-        println!("  HLS    {hls}");
-        println!("  DASH   {dash}");
+    for (name, hls, dash) in &addresses.channels {
+        println!("  channel {name}, HLS and DASH, encrypted:\n         {hls}\n         {dash}");
+    }
+    for (name, hls, dash) in &addresses.videos {
+        println!("  video {name}:\n         {hls}\n         {dash}");
     }
     println!(
         "\nFrom another machine: ssh -L {page}:127.0.0.1:{page} -L {edge}:127.0.0.1:{edge} HOST, then http://127.0.0.1:{page}"
     );
-    println!("Encrypted playback will need https or localhost, so keep to the tunnel.");
+    println!("Browsers decrypt only over https or on localhost, so keep to the tunnel.");
     println!("\nThree things to try:");
-    println!("  1. change the title in examples/quickstart/main.tf, then: {again}");
+    println!("  1. on the page, choose the viewer without a subscription: {}/?account=guest", addresses.page);
     println!(
         "  2. watch it: {} node status --socket {} --deployment quickstart",
         place.program("streamverse").display(),

@@ -3,6 +3,7 @@
 //
 // node play.mjs PAGE [--protocol hls|dash] [--seconds N] [--screenshot FILE] [--asset NAME]
 
+import { readCode } from "./block.mjs";
 import { open } from "./page.mjs";
 
 const page_address = process.argv[2];
@@ -28,6 +29,7 @@ try {
   if (asset) await page.locator("#assets button", { hasText: asset }).first().click();
   await page.waitForFunction(() => document.getElementById("video").currentTime > 0.2, undefined, { timeout: 60000 });
 
+  await page.evaluate(`window.readCode = ${readCode}`);
   const result = await page.evaluate(async (seconds) => {
     const video = document.getElementById("video");
     const player = window.streamverse.player;
@@ -42,21 +44,15 @@ try {
       canvas.width = width;
       canvas.height = height;
       context.drawImage(video, 0, 0);
-      const strip = context.getImageData(0, Math.round(height / 18) - 1, width, 3).data;
-      const bits = [];
-      for (let block = 0; block < 24; block += 1) {
-        const x = Math.round(((4 + block + 0.5) / 32) * width);
-        let sum = 0;
-        for (let row = 0; row < 3; row += 1) for (let step = -1; step <= 1; step += 1) sum += strip[(row * width + x + step) * 4 + 1];
-        bits.push(sum / 9 > 128 ? 1 : 0);
-      }
-      const ones = bits.slice(2, 21).reduce((a, b) => a + b, 0);
-      if (bits[0] !== 1 || bits[1] !== 0 || bits[22] !== 0 || bits[23] !== 1 || bits[21] !== ones % 2) {
+      const first = Math.round(height / 18) - 1;
+      const strip = context.getImageData(0, first, width, 3).data;
+      const code = window.readCode(width, height, (x, y) => strip[((y - first) * width + x) * 4 + 1]);
+      if (!code) {
         torn += 1;
         return;
       }
       heights.add(height);
-      frames.push({ clip: parseInt(bits.slice(2, 5).join(""), 2), frame: parseInt(bits.slice(5, 21).join(""), 2), height, time: shown.mediaTime });
+      frames.push({ ...code, height, time: shown.mediaTime });
     };
     const begun = performance.now();
     let switched = 0;

@@ -49,9 +49,12 @@ fn page(title: &str, port: u16) -> Vec<Object> {
         title: title.to_owned(),
         catalogue: "sqlite://default/none".to_owned(),
         delivery: "http://127.0.0.1:1".to_owned(),
+        assets: None,
+        channels: None,
+        licence: None,
         services: None,
     };
-    spec.objects().unwrap()
+    spec.objects(&owner("web-player", "page"), None).unwrap()
 }
 
 async fn until(site: &dyn Site, owner: &Owner, what: &str, done: impl Fn(&Observed) -> bool) -> Observed {

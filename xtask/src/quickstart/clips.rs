@@ -24,11 +24,67 @@ struct Recipe {
     picture: &'static str,
     /// In hertz.
     tone: u32,
+    role: Role,
+}
+
+/// What a clip is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Encrypted, on demand and in the channel.
+    Programme,
+    /// On demand, for everybody.
+    Trailer,
+    /// In the channel's breaks.
+    Spot,
+    /// In the channel when nothing else can be.
+    Slate,
 }
 
 const RECIPES: &[Recipe] = &[
-    Recipe { name: "colours", number: 1, seconds: 32, picture: "gradients=n=5:seed=7:speed=0.03", tone: 330 },
-    Recipe { name: "test-card", number: 2, seconds: 24, picture: "testsrc2", tone: 440 },
+    Recipe {
+        name: "colours",
+        number: 1,
+        seconds: 32,
+        picture: "gradients=n=5:seed=7:speed=0.03",
+        tone: 330,
+        role: Role::Programme,
+    },
+    Recipe {
+        name: "test-card",
+        number: 2,
+        seconds: 24,
+        picture: "testsrc2",
+        tone: 440,
+        role: Role::Programme,
+    },
+    Recipe {
+        name: "trailer",
+        number: 5,
+        seconds: 8,
+        picture: "mandelbrot=maxiter=500",
+        tone: 550,
+        role: Role::Trailer,
+    },
+];
+
+/// What a channel needs besides its programmes.
+const FURNITURE: &[Recipe] = &[
+    Recipe {
+        name: "channel-spot",
+        number: 3,
+        seconds: 8,
+        picture: "yuvtestsrc",
+        tone: 660,
+        role: Role::Spot,
+    },
+    Recipe {
+        name: "channel-slate",
+        number: 4,
+        seconds: 4,
+        picture: "color=c=0x203050",
+        tone: 220,
+        role: Role::Slate,
+    },
 ];
 
 /// A clip that is there.
@@ -38,6 +94,7 @@ pub(crate) struct Clip {
     pub(crate) file: PathBuf,
     /// Language and file.
     pub(crate) subtitles: Vec<(&'static str, PathBuf)>,
+    pub(crate) role: Role,
 }
 
 impl Clip {
@@ -51,8 +108,22 @@ impl Clip {
 
 /// Draws the clips that are not in the folder yet.
 pub(crate) fn draw(ffmpeg: &Path, folder: &Path) -> Outcome<Vec<Clip>> {
+    drawn(RECIPES, ffmpeg, folder)
+}
+
+/// Draws a channel's spot and slate.
+pub(crate) fn furnish(ffmpeg: &Path, folder: &Path) -> Outcome<Vec<Clip>> {
+    drawn(FURNITURE, ffmpeg, folder)
+}
+
+/// Whether a clip of ours has that name.
+pub(crate) fn is_taken(name: &str) -> bool {
+    FURNITURE.iter().any(|recipe| recipe.name == name)
+}
+
+fn drawn(recipes: &[Recipe], ffmpeg: &Path, folder: &Path) -> Outcome<Vec<Clip>> {
     fs::create_dir_all(folder).map_err(|error| Failure::io("create", folder, &error))?;
-    RECIPES.iter().map(|recipe| recipe.ensure(ffmpeg, folder)).collect()
+    recipes.iter().map(|recipe| recipe.ensure(ffmpeg, folder)).collect()
 }
 
 impl Recipe {
@@ -67,7 +138,7 @@ impl Recipe {
             fs::write(&path, self.subtitles(words)).map_err(|error| Failure::io("write", &path, &error))?;
             subtitles.push((language, path));
         }
-        Ok(Clip { name: self.name.to_owned(), file, subtitles })
+        Ok(Clip { name: self.name.to_owned(), file, subtitles, role: self.role })
     }
 
     fn draw(&self, ffmpeg: &Path, folder: &Path, file: &Path) -> Outcome {

@@ -1,5 +1,5 @@
-//! Whether what was applied really plays: the page, and of each video a playlist, a media playlist and a segment, fetched
-//! as a player would.
+//! Whether what was applied really plays: the page, and of each video and channel a playlist, a media playlist and a
+//! segment, fetched as a player would; and licences for who has a subscription, and nobody else.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -19,8 +19,12 @@ const REDIRECTS: u32 = 3;
 /// Addresses, as `terraform output -json` has them.
 pub(super) struct Addresses {
     pub(super) page: String,
+    /// The licence service's admin API.
+    pub(super) admin: String,
     /// Name, HLS, DASH.
     pub(super) videos: Vec<(String, String, String)>,
+    /// Name, HLS, DASH.
+    pub(super) channels: Vec<(String, String, String)>,
 }
 
 impl Addresses {
@@ -28,21 +32,31 @@ impl Addresses {
         let outputs: Value = serde_json::from_str(outputs)
             .map_err(|error| Failure::new(format!("terraform output cannot be read: {error}")))?;
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let videos = outputs["playback"]["value"].as_object().into_iter().flatten();
+        let all = |output: &str| {
+            let found = outputs[output]["value"].as_object().into_iter().flatten();
+            found.map(|(name, it)| (name.clone(), text(&it["hls"]), text(&it["dash"]))).collect()
+        };
         Ok(Addresses {
             page: text(&outputs["page"]["value"]),
-            videos: videos.map(|(name, it)| (name.clone(), text(&it["hls"]), text(&it["dash"]))).collect(),
+            admin: text(&outputs["licence_admin"]["value"]),
+            videos: all("playback"),
+            channels: all("channels"),
         })
     }
 
     /// Fetches what a player would fetch first.
     pub(super) fn play(&self) -> Outcome {
         patiently(&self.page, |_| true)?;
-        for (_, hls, dash) in &self.videos {
+        for (_, hls, dash) in self.videos.iter().chain(&self.channels) {
             let (at, master) = patiently(hls, |text| text.starts_with("#EXTM3U"))?;
             let (at, media) = patiently(&join(&at, &first_entry(&master)), |text| text.contains("#EXTINF"))?;
             patiently(&join(&at, &first_entry(&media)), |_| true)?;
             patiently(dash, |text| text.contains("<MPD"))?;
+        }
+        for (_, hls, _) in &self.channels {
+            let encrypted = |text: &str| text.contains("\"kids\":[\"");
+            let (now, on) = patiently(&join(hls, "now.json"), encrypted)?;
+            super::channel::licensed(&self.page, &join(&now, "/licence/clearkey"), &on)?;
         }
         Ok(())
     }
@@ -68,10 +82,30 @@ fn join(base: &str, to: &str) -> String {
 }
 
 /// Where it was found, after redirects, and its text.
-fn patiently(address: &str, good: impl Fn(&str) -> bool) -> Outcome<(String, String)> {
+pub(super) fn patiently(address: &str, good: impl Fn(&str) -> bool) -> Outcome<(String, String)> {
+    insist(address, || follow(address), good)
+}
+
+/// The same with a body, for which nothing is followed.
+pub(super) fn patiently_send(
+    method: &str,
+    address: &str,
+    bearer: &str,
+    body: &str,
+) -> Outcome<(String, String)> {
+    let once =
+        || send(method, address, Some(bearer), body).map(|(status, text)| (address.to_owned(), status, text));
+    insist(address, once, |_| true)
+}
+
+fn insist(
+    address: &str,
+    once: impl Fn() -> std::io::Result<(String, u16, String)>,
+    good: impl Fn(&str) -> bool,
+) -> Outcome<(String, String)> {
     let until = Instant::now() + PATIENCE;
     loop {
-        let why = match follow(address) {
+        let why = match once() {
             Ok((at, 200, text)) if good(&text) => return Ok((at, text)),
             Ok((_, status, _)) => format!("answers {status}"),
             Err(error) => format!("does not answer: {error}"),
@@ -103,13 +137,32 @@ fn follow(address: &str) -> std::io::Result<(String, u16, String)> {
 
 /// One request of HTTP/1.0, which is answered without chunks.
 fn get(address: &str) -> std::io::Result<(u16, String, String)> {
+    exchange("GET", address, "")
+}
+
+/// Status and text of what a request with a body is answered.
+pub(super) fn send(
+    method: &str,
+    address: &str,
+    bearer: Option<&str>,
+    body: &str,
+) -> std::io::Result<(u16, String)> {
+    let bearer = bearer.map(|it| format!("Authorization: {it}\r\n")).unwrap_or_default();
+    let rest =
+        format!("{bearer}Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    exchange(method, address, &rest).map(|(status, _, text)| (status, text))
+}
+
+/// `rest`: header fields, an empty line and a body.
+fn exchange(method: &str, address: &str, rest_of: &str) -> std::io::Result<(u16, String, String)> {
     let rest = address.strip_prefix("http://").ok_or_else(|| std::io::Error::other("no http:// address"))?;
     let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
     let mut stream = TcpStream::connect(host)?;
     stream.set_read_timeout(Some(ANSWER_LIMIT))?;
     stream.set_write_timeout(Some(ANSWER_LIMIT))?;
     // At once: a server that answers before it has read all of it resets the connection.
-    let request = format!("GET /{path} HTTP/1.0\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+    let end = if rest_of.is_empty() { "\r\n" } else { rest_of };
+    let request = format!("{method} /{path} HTTP/1.0\r\nHost: {host}\r\nConnection: close\r\n{end}");
     stream.write_all(request.as_bytes())?;
     let mut bytes = Vec::new();
     stream.take(LARGEST).read_to_end(&mut bytes)?;
@@ -137,8 +190,9 @@ mod tests {
 
     #[test]
     fn outputs_are_read() {
-        let text = r#"{"page":{"value":"http://h:8000"},"playback":{"value":{"film":{"hls":"http://h/a","dash":"http://h/b"}}}}"#;
+        let text = r#"{"page":{"value":"http://h:8000"},"licence_admin":{"value":"http://h:1"},"playback":{"value":{"film":{"hls":"http://h/a","dash":"http://h/b"}}},"channels":{"value":{}}}"#;
         let addresses = Addresses::read(text).unwrap();
+        assert_eq!((addresses.admin.as_str(), addresses.channels.len()), ("http://h:1", 0));
         assert_eq!(addresses.page, "http://h:8000");
         assert_eq!(
             addresses.videos[0],

@@ -5,7 +5,8 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::clips::Clip;
+use super::channel::Secrets;
+use super::clips::{self, Clip, Role};
 use crate::failure::{Failure, Outcome};
 use crate::process::Run;
 use crate::tools::Ready;
@@ -135,6 +136,11 @@ impl Place {
         fs::write(self.cli_config(), config).map_err(|error| Failure::io("write", &self.cli_config(), &error))
     }
 
+    /// Secrets of this place, made once. The key service reads the key-encryption key itself.
+    pub(super) fn secrets(&self) -> Outcome<Secrets> {
+        Secrets::ensure(self.base.join("secrets"), self.root.then_some(USER))
+    }
+
     /// Files that the service user reads.
     pub(super) fn hand_over(&self, folder: &Path) -> Outcome {
         Run::new("chmod", "chmod").args(["-R", "a+rX"]).args([folder]).output().map(|_| ())
@@ -144,11 +150,12 @@ impl Place {
     pub(super) fn take(&self, inputs: &[PathBuf]) -> Outcome<Vec<Clip>> {
         let mut clips: Vec<Clip> = Vec::new();
         for input in inputs {
-            let name = free_name(input, |name| clips.iter().any(|clip| clip.name == name));
+            let name =
+                free_name(input, |name| clips::is_taken(name) || clips.iter().any(|clip| clip.name == name));
             let ending = input.extension().unwrap_or_default().to_string_lossy().into_owned();
             let file = self.base.join("clips").join(format!("{name}.{ending}"));
             copy(input, &file)?;
-            clips.push(Clip { name, file, subtitles: Vec::new() });
+            clips.push(Clip { name, file, subtitles: Vec::new(), role: Role::Programme });
         }
         Ok(clips)
     }

@@ -126,6 +126,25 @@ fn plays(program: &Path, page: &str, protocol: &str) -> Result<serde_json::Value
     if good { Ok(found) } else { Err(format!("{protocol}: {found}").into()) }
 }
 
+/// The screencast, by which encrypted pictures are judged, shows what the page itself reads.
+fn cast(program: &Path, page: &str) -> Result<(), Fault> {
+    let said = script(program, "cast.mjs", page).output()?;
+    let text = String::from_utf8_lossy(&said.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&said.stderr).into_owned();
+    let found: serde_json::Value =
+        serde_json::from_str(text.trim()).map_err(|_| format!("{text}{errors}"))?;
+    let number = |name: &str| found[name].as_u64().unwrap_or(0);
+    // The screen is cast after the page is told; a busy browser shows a picture or two later.
+    let apart = |at: usize| found["apart"][at].as_i64().unwrap_or(i64::MAX);
+    let good = number("seen") > 10
+        && number("backwards") == 0
+        && apart(0) >= -12
+        && apart(1) <= 12
+        && found["clips"] == serde_json::json!([1])
+        && found["failures"].as_array().is_some_and(Vec::is_empty);
+    if good { Ok(()) } else { Err(format!("the screencast: {found}").into()) }
+}
+
 #[test]
 fn a_browser_plays_through_traffic_server_without_losing_the_order_of_frames() -> Result<(), Failure> {
     let cli = Cli::terraform()?;
@@ -142,6 +161,7 @@ fn a_browser_plays_through_traffic_server_without_losing_the_order_of_frames() -
             if dash["aged"].as_u64().unwrap_or(0) == 0 {
                 return Err(format!("no segment has an Age: {dash}").into());
             }
+            cast(&program, &page)?;
             let (status, _) = get(&format!("http://127.0.0.1:{front}/vod/film/hls.m3u8"));
             if status == 200 { Ok(()) } else { Err(format!("the edge answers {status}").into()) }
         }))

@@ -13,4 +13,8 @@ pub use ats_edge::{
 };
 pub use edge_check::check;
 pub use origin::{OriginSpec, OriginSpecPath, OriginSpecView};
-pub use player::{PlayerSpec, PlayerSpecPath, PlayerSpecView};
+pub use player::{
+    DemoAccount, DemoAccountPath, DemoAccountView, PlayerChannel, PlayerChannelPath, PlayerChannelView,
+    PlayerLicence, PlayerLicencePath, PlayerLicenceView, PlayerSpec, PlayerSpecPath, PlayerSpecView,
+    TOKEN_KEY, check_player,
+};

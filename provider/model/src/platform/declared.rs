@@ -32,6 +32,9 @@ const REST: &[&str] = &[
     "private_key_wo",
     "private_key_wo_version",
     "private_key_ref",
+    "token_key_wo",
+    "token_key_wo_version",
+    "token_key_ref",
     "admin_address",
     "admin_token_wo",
     "admin_token_wo_version",
@@ -78,7 +81,10 @@ pub fn declared_objects(owner: &Owner, attributes: &Value) -> Result<Vec<Object>
             let version = attributes["private_key_wo_version"].as_i64();
             spec::<AtsEdgeSpec>(attributes)?.objects(owner, version)
         }
-        "web-player" => spec::<PlayerSpec>(attributes)?.objects(),
+        "web-player" => {
+            let version = attributes["token_key_wo_version"].as_i64();
+            spec::<PlayerSpec>(attributes)?.objects(owner, version)
+        }
         "kafka-cluster" => spec::<KafkaClusterSpec>(attributes)?.objects(owner),
         "licence-service" => {
             licences(attributes)?.objects(owner, attributes["admin_token_wo_version"].as_i64())
@@ -133,16 +139,6 @@ fn asset(owner: &Owner, attributes: &Value) -> Result<VodJobSpec, SpecError> {
     })
 }
 
-fn licences(attributes: &Value) -> Result<LicenceRun, SpecError> {
-    let key = |it: &Value| match it["public_key"].as_str() {
-        Some(pem) => TokenKey::PublicKey(pem.to_owned()),
-        None => TokenKey::Secret { version: it["secret_wo_version"].as_i64() },
-    };
-    let keys = attributes["token_keys"].as_object().into_iter().flatten();
-    let keys = keys.map(|(id, it)| (id.clone(), key(it))).collect();
-    Ok(LicenceRun { service: spec::<LicenceServiceSpec>(attributes)?, keys })
-}
-
 fn key_service(owner: &Owner, attributes: &Value) -> Result<Vec<Object>, SpecError> {
     let mut rest = attributes.clone();
     let mut own: Option<i64> = None;
@@ -163,6 +159,16 @@ fn key_service(owner: &Owner, attributes: &Value) -> Result<Vec<Object>, SpecErr
         }
     }
     spec::<KeyServiceSpec>(&rest)?.objects(owner, attributes["access_key_wo_version"].as_i64(), own)
+}
+
+fn licences(attributes: &Value) -> Result<LicenceRun, SpecError> {
+    let key = |it: &Value| match it["public_key"].as_str() {
+        Some(pem) => TokenKey::PublicKey(pem.to_owned()),
+        None => TokenKey::Secret { version: it["secret_wo_version"].as_i64() },
+    };
+    let keys = attributes["token_keys"].as_object().into_iter().flatten();
+    let keys = keys.map(|(id, it)| (id.clone(), key(it))).collect();
+    Ok(LicenceRun { service: spec::<LicenceServiceSpec>(attributes)?, keys })
 }
 
 fn store(

@@ -1,9 +1,13 @@
 //! `streamverse_web_player`: the page that plays. What may be asked for: `model::delivery`.
 
-use streamverse_model::delivery::PlayerSpec;
-use streamverse_model::platform::{Object, Owner, StoreUse};
-use tfplugin_framework::schema::{Computed, Path, Timeouts};
-use tfplugin_framework::{Context, Draft, Plan, Read, Resource, Result, Schema, State, Stored, resource};
+use std::collections::BTreeMap;
+
+use streamverse_model::delivery::{PlayerSpec, TOKEN_KEY, check_player};
+use streamverse_model::platform::{Object, Owner, SecretValue, StoreUse};
+use tfplugin_framework::schema::{Computed, Diagnostics, Path, Secret, Timeouts};
+use tfplugin_framework::{
+    Context, Draft, Findings, Plan, Read, Resource, Result, Schema, State, Stored, resource,
+};
 
 use crate::deploy::{self, Deployed, Imported, deployed};
 use crate::provider::Streamverse;
@@ -29,6 +33,8 @@ pub struct WebPlayer {
     /// What it is.
     #[attribute(flatten)]
     pub spec: PlayerSpec,
+    /// What the tokens of `licence` are signed with (HS256), 32 bytes or more: the key of this id at the licence service.
+    pub token_key: Option<Secret<String>>,
     /// Where it is reached from its site, known before it is there: `http://HOST:PORT`.
     #[attribute(changes_with = [spec.port])]
     pub address: Computed<String>,
@@ -50,8 +56,16 @@ impl Deployed for WebPlayer {
         &self.site
     }
 
-    fn objects(&self, _: &Owner) -> Result<Vec<Object>> {
-        Ok(self.spec.objects()?)
+    fn objects(&self, owner: &Owner) -> Result<Vec<Object>> {
+        let version = self.token_key.as_ref().and_then(|key| key.version);
+        Ok(self.spec.objects(owner, version)?)
+    }
+
+    async fn secrets(&self, cx: &Context<Streamverse>) -> Result<Vec<SecretValue>> {
+        let (Some(key), Some(_)) = (&self.token_key, &self.spec.licence) else { return Ok(Vec::new()) };
+        let text = cx.secret(key).await?.to_string();
+        let values = BTreeMap::from([(deploy::name(TOKEN_KEY)?, text)]);
+        Ok(vec![SecretValue { name: deploy::name("secret")?, values }])
     }
 
     fn stored(self, provider: &Streamverse, revision: String) -> Result<State<Self>> {
@@ -69,6 +83,30 @@ impl Resource for WebPlayer {
 
     async fn update(cx: &Context<Streamverse>, _: Stored<Self>, plan: Plan<Self>) -> Result<State<Self>> {
         deploy::put(cx, plan).await
+    }
+
+    fn validate(config: &WebPlayerView, findings: &mut Findings) {
+        let mut found = Diagnostics::new();
+        check_player(&config.spec, &mut found);
+        for diagnostic in found {
+            findings.push(diagnostic);
+        }
+        let key = &config.token_key;
+        let given = !(key.value.is_null() && key.reference.is_null());
+        if config.spec.licence.known().is_some() && !given {
+            findings.refuse(
+                Self::token_key(),
+                "Tokens without a key",
+                "Give token_key_wo or token_key_ref: the key that the licence service knows by `licence.key_id`.",
+            );
+        }
+        if config.spec.licence.is_null() && given {
+            findings.refuse(
+                Self::token_key(),
+                "A key without tokens",
+                "Give `licence`, whose tokens are signed with it, or remove the key.",
+            );
+        }
     }
 
     async fn modify_plan(cx: &Context<Streamverse>, draft: &mut Draft<Self>) -> Result<()> {
@@ -89,6 +127,7 @@ impl Resource for WebPlayer {
         let spec: PlayerSpec = deploy::found_spec(&observed)?;
         let address = cx.provider().address(Self::KIND, &name, &site, "http", spec.port).unwrap_or_default();
         let timeouts = Timeouts::default();
-        Ok(WebPlayerState { name, site, spec, address, revision: observed.revision, timeouts })
+        let token_key = deploy::found_secret(&observed);
+        Ok(WebPlayerState { name, site, spec, token_key, address, revision: observed.revision, timeouts })
     }
 }

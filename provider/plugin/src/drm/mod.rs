@@ -1,4 +1,4 @@
-//! Content protection: content keys, licences, and who gets which.
+//! Content protection: content keys, and who gets which.
 
 mod drm_config;
 mod entitlement_policy;

@@ -3,17 +3,20 @@
 //! | path | answer |
 //! |---|---|
 //! | `/`, `/assets/…` | the built page |
-//! | `/api/page.json` | title, where to fetch from |
+//! | `/api/page.json` | title, where to fetch from, channels, where licences are asked for |
+//! | `/api/token.json` | a token for a demo account (`account`, `device`, `session`), good for a minute |
 //! | `/api/assets.json` | what the catalogue lists |
 //! | `/api/health.json` | each service, asked for its `/readyz` within a second |
+
+mod token;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
@@ -25,6 +28,8 @@ use streamverse_core::{Error, Ready, Result, Service, ServiceContext, Start, Sto
 use streamverse_model::delivery::PlayerSpec;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
+
+use token::{Asked, Signer};
 
 /// The target `player`.
 pub const PLAYER: Target =
@@ -40,11 +45,12 @@ async fn start(spec: serde_json::Value, cx: ServiceContext) -> Result<Box<dyn Se
     let spec: PlayerSpec = serde_json::from_value(spec)
         .map_err(|error| Error::permanent("spec-invalid", "this is no spec of a player").because(error))?;
     let catalogue = open_catalogue(&spec.catalogue, &cx).await?;
+    let signer = spec.licence.as_ref().map(|licence| Signer::open(licence, &cx)).transpose()?;
     let client = reqwest::Client::builder().timeout(Duration::from_secs(1)).build();
     let client = client.map_err(|error| Error::permanent("player", "no HTTP client").because(error))?;
     let address = SocketAddr::new(cx.bind, spec.port);
     Ok(Box::new(PlayerService {
-        shared: Arc::new(Shared { spec, catalogue, client, health: Mutex::new(None) }),
+        shared: Arc::new(Shared { spec, catalogue, signer, client, health: Mutex::new(None) }),
         address,
     }))
 }
@@ -57,6 +63,7 @@ struct PlayerService {
 struct Shared {
     spec: PlayerSpec,
     catalogue: Arc<dyn Catalogue>,
+    signer: Option<Signer>,
     client: reqwest::Client,
     /// Asked for at most once a second, however many pages are open.
     health: Mutex<Option<(Instant, BTreeMap<String, bool>)>>,
@@ -77,6 +84,7 @@ impl Service for PlayerService {
                 }),
             )
             .route("/api/page.json", get(page))
+            .route("/api/token.json", get(token))
             .route("/api/assets.json", get(assets))
             .route("/api/health.json", get(health))
             .with_state(self.shared);
@@ -88,12 +96,39 @@ impl Service for PlayerService {
 }
 
 async fn page(State(shared): State<Arc<Shared>>) -> Response {
-    fresh(Json(json!({ "title": shared.spec.title, "delivery": shared.spec.delivery })).into_response())
+    let named = |name: &str, title: &Option<String>| json!({ "name": name, "title": title.as_deref().unwrap_or(name) });
+    let channels: Vec<_> =
+        shared.spec.channels.iter().flatten().map(|it| named(&it.name, &it.title)).collect();
+    let licence = shared.spec.licence.as_ref().map(|it| {
+        let accounts: Vec<_> = it.accounts.iter().map(|it| named(&it.id, &it.title)).collect();
+        json!({ "url": it.url, "accounts": accounts })
+    });
+    let answer = json!({
+        "title": shared.spec.title, "delivery": shared.spec.delivery, "channels": channels, "licence": licence,
+    });
+    fresh(Json(answer).into_response())
+}
+
+/// A token for whoever opened this page: no other page can read the answer, for it names no origin that may.
+async fn token(State(shared): State<Arc<Shared>>, Query(asked): Query<Asked>) -> Response {
+    let Some(signer) = &shared.signer else { return StatusCode::NOT_FOUND.into_response() };
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+    match signer.token(&asked, now) {
+        Ok(answer) => fresh(Json(answer).into_response()),
+        Err(refused) => {
+            let told = json!({ "code": refused.code, "message": refused.message });
+            fresh((StatusCode::BAD_REQUEST, Json(told)).into_response())
+        }
+    }
 }
 
 async fn assets(State(shared): State<Arc<Shared>>) -> Response {
     match shared.catalogue.assets().await {
-        Ok(assets) => fresh(Json(assets).into_response()),
+        Ok(mut assets) => {
+            let listed = shared.spec.assets.as_ref();
+            assets.retain(|asset| listed.is_none_or(|all| all.contains(&asset.name)));
+            fresh(Json(assets).into_response())
+        }
         Err(error) => {
             tracing::warn!(error = %error.chain(), "The catalogue did not answer.");
             (StatusCode::SERVICE_UNAVAILABLE, "the catalogue does not answer\n").into_response()
@@ -150,8 +185,9 @@ fn file(shared: &Shared, path: &str) -> Response {
         if path.starts_with("assets/") { "public, max-age=31536000, immutable" } else { "no-cache" };
     fields.insert(header::CACHE_CONTROL, HeaderValue::from_static(lifetime));
     let delivery = shared.spec.delivery.trim_end_matches('/');
+    let licence = shared.spec.licence.as_ref().map(|it| it.url.as_str()).unwrap_or_default();
     let policy = format!(
-        "default-src 'self'; connect-src 'self' {delivery}; media-src 'self' blob: {delivery}; img-src 'self' data: {delivery}; style-src 'self' 'unsafe-inline'; worker-src 'self' blob:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+        "default-src 'self'; connect-src 'self' {delivery} {licence}; media-src 'self' blob: {delivery}; img-src 'self' data: {delivery}; style-src 'self' 'unsafe-inline'; worker-src 'self' blob:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
     );
     if let Ok(policy) = HeaderValue::from_str(&policy) {
         fields.insert(header::CONTENT_SECURITY_POLICY, policy);
