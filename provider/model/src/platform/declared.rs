@@ -58,6 +58,7 @@ pub fn declared_kind(resource_type: &str) -> Option<String> {
         "kafka-cluster",
         "licence-service",
         "key-service",
+        "drm-config",
         "fast-channel",
         "epg",
     ];
@@ -90,15 +91,12 @@ pub fn declared_objects(owner: &Owner, attributes: &Value) -> Result<Vec<Object>
             licences(attributes)?.objects(owner, attributes["admin_token_wo_version"].as_i64())
         }
         "key-service" => key_service(owner, attributes),
-        DrmDefinition::KIND => DrmDefinition::objects(&spec::<DrmConfigSpec>(attributes)?),
+        DrmDefinition::KIND => {
+            DrmDefinition::objects(&spec::<DrmConfigSpec>(&without(attributes, &["definition"]))?)
+        }
         "fast-channel" => {
-            let mut asked = attributes.clone();
-            if let Some(members) = asked.as_object_mut() {
-                members.retain(|name, _| {
-                    !["hls", "dash", "assets", "definition", "guide"].contains(&name.as_str())
-                });
-            }
-            let spec = spec::<FastChannelSpec>(&asked)?;
+            let computed = ["hls", "dash", "assets", "definition", "guide"];
+            let spec = spec::<FastChannelSpec>(&without(attributes, &computed))?;
             check_spec(&spec)?;
             spec.objects()
         }
@@ -106,6 +104,15 @@ pub fn declared_objects(owner: &Owner, attributes: &Value) -> Result<Vec<Object>
         "vod-asset" => asset(owner, attributes)?.objects(),
         other => Err(SpecError::from(format!("{other} is no kind that is put on a site"))),
     }
+}
+
+/// The attributes but for those that a resource of that kind computes.
+fn without(attributes: &Value, computed: &[&str]) -> Value {
+    let mut rest = attributes.clone();
+    if let Some(members) = rest.as_object_mut() {
+        members.retain(|name, _| !computed.contains(&name.as_str()));
+    }
+    rest
 }
 
 /// A spec among a resource's attributes.

@@ -166,6 +166,7 @@ impl World {
             thumbnails: None,
             kids: Vec::new(),
             scheme: None,
+            usage: None,
         };
         self.catalogue.publish(&record).await.unwrap();
     }
