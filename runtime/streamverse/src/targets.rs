@@ -8,9 +8,10 @@ pub(crate) const ALL: TargetTable = &[
     streamverse_media::VOD,
     streamverse_media::VOD_REMOVE,
     streamverse_media::PROBE,
-    streamverse_drm::LICENCE_SERVICE,
     streamverse_drm::KEY_SERVICE,
+    streamverse_drm::LICENCE_SERVICE,
     streamverse_delivery::FAST_CHANNEL,
+    streamverse_delivery::EPG,
     streamverse_delivery::ORIGIN,
     streamverse_delivery::PLAYER,
 ];
