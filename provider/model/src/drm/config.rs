@@ -7,7 +7,7 @@ use tfplugin_schema::{Diagnostics, Duration, Field as _, Maybe, Schema, Severity
 
 use super::{DrmSystem, KeyId, Scheme};
 use crate::media::{LadderSpec, TrackKind};
-use crate::platform::{Name, SpecError};
+use crate::platform::{FilesObject, Name, Object, SpecError};
 
 /// How assets are encrypted: scheme, systems, which tracks share a key and for how long, and where keys come from.
 #[derive(Clone, Debug, PartialEq, Schema, Serialize, Deserialize)]
@@ -125,6 +125,20 @@ impl KeyGranularity {
             KeyGranularity::TrackType => &["video", "audio"],
             KeyGranularity::ResolutionTier => &["video-sd", "video-hd", "video-uhd", "audio"],
         }
+    }
+}
+
+impl DrmDefinition {
+    /// The owner's kind on its site.
+    pub const KIND: &'static str = "drm-config";
+
+    /// What the site holds: the configuration, as `spec.json`, from which an import reads it. Nothing runs for it.
+    ///
+    /// # Errors
+    /// A spec that is no JSON, which does not happen.
+    pub fn objects(spec: &DrmConfigSpec) -> Result<Vec<Object>, SpecError> {
+        let files = BTreeMap::from([("spec.json".to_owned(), serde_json::to_string(spec)?)]);
+        Ok(vec![Object::Files(FilesObject { name: Name::fixed("spec"), files })])
     }
 }
 

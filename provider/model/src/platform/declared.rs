@@ -8,7 +8,10 @@ use super::wanted::SpecError;
 use super::{Name, Object, Owner, StoreUrl, embedded_event_log, remote_keys, remote_store};
 use crate::data::KafkaClusterSpec;
 use crate::delivery::{AtsEdgeSpec, OriginSpec, PlayerSpec};
-use crate::drm::{KeyEncryptionKeySpec, KeyServiceSpec, LicenceRun, LicenceServiceSpec, TokenKey};
+use crate::drm::{
+    DrmConfigSpec, DrmDefinition, KeyEncryptionKeySpec, KeyServiceSpec, LicenceRun, LicenceServiceSpec,
+    TokenKey,
+};
 use crate::media::channel::{EpgSpec, FastChannelSpec, check_spec};
 use crate::media::{LadderSpec, PACKAGE_FORMAT, TranscoderSpec, VodAssetSpec, VodJobSpec};
 
@@ -25,6 +28,7 @@ const REST: &[&str] = &[
     "generation",
     "duration_ms",
     "stores",
+    "definition",
     "private_key_wo",
     "private_key_wo_version",
     "private_key_ref",
@@ -98,6 +102,7 @@ pub fn declared_objects(owner: &Owner, attributes: &Value) -> Result<Vec<Object>
             spec.objects()
         }
         "epg" => spec::<EpgSpec>(attributes)?.objects(),
+        DrmDefinition::KIND => DrmDefinition::objects(&spec::<DrmConfigSpec>(attributes)?),
         "vod-asset" => asset(owner, attributes)?.objects(),
         other => Err(SpecError::from(format!("{other} is no kind that is put on a site"))),
     }

@@ -1,5 +1,6 @@
 //! Content protection: content keys, and who gets which.
 
+mod drm_config;
 mod entitlement_policy;
 mod key_service;
 mod licence_service;
@@ -13,4 +14,5 @@ pub(crate) fn parts(parts: Parts<Streamverse>) -> Parts<Streamverse> {
         .resource::<key_service::KeyService>()
         .resource::<entitlement_policy::EntitlementPolicy>()
         .resource::<licence_service::LicenceService>()
+        .resource::<drm_config::DrmConfig>()
 }

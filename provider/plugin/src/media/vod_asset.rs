@@ -1,18 +1,21 @@
 //! `streamverse_vod_asset`: from a source file to packages that play. What may be asked for: `model::media`; who does it:
 //! the targets `vod` and `vod-remove` of `runtime/media`.
 
+use std::collections::BTreeMap;
+
 use streamverse_model::media::{
     self, LadderSpec, PACKAGE_FORMAT, SourceSpec, SubtitleSpec, ThumbnailSpec, TranscoderSpec, VodAssetSpec,
     VodJobSpec, check_subtitles, ladder_check,
 };
 use streamverse_model::platform::node::ProbeRequest;
-use streamverse_model::platform::{Bundle, Object, Observed, Owner};
+use streamverse_model::platform::{Bundle, Object, Observed, Owner, StoreUse};
 use streamverse_sites::Class as SiteClass;
 use tfplugin_framework::schema::{Computed, Diagnostic, Diagnostics, Field as _, Path, Size, Timeouts};
 use tfplugin_framework::{
     Context, Draft, Error, Findings, Maybe, Plan, Read, Resource, Result, Schema, State, Stored, resource,
 };
 
+use super::vod_drm::{check_drm, drm, key_ids, planned_keys};
 use crate::deploy::{self, Deployed, Imported, Look};
 use crate::platform::settled;
 use crate::provider::Streamverse;
@@ -56,11 +59,17 @@ pub struct VodAsset {
     /// The `stores` of that transcoder. With it, the asset is made anew when the transcoder's stores are others; without
     /// it, what was made stays where it is, and nobody finds it in the new ones.
     pub stores: Option<String>,
+    /// How it is encrypted: the `definition` of a `streamverse_drm_config`; clear where none is given. Subtitles and the
+    /// pictures of the time line stay clear. What it says of `usage` reaches the asset without encrypting it again.
+    pub drm: Option<String>,
     /// Length of the source in milliseconds, a fact that its digest pins. Null until the source could be looked at.
     #[attribute(changes_with = [source])]
     pub duration_ms: Computed<Option<u64>>,
     /// What is made now, as a digest of sources and ladder: the second part of addresses.
     pub generation: Computed<String>,
+    /// Identifiers of its content keys (KIDs), by what each is for: `all`, `video`, `audio`, `video-hd` …; those of the first
+    /// crypto period. Empty where it is clear. They are no secret; keys are nowhere in a plan or state.
+    pub key_ids: Computed<BTreeMap<String, String>>,
     /// What the site holds, as a digest. It changes when somebody else changed it there: the next apply repairs that.
     #[attribute(changes_with = any)]
     pub revision: Computed<String>,
@@ -83,12 +92,12 @@ impl VodAsset {
             transcoder: deploy::name(&self.transcoder)?,
             stores: self.stores.clone(),
             format: PACKAGE_FORMAT,
-            drm: None,
+            drm: self.drm.as_deref().map(drm).transpose()?,
         })
     }
 }
 
-fn ladder(text: &str) -> Result<LadderSpec> {
+pub(super) fn ladder(text: &str) -> Result<LadderSpec> {
     let refused = |what: String| {
         Error::invalid(what)
             .at(VodAsset::ladder())
@@ -112,10 +121,12 @@ impl Deployed for VodAsset {
         Ok(self.job()?.objects()?)
     }
 
-    fn stored(self, _provider: &Streamverse, revision: String) -> Result<State<Self>> {
-        let generation = self.job()?.generation();
+    fn stored(self, provider: &Streamverse, revision: String) -> Result<State<Self>> {
+        let job = self.job()?;
+        let (generation, key_ids) =
+            (job.generation(), key_ids(provider.deployment().unwrap_or_default(), &job));
         let duration_ms = self.duration_ms.known().copied().flatten();
-        Ok(self.complete(VodAssetComputed { duration_ms, generation, revision }))
+        Ok(self.complete(VodAssetComputed { duration_ms, generation, key_ids, revision }))
     }
 }
 
@@ -190,7 +201,9 @@ impl Resource for VodAsset {
         if Some(&revision) == stored.revision.known() && stored.duration_ms.known() == Some(&duration_ms) {
             return Ok(Read::Unchanged);
         }
-        Ok(Read::Found(stored.into_inner().complete(VodAssetComputed { duration_ms, generation, revision })))
+        let key_ids = stored.key_ids.known().cloned().unwrap_or_default();
+        let computed = VodAssetComputed { duration_ms, generation, key_ids, revision };
+        Ok(Read::Found(stored.into_inner().complete(computed)))
     }
 
     async fn update(cx: &Context<Streamverse>, prior: Stored<Self>, plan: Plan<Self>) -> Result<State<Self>> {
@@ -218,6 +231,9 @@ impl Resource for VodAsset {
             Some(Ok(spec)) => check_ladder(&spec, findings),
             None => {}
         }
+        if let Some(Err(error)) = config.drm.known().map(|text| drm(text)) {
+            findings.push(error.diagnostic());
+        }
         let mut found = Diagnostics::new();
         check_subtitles(&config.subtitles, &mut found);
         for diagnostic in found {
@@ -238,6 +254,12 @@ impl Resource for VodAsset {
                     .source(Path::attribute("subtitles").index(at).attr("source").attr("url"), &source.url)?;
             }
         }
+        if let Some(text) = view.drm.known() {
+            let drm = drm(text)?;
+            place.store("drm", &Maybe::Known(drm.spec.key_service.clone()), StoreUse::Keys)?;
+            let ladder = view.ladder.known().and_then(|text| ladder(text).ok());
+            check_drm(&drm, ladder.as_ref())?;
+        }
         let (before, after) = (draft.prior_value().get("site"), draft.value().get("site"));
         if let (Some(before), Some(after)) = (before.as_str(), after.as_str())
             && before != after
@@ -257,17 +279,24 @@ impl Resource for VodAsset {
             Self::subtitles().into(),
             Self::thumbnails().into(),
             Path::from(Self::ladder()),
+            Path::from(Self::drm()),
         ];
+        let changed = parts.into_iter().any(|path| draft.changed(path));
         match planned_generation(&view) {
             Some(generation) => {
                 // Also without a change of its own: what a version before this made in another format is made again.
                 if draft.prior_value().get("generation").as_str() != Some(&generation) {
                     draft.set_unknown(Self::revision())?;
                 }
-                draft.set(Self::generation(), &generation)
+                draft.set(Self::generation(), &generation)?;
+                match planned_keys(cx.provider().deployment(), &view, &generation) {
+                    Some(ids) => draft.set(Self::key_ids(), &ids),
+                    None => draft.set_unknown(Self::key_ids()),
+                }
             }
-            None if parts.into_iter().any(|path| draft.changed(path)) => {
-                draft.set_unknown(Self::generation())
+            None if changed => {
+                draft.set_unknown(Self::generation())?;
+                draft.set_unknown(Self::key_ids())
             }
             None => Ok(()),
         }
@@ -281,6 +310,8 @@ impl Resource for VodAsset {
             name,
             site,
             generation: spec.generation(),
+            key_ids: key_ids(cx.provider().deployment().unwrap_or_default(), &spec),
+            drm: spec.drm.as_ref().map(serde_json::to_string).transpose()?,
             title: spec.asset.title,
             source: spec.asset.source,
             subtitles: spec.asset.subtitles,
@@ -334,7 +365,8 @@ fn planned_generation(view: &VodAssetView) -> Option<String> {
         Some(it) => Some(ThumbnailSpec { interval: *it.interval.known()?, height: *it.height.known()? }),
     };
     let ladder = ladder(view.ladder.known()?).ok()?;
-    Some(media::generation(digest, &subtitles, thumbnails.as_ref(), &ladder, PACKAGE_FORMAT, None))
+    let drm = settled(view.drm.as_ref())?.map(|text| drm(text)).transpose().ok()?;
+    Some(media::generation(digest, &subtitles, thumbnails.as_ref(), &ladder, PACKAGE_FORMAT, drm.as_ref()))
 }
 
 /// Has the site make it.
@@ -343,9 +375,11 @@ async fn made(
     plan: Plan<VodAsset>,
     duration_ms: Option<u64>,
 ) -> Result<State<VodAsset>> {
-    let generation = plan.job()?.generation();
+    let job = plan.job()?;
+    let (generation, key_ids) =
+        (job.generation(), key_ids(cx.provider().deployment().unwrap_or_default(), &job));
     let revision = deploy::apply(cx, &*plan, &[]).await?;
-    Ok(plan.into_inner().complete(VodAssetComputed { duration_ms, generation, revision }))
+    Ok(plan.into_inner().complete(VodAssetComputed { duration_ms, generation, key_ids, revision }))
 }
 
 /// Another site that holds the asset, and whose transcoder keeps it in the same object store: it was moved there, and what

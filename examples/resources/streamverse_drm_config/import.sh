@@ -1,0 +1,1 @@
+terraform import streamverse_drm_config.main main

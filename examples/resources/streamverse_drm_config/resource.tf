@@ -1,0 +1,13 @@
+resource "streamverse_drm_config" "main" {
+  name            = "main"
+  systems         = ["clearkey", "widevine", "playready", "fairplay"]
+  key_granularity = "resolution_tier"
+  crypto_period   = "10m"
+  key_service     = streamverse_key_service.main.url
+  usage = {
+    expiry = "12h"
+    tracks = {
+      "video-uhd" = { hdcp = "2.2", widevine_robustness = "HW_SECURE_ALL", playready_security_level = 3000 }
+    }
+  }
+}
