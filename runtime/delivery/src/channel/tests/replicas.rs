@@ -234,7 +234,7 @@ async fn what_nobody_can_watch_any_more_is_removed() {
     let left = records.list("channel.one", "", 1000).await.unwrap();
     // An hour in which a break may have begun, the window and the horizon.
     assert!(left.len() <= 200 && most <= 220, "{} {most}", left.len());
-    assert!(left[0].0 > "00000000000000000020", "{}", left[0].0);
+    assert!(left[0].0.as_str() > "00000000000000000020", "{}", left[0].0);
     assert!(one.announced.timeline().entries().len() < 1_000);
     let packages = records.list("channel.one.packages", "", 100).await.unwrap();
     assert_eq!(packages.len(), 4, "those that play are kept");
