@@ -41,6 +41,5 @@ resource "streamverse_epg" "guide" {
   name      = "${var.name}-guide"
   site      = var.site
   port      = var.ports.guide
-  catalogue = streamverse_catalogue.catalogue.url
   channels  = [for it in streamverse_fast_channel.channel : it.definition]
 }

@@ -68,18 +68,23 @@ async function play(item: Item): Promise<void> {
     await video.play().catch(() => denial ?? say("Press play to begin."));
   } catch (error) {
     if (chosen !== item || denial) return;
-    const code = error instanceof shaka.util.Error ? `${error.category}.${error.code}` : String(error);
-    const drm = error instanceof shaka.util.Error && error.category === shaka.util.Error.Category.DRM;
-    const why = drm ? `It is encrypted, and ${licences.unable() ?? "the browser cannot decrypt it"}.` : `Is the edge reachable at ${page.delivery}?`;
-    say(`${item.title} cannot be played (${code}). ${why}`, true);
+    say(`${item.title} cannot be played. ${why(error)}`, true);
   }
 }
 
+/** A failure in words. */
+function why(error: unknown): string {
+  if (!(error instanceof shaka.util.Error)) return `${String(error)}.`;
+  const code = `${error.category}.${error.code}`;
+  const encrypted = error.category === shaka.util.Error.Category.DRM;
+  return encrypted ? `It is encrypted, and ${licences.unable() ?? "the browser cannot decrypt it"} (${code}).` : `Is the edge reachable at ${page.delivery} (${code})?`;
+}
+
 /** A licence was refused: nothing more is fetched that could not be shown. */
-function refused(why: Denial): void {
-  denial = why;
+function refused(told: Denial): void {
+  denial = told;
   licences.stop();
-  say(`No licence for ${chosen?.title ?? "this"}: ${why.words}`, true);
+  say(`No licence for ${chosen?.title ?? "this"}: ${told.words}`, true);
   void player.unload();
 }
 
@@ -205,14 +210,13 @@ async function begin(): Promise<void> {
   player.addEventListener("error", (event) => {
     if (denial) return;
     const detail = (event as unknown as { detail?: shaka.util.Error }).detail;
-    const code = detail ? `${detail.category}.${detail.code}` : "unknown";
     // What was loaded goes on; an edge that comes back within minutes is found again without anybody's doing.
     if (detail?.category === shaka.util.Error.Category.NETWORK && video.readyState > 0) {
-      say(`The edge does not answer (${code}). Trying again …`, true);
+      say(`The edge does not answer (${detail.category}.${detail.code}). Trying again …`, true);
       setTimeout(() => player.retryStreaming(0), RETRY_MS);
       return;
     }
-    say(`Playback ended: ${code}. Is the edge reachable?`, true);
+    say(`Playback ended. ${why(detail)}`, true);
   });
   video.addEventListener("playing", () => {
     if (chosen) say(`Playing ${chosen.title} over ${protocol(chosen).toUpperCase()}.`);

@@ -1,10 +1,10 @@
 // Watches a channel whose pictures a page must not read (EME), by the screen that DevTools cast: which picture of which clip
 // was shown when, at which quality, with how many keys. Prints one JSON object; judging it is the test's.
 //
-// node channel.mjs PAGE [--protocol hls|dash] [--account NAME] [--seconds N] [--until CLIP,CLIP,…] [--stolen] [--screenshot FILE]
+// node channel.mjs PAGE [--protocol hls|dash] [--account NAME] [--seconds N] [--changes N] [--stolen] [--screenshot FILE]
 //
-// --until   ends once these clips were seen in this order, others between them not counting
-// --stolen  the player is given the manifest, and no licence service
+// --changes  ends once another clip was shown so often, and two renditions
+// --stolen   the player is given the manifest, and no licence service
 
 import { open } from "./page.mjs";
 import { fill, watch } from "./screencast.mjs";
@@ -15,7 +15,7 @@ const option = (name, fallback) => {
 };
 const protocol = option("protocol", "hls");
 const seconds = Number(option("seconds", "45"));
-const until = option("until", "").split(",").filter(Boolean).map(Number);
+const enough = Number(option("changes", "0"));
 const account = option("account");
 const address = new URL(process.argv[2]);
 if (account) address.searchParams.set("account", account);
@@ -41,16 +41,16 @@ try {
   const cast = await watch(page);
   const [heights, denials] = [new Set(), new Set()];
   const begun = Date.now();
-  // How much of `until` was seen, and of which picture it is known.
-  let [met, place] = [0, 0];
+  // How often another clip was shown, and up to which picture that is known.
+  let [changes, place] = [0, 1];
   let switched = 0;
   while (Date.now() - begun < seconds * 1000) {
     await page.waitForTimeout(250);
     const now = await page.evaluate(() => ({ height: document.getElementById("video").videoHeight, denial: window.streamverse.facts().denial }));
     if (now.height) heights.add(now.height);
     if (now.denial) denials.add(now.denial);
-    for (; place < cast.seen.length; place += 1) if (cast.seen[place].clip === until[met]) met += 1;
-    if (until.length && met === until.length && heights.size > 1) break;
+    for (; place < cast.seen.length; place += 1) if (cast.seen[place].clip !== cast.seen[place - 1].clip) changes += 1;
+    if (enough && changes >= enough && heights.size > 1) break;
     // The lowest rendition, then the highest, and again: what is loaded is played, so that every switch must be seamless.
     const wanted = Math.floor((Date.now() - begun) / 5000);
     if (cast.seen.length && wanted > switched) {
@@ -79,7 +79,7 @@ try {
   const first = cast.seen[0]?.at ?? 0;
   console.log(
     JSON.stringify({
-      protocol, ...found, met, heights: [...heights], denials: [...denials], blank: cast.blank.length, failures,
+      protocol, ...found, changes, heights: [...heights], denials: [...denials], blank: cast.blank.length, failures,
       segments: segments.length, through_traffic_server: segments.filter((via) => via.includes("ApacheTrafficServer")).length,
       // Clip, frame, and milliseconds since the first one.
       seen: cast.seen.map((it) => [it.clip, it.frame, Math.round((it.at - first) * 1000)]),

@@ -12,5 +12,7 @@ mod definition;
 mod kit;
 mod lifecycle;
 mod plan;
+mod protected;
 mod readers;
+mod screen;
 mod whole;

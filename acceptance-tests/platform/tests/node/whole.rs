@@ -1,92 +1,21 @@
 //! The quickstart's configuration, played in a browser.
 
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use streamverse_acceptance::{ADDRESS, Node};
 use tfplugin_testing::cli::{Case, Cli, Failure, Step};
 
 use crate::kit::{asset, edge, get, origin, stores};
+use crate::screen::{browser, coded_clip, root, script};
 
 type Fault = Box<dyn std::error::Error + Send + Sync>;
-
-/// A clip with the block code of `docs/quickstart/block-code.md`, drawn by the quickstart's own words.
-fn coded_clip(node: &Node) -> (std::path::PathBuf, String) {
-    let bit = |bit: u32| format!("mod(floor(n/{}),2)", 1_u32 << bit);
-    let mut filters = vec!["drawbox=x=120:y=10:w=1040:h=60:color=black:t=fill".to_owned()];
-    let mut white = |block: u32, when: Option<String>| {
-        let enable = when.map(|when| format!(":enable='{when}'")).unwrap_or_default();
-        filters.push(format!("drawbox=x={}:y=20:w=40:h=40:color=white:t=fill{enable}", 160 + 40 * block));
-    };
-    white(0, None);
-    white(4, None);
-    (0..16).for_each(|place| white(5 + place, Some(bit(15 - place))));
-    let ones: Vec<String> = (0..16).map(bit).collect();
-    white(21, Some(format!("mod(1+{},2)", ones.join("+"))));
-    white(23, None);
-    let file = node.folder().join("coded.mp4");
-    let done = Command::new(node.tool("ffmpeg"))
-        .args([
-            "-v",
-            "error",
-            "-y",
-            "-f",
-            "lavfi",
-            "-i",
-            "testsrc2=s=1280x720:r=25:d=20",
-            "-f",
-            "lavfi",
-            "-i",
-            "sine=440:d=20",
-        ])
-        .args([
-            "-vf",
-            &filters.join(","),
-            "-pix_fmt",
-            "yuv420p",
-            "-c:v",
-            "libx264",
-            "-preset",
-            "veryfast",
-            "-c:a",
-            "aac",
-        ])
-        .arg(&file)
-        .status();
-    assert!(done.unwrap().success());
-    let said = Command::new("sha256sum").arg(&file).output().unwrap();
-    let digest = String::from_utf8_lossy(&said.stdout).split(' ').next().unwrap().to_owned();
-    (file, format!("sha256:{digest}"))
-}
-
-/// Node with the page's modules and Chromium; none, told aloud, where one is missing.
-fn browser() -> Option<PathBuf> {
-    let program = std::env::var_os("STREAMVERSE_NODE").map(PathBuf::from);
-    let there = root().join("web/node_modules").is_dir() && Path::new("/usr/bin/chromium").exists();
-    if let (Some(program), true) = (program, there) {
-        return Some(program);
-    }
-    assert!(std::env::var_os("CI").is_none(), "Node, the page's modules or Chromium are missing");
-    eprintln!("SKIPPED: Node, the page's modules or Chromium are missing: `cargo xtask test` brings them");
-    None
-}
-
-fn root() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
-}
-
-/// A script of ours in the browser, for an address.
-fn script(program: &Path, name: &str, address: &str) -> Command {
-    let mut command = Command::new(program);
-    command.arg(root().join("acceptance-tests/platform/browser").join(name)).arg(address);
-    command
-}
 
 /// A platform with a page and a coded clip in two renditions.
 fn config(node: &Node) -> String {
     let [port, front, page] = node.ports;
-    let (file, digest) = coded_clip(node);
+    let (file, digest) = coded_clip(node, "coded.mp4", 1, 20);
     let film = asset(&file, &digest).replace(
         "[{ name = \"180p\", height = 180, bit_rate = 200000 }]",
         "[{ name = \"720p\", height = 720, bit_rate = 2000000 }, { name = \"240p\", height = 240, bit_rate = 400000 }]",
