@@ -12,5 +12,6 @@ mod definition;
 mod kit;
 mod lifecycle;
 mod plan;
+mod protected;
 mod readers;
 mod whole;
