@@ -9,6 +9,7 @@
 mod attributes;
 mod crash;
 mod definition;
+mod encrypted;
 mod kit;
 mod lifecycle;
 mod plan;

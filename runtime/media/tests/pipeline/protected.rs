@@ -434,7 +434,8 @@ async fn keys_are_in_no_argument_no_environment_no_file_and_no_error() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_is_killed_anywhere_goes_on_with_the_same_keys() {
     let Some(platform) = Platform::new().await else { return };
-    let clip = platform.draw("clip.mp4", CLIP);
+    // A rate of which no whole number of frames fills a period.
+    let clip = platform.draw("clip.mp4", &CLIP.replace("r=25", "r=30000/1001"));
     let (stop, worker) = platform.worker("one").await;
     let keys = Arc::new(Keys::default());
     let mut spec = spec("film", &clip);
@@ -458,11 +459,17 @@ async fn a_job_that_is_killed_anywhere_goes_on_with_the_same_keys() {
     let package = platform.package("film", &made);
     let all = keys.all();
     assert_eq!(all.len(), 6);
+    let mut frames: BTreeMap<String, usize> = BTreeMap::new();
     for track in index_of(&package).parts.iter().flat_map(|part| &part.tracks) {
         let file = platform.whole(&package, track);
         let key = hex::encode(all[&track.kid.unwrap()]);
-        assert!(platform.decode(&file, &["-decryption_key", &key]).1, "seed {seed}: {}", track.init);
+        let (count, fine) = platform.decode(&file, &["-decryption_key", &key]);
+        assert!(fine, "seed {seed}: {}", track.init);
+        *frames.entry(track.name.clone()).or_default() += count;
+        // A period begins with the first frame at or after its time.
+        assert!(track.begins * 30 < u64::from(track.timescale), "{track:?}");
     }
+    assert_eq!((frames["360p"], frames["180p"]), (270, 270));
     stop.stop();
     worker.await.unwrap().unwrap();
     platform.end().await;
