@@ -5,7 +5,7 @@ mod origin;
 mod player;
 mod traffic_server;
 
-pub use channel::FAST_CHANNEL;
+pub use channel::{EPG, FAST_CHANNEL};
 pub use origin::ORIGIN;
 pub use player::PLAYER;
 pub use traffic_server::TrafficServer;

@@ -8,6 +8,7 @@ pub(crate) const ALL: TargetTable = &[
     streamverse_media::VOD,
     streamverse_media::VOD_REMOVE,
     streamverse_media::PROBE,
+    streamverse_delivery::EPG,
     streamverse_delivery::FAST_CHANNEL,
     streamverse_delivery::ORIGIN,
     streamverse_delivery::PLAYER,

@@ -130,7 +130,7 @@ pub(super) enum Answer {
 }
 
 impl Content {
-    fn of(body: impl Into<Bytes>, fresh: Fresh) -> Content {
+    pub(super) fn of(body: impl Into<Bytes>, fresh: Fresh) -> Content {
         let body = body.into();
         let digest = hex::encode(&Sha256::digest(&body)[..12]);
         Content { body, etag: format!("\"{digest}\"").into(), fresh }

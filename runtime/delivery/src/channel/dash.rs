@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use streamverse_model::drm::KeyId;
+use streamverse_model::drm::{DrmSystem, KeyId, Scheme, signal};
 use streamverse_model::media::channel::Item;
 use streamverse_model::media::{IndexTrack, Protection, TrackKind};
 
@@ -19,11 +19,6 @@ use super::timeline::{Break, Piece};
 
 /// Where media lies, seen from the manifest.
 const MEDIA: &str = "../../vod";
-const W3C_COMMON: &str = "1077efec-c0b2-4d02-ace3-3c1e52e2fb4b";
-const CLEAR_KEY: &str = "e2719d58-a985-b3c9-781a-b030af78d30e";
-const WIDEVINE: &str = "edef8ba9-79d6-4ace-a3c8-27dcd51d21ed";
-const PLAYREADY: &str = "9a04f079-9840-4286-ab92-e65be0885f95";
-
 /// The manifest.
 pub(super) fn manifest(shown: &Shown<'_>, window_ms: u64) -> String {
     let target_ms = shown.lineup.target.saturating_mul(1000);
@@ -32,6 +27,7 @@ pub(super) fn manifest(shown: &Shown<'_>, window_ms: u64) -> String {
     text.push_str(concat!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n",
         "<MPD xmlns=\"urn:mpeg:dash:schema:mpd:2011\" xmlns:cenc=\"urn:mpeg:cenc:2013\" ",
+        "xmlns:mspr=\"urn:microsoft:playready\" ",
         "profiles=\"urn:mpeg:dash:profile:isoff-live:2011\""
     ));
     let _ = write!(
@@ -323,55 +319,17 @@ fn events(text: &mut String, item: &Item, piece: &Piece, first: u64, breaks: &[B
     text.push_str("  </EventStream>\n");
 }
 
-/// How samples are encrypted, and for which systems (ISO/IEC 23009-1 section 5.8.4.1, DASH-IF implementation guidelines).
+/// How samples are encrypted, and for which systems.
 fn protected(text: &mut String, indent: &str, protection: Option<&Protection>, kid: KeyId) {
-    let scheme = protection.map_or("cenc", |it| it.scheme.as_str());
-    let _ = writeln!(
-        text,
-        "{indent}<ContentProtection schemeIdUri=\"urn:mpeg:dash:mp4protection:2011\" value=\"{}\" cenc:default_KID=\"{kid}\"/>",
-        escaped(scheme)
-    );
-    for system in protection.iter().flat_map(|it| it.systems.iter()) {
-        match system.as_str() {
-            "clearkey" => {
-                let _ = writeln!(
-                    text,
-                    "{indent}<ContentProtection schemeIdUri=\"urn:uuid:{W3C_COMMON}\"><cenc:pssh>{}</cenc:pssh></ContentProtection>",
-                    STANDARD.encode(common_pssh(kid))
-                );
-                let _ = writeln!(
-                    text,
-                    "{indent}<ContentProtection schemeIdUri=\"urn:uuid:{CLEAR_KEY}\" value=\"ClearKey1.0\"/>"
-                );
-            }
-            // Their data is in the init segments.
-            "widevine" => {
-                let _ = writeln!(
-                    text,
-                    "{indent}<ContentProtection schemeIdUri=\"urn:uuid:{WIDEVINE}\" value=\"Widevine\"/>"
-                );
-            }
-            "playready" => {
-                let _ = writeln!(
-                    text,
-                    "{indent}<ContentProtection schemeIdUri=\"urn:uuid:{PLAYREADY}\" value=\"MSPR 2.0\"/>"
-                );
-            }
-            _ => {}
-        }
-    }
+    let (scheme, systems) = read(protection);
+    text.push_str(&signal::dash_protection(&systems, scheme, kid, &[kid], indent));
 }
 
-/// The common box of one key (W3C, "cenc Initialization Data Format", section 4).
-fn common_pssh(kid: KeyId) -> Vec<u8> {
-    let mut data = vec![0, 0, 0, 52];
-    data.extend(b"pssh");
-    data.extend([1, 0, 0, 0]);
-    data.extend(hex::decode(W3C_COMMON.replace('-', "")).unwrap_or_default());
-    data.extend([0, 0, 0, 1]);
-    data.extend(kid.0);
-    data.extend([0; 4]);
-    data
+/// What an index says of encryption.
+pub(super) fn read(protection: Option<&Protection>) -> (Scheme, Vec<DrmSystem>) {
+    let scheme = protection.and_then(|it| Scheme::parse(&it.scheme)).unwrap_or(Scheme::Cenc);
+    let systems = protection.iter().flat_map(|it| it.systems.iter());
+    (scheme, systems.filter_map(|it| DrmSystem::parse(it)).collect())
 }
 
 fn escaped(text: &str) -> String {

@@ -2,9 +2,12 @@
 
 use std::fmt::Write as _;
 
+use streamverse_model::drm::signal;
 use streamverse_model::media::TrackKind;
 
+use super::dash;
 use super::lineup::{Lineup, Rendition, rate};
+use super::package::media_time;
 use super::query::{Query, Skip};
 use super::scte35::splice_insert;
 use super::time::{seconds, utc};
@@ -169,18 +172,21 @@ pub(super) fn media(shown: &Shown<'_>, of: Of<'_>, skip: Skip) -> String {
             range_in(&mut text, it);
         }
     }
-    let mut dated = skip != Skip::Nothing;
+    let mut keyed = false;
+    let mut dated = false;
     for piece in shown.pieces {
         let item = piece.item();
         let from = piece.from.max(last_skipped.saturating_sub(item.msn));
         if from >= piece.to {
+            // Whether keys are set is carried over what is left out.
+            described(&mut String::new(), piece, of, &mut keyed);
             continue;
         }
         if from == 0 && (item.dsn > 0 || msn < item.msn) {
             text.push_str("#EXT-X-DISCONTINUITY\n");
         }
         if from == 0 || !dated {
-            let at = piece.entry.package.starts(item, from);
+            let at = begins_at(piece, from, of);
             let _ = writeln!(text, "#EXT-X-PROGRAM-DATE-TIME:{}", utc(at));
             dated = true;
         }
@@ -194,8 +200,9 @@ pub(super) fn media(shown: &Shown<'_>, of: Of<'_>, skip: Skip) -> String {
                 }
             }
         }
-        let mapped = from == piece.from;
-        segments(&mut text, piece, from, mapped, of);
+        // Also after what was left out: not every player carries an init segment over it.
+        described(&mut text, piece, of, &mut keyed);
+        segments(&mut text, piece, from, of);
     }
     if shown.growth == Growth::Over {
         text.push_str("#EXT-X-ENDLIST\n");
@@ -218,16 +225,49 @@ fn older_than(shown: &Shown<'_>, boundary_ms: u64) -> u64 {
     old
 }
 
-fn segments(text: &mut String, piece: &Piece, from: u64, mapped: bool, of: Of<'_>) {
+/// What holds for the segments of an item: its init segment, and its keys for the systems that HLS names. ClearKey is not
+/// among them: what a player needs for it is in the init segment.
+fn described(text: &mut String, piece: &Piece, of: Of<'_>, keyed: &mut bool) {
+    let Of::Track(kind, rendition) = of else { return };
+    let (item, package) = (piece.item(), &piece.entry.package);
+    let Some(track) = package.part(item).and_then(|part| rendition.track(kind, part)) else { return };
+    let _ = writeln!(text, "#EXT-X-MAP:URI=\"{}{}\"", base(piece), track.init);
+    let keys = track.kid.map(|kid| {
+        let (scheme, systems) = dash::read(package.index().protection.as_ref());
+        signal::hls_keys(&systems, scheme, kid, &[kid])
+    });
+    let keys = keys.unwrap_or_default();
+    if keys.is_empty() && *keyed {
+        text.push_str("#EXT-X-KEY:METHOD=NONE\n");
+    }
+    *keyed = !keys.is_empty();
+    text.push_str(&keys);
+}
+
+/// When a segment begins: frames of sound do not end where pictures do, so each track has its own times within an item.
+fn begins_at(piece: &Piece, k: u64, of: Of<'_>) -> u64 {
+    let (item, package) = (piece.item(), &piece.entry.package);
+    let lead = || package.starts(item, k);
+    let Of::Track(kind, rendition) = of else { return lead() };
+    let Some(track) = package.part(item).and_then(|part| rendition.track(kind, part)) else { return lead() };
+    let before =
+        media_time(track, item.first.saturating_add(k)).saturating_sub(media_time(track, item.first));
+    let ms = u128::from(before) * 1000 / u128::from(track.timescale.max(1));
+    item.start_ms.saturating_add(u64::try_from(ms).unwrap_or(u64::MAX))
+}
+
+/// Where an item's package lies, seen from a media playlist.
+fn base(piece: &Piece) -> String {
+    format!("../../../vod/{}/{}/", piece.item().asset, piece.item().generation)
+}
+
+fn segments(text: &mut String, piece: &Piece, from: u64, of: Of<'_>) {
     let item = piece.item();
     let package = &piece.entry.package;
     match of {
         Of::Track(kind, rendition) => {
             let Some(track) = package.part(item).and_then(|part| rendition.track(kind, part)) else { return };
-            let base = format!("../../../vod/{}/{}/", item.asset, item.generation);
-            if mapped {
-                let _ = writeln!(text, "#EXT-X-MAP:URI=\"{base}{}\"", track.init);
-            }
+            let base = base(piece);
             for number in item.first + from..item.first + piece.to {
                 let units =
                     usize::try_from(number).ok().and_then(|at| track.segments.get(at)).copied().unwrap_or(0);

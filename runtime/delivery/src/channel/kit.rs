@@ -164,6 +164,8 @@ impl World {
             hls: "hls.m3u8".to_owned(),
             dash: "dash.mpd".to_owned(),
             thumbnails: None,
+            kids: Vec::new(),
+            scheme: None,
         };
         self.catalogue.publish(&record).await.unwrap();
     }

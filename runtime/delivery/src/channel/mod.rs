@@ -17,6 +17,7 @@ mod announced;
 mod answers;
 mod cues;
 mod dash;
+mod epg;
 mod hls;
 mod lineup;
 mod now;
@@ -28,6 +29,7 @@ mod service;
 mod time;
 mod timeline;
 
+pub use epg::EPG;
 pub use service::FAST_CHANNEL;
 
 #[cfg(test)]

@@ -60,7 +60,7 @@ async fn start(spec: serde_json::Value, cx: ServiceContext) -> Result<Box<dyn Se
 pub(super) struct Clock(Arc<dyn Fn() -> u64 + Send + Sync>);
 
 impl Clock {
-    fn system() -> Clock {
+    pub(super) fn system() -> Clock {
         Clock::from(|| millis(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO)))
     }
 

@@ -1,6 +1,7 @@
 //! The channel as players and other replicas see it.
 
-mod look;
+mod asked;
+mod mpd;
 mod playlist;
 mod replicas;
 mod rules;

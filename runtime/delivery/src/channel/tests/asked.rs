@@ -1,0 +1,212 @@
+//! What is asked for, and how it is answered: methods, conditions, cache headers, stretches of time, hostile questions.
+
+use axum::http::{HeaderMap, StatusCode, header};
+
+use super::super::kit::{Asset, NOON, World, ask, ask_with, spec, text};
+use super::super::time::utc;
+use super::mpd::Mpd;
+use super::playlist::Playlist;
+
+fn at(ms: u64) -> String {
+    utc(ms).replace(".000Z", "Z")
+}
+
+/// A channel that ran for so many minutes.
+async fn ran(world: &World, minutes: u64) -> std::sync::Arc<super::super::service::Channel> {
+    world.usual().await;
+    let one = world.replica(&spec()).await;
+    for minute in 0..=minutes {
+        world.at(NOON + minute * 60_000);
+        one.turn().await;
+    }
+    one
+}
+
+#[tokio::test]
+async fn start_over_grows_without_losing_anything_and_a_recording_has_an_end_and_never_changes() {
+    let world = World::new().await;
+    let one = ran(&world, 20).await;
+    let from = NOON + 300_000;
+    let over = format!("?from={}", at(from));
+    let master = text(&one, &format!("hls.m3u8{over}")).await;
+    assert!(master.contains(&format!("video/180p.m3u8{over}\n")), "{master}");
+    let first = Playlist::read(&text(&one, &format!("video/180p.m3u8{over}")).await, None);
+    assert_eq!((first.kind.as_str(), first.ended), ("EVENT", false));
+    assert!(
+        first.segments[0].at <= from * 1000 && first.segments[0].at + first.segments[0].micros > from * 1000
+    );
+    world.at(NOON + 21 * 60_000);
+    one.turn().await;
+    let later = Playlist::read(&text(&one, &format!("video/180p.m3u8{over}")).await, None);
+    assert!(
+        later.segments.len() > first.segments.len()
+            && later.segments[..first.segments.len()] == first.segments
+    );
+    // The live playlist has long lost its beginning, but not its numbers.
+    let live = Playlist::read(&text(&one, "video/180p.m3u8").await, None);
+    assert!(live.msn > first.msn && live.segments.last() == later.segments.last());
+
+    let to = from + 120_000;
+    let recording = format!("video/180p.m3u8?from={}&to={}", at(from), at(to));
+    let whole = text(&one, &recording).await;
+    let read = Playlist::read(&whole, None);
+    assert_eq!((read.kind.as_str(), read.ended, read.control.len()), ("VOD", true, 0));
+    assert!(read.end() >= to * 1000 && read.end() < (to + 4_100) * 1000);
+    world.at(NOON + 30 * 60_000);
+    one.turn().await;
+    assert_eq!(text(&one, &recording).await, whole);
+    assert_eq!(
+        text(&one, &format!("{recording}&_HLS_skip=YES&_HLS_msn=99999999")).await,
+        whole,
+        "directives are ignored"
+    );
+
+    let manifest = text(&one, &format!("dash.mpd?from={}&to={}", at(from), at(to))).await;
+    assert!(manifest.contains("type=\"static\"") && !manifest.contains("UTCTiming"), "{manifest}");
+    let read = Mpd::read(&manifest);
+    let hls: std::collections::BTreeSet<String> =
+        Playlist::read(&whole, None).segments.iter().map(|it| it.uri.replace("../../../vod/", "")).collect();
+    assert_eq!(read.media("video-180p"), hls);
+}
+
+#[tokio::test]
+async fn times_out_of_the_window_and_absurd_directives_are_refused_with_a_code() {
+    let world = World::new().await;
+    let one = ran(&world, 3).await;
+    let now = world.now();
+    let code = |body: &str| {
+        serde_json::from_str::<serde_json::Value>(body).unwrap()["code"].as_str().unwrap().to_owned()
+    };
+    for (query, wanted) in [
+        ("from=0001-01-01T00:00:00Z".to_owned(), "time-out-of-range"),
+        ("from=9999-12-31T23:59:59Z".to_owned(), "time-out-of-range"),
+        (format!("from={}", at(now + 60_000)), "time-out-of-range"),
+        (format!("from={}&to=9999-12-31T23:59:59Z", at(NOON)), "time-out-of-range"),
+        (format!("from={}", at(now - 5 * 3_600_000)), "time-out-of-range"),
+        ("from=-1".to_owned(), "time-invalid"),
+        ("_HLS_skip=always".to_owned(), "skip-invalid"),
+        ("_HLS_msn=18446744073709551616".to_owned(), "number-invalid"),
+        ("_HLS_msn=9999999999".to_owned(), "msn-too-far"),
+        ("_HLS_part=1".to_owned(), "part-without-msn"),
+    ] {
+        for path in ["video/180p.m3u8", "dash.mpd", "text/en.m3u8"] {
+            let (status, fields, body) = ask(&one, &format!("{path}?{query}")).await;
+            assert_eq!((status, code(&body).as_str()), (StatusCode::BAD_REQUEST, wanted), "{path}?{query}");
+            assert_eq!(fields[header::CACHE_CONTROL], "no-store");
+        }
+    }
+    for path in [
+        "",
+        "x",
+        "hls.m3u8/",
+        "../one/hls.m3u8",
+        "video/999p.m3u8",
+        "video/../180p.m3u8",
+        "text/xx.m3u8",
+        "audio/%2e.m3u8",
+        "cues/en/film/g1/0/99.vtt",
+        "cues/en/film/g1/9/0.vtt",
+        "cues/en/other/g1/0/0.vtt",
+        "cues/xx/film/g1/0/0.vtt",
+        "cues/en/film/g1/0/99999999999999999999.vtt",
+        "cues/en/film/g1/0/-1.vtt",
+    ] {
+        assert_eq!(ask(&one, path).await.0, StatusCode::NOT_FOUND, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_says_how_long_it_holds_whom_it_is_for_and_what_it_is() {
+    let world = World::new().await;
+    let one = ran(&world, 1).await;
+    let (_, fields, body) = ask(&one, "video/180p.m3u8").await;
+    // Half a segment is two seconds; one second is what the spec has.
+    assert_eq!(
+        fields[header::CACHE_CONTROL],
+        "public, max-age=1, stale-while-revalidate=5, stale-if-error=5"
+    );
+    assert_eq!(fields[header::CONTENT_TYPE], "application/vnd.apple.mpegurl");
+    let mut conditional = HeaderMap::new();
+    conditional.insert(header::IF_NONE_MATCH, fields[header::ETAG].clone());
+    let (status, again, nothing) = ask_with(&one, "video/180p.m3u8", &conditional, true).await;
+    assert_eq!((status, nothing.as_str()), (StatusCode::NOT_MODIFIED, ""));
+    assert_eq!(again[header::ETAG], fields[header::ETAG]);
+    let (status, head, nothing) = ask_with(&one, "video/180p.m3u8", &HeaderMap::new(), false).await;
+    assert_eq!((status, nothing.as_str()), (StatusCode::OK, ""));
+    assert_eq!(head[header::CONTENT_LENGTH], body.len().to_string().as_str());
+    world.at(world.now() + 4_000);
+    let (status, ..) = ask_with(&one, "video/180p.m3u8", &conditional, true).await;
+    assert_eq!(status, StatusCode::OK, "a segment later it is another");
+    let (_, fields, time) = ask(&one, "time").await;
+    assert_eq!((fields[header::CACHE_CONTROL].to_str().unwrap(), time), ("no-store", utc(world.now())));
+}
+
+#[tokio::test]
+async fn what_is_on_has_its_title_its_times_and_its_keys() {
+    let world = World::new().await;
+    let one = ran(&world, 0).await;
+    world.at(NOON + 10_000);
+    let page: serde_json::Value = serde_json::from_str(&text(&one, "now.json").await).unwrap();
+    assert_eq!(
+        (&page["now"]["title"], &page["now"]["start"]),
+        (&"film".into(), &"2026-11-26T12:00:00.000Z".into())
+    );
+    assert_eq!(page["now"]["kids"].as_array().unwrap().len(), 2, "{page}");
+    assert_eq!(page["next"]["kind"], "ad", "{page}");
+    let items = page["items"].as_array().unwrap();
+    assert!(items.windows(2).all(|two| two[0]["end"] == two[1]["start"]), "{page}");
+}
+
+#[tokio::test]
+async fn captions_are_in_step_and_a_programme_without_has_none_there() {
+    let world = World::new().await;
+    let one = ran(&world, 2).await;
+    let list = Playlist::read(&text(&one, "text/en.m3u8").await, None);
+    let mut spoken = 0;
+    for it in &list.segments {
+        let (status, fields, body) = ask(&one, it.uri.strip_prefix("../").unwrap()).await;
+        assert_eq!(status, StatusCode::OK, "{}", it.uri);
+        assert!(fields[header::CACHE_CONTROL].to_str().unwrap().contains("immutable"));
+        assert!(body.starts_with("WEBVTT\nX-TIMESTAMP-MAP=MPEGTS:0,LOCAL:00:00:00.000\n"), "{body}");
+        assert!(!body.contains("-->") || it.uri.contains("/film/"), "{} {body}", it.uri);
+        spoken += u32::from(body.contains("-->"));
+    }
+    assert!(spoken >= 2, "the cue lies over a boundary: {spoken}");
+    // In DASH times are counted from the period.
+    let manifest = Mpd::read(&text(&one, "dash.mpd").await);
+    for uri in manifest.media("text-en") {
+        assert_eq!(ask(&one, &uri).await.0, StatusCode::OK, "{uri}");
+    }
+}
+
+#[tokio::test]
+async fn dash_says_keys_breaks_and_what_goes_on_after_them() {
+    let world = World::new().await;
+    let one = ran(&world, 2).await;
+    let manifest = text(&one, "dash.mpd").await;
+    let read = Mpd::read(&manifest);
+    // Two parts of the film, each with a key for pictures and one for sound.
+    assert_eq!(read.kids().len(), 4, "{manifest}");
+    assert!(manifest.contains("urn:uuid:1077efec-c0b2-4d02-ace3-3c1e52e2fb4b"));
+    let events = read.events();
+    assert!(events.iter().any(|(back, _)| !back) && events.iter().any(|(back, _)| *back), "{manifest}");
+    let continued = read.continued();
+    assert!(!continued.is_empty(), "after a break a programme goes on: {manifest}");
+    for (period, before) in continued {
+        assert!(manifest.contains(&format!("<Period id=\"{before}\"")) || period != before);
+    }
+}
+
+#[tokio::test]
+async fn a_channel_of_sound_alone_plays_too() {
+    let world = World::new().await;
+    for name in ["film", "news", "spot", "slate"] {
+        world.has(&Asset { name, heights: &[], ..Asset::default() }).await;
+    }
+    let one = world.replica(&spec()).await;
+    one.turn().await;
+    let master = text(&one, "hls.m3u8").await;
+    assert!(master.contains("#EXT-X-STREAM-INF:") && master.contains("\naudio/en.m3u8"), "{master}");
+    let list = Playlist::read(&text(&one, "audio/en.m3u8").await, None);
+    assert!(list.segments.len() > 20);
+}
