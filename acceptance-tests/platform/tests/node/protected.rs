@@ -176,7 +176,7 @@ fn an_asset_is_encrypted_with_keys_that_only_the_key_service_tells() -> Result<(
         .step(
             Step::apply(format!("{below}{}", film(&by_hand)))
                 .named("its configuration is to go")
-                .expect_apply_error("assets are encrypted with \"main\": film on default"),
+                .expect_apply_error("Assets are encrypted with \"main\": film on default"),
         )
         .step(Step::apply(format!("{below}{}{used}", config(""))).named("it stays"))
         .step(Step::import("streamverse_drm_config.main", Id::attribute("name")).ignoring(&["timeouts"]))
