@@ -3,7 +3,7 @@ resource "streamverse_drm_config" "main" {
   systems         = ["clearkey", "widevine", "playready", "fairplay"]
   key_granularity = "resolution_tier"
   crypto_period   = "10m"
-  key_service     = streamverse_key_service.main.url
+  key_service     = "keys://127.0.0.1:9180?secret=key-service.main"
   usage = {
     expiry = "12h"
     tracks = {

@@ -171,6 +171,15 @@ fn a_web_player_is_done() -> Result<(), Failure> {
 }
 
 #[test]
+fn a_drm_config_is_done() -> Result<(), Failure> {
+    done("drm_config", nothing, |_, number| {
+        format!(
+            "systems = [\"clearkey\"]\n  crypto_period = \"{number}m\"\n  key_service = \"keys://127.0.0.1:1?secret=key-service.main\""
+        )
+    })
+}
+
+#[test]
 fn a_vod_asset_is_done() -> Result<(), Failure> {
     let Some(node) = Node::start() else { return Ok(()) };
     let (file, digest) = clip(&node, "film.mp4", 3);

@@ -15,4 +15,5 @@ mod plan;
 mod protected;
 mod readers;
 mod screen;
+mod watched;
 mod whole;

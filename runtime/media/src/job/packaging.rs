@@ -101,7 +101,7 @@ impl VodJob {
         stop: &Stop,
     ) -> Result<PackageIndex> {
         let whole = Span { first: 0, end: segments(work, facts), last: true };
-        let (video, audio) = self.tracks(work, facts, whole, scratch, stop).await?;
+        let (video, audio) = self.tracks(work, facts, whole, (scratch, scratch), stop).await?;
         let text = self.subtitles(scratch).await?;
         let texts = index::text(&text);
         let package =
@@ -140,7 +140,7 @@ impl VodJob {
             let beside = scratch.join("part");
             let _ = tokio::fs::remove_dir_all(&beside).await;
             make(&beside).await?;
-            let at = (beside.as_path(), folder, prefix.as_str());
+            let at = (scratch, beside.as_path(), folder, prefix.as_str());
             parts
                 .add(self.part(work, facts, at, (*span, protect, keys), stop).await?, folder, &prefix)
                 .await?;
@@ -189,24 +189,25 @@ impl VodJob {
         &self,
         work: &Work,
         facts: &MediaFacts,
-        (scratch, folder, prefix): (&Path, &Path, &str),
+        (whole, scratch, folder, prefix): (&Path, &Path, &Path, &str),
         (span, protect, keys): (Span, &Protect, &PeriodKeys),
         stop: &Stop,
     ) -> Result<Part> {
-        let (video, audio) = self.tracks(work, facts, span, scratch, stop).await?;
+        let (video, audio) = self.tracks(work, facts, span, (whole, scratch), stop).await?;
         let keys = Some((protect, keys));
         let segment_ms = work.segment_ms;
         let package = Package { cx: &self.cx, stop, segment_ms, video, audio, text: Vec::new(), keys };
         package.write(scratch, &folder.join(prefix)).await
     }
 
-    /// What was encoded, from one segment to another, as files.
+    /// What was encoded, from one segment to another, as files in `scratch`. Sound, which is whole in the store, is fetched once
+    /// and stays in `whole`.
     async fn tracks(
         &self,
         work: &Work,
         facts: &MediaFacts,
         span: Span,
-        scratch: &Path,
+        (whole, scratch): (&Path, &Path),
         stop: &Stop,
     ) -> Result<(Vec<VideoTrack>, Vec<AudioTrack>)> {
         let (objects, place) = (&*self.stores.objects, self.place());
@@ -229,8 +230,10 @@ impl VodJob {
         }
         for (rendition, stream, language) in &work.audio {
             let name = audio_name(rendition, *stream);
-            let whole = scratch.join(format!("{name}.mp4"));
-            work::download(objects, &place.audio(&name), &whole).await?;
+            let whole = whole.join(format!("{name}.mp4"));
+            if !tokio::fs::try_exists(&whole).await.unwrap_or(false) {
+                work::download(objects, &place.audio(&name), &whole).await?;
+            }
             // Sound that goes on after the last picture's segment would be a segment of its own.
             let end_ms = span.end * work.segment_ms;
             let file = if span.first == 0 && span.last && facts.duration_ms <= end_ms {
