@@ -6,6 +6,7 @@ pub mod children;
 pub mod edge;
 pub mod events;
 pub mod figures;
+pub mod licences;
 pub mod load;
 pub mod machine;
 pub mod origin;

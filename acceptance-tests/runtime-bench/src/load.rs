@@ -99,21 +99,23 @@ impl Asking<'_> {
     }
 }
 
-/// Paths in turn, and one line at the end that programs can read.
+/// Lua of `wrk` that says at the end what it counted, in a line that programs can read.
+pub(crate) const RESULT: &str = "function done(s, latency)\n  local e = s.errors\n  \
+     io.write(string.format(\"\\nresult %d %d %d %d %d %d\\n\", s.requests, s.bytes, s.duration, e.status, \
+     e.connect + e.read + e.write + e.timeout, latency:percentile(99)))\nend\n";
+
+/// Paths in turn, and that line.
 fn lua(paths: &[String]) -> String {
     let list: Vec<String> = paths.iter().map(|path| format!("\"{path}\"")).collect();
     format!(
         "local paths = {{ {} }}\nlocal requests, at = {{}}, 0\n\
          function init(args) for i, path in ipairs(paths) do requests[i] = wrk.format(\"GET\", path) end end\n\
-         function request() at = at % #requests + 1; return requests[at] end\n\
-         function done(s, latency)\n  local e = s.errors\n  \
-         io.write(string.format(\"\\nresult %d %d %d %d %d %d\\n\", s.requests, s.bytes, s.duration, e.status, \
-         e.connect + e.read + e.write + e.timeout, latency:percentile(99)))\nend\n",
+         function request() at = at % #requests + 1; return requests[at] end\n{RESULT}",
         list.join(", ")
     )
 }
 
-fn read(text: &str, cpu: f64) -> Outcome<Load> {
+pub(crate) fn read(text: &str, cpu: f64) -> Outcome<Load> {
     let line = text.lines().find_map(|line| line.strip_prefix("result "));
     let numbers = line.map(|line| line.split(' ').map(str::parse::<f64>).collect::<Result<Vec<_>, _>>());
     let Some(Ok(numbers)) = numbers else { return Err(format!("wrk said: {text}").into()) };

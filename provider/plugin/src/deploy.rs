@@ -390,7 +390,7 @@ fn attribute(pointer: &str, bundle: &Bundle) -> Option<Path> {
             let port = ports.get(steps.next()?.parse::<usize>().ok()?)?;
             Some(match port.name.as_str() {
                 "https" => Path::attribute("tls").attr("port"),
-                "admin" => Path::attribute("admin_port"),
+                "admin-api" => Path::attribute("admin_port"),
                 _ => Path::attribute("port"),
             })
         }

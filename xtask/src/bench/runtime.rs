@@ -1,4 +1,4 @@
-//! The runtime's bench: origin, event log, edge, apply, quickstart. What is measured and how is in
+//! The runtime's bench: origin, event log, licences, edge, apply, quickstart. What is measured and how is in
 //! `acceptance-tests/runtime-bench`; here it is set up, built and run.
 
 use std::time::Duration;

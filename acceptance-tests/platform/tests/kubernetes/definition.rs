@@ -295,3 +295,25 @@ fn a_kafka_cluster_is_done() -> Result<(), Failure> {
     let spoil = json!({ "spec": { "partitions": 48 } });
     Subject::new("kafka_cluster", &it(3), &it(4), object, Some(spoil)).done()
 }
+
+#[test]
+fn a_licence_service_is_done() -> Result<(), Failure> {
+    let secret = |of: &str| format!("planted-{of}-0123456789abcdef0123456789");
+    let it = |replicas: u32, version: u32| {
+        format!(
+            "replicas = {replicas}\n  key_service = streamverse_key_service.main.url\n  catalogue = \"postgres://streamverse@db.example:5432/catalogue\"\n  cache = \"redis://cache.example:6379/0\"\n  policy = jsonencode({{ packages = [{{ name = \"basic\", assets = [\"*\"] }}], purchases = true, streams = 2, devices = 5, licence_duration = \"2m\" }})\n  token = {{ issuer = \"shop\", audience = \"tv\" }}\n  token_keys = {{ one = {{ secret_wo = \"{}\", secret_wo_version = 3 }} }}\n  admin_token_wo = \"{}\"\n  admin_token_wo_version = {version}",
+            secret("token"),
+            secret("admin")
+        )
+    };
+    // 32 bytes in base64.
+    let key = |digit: &str| digit.repeat(42) + "A=";
+    let beside = format!(
+        "resource \"streamverse_key_service\" \"main\" {{\n  name = \"main\"\n  site = \"default\"\n  catalogue = \"postgres://streamverse@db.example:5432/catalogue\"\n  key_encryption_key = {{ secret = {{ value_wo = \"{}\", value_wo_version = 1 }} }}\n  access_key_wo = \"{}\"\n  access_key_wo_version = 1\n}}\n",
+        key("A"),
+        key("B")
+    );
+    let object = "apis/apps/v1//deployments/test-licence-service-NAME";
+    let spoil = json!({ "spec": { "replicas": 5 } });
+    Subject { beside, ..Subject::new("licence_service", &it(2, 1), &it(3, 2), object, Some(spoil)) }.done()
+}

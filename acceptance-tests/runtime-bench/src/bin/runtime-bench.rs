@@ -1,5 +1,5 @@
 //! Measures everything, tells how far it is on stderr and writes the rows as JSON. `cargo xtask bench runtime` builds
-//! and runs it; `--only PART` measures one of origin, events, edge, apply, quickstart.
+//! and runs it; `--only PART` measures one of origin, events, licences, edge, apply, quickstart.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -8,7 +8,7 @@ use serde_json::json;
 use streamverse_bench::children::Cores;
 use streamverse_bench::figures::Row;
 use streamverse_bench::platform::Platform;
-use streamverse_bench::{Outcome, Setup, apply, edge, events, machine, origin, quickstart, tell};
+use streamverse_bench::{Outcome, Setup, apply, edge, events, licences, machine, origin, quickstart, tell};
 use tokio::signal::unix::{SignalKind, signal};
 
 const HELP: &str = "runtime-bench [--quick] [--only PART] --terraform PATH --xtask PATH --out FILE";
@@ -81,6 +81,9 @@ async fn run(options: Options) -> Outcome<()> {
     }
     if wanted("events") {
         rows.extend(events::measure(&setup).await?);
+    }
+    if wanted("licences") {
+        rows.extend(licences::measure(&setup).await?);
     }
     if wanted("edge") || wanted("apply") {
         tell("starting a platform for the edge");

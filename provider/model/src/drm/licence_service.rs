@@ -11,6 +11,9 @@ use crate::platform::{
     SecretObject, ServiceObject, SpecError,
 };
 
+/// The port of the admin API; a pod's `admin` is the one of its health and metrics.
+const ADMIN: &str = "admin-api";
+
 /// Answers viewers' licence requests (W3C ClearKey) for those who are entitled.
 #[derive(Clone, Debug, PartialEq, Schema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -130,7 +133,7 @@ impl LicenceRun {
             target: "licence-service".to_owned(),
             spec: platform::spec_value(self)?,
             replicas: self.service.replicas,
-            ports: vec![port("http", self.service.port), port("admin", self.service.admin_port)],
+            ports: vec![port("http", self.service.port), port(ADMIN, self.service.admin_port)],
             credentials: uses.credentials,
             reach: uses.reach,
             // What remembers used tokens takes the most of it.
@@ -150,9 +153,9 @@ impl LicenceRun {
             version: self.secret_version(admin_token).and_then(|it| u64::try_from(it).ok()).unwrap_or(0),
         };
         let admin = EndpointObject {
-            name: Name::fixed("admin"),
+            name: Name::fixed(ADMIN),
             of: "service/licence-service".to_owned(),
-            port: Name::fixed("admin"),
+            port: Name::fixed(ADMIN),
             public: false,
         };
         Ok(vec![

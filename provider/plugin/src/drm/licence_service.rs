@@ -135,7 +135,7 @@ impl Deployed for LicenceService {
             |endpoint: &str, port: u16| provider.address(Self::KIND, &self.name, &self.site, endpoint, port);
         let address = at("http", self.spec.port);
         let address = address.or_else(|| self.address.known().cloned()).unwrap_or_default();
-        let admin_address = at("admin", self.spec.admin_port);
+        let admin_address = at("admin-api", self.spec.admin_port);
         let admin_address = admin_address.or_else(|| self.admin_address.known().cloned()).unwrap_or_default();
         let url = url(self.spec.public_url.as_ref(), &address);
         Ok(self.complete(LicenceServiceComputed { address, admin_address, url, revision }))
@@ -238,7 +238,7 @@ impl Resource for LicenceService {
             Some(address) => draft.set(Self::address(), &address)?,
             None => draft.set_unknown(Self::address())?,
         }
-        match planned.address::<Self>(cx, "admin", admin_port) {
+        match planned.address::<Self>(cx, "admin-api", admin_port) {
             Some(address) => draft.set(Self::admin_address(), &address)?,
             None => draft.set_unknown(Self::admin_address())?,
         }
@@ -253,7 +253,7 @@ impl Resource for LicenceService {
         let run: LicenceRun = deploy::found_spec(&observed)?;
         let at = |endpoint: &str, port: u16| cx.provider().address(Self::KIND, &name, &site, endpoint, port);
         let address = at("http", run.service.port).unwrap_or_default();
-        let admin_address = at("admin", run.service.admin_port).unwrap_or_default();
+        let admin_address = at("admin-api", run.service.admin_port).unwrap_or_default();
         let url = url(run.service.public_url.as_ref(), &address);
         let whole = deploy::found_secret(&observed).and_then(|secret| secret.version);
         // Of the secrets, the versions are all that can be read back.

@@ -22,6 +22,11 @@ pub trait Records: Send + Sync {
     async fn insert(&self, collection: &str, id: &str, value: &Value) -> Result<bool>;
     /// The document of an id.
     async fn get(&self, collection: &str, id: &str) -> Result<Option<Record>>;
+    /// The version of an id's document: whoever holds a document of that version has the one that is there, as long as
+    /// nobody removes documents of the collection.
+    async fn version(&self, collection: &str, id: &str) -> Result<Option<u64>> {
+        Ok(self.get(collection, id).await?.map(|it| it.version))
+    }
     /// Replaces the document of this version. `false` where it has another one, or is gone.
     async fn replace(&self, collection: &str, id: &str, version: u64, value: &Value) -> Result<bool>;
     /// Removes a document. One that is not there is a success.

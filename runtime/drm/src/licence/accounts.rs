@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use moka::future::Cache;
 use serde_json::{Value, json};
 use streamverse_core::stores::Records;
 use streamverse_core::{Error, Result};
@@ -15,11 +16,19 @@ const REMOVED: &str = "removed";
 /// How often a change is tried again because somebody else was quicker.
 const TRIES: u32 = 40;
 
+/// Bytes of accounts that are remembered at most.
+const REMEMBERED: u64 = 64 << 20;
+
 /// All accounts.
 #[derive(Clone)]
 pub(super) struct Accounts {
     records: Arc<dyn Records>,
+    /// What the last version was that we saw. Each question still asks the store for the version: one that is still the same
+    /// need not be sent and read again.
+    seen: Cache<String, Seen>,
 }
+
+type Seen = (u64, Option<Arc<Account>>);
 
 /// What becomes of an account.
 pub(super) enum Next {
@@ -43,13 +52,29 @@ pub(super) enum Unchanged<E> {
 
 impl Accounts {
     pub(super) fn new(records: Arc<dyn Records>) -> Accounts {
-        Accounts { records }
+        let weigh = |id: &String, (_, account): &Seen| {
+            let account = account.as_deref();
+            let parts = account.map_or(0, |it| it.grants.len() + it.devices.len() + it.streams.len());
+            u32::try_from(id.len() + 200 + parts * 250).unwrap_or(u32::MAX)
+        };
+        Accounts { records, seen: Cache::builder().max_capacity(REMEMBERED).weigher(weigh).build() }
+    }
+
+    /// The version and the account of an id, as they are now; no account where there is none any more.
+    async fn now(&self, id: &str) -> Result<Option<Seen>> {
+        let Some(version) = self.records.version(ACCOUNTS, id).await? else { return Ok(None) };
+        if let Some(seen) = self.seen.get(id).await.filter(|(seen, _)| *seen == version) {
+            return Ok(Some(seen));
+        }
+        let Some(record) = self.records.get(ACCOUNTS, id).await? else { return Ok(None) };
+        let seen = (record.version, read(id, record.value)?.map(Arc::new));
+        self.seen.insert(id.to_owned(), seen.clone()).await;
+        Ok(Some(seen))
     }
 
     /// An account, if there is one.
-    pub(super) async fn get(&self, id: &str) -> Result<Option<Account>> {
-        let record = self.records.get(ACCOUNTS, id).await?;
-        Ok(record.map(|it| read(id, it.value)).transpose()?.flatten())
+    pub(super) async fn get(&self, id: &str) -> Result<Option<Arc<Account>>> {
+        Ok(self.now(id).await?.and_then(|(_, account)| account))
     }
 
     /// Changes an account. `change` may be called several times; what it said last is what holds, of exactly the account
@@ -61,10 +86,10 @@ impl Accounts {
     ) -> Result<T, Unchanged<E>> {
         let failed = Unchanged::Failed;
         for round in 0..TRIES {
-            let found = self.records.get(ACCOUNTS, id).await.map_err(failed)?;
-            let version = found.as_ref().map(|it| it.version);
-            let account = found.map(|it| read(id, it.value)).transpose().map_err(failed)?.flatten();
-            let (value, next) = change(account.as_ref()).map_err(Unchanged::Refused)?;
+            let found = self.now(id).await.map_err(failed)?;
+            let version = found.as_ref().map(|(version, _)| *version);
+            let account = found.and_then(|(_, account)| account);
+            let (value, next) = change(account.as_deref()).map_err(Unchanged::Refused)?;
             let next = match next {
                 Next::Same => return Ok(value),
                 Next::Gone if account.is_none() => return Ok(value),

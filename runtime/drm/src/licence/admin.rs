@@ -106,7 +106,7 @@ async fn guard(State(admin): State<Admin>, request: Request, next: Handler) -> R
     answer
 }
 
-async fn found(admin: &Admin, id: &str) -> Result<Account, Refused> {
+async fn found(admin: &Admin, id: &str) -> Result<Arc<Account>, Refused> {
     is_account(id)?;
     let account = admin.licensor.accounts().get(id).await.map_err(|error| unavailable(&error))?;
     account.ok_or_else(|| missing("account"))

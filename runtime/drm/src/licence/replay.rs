@@ -350,3 +350,42 @@ impl Shared {
         if token.issued.saturating_mul(1000) <= since { Err(Refusal::TokenBeforeStart) } else { Ok(()) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn token(id: u32, expires: u64) -> Token {
+        Token {
+            account: "a".to_owned(),
+            device: "d".to_owned(),
+            session: String::new(),
+            country: None,
+            id: id.to_string(),
+            issued: expires - 60,
+            expires,
+        }
+    }
+
+    #[test]
+    fn a_window_that_is_full_refuses_and_forgets_only_what_is_over() {
+        let window = Window::of(100);
+        let at = |seconds: u64| Clock::around(seconds * 1000, 0);
+        let taken = (0..1000).filter(|id| window.take(&token(*id, 1060), at(1000)).is_ok()).count();
+        assert_eq!((taken, window.held.load(Ordering::Relaxed)), (100, 100));
+        assert_eq!(window.take(&token(2000, 1060), at(1000)), Err(Refusal::ReplayWindowUnavailable));
+        assert_eq!(window.take(&token(0, 1060), at(1059)), Err(Refusal::TokenReplayed));
+        // Over: there is room again, and a clock that goes back brings no token to life.
+        let taken = (3000..4000).filter(|id| window.take(&token(*id, 1200), at(1150)).is_ok()).count();
+        assert!(taken > 0 && window.held.load(Ordering::Relaxed) <= 100, "{taken}");
+        let again = (0..1000).map(|id| window.take(&token(id, 1060), at(1000)));
+        let again: HashSet<_> = again.map(|it| it.map_err(Refusal::code)).collect();
+        assert!(!again.contains(&Ok(())), "{again:?}");
+        // With another expiry too, an id is the one that was taken.
+        let window = Window::of(100);
+        assert_eq!(window.take(&token(1, 1060), at(1000)), Ok(()));
+        assert_eq!(window.take(&token(1, 1100), at(1001)), Err(Refusal::TokenReplayed));
+        assert_eq!(window.close(), Some(1040));
+        assert_eq!(window.take(&token(2, 1060), at(1000)), Err(Refusal::TokenBeforeStart));
+    }
+}

@@ -287,6 +287,18 @@ impl Records for Postgres {
         found.first().map(|row| record(row).map(|(_, record)| record)).transpose()
     }
 
+    async fn version(&self, collection: &str, id: &str) -> Result<Option<u64>> {
+        let sql =
+            "select version from streamverse_records where deployment = $1 and collection = $2 and id = $3";
+        let values: Values<'_> =
+            &[(&self.deployment, Type::TEXT), (&collection, Type::TEXT), (&id, Type::TEXT)];
+        let found = self.query(sql, values).await?;
+        let number = |row: &Row| row.try_get::<_, i64>(0).map(|it| u64::try_from(it).unwrap_or_default());
+        found.first().map(number).transpose().map_err(|error| {
+            Error::permanent("catalogue", "the catalogue has a record of another version").because(error)
+        })
+    }
+
     async fn replace(&self, collection: &str, id: &str, version: u64, value: &Value) -> Result<bool> {
         let (version, text) = (i64::try_from(version).unwrap_or(-1), value.to_string());
         let sql = "update streamverse_records set version = version + 1, record = $5 \

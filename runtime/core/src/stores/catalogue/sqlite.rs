@@ -116,6 +116,15 @@ impl Records for Sqlite {
         found.map(|row| read(row).map(|(_, record)| record)).transpose()
     }
 
+    async fn version(&self, collection: &str, id: &str) -> Result<Option<u64>> {
+        let values = (collection.to_owned(), id.to_owned());
+        let sql = "select version from records where collection = ?1 and id = ?2";
+        let found = self
+            .with(move |db| db.prepare_cached(sql)?.query_row(values, |row| row.get::<_, i64>(0)).optional())
+            .await?;
+        Ok(found.map(|version| u64::try_from(version).unwrap_or_default()))
+    }
+
     async fn replace(&self, collection: &str, id: &str, version: u64, value: &Value) -> Result<bool> {
         let version = i64::try_from(version).unwrap_or(-1);
         let values = (collection.to_owned(), id.to_owned(), version, value.to_string());
