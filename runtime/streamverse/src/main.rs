@@ -2,6 +2,7 @@
 
 mod keys;
 mod render;
+mod simulate;
 mod sweep;
 mod targets;
 
@@ -51,6 +52,9 @@ enum Command {
     Sweep(sweep::SweepArgs),
     /// Write the Kubernetes objects of a plan to files, for GitOps.
     Render(render::RenderArgs),
+    /// What a service would do, without running it.
+    #[command(subcommand)]
+    Simulate(simulate::SimulateCommand),
 }
 
 fn main() -> ExitCode {
@@ -101,6 +105,7 @@ async fn act(command: Command) -> ExitCode {
         Command::Keys(args) => keys::run(args).await,
         Command::Sweep(args) => sweep::run(args).await,
         Command::Render(args) => render::run(&args),
+        Command::Simulate(command) => simulate::run(&command),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
