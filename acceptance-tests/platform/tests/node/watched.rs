@@ -143,7 +143,7 @@ fn told(mut command: Command) -> Result<Value, Fault> {
 }
 
 fn watch(program: &Path, page: &str, words: &[&str]) -> Result<Value, Fault> {
-    let mut command = script(program, "channel.mjs", page);
+    let mut command = script(program, "watched.mjs", page);
     command.args(words);
     told(command)
 }

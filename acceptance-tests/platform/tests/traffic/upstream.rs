@@ -101,7 +101,13 @@ fn answer(name: &str, stream: &TcpStream, seen: &Mutex<BTreeMap<String, u32>>) {
         path => format!("{name} {path}\n").into_bytes(),
     };
     let status = if path.starts_with("/none") { "404 Not Found" } else { "200 OK" };
-    let policy = if path.contains("plain") { "" } else { "Cache-Control: public, max-age=3600\r\n" };
+    let policy = if path.contains("brief") {
+        "Cache-Control: public, max-age=1\r\n"
+    } else if path.contains("plain") {
+        ""
+    } else {
+        "Cache-Control: public, max-age=3600\r\n"
+    };
     let head = format!(
         "HTTP/1.1 {status}\r\nContent-Length: {}\r\n{policy}Access-Control-Allow-Origin: *\r\nX-From: {name}\r\nConnection: close\r\n\r\n",
         body.len()

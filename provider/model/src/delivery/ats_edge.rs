@@ -105,8 +105,8 @@ pub struct Route {
     #[attribute(validate(length = 1..=16))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fallbacks: Option<Vec<String>>,
-    /// Whether answers are cached for as long as they say, a query being part of the address. Without it POST passes too:
-    /// licences.
+    /// Whether answers are cached for as long as they say, a query being part of the address, and always given whole, which
+    /// suits playlists and guides. Without it POST passes too: licences.
     #[attribute(default = true)]
     #[serde(default = "yes")]
     pub cache: bool,

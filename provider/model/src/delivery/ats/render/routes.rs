@@ -54,6 +54,9 @@ pub(super) fn rules(route: &Route) -> Result<String, String> {
         text.push_str("cond %{REMAP_PSEUDO_HOOK}\nset-config proxy.config.http.cache.http 0\n");
     } else {
         text.push_str(NO_POST);
+        // A part of what is cached and out of date never comes from 9.2.9: the client waits for ever. Playlists and guides
+        // are small, and a server may answer with the whole (RFC 9110 section 14.2).
+        text.push_str("\ncond %{REMAP_PSEUDO_HOOK}\nrm-header Range\n");
     }
     if route.fallbacks.as_ref().is_some_and(|all| !all.is_empty()) {
         text.push_str(&asks_for(&route.url)?);
