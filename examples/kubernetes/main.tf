@@ -63,6 +63,18 @@ variable "assets" {
   default     = {}
 }
 
+variable "protection" {
+  description = "Encryption and licences, as `modules/platform` takes it."
+  type        = any
+  default     = null
+}
+
+variable "channels" {
+  description = "Channels by name, as `modules/platform` takes them."
+  type        = any
+  default     = {}
+}
+
 variable "public_url" {
   description = "Where browsers reach the edge: of its load balancer, or http://127.0.0.1:8081 while you forward its port."
   type        = string
@@ -96,6 +108,8 @@ module "platform" {
   catalogue    = var.catalogue
   cache        = var.cache
   assets       = var.assets
+  protection   = var.protection
+  channels     = var.channels
   public_url   = var.public_url
 }
 

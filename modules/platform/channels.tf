@@ -37,9 +37,9 @@ resource "streamverse_fast_channel" "channel" {
 }
 
 resource "streamverse_epg" "guide" {
-  for_each  = length(var.channels) == 0 ? {} : { (var.name) = true }
-  name      = "${var.name}-guide"
-  site      = var.site
-  port      = var.ports.guide
-  channels  = [for it in streamverse_fast_channel.channel : it.definition]
+  for_each = length(var.channels) == 0 ? {} : { (var.name) = true }
+  name     = "${var.name}-guide"
+  site     = var.site
+  port     = var.ports.guide
+  channels = [for it in streamverse_fast_channel.channel : it.definition]
 }

@@ -153,7 +153,7 @@ fn root() -> &'static Path {
 fn watch(program: &Path, address: &str, seconds: u64, folder: &Path) -> Child {
     std::fs::create_dir_all(folder).unwrap();
     let mut command = Command::new(program);
-    command.arg(root().join("acceptance-tests/platform/browser/stranger.mjs")).arg(address);
+    command.arg(root().join("acceptance-tests/platform/browser/channel.mjs")).arg(address);
     command.arg(seconds.to_string()).arg(folder).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.spawn().unwrap()
 }

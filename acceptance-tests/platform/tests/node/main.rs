@@ -9,11 +9,11 @@
 mod attributes;
 mod crash;
 mod definition;
-mod encrypted;
 mod kit;
 mod lifecycle;
 mod plan;
 mod protected;
 mod readers;
 mod screen;
+mod watched;
 mod whole;

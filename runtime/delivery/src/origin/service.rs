@@ -298,6 +298,7 @@ fn content_type(name: &str) -> &'static str {
         "m4a" | "cmfa" => "audio/mp4",
         "vtt" => "text/vtt; charset=utf-8",
         "jpg" => "image/jpeg",
+        "json" => "application/json",
         _ => "application/octet-stream",
     }
 }
