@@ -182,11 +182,15 @@ fn an_asset_is_encrypted_with_keys_that_only_the_key_service_tells() -> Result<(
         .step(Step::import("streamverse_drm_config.main", Id::attribute("name")).ignoring(&["timeouts"]))
         .step(Step::import(at, Id::attribute("name")).ignoring(&["timeouts"]))
         .step(
-            Step::apply(format!("{below}{}", film("null")))
-                .named("clear again, and its configuration goes")
+            Step::apply(format!("{below}{}{}", config(""), film("null")))
+                .named("clear again")
                 .plan(action(at, Action::Update))
-                .plan(action("streamverse_drm_config.main", Action::Delete))
                 .state(value(at, "key_ids", json!({}))),
+        )
+        .step(
+            Step::apply(format!("{below}{}", film("null")))
+                .named("its configuration may go now")
+                .plan(action("streamverse_drm_config.main", Action::Delete)),
         )
         .check_destroyed(|_| node.nothing_left().map_err(Into::into))
         .run()
