@@ -143,7 +143,8 @@ fn an_asset_is_encrypted_with_keys_that_only_the_key_service_tells() -> Result<(
                         let (status, text) = get(&format!("{address}/{manifest}"));
                         assert!(status == 200 && !text.contains("identity"), "{text}");
                     }
-                    let mut planted: Vec<Vec<u8>> = all.values().flat_map(|key| secrets::forms(key)).collect();
+                    let mut planted: Vec<Vec<u8>> =
+                        all.values().flat_map(|key| secrets::forms(key)).collect();
                     planted.extend([ACCESS_KEY, KEK].map(|text| text.as_bytes().to_vec()));
                     let state = std::fs::read(cx.dir().join("terraform.tfstate"))?;
                     let in_state = |form: &Vec<u8>| state.windows(form.len()).any(|it| it == form);
