@@ -14,12 +14,9 @@ use crate::Node;
 ///
 /// # Errors
 /// Where the first one was found.
-pub fn planted_nowhere(node: &Node, secrets: &[&str]) -> Result<(), String> {
-    // As text, for its search is fast also in a test build; what is no text becomes something else that is none.
-    let found = |text: &[u8]| {
-        let text = String::from_utf8_lossy(text);
-        secrets.iter().any(|secret| !secret.is_empty() && text.contains(secret))
-    };
+pub fn planted_nowhere<S: AsRef<[u8]>>(node: &Node, secrets: &[S]) -> Result<(), String> {
+    let needles = Needles::new(secrets.iter().map(AsRef::as_ref));
+    let found = |text: &[u8]| needles.are_in(text);
     for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
         let read = |name: &str| std::fs::read(entry.path().join(name)).unwrap_or_default();
         let arguments = read("cmdline");
@@ -35,9 +32,11 @@ pub fn planted_nowhere(node: &Node, secrets: &[&str]) -> Result<(), String> {
     let (mut sockets, mut credentials) = (Vec::new(), 0);
     for path in below(node.folder()) {
         let Ok(about) = std::fs::symlink_metadata(&path) else { continue };
+        // Programs were laid before there was a secret, and are large.
+        let program = path.parent() == Some(node.folder()) && about.permissions().mode() & 0o111 != 0;
         if about.file_type().is_socket() {
             sockets.push(path);
-        } else if about.is_file() && found(&std::fs::read(&path).unwrap_or_default()) {
+        } else if about.is_file() && !program && found(&std::fs::read(&path).unwrap_or_default()) {
             let inside = path.strip_prefix(node.folder().join("run")).unwrap_or(Path::new(""));
             let meant = inside.components().any(|part| part.as_os_str() == "credentials");
             if !meant || about.permissions().mode() & 0o077 != 0 {
@@ -80,6 +79,33 @@ pub fn planted_nowhere(node: &Node, secrets: &[&str]) -> Result<(), String> {
     if asked < 4 { Err(format!("only {asked} answers were searched")) } else { Ok(()) }
 }
 
+/// A key in every form in which it could be written down: raw, hexadecimal, base64 with and without padding, for URLs, and
+/// all of that of a GUID's order of bytes (the first three of its groups little-endian), in which PlayReady has keys.
+pub fn forms(key: &[u8]) -> Vec<Vec<u8>> {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+    let mut orders = vec![key.to_vec()];
+    if let Ok([a, b, c, d, e, f, g, h, rest @ ..]) = <[u8; 16]>::try_from(key) {
+        orders.push([[d, c, b, a, f, e, h, g].as_slice(), &rest].concat());
+    }
+    let mut all = Vec::new();
+    for order in orders {
+        let hex: String = order.iter().map(|byte| format!("{byte:02x}")).collect();
+        let mut texts = vec![hex.to_uppercase(), hex.clone()];
+        for engine in [STANDARD_NO_PAD, URL_SAFE_NO_PAD] {
+            texts.push(engine.encode(&order));
+        }
+        if order.len() == 16 {
+            let group = |from: usize, to: usize| hex.get(from..to).unwrap_or_default();
+            let groups = [group(0, 8), group(8, 12), group(12, 16), group(16, 20), group(20, 32)];
+            texts.push(groups.join("-"));
+        }
+        all.push(order);
+        all.extend(texts.into_iter().map(String::into_bytes));
+    }
+    all
+}
+
 fn answer(
     socket: &Path,
     path: &str,
@@ -109,6 +135,41 @@ fn below(folder: &Path) -> Vec<PathBuf> {
         }
     }
     all
+}
+
+/// Many texts to look for at once: a table of their first two bytes tells where it is worth to look closer.
+struct Needles<'a> {
+    all: Vec<&'a [u8]>,
+    begins: Vec<bool>,
+}
+
+impl<'a> Needles<'a> {
+    fn new(all: impl Iterator<Item = &'a [u8]>) -> Needles<'a> {
+        let all: Vec<&[u8]> = all.filter(|needle| needle.len() > 1).collect();
+        let mut begins = vec![false; 1 << 16];
+        for needle in &all {
+            if let [a, b, ..] = needle
+                && let Some(it) = begins.get_mut(usize::from(u16::from_be_bytes([*a, *b])))
+            {
+                *it = true;
+            }
+        }
+        Needles { all, begins }
+    }
+
+    fn are_in(&self, text: &[u8]) -> bool {
+        let mut two = 0;
+        for (at, byte) in text.iter().enumerate() {
+            two = (two << 8 | usize::from(*byte)) & 0xffff;
+            if at > 0 && self.begins.get(two) == Some(&true) {
+                let rest = text.get(at - 1..).unwrap_or_default();
+                if self.all.iter().any(|needle| rest.starts_with(needle)) {
+                    return true;
+                }
+            }
+        }
+        false
+    }
 }
 
 fn contains(text: &[u8], part: &[u8]) -> bool {

@@ -1,7 +1,7 @@
 //! `streamverse keys`: what people do with the content keys of a key service. Secrets come from files and the
 //! environment, never from arguments, which everybody on the host sees.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use streamverse_core::stores::KeyServiceClient;
@@ -90,6 +90,7 @@ pub(crate) async fn run(args: KeysArgs) -> Result<()> {
     let keeper = keeper(&args)?;
     match args.command {
         Command::Backup { out } => {
+            is_new(&out)?;
             let backup = Backup::new(keeper.backup().await?);
             backup.write(&out)?;
             println!("{} keys, sealed, are in {}", backup.keys.len(), out.display());
@@ -102,6 +103,7 @@ pub(crate) async fn run(args: KeysArgs) -> Result<()> {
         }
         Command::Export { recipients, assets, out } => {
             let read = |path: &PathBuf| Recipient::parse(&read_file(path, LARGEST_PEM)?);
+            is_new(&out)?;
             let recipients = recipients.iter().map(read).collect::<Result<Vec<_>>>()?;
             let keys = keeper.export(&assets).await?;
             if keys.is_empty() {
@@ -138,6 +140,14 @@ pub(crate) async fn run(args: KeysArgs) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Nothing is asked for what could not be written then.
+fn is_new(path: &Path) -> Result<()> {
+    match path.symlink_metadata() {
+        Ok(_) => Err(usage(format!("{} is there already: give another file", path.display()))),
+        Err(_) => Ok(()),
+    }
 }
 
 fn keeper(args: &KeysArgs) -> Result<KeyKeeper> {

@@ -90,8 +90,9 @@ pub(super) async fn answer(
     match path {
         LIST => {
             let After { after } = read(&body)?;
+            asked.goes_on = !after.is_empty();
             let page = keys.store.list(&after, PAGE).await?;
-            let next = page.last().map(|(kid, _)| kid.hex());
+            let next = next(&page, PAGE, KeyId::hex);
             let listed = |(kid, it): (KeyId, Sealed)| Listed {
                 kid,
                 asset: it.asset,
@@ -105,7 +106,7 @@ pub(super) async fn answer(
             let After { after } = read(&body)?;
             let page = keys.store.list(&after, PAGE).await?;
             asked.kids = page.iter().map(|(kid, _)| *kid).collect();
-            let next = page.last().map(|(kid, _)| kid.hex());
+            let next = next(&page, PAGE, KeyId::hex);
             let items: Vec<Kept> = page.into_iter().map(|(kid, sealed)| Kept { kid, sealed }).collect();
             written(&Page { items, next })
         }
@@ -143,19 +144,27 @@ pub(super) async fn answer(
         }
         ROTATE => {
             let After { after } = read(&body)?;
+            asked.goes_on = !after.is_empty();
             let done = keys.store.rewrap(&after, PAGE).await?;
             keys.counters.rewrapped.inc_by(done.rewrapped);
             written(&done)
         }
         AUDIT => {
             let After { after } = read(&body)?;
+            // Looking at the log adds to it once, not with each page: it would have no end.
+            asked.goes_on = !after.is_empty();
             let page = keys.audit.list(&after, ENTRIES).await?;
-            let next = page.last().map(|(id, _)| id.clone());
+            let next = next(&page, ENTRIES, Clone::clone);
             let items: Vec<AuditEntry> = page.into_iter().map(|(_, entry)| entry).collect();
             written(&Page { items, next })
         }
         _ => Err(Error::permanent("not-found", format!("there is no {path}"))),
     }
+}
+
+/// Where the page after this one begins; a page that is not full is the last.
+fn next<K, V>(page: &[(K, V)], size: u32, id: impl Fn(&K) -> String) -> Option<String> {
+    page.last().filter(|_| page.len() >= size as usize).map(|(key, _)| id(key))
 }
 
 fn written(value: &impl Serialize) -> Result<Zeroizing<Vec<u8>>> {

@@ -207,6 +207,8 @@ pub(super) struct Asked {
     pub(super) kids: Vec<KeyId>,
     pub(super) made: usize,
     pub(super) missing: usize,
+    /// Whether it only goes on with something that was noted.
+    pub(super) goes_on: bool,
 }
 
 async fn asked(State(keys): State<Arc<Keys>>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
@@ -234,7 +236,8 @@ async fn asked(State(keys): State<Arc<Keys>>, uri: Uri, headers: HeaderMap, body
     };
     keys.counters.made.inc_by(asked.made as u64);
     // No key leaves without a trace. A probe asks for none.
-    let noted = match entry.kids.is_empty() && entry.code.is_none() && entry.what == "find" {
+    let nothing = asked.goes_on || entry.what == "find";
+    let noted = match entry.kids.is_empty() && entry.code.is_none() && nothing {
         true => Ok(()),
         false => keys.audit.note(&entry).await,
     };
@@ -261,7 +264,7 @@ async fn asked(State(keys): State<Arc<Keys>>, uri: Uri, headers: HeaderMap, body
                 "not-found" => StatusCode::NOT_FOUND,
                 "request-invalid" => StatusCode::BAD_REQUEST,
                 "too-large" => StatusCode::PAYLOAD_TOO_LARGE,
-                "key-of-another-asset" | "key-conflict" => StatusCode::CONFLICT,
+                "key-of-another-asset" | "key-conflict" | "backup-key" => StatusCode::CONFLICT,
                 _ => StatusCode::INTERNAL_SERVER_ERROR,
             };
             (status, told(error.code, &error.message)).into_response()

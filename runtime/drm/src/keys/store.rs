@@ -197,6 +197,15 @@ impl KeyStore {
     /// Keys that the key-encryption key does not open, and `key-conflict` for an identifier that has another key here,
     /// before anything is kept.
     pub async fn restore(&self, sealed: &[(KeyId, Sealed)]) -> Result<usize> {
+        if let Some((_, other)) = sealed.iter().find(|(_, it)| self.kek(&it.kek).is_err()) {
+            let text = format!(
+                "the backup is sealed under the key-encryption key {}, and the service has {}: give it that one, or as \
+                 `previous_key_encryption_key` beside another",
+                other.kek,
+                self.kek.id()
+            );
+            return Err(Error::permanent("backup-key", text));
+        }
         let opened = self.open_all(sealed).await?;
         let kids: Vec<KeyId> = sealed.iter().map(|(kid, _)| *kid).collect();
         for (key, there) in opened.iter().zip(self.find(&kids).await?) {

@@ -30,6 +30,7 @@ const BATCH: usize = 250;
 /// The codes that a key service answers with, and whether the same request may succeed later.
 const CODES: &[(&str, bool)] = &[
     ("access-denied", true), // while an access key is exchanged, one side has it first
+    ("backup-key", false),
     ("clock", true),
     ("key-conflict", false),
     ("key-damaged", false),
