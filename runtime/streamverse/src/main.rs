@@ -1,6 +1,7 @@
 //! The main binary: chosen targets per process, the node agent, and what people do with a platform at a terminal.
 
 mod render;
+mod simulate;
 mod sweep;
 mod targets;
 
@@ -48,6 +49,9 @@ enum Command {
     Sweep(sweep::SweepArgs),
     /// Write the Kubernetes objects of a plan to files, for GitOps.
     Render(render::RenderArgs),
+    /// What a service would do, without running it.
+    #[command(subcommand)]
+    Simulate(simulate::SimulateCommand),
 }
 
 fn main() -> ExitCode {
@@ -97,6 +101,7 @@ async fn act(command: Command) -> ExitCode {
         }
         Command::Sweep(args) => sweep::run(args).await,
         Command::Render(args) => render::run(&args),
+        Command::Simulate(command) => simulate::run(&command),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

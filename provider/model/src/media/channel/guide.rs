@@ -61,6 +61,12 @@ pub fn rfc_3339(zone: &Zone, ms: u64) -> String {
     zoned.map(|it| it.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()).unwrap_or_default()
 }
 
+/// Milliseconds since the epoch of a time as RFC 3339 has it; `None` of anything else, and outside of the years 1970 to 9998.
+pub fn instant_ms(text: &str) -> Option<u64> {
+    let time: tfplugin_schema::Timestamp = text.parse().ok()?;
+    u64::try_from(time.0.as_millisecond()).ok().filter(|ms| *ms <= super::LAST_INSTANT_MS)
+}
+
 impl Guide {
     /// What is on from an instant to before another.
     ///

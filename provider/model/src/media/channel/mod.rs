@@ -4,6 +4,7 @@
 //! The *playout* makes items of it, whole segments of packages, pure in the spec, what is known of assets, and a cursor.
 //! There is no clock and no fraction of a millisecond in either.
 
+mod audit;
 mod check;
 mod epg;
 mod guide;
@@ -16,10 +17,12 @@ mod zone;
 #[cfg(test)]
 mod tests;
 
+pub use audit::{Audit, Rule, Violation};
 pub use check::{check, check_spec};
 pub use epg::{EpgSpec, EpgSpecPath, EpgSpecView, channel_definition, check_epg};
 pub use guide::{
-    Guide, GuideProgramme, GuideProgrammePath, GuideProgrammeView, MAX_PROGRAMMES, day, rfc_3339, xmltv,
+    Guide, GuideProgramme, GuideProgrammePath, GuideProgrammeView, MAX_PROGRAMMES, day, instant_ms, rfc_3339,
+    xmltv,
 };
 pub use item::{AssetFacts, Block, Cue, Cursor, Facts, InBreak, Item, ItemKind, OnAir, Splice, played_ms};
 pub use playout::{EARLY_MS, Playout};

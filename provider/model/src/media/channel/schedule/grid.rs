@@ -104,6 +104,13 @@ impl Grid {
     }
 
     pub(super) fn at(&self, ms: u64) -> Scheduled {
+        // Before the start nothing is on, however far away it is.
+        if ms < self.start_ms {
+            return match self.at(self.start_ms) {
+                Scheduled::Slot(slot) => Scheduled::Nothing { until_ms: Some(slot.start_ms) },
+                nothing => nothing,
+            };
+        }
         let Some(today) = self.date(ms) else { return Scheduled::Nothing { until_ms: None } };
         // Of two that begin at the same instant, the one of the later local time plays.
         let (mut now, mut next): (Option<Begins>, Option<Begins>) = (None, None);

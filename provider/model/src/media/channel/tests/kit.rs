@@ -12,6 +12,7 @@ pub(super) const NOON: u64 = 1_795_694_400_000;
 
 /// An asset of parts of segments, in milliseconds.
 pub(super) fn asset(generation: &str, parts: &[&[u64]]) -> AssetFacts {
+    let longest = parts.iter().flat_map(|it| it.iter().copied()).max().unwrap_or(0);
     let parts: Vec<Value> = parts
         .iter()
         .map(|segments| {
@@ -23,9 +24,10 @@ pub(super) fn asset(generation: &str, parts: &[&[u64]]) -> AssetFacts {
             json!({ "duration_ms": length, "tracks": [track("720p", "video"), track("stereo", "audio")] })
         })
         .collect();
-    let index: PackageIndex =
-        serde_json::from_value(json!({ "version": 1, "duration_ms": 0, "segment_ms": 4000, "parts": parts }))
-            .unwrap();
+    let index: PackageIndex = serde_json::from_value(
+        json!({ "version": 1, "duration_ms": 0, "segment_ms": longest, "parts": parts }),
+    )
+    .unwrap();
     AssetFacts { generation: generation.to_owned(), index }
 }
 

@@ -2,6 +2,8 @@
 
 mod check;
 mod guide;
+mod hostile;
 mod kit;
 mod playout;
+mod properties;
 mod schedule;
