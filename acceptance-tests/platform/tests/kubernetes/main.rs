@@ -13,6 +13,7 @@ mod examples;
 mod faults;
 mod hcl;
 mod kafka;
+mod keys;
 mod lifecycle;
 mod moved;
 mod plan;

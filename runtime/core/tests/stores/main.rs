@@ -14,6 +14,7 @@ mod authority;
 mod cluster;
 mod kit;
 mod log;
+mod records;
 #[cfg(target_os = "linux")]
 mod servers;
 mod suites;

@@ -92,7 +92,7 @@ pub(super) async fn answer(
             let After { after } = read(&body)?;
             asked.goes_on = !after.is_empty();
             let page = keys.store.list(&after, PAGE).await?;
-            let next = next(&page, PAGE, |kid| kid.hex());
+            let next = next(&page, PAGE, KeyId::hex);
             let listed = |(kid, it): (KeyId, Sealed)| Listed {
                 kid,
                 asset: it.asset,
@@ -106,7 +106,7 @@ pub(super) async fn answer(
             let After { after } = read(&body)?;
             let page = keys.store.list(&after, PAGE).await?;
             asked.kids = page.iter().map(|(kid, _)| *kid).collect();
-            let next = next(&page, PAGE, |kid| kid.hex());
+            let next = next(&page, PAGE, KeyId::hex);
             let items: Vec<Kept> = page.into_iter().map(|(kid, sealed)| Kept { kid, sealed }).collect();
             written(&Page { items, next })
         }

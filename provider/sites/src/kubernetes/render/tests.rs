@@ -133,3 +133,42 @@ fn a_job_that_failed_for_good_is_not_tried_again() {
     let fails = rules.iter().find(|rule| rule["action"] == "FailJob").unwrap();
     assert_eq!(fails["onExitCodes"], json!({ "containerName": "main", "operator": "In", "values": [2] }));
 }
+
+#[test]
+fn only_who_reads_the_access_key_of_a_key_service_is_let_in_and_nobody_has_its_other_secrets() {
+    let vault = json!({ "vault_transit": { "address": "https://vault.example:8200", "mount": "transit", "key": "k",
+        "token": "key-encryption-key" } });
+    let spec: streamverse_model::drm::KeyServiceSpec = serde_json::from_value(json!({
+        "port": 9180, "replicas": 2, "catalogue": "postgres://u@p/d?secret=catalogue.main", "key_encryption_key": vault,
+        "audit_retention": "30days",
+    }))
+    .unwrap();
+    let of = owner("key-service");
+    let bundle = Bundle::new(of.clone(), spec.objects(&of, Some(1), Some(2)).unwrap());
+    let all = render(&bundle, &rendering(), &Others::default()).unwrap();
+    let policy = &one(&all, "NetworkPolicy")["spec"];
+    let label = "streamverse.io/reads-key-service.main";
+    let peers =
+        json!([{ "podSelector": { "matchLabels": { "streamverse.io/deployment": "test", label: "true" } } }]);
+    assert_eq!(policy["ingress"][0]["from"], peers);
+    assert!(policy["egress"].to_string().contains("\"port\":8200"), "{policy}");
+    // Who packages: a job that names the key service.
+    let url = "keys://test-key-service-main-http.video.svc:9180?secret=key-service.main";
+    let read = streamverse_model::platform::StoreUrl::parse(url).unwrap();
+    let job = json!({ "type": "job", "name": "vod", "target": "vod", "spec": {}, "deadline_seconds": 1,
+        "credentials": read.credentials(),
+        "reach": [{ "peer": { "service": { "name": read.host(), "namespace": "video" } }, "port": 9180 }] });
+    let mut job: Value = job;
+    job["reach"][0]["peer"]["service"]["name"] = json!("test-key-service-main-http");
+    let bundle = Bundle::new(owner("vod-asset"), vec![serde_json::from_value(job).unwrap()]);
+    let all = render(&bundle, &rendering(), &Others::default()).unwrap();
+    let template = &one(&all, "Job")["spec"]["template"];
+    assert_eq!(template["metadata"]["labels"][label], "true");
+    let text = template.to_string();
+    assert!(
+        text.contains("test-key-service-main-secret") && !text.contains("test-key-service-main-own"),
+        "{text}"
+    );
+    let egress = one(&all, "NetworkPolicy")["spec"]["egress"].to_string();
+    assert!(egress.contains("\"app.kubernetes.io/instance\":\"test-key-service-main\""), "{egress}");
+}

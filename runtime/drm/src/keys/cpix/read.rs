@@ -184,7 +184,7 @@ fn end(document: &mut Document, path: &[String], content: &str) -> Result<()> {
         ("enc:CipherValue", Some(key), _) if within("cpix:ContentKey") => key.value = bytes()?,
         ("pskc:ValueMAC", Some(key), _) if within("cpix:ContentKey") => key.mac = bytes()?,
         ("enc:CipherValue", _, Some(delivery)) if within("cpix:DocumentKey") => {
-            delivery.document_key = bytes()?
+            delivery.document_key = bytes()?;
         }
         ("enc:CipherValue", _, Some(delivery)) if within("cpix:MACMethod") => delivery.mac_key = bytes()?,
         _ => {}
