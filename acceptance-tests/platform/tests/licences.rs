@@ -178,7 +178,7 @@ fn removed(node: &Node) {
 }
 
 /// A content key in every form that somebody may have written it in.
-fn forms(key: &ContentKey) -> Vec<String> {
+fn forms(key: &ContentKey) -> Vec<Vec<u8>> {
     let hex = |bytes: &[u8]| bytes.iter().map(|it| format!("{it:02x}")).collect::<String>();
     let key = key.secret();
     let mut guid = *key;
@@ -188,16 +188,22 @@ fn forms(key: &ContentKey) -> Vec<String> {
     let plain = hex(key);
     let uuid =
         format!("{}-{}-{}-{}-{}", &plain[..8], &plain[8..12], &plain[12..16], &plain[16..20], &plain[20..]);
-    let mut all =
-        vec![uuid, STANDARD.encode(key), URL_SAFE_NO_PAD.encode(key), STANDARD.encode(guid), hex(&guid)];
-    all.extend([plain.to_uppercase(), plain]);
-    all
+    let texts = [
+        uuid,
+        STANDARD.encode(key).trim_end_matches('=').to_owned(),
+        URL_SAFE_NO_PAD.encode(key),
+        STANDARD.encode(guid).trim_end_matches('=').to_owned(),
+        hex(&guid),
+        plain.to_uppercase(),
+        plain,
+    ];
+    texts.into_iter().map(String::into_bytes).chain([key.to_vec(), guid.to_vec()]).collect()
 }
 
 fn planted_nowhere(site: &Site<'_>, key: &ContentKey) -> Result<(), String> {
-    let mut all = vec![ADMIN.to_owned(), TOKEN.to_owned(), STANDARD.encode(KEK), STANDARD.encode(ACCESS)];
+    let texts = [ADMIN.to_owned(), TOKEN.to_owned(), STANDARD.encode(KEK), STANDARD.encode(ACCESS)];
+    let mut all: Vec<Vec<u8>> = texts.into_iter().map(String::into_bytes).collect();
     all.extend(forms(key));
-    let all: Vec<&str> = all.iter().map(String::as_str).collect();
     secrets::planted_nowhere(site.node, &all)
 }
 

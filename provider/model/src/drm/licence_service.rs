@@ -251,7 +251,7 @@ fn decoded(text: &str) -> Option<Vec<u8>> {
     const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let plain: Vec<u8> = text.bytes().filter(|it| !it.is_ascii_whitespace()).collect();
     let padding = plain.iter().rev().take_while(|it| **it == b'=').count();
-    if plain.len() > 1024 || plain.len() % 4 != 0 || padding > 2 {
+    if plain.len() > 1024 || !plain.len().is_multiple_of(4) || padding > 2 {
         return None;
     }
     let (mut out, mut held, mut bits) = (Vec::new(), 0_u32, 0);

@@ -55,13 +55,13 @@ pub fn check(view: &EntitlementPolicySpecView, out: &mut Diagnostics) {
     for (at, package) in known(&view.packages) {
         let place = Path::attribute("packages").index(at);
         name_once(package.name.known(), &mut names, place.clone(), "package", out);
-        assets(&package.assets, place, out);
+        assets(&package.assets, &place, out);
     }
     let mut names: Vec<&String> = Vec::new();
     for (at, event) in known(&view.events) {
         let place = Path::attribute("events").index(at);
         name_once(event.name.known(), &mut names, place.clone(), "event", out);
-        assets(&event.assets, place.clone(), out);
+        assets(&event.assets, &place, out);
         let (from, to) = (
             time(&event.from, place.clone().attr("from"), out),
             time(&event.to, place.clone().attr("to"), out),
@@ -70,7 +70,7 @@ pub fn check(view: &EntitlementPolicySpecView, out: &mut Diagnostics) {
     }
     for (at, blackout) in known(&view.blackouts) {
         let place = Path::attribute("blackouts").index(at);
-        assets(&blackout.assets, place.clone(), out);
+        assets(&blackout.assets, &place, out);
         let mut seen: Vec<&String> = Vec::new();
         for (number, country) in texts(&blackout.countries) {
             let at = place.clone().attr("countries").index(number);
@@ -119,7 +119,7 @@ fn name_once<'a>(
     names.push(name);
 }
 
-fn assets(all: &Maybe<Vec<Maybe<String>>>, place: Path, out: &mut Diagnostics) {
+fn assets(all: &Maybe<Vec<Maybe<String>>>, place: &Path, out: &mut Diagnostics) {
     let mut seen = std::collections::BTreeSet::new();
     for (number, asset) in texts(all) {
         let at = place.clone().attr("assets").index(number);

@@ -7,7 +7,7 @@ use super::*;
 const DAY: u64 = 86_400_000;
 const NOW: u64 = 20_000 * DAY;
 
-fn policy(rest: serde_json::Value) -> EntitlementPolicySpec {
+fn policy(rest: &serde_json::Value) -> EntitlementPolicySpec {
     let mut all = json!({
         "packages": [{ "name": "basic", "assets": ["film", "news-*"] }], "purchases": true,
         "rental": { "window": "2days", "start_within": "30days" },
@@ -52,7 +52,7 @@ fn play(
 
 #[test]
 fn a_package_covers_what_it_lists_and_nothing_else() {
-    let policy = policy(json!({}));
+    let policy = policy(&json!({}));
     let mut account = with(&[("a", GrantKind::Subscription, "basic")]);
     for (assets, wanted) in [
         (vec!["film"], Ok(true)),
@@ -69,7 +69,7 @@ fn a_package_covers_what_it_lists_and_nothing_else() {
 
 #[test]
 fn a_rental_begins_with_its_first_play_and_not_where_something_else_covers_the_asset() {
-    let policy = policy(json!({}));
+    let policy = policy(&json!({}));
     let mut account = with(&[("r", GrantKind::Rental, "other"), ("s", GrantKind::Rental, "film")]);
     assert_eq!(play(&policy, &mut account, &ask(&["other"], "tv"), NOW), Ok(true));
     assert_eq!(account.grants["r"].first_play_ms, Some(NOW));
@@ -85,7 +85,7 @@ fn a_rental_begins_with_its_first_play_and_not_where_something_else_covers_the_a
 
 #[test]
 fn an_event_is_open_in_its_window_and_blacked_out_where_the_policy_says() {
-    let policy = policy(json!({}));
+    let policy = policy(&json!({}));
     let mut account = with(&[("e", GrantKind::Event, "final")]);
     let opens = 20_001 * DAY;
     let mut at = |now: u64, country: Option<&str>| {
@@ -101,7 +101,7 @@ fn an_event_is_open_in_its_window_and_blacked_out_where_the_policy_says() {
 
 #[test]
 fn streams_and_devices_have_places_and_a_stream_that_goes_on_keeps_its_own() {
-    let policy = policy(json!({}));
+    let policy = policy(&json!({}));
     let mut account = with(&[("a", GrantKind::Subscription, "basic")]);
     let mut at = |device: &str, now: u64| play(&policy, &mut account, &ask(&["film"], device), now);
     assert_eq!(at("one", NOW), Ok(true));
@@ -120,18 +120,18 @@ fn streams_and_devices_have_places_and_a_stream_that_goes_on_keeps_its_own() {
 fn fewer_places_than_are_taken_leave_the_first_ones() {
     let mut account = with(&[("a", GrantKind::Subscription, "basic")]);
     for device in ["one", "two"] {
-        assert_eq!(play(&policy(json!({})), &mut account, &ask(&["film"], device), NOW), Ok(true));
+        assert_eq!(play(&policy(&json!({})), &mut account, &ask(&["film"], device), NOW), Ok(true));
     }
-    let fewer = policy(json!({ "streams": 1 }));
+    let fewer = policy(&json!({ "streams": 1 }));
     assert_eq!(play(&fewer, &mut account, &ask(&["film"], "one"), NOW + 1), Ok(false));
     assert_eq!(play(&fewer, &mut account, &ask(&["film"], "two"), NOW + 1), Err("too-many-streams"));
-    let fewer = policy(json!({ "devices": 1 }));
+    let fewer = policy(&json!({ "devices": 1 }));
     assert_eq!(play(&fewer, &mut account, &ask(&["film"], "two"), NOW + 1), Err("too-many-devices"));
 }
 
 #[test]
 fn a_clock_that_may_be_off_opens_late_and_closes_early() {
-    let policy = policy(json!({}));
+    let policy = policy(&json!({}));
     let account = with(&[("e", GrantKind::Event, "final")]);
     let opens = 20_001 * DAY;
     let at = |now: u64| decide(&policy, &account, &ask(&["match"], "tv"), Clock::around(now, 2000)).is_ok();
