@@ -99,8 +99,8 @@ impl Resource for DrmConfig {
                 users.join(", ")
             ))
             .next(
-                "Give them another `drm`, or destroy them, first. To replace it by one of another name, set \
-                 `lifecycle { create_before_destroy = true }`, so that assets change over before the old one goes.",
+                "Apply a configuration in which they have another `drm`, or are gone, first. With `lifecycle { \
+                 create_before_destroy = true }` in this resource, one of another name takes over in one apply.",
             ));
         }
         deploy::remove(cx, &*stored).await
