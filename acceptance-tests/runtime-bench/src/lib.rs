@@ -2,6 +2,7 @@
 //! run, in turns, so that a slow or busy machine slows both.
 
 pub mod apply;
+pub mod channel;
 pub mod children;
 pub mod edge;
 pub mod events;

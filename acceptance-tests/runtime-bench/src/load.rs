@@ -18,6 +18,8 @@ pub struct Load {
     pub seconds: f64,
     /// Processor seconds of the server in that time.
     pub cpu: f64,
+    /// Milliseconds in which half of them were answered whole.
+    pub p50: f64,
     /// Milliseconds in which 99 of 100 were answered whole.
     pub p99: f64,
 }
@@ -101,8 +103,8 @@ impl Asking<'_> {
 
 /// Lua of `wrk` that says at the end what it counted, in a line that programs can read.
 pub(crate) const RESULT: &str = "function done(s, latency)\n  local e = s.errors\n  \
-     io.write(string.format(\"\\nresult %d %d %d %d %d %d\\n\", s.requests, s.bytes, s.duration, e.status, \
-     e.connect + e.read + e.write + e.timeout, latency:percentile(99)))\nend\n";
+     io.write(string.format(\"\\nresult %d %d %d %d %d %d %d\\n\", s.requests, s.bytes, s.duration, e.status, \
+     e.connect + e.read + e.write + e.timeout, latency:percentile(99), latency:percentile(50)))\nend\n";
 
 /// Paths in turn, and that line.
 fn lua(paths: &[String]) -> String {
@@ -119,14 +121,14 @@ pub(crate) fn read(text: &str, cpu: f64) -> Outcome<Load> {
     let line = text.lines().find_map(|line| line.strip_prefix("result "));
     let numbers = line.map(|line| line.split(' ').map(str::parse::<f64>).collect::<Result<Vec<_>, _>>());
     let Some(Ok(numbers)) = numbers else { return Err(format!("wrk said: {text}").into()) };
-    let [requests, bytes, micros, refused, broken, p99] = numbers[..] else {
+    let [requests, bytes, micros, refused, broken, p99, p50] = numbers[..] else {
         return Err(format!("wrk said: {text}").into());
     };
     if requests < 1.0 || refused > 0.0 || broken > 0.0 {
         let text = format!("of {requests} requests {refused} were refused and {broken} broken off");
         return Err(text.into());
     }
-    Ok(Load { requests, bytes, seconds: micros / 1e6, cpu, p99: p99 / 1e3 })
+    Ok(Load { requests, bytes, seconds: micros / 1e6, cpu, p50: p50 / 1e3, p99: p99 / 1e3 })
 }
 
 #[cfg(test)]
@@ -135,11 +137,13 @@ mod tests {
 
     #[test]
     fn what_wrk_counted_is_read_and_a_failed_request_fails_the_round() -> Outcome<()> {
-        let load = read("Running 2s test\n\nresult 1000 2000000 2000000 0 0 1500\n", 0.5)?;
-        assert_eq!(load, Load { requests: 1000.0, bytes: 2e6, seconds: 2.0, cpu: 0.5, p99: 1.5 });
+        let load = read("Running 2s test\n\nresult 1000 2000000 2000000 0 0 1500 700\n", 0.5)?;
+        assert_eq!(load, Load { requests: 1000.0, bytes: 2e6, seconds: 2.0, cpu: 0.5, p50: 0.7, p99: 1.5 });
         assert_eq!((load.requests_per_core(), load.requests_per_second()), (2000.0, 500.0));
         assert_eq!((load.megabytes_per_core(), load.megabytes_per_second()), (4.0, 1.0));
-        for bad in ["result 1000 1 1 1 0 1", "result 1000 1 1 0 1 1", "result 0 0 1 0 0 0", "result 1", ""] {
+        for bad in
+            ["result 1000 1 1 1 0 1 1", "result 1000 1 1 0 1 1 1", "result 0 0 1 0 0 0 0", "result 1", ""]
+        {
             assert!(read(bad, 0.5).is_err(), "{bad}");
         }
         Ok(())

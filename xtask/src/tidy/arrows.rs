@@ -148,9 +148,9 @@ const ARROWS: &[Arrow] = &[
     },
     Arrow {
         from: "streamverse-bench",
-        to: &["streamverse-core", "streamverse-model"],
+        to: &["streamverse-core", "streamverse-delivery", "streamverse-model"],
         tests: &[],
-        reason: "it measures binaries as sites run them, and the event log as its clients use it",
+        reason: "it measures binaries as sites run them, the event log as its clients use it, and many channels in one process",
     },
     Arrow { from: "xtask", to: &[], tests: &[], reason: "it must compile in seconds" },
 ];

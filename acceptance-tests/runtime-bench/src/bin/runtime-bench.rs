@@ -1,5 +1,6 @@
 //! Measures everything, tells how far it is on stderr and writes the rows as JSON. `cargo xtask bench runtime` builds
-//! and runs it; `--only PART` measures one of origin, events, licences, edge, apply, quickstart.
+//! and runs it; `--only PART` measures one of origin, channel, events, licences, edge, apply,
+//! quickstart.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -8,7 +9,9 @@ use serde_json::json;
 use streamverse_bench::children::Cores;
 use streamverse_bench::figures::Row;
 use streamverse_bench::platform::Platform;
-use streamverse_bench::{Outcome, Setup, apply, edge, events, licences, machine, origin, quickstart, tell};
+use streamverse_bench::{
+    Outcome, Setup, apply, channel, edge, events, licences, machine, origin, quickstart, tell,
+};
 use tokio::signal::unix::{SignalKind, signal};
 
 const HELP: &str = "runtime-bench [--quick] [--only PART] --terraform PATH --xtask PATH --out FILE";
@@ -20,6 +23,10 @@ struct Options {
     terraform: Option<PathBuf>,
     xtask: Option<PathBuf>,
     out: Option<PathBuf>,
+    /// For the part `channel`: to be what is measured, a process with so many channels.
+    channels: Option<u32>,
+    port: u16,
+    folder: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -45,6 +52,9 @@ fn options() -> Outcome<Options> {
             "--only" => options.only = words.next(),
             "--terraform" => options.terraform = words.next().map(PathBuf::from),
             "--xtask" => options.xtask = words.next().map(PathBuf::from),
+            "--channels" => options.channels = words.next().and_then(|it| it.parse().ok()),
+            "--port" => options.port = words.next().and_then(|it| it.parse().ok()).unwrap_or(0),
+            "--folder" => options.folder = words.next().map(PathBuf::from),
             "--out" => options.out = words.next().map(PathBuf::from),
             other => return Err(format!("{other:?} is no option; {HELP}").into()),
         }
@@ -63,6 +73,9 @@ async fn until_told(options: Options) -> Outcome<()> {
 }
 
 async fn run(options: Options) -> Outcome<()> {
+    if let (Some(count), Some(folder)) = (options.channels, &options.folder) {
+        return channel::serve_many(count, options.port, folder).await;
+    }
     let out = options.out.ok_or(HELP)?;
     let driver = std::env::current_exe()?;
     let setup = Setup {
@@ -78,6 +91,9 @@ async fn run(options: Options) -> Outcome<()> {
     let mut rows = Vec::new();
     if wanted("origin") {
         rows.extend(origin::measure(&setup).await?);
+    }
+    if wanted("channel") {
+        rows.extend(channel::measure(&setup).await?);
     }
     if wanted("events") {
         rows.extend(events::measure(&setup).await?);

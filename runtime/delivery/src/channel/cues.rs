@@ -119,6 +119,19 @@ mod tests {
 
     const FILE: &str = "\u{feff}WEBVTT\r\n\r\nNOTE nothing\r\n\r\nSTYLE\r\n::cue { color: lime }\r\n\r\n1\r\n00:01.000 --> 00:02.500 align:left\r\nHello\r\n\r\n00:00:03.900 --> 00:00:04.100\nover the edge\nin two lines\n\n00:00:09.000 --> 00:00:01.000\nnever\n\nbroken --> lines\nx\n";
 
+    proptest::proptest! {
+        #[test]
+        fn no_file_makes_it_panic_and_no_segment_is_larger_than_all_of_it(
+            text in "(WEBVTT|STYLE|\\PC|[0-9:. \n]|-->|[\r\n]){0,200}",
+            from_ms in proptest::num::u64::ANY,
+            base_ms in proptest::num::u64::ANY,
+        ) {
+            let captions = Captions::parse(&text);
+            let cut = captions.cut(Stretch { from_ms, to_ms: u64::MAX, base_ms, map: Some(from_ms) });
+            proptest::prop_assert!(cut.starts_with("WEBVTT\n") && cut.len() < text.len() * 20 + 200);
+        }
+    }
+
     #[test]
     fn a_cue_over_a_boundary_is_in_both_segments_with_all_of_its_time() {
         let captions = Captions::parse(FILE);

@@ -3,11 +3,15 @@
 use serde_json::{Value, json};
 use streamverse_model::media::channel::{FastChannelSpec, ItemKind};
 
+use super::announced::millis;
 use super::time::utc;
 use super::timeline::{Entry, Timeline};
 
-/// How far ahead is told: less than any horizon, so that all replicas know it.
-const AHEAD_MS: u64 = 30_000;
+/// How far ahead is told: half of the horizon, so that all replicas know it.
+fn ahead(spec: &FastChannelSpec, now: u64) -> u64 {
+    now.saturating_add(millis(spec.horizon.0) / 2)
+}
+
 /// Items that are told at most.
 const MOST: usize = 200;
 
@@ -27,7 +31,7 @@ pub(super) fn page(name: &str, spec: &FastChannelSpec, timeline: &Timeline, now:
     });
     let begin = entries.partition_point(|it| it.item.end_ms() <= from);
     let shown = entries.get(begin..).unwrap_or_default().iter();
-    let shown = shown.take_while(|it| it.item.start_ms <= now.saturating_add(AHEAD_MS)).take(MOST);
+    let shown = shown.take_while(|it| it.item.start_ms <= ahead(spec, now)).take(MOST);
     json!({
         "channel": name,
         "title": title(name, spec),
@@ -66,18 +70,14 @@ fn described(
 ) -> Option<Value> {
     let entries = timeline.entries().get(first..last)?;
     let (head, tail) = (entries.first()?, entries.last()?);
-    if head.item.start_ms > now.saturating_add(AHEAD_MS) {
+    if head.item.start_ms > ahead(spec, now) {
         return None;
     }
     // What ends later may still go on, as far as all replicas know.
-    let known = entries
-        .iter()
-        .take_while(|it| it.item.start_ms <= now.saturating_add(AHEAD_MS))
-        .last()
-        .unwrap_or(tail);
+    let known = entries.iter().take_while(|it| it.item.start_ms <= ahead(spec, now)).last().unwrap_or(tail);
     let mut kids: Vec<_> = entries
         .iter()
-        .filter(|it| it.item.start_ms <= now.saturating_add(AHEAD_MS))
+        .filter(|it| it.item.start_ms <= ahead(spec, now))
         .flat_map(|it| it.package.kids(&it.item))
         .collect();
     kids.sort_unstable();

@@ -210,3 +210,84 @@ async fn a_channel_of_sound_alone_plays_too() {
     let list = Playlist::read(&text(&one, "audio/en.m3u8").await, None);
     assert!(list.segments.len() > 20);
 }
+
+/// Addresses made of pieces that mean something and pieces that do not (xorshift64): whatever is asked, the answer is one of
+/// three, and soon there.
+#[tokio::test]
+async fn whatever_is_asked_is_answered_refused_or_not_there() {
+    let world = World::new().await;
+    let one = ran(&world, 1).await;
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut pick = move |all: &[&'static str]| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        all[usize::try_from(state % all.len() as u64).unwrap()]
+    };
+    let paths = [
+        "hls.m3u8",
+        "dash.mpd",
+        "now.json",
+        "time",
+        "video/",
+        "audio/",
+        "text/",
+        "cues/",
+        "180p",
+        "en",
+        ".m3u8",
+        "/",
+        "..",
+        "film/",
+        "g1/",
+        "0/",
+        "1.vtt",
+        "18446744073709551615",
+        "4294967296/",
+        "%",
+        "%00",
+        "é",
+        "\"",
+        "\n",
+        "",
+    ];
+    let queries = [
+        "from",
+        "to",
+        "_HLS_skip",
+        "_HLS_msn",
+        "_HLS_part",
+        "=",
+        "=",
+        "=",
+        "&",
+        "&",
+        "2026-11-26T12:00:00Z",
+        "0001-01-01T00:00:00Z",
+        "9999-12-31T23:59:60Z",
+        "-",
+        ".5",
+        "YES",
+        "v2",
+        "0",
+        "18446744073709551615",
+        "1e308",
+        "NaN",
+        "%",
+        "%ff",
+        "+",
+        "x",
+    ];
+    let mut met = std::collections::BTreeSet::new();
+    for turn in 0..6_000 {
+        let mut path: String = (0..turn % 9).map(|_| pick(&paths)).collect();
+        if turn % 3 == 0 {
+            path = pick(&["hls.m3u8", "video/180p.m3u8", "dash.mpd", "text/en.m3u8"]).to_owned();
+        }
+        let query: String = (0..turn % 11).map(|_| pick(&queries)).collect();
+        let (status, _, body) = ask(&one, &format!("{path}?{query}")).await;
+        assert!([200, 400, 404].contains(&status.as_u16()), "{path}?{query}: {status} {body}");
+        met.insert(status.as_u16());
+    }
+    assert_eq!(met.len(), 3);
+}
