@@ -173,7 +173,7 @@ fn base64(bytes: &[u8], alphabet: &[u8; 64]) -> String {
             text.push(char::from(alphabet.get(digit as usize).copied().unwrap_or(b'=')));
         }
     }
-    while alphabet == STANDARD && text.len() % 4 != 0 {
+    while alphabet == STANDARD && !text.len().is_multiple_of(4) {
         text.push('=');
     }
     text
