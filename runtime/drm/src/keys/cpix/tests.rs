@@ -1,3 +1,5 @@
+//! What a CPIX document must hold, and what it must not let through.
+
 use proptest::prelude::*;
 use rcgen::{CertificateParams, KeyPair, PKCS_RSA_SHA256, RsaKeySize};
 use streamverse_model::drm::KeyId;
