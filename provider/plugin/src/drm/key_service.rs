@@ -378,11 +378,7 @@ fn is_same(one: &KeyEncryptionKeyView, other: &KeyEncryptionKeyView) -> bool {
         (
             KeyEncryptionKeyView::VaultTransit(Maybe::Known(one)),
             KeyEncryptionKeyView::VaultTransit(Maybe::Known(other)),
-        ) => {
-            one.mount == other.mount
-                && known(&one.key, &other.key)
-                && one.namespace == other.namespace
-        }
+        ) => one.mount == other.mount && known(&one.key, &other.key) && one.namespace == other.namespace,
         _ => false,
     }
 }
