@@ -1,4 +1,4 @@
-//! What a CPIX document must hold, and what it must not let through.
+//! Documents that are read as they were written, and those that are not.
 
 use proptest::prelude::*;
 use rcgen::{CertificateParams, KeyPair, PKCS_RSA_SHA256, RsaKeySize};
