@@ -151,7 +151,7 @@ resource "streamverse_drm_config" "main" {{
   key_service            = streamverse_key_service.main.url
 }}
 resource "streamverse_entitlement_policy" "main" {{
-  packages = {{ all = {{ assets = ["*"] }} }}
+  packages = [{{ name = "all", assets = ["*"] }}]
 }}
 resource "streamverse_licence_service" "main" {{
   name            = "main"
