@@ -53,7 +53,7 @@ pub struct KeyService {
     /// What packagers and licence services prove themselves by: 32 bytes in base64 (`openssl rand -base64 32`).
     pub access_key: Secret<String>,
     /// How long the audit log (who asked for which key identifiers, when, and what came of it) is kept.
-    #[attribute(default = "400days")]
+    #[attribute(default = "1year")]
     pub audit_retention: Duration,
     /// Its address for those who use it, known before it is there: `keys://HOST:PORT?secret=key-service.NAME`.
     #[attribute(changes_with = [port])]

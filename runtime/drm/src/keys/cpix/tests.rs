@@ -1,3 +1,5 @@
+//! Documents that are read as they were written, and those that are not.
+
 use proptest::prelude::*;
 use rcgen::{CertificateParams, KeyPair, PKCS_RSA_SHA256, RsaKeySize};
 use streamverse_model::drm::KeyId;
