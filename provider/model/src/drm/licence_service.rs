@@ -293,4 +293,35 @@ mod tests {
         }
         assert!(es256_point(&PEM.replace("MFkw", "MFkx")).is_err());
     }
+
+    #[test]
+    fn attributes_become_the_objects_of_a_licence_service_and_its_secret() {
+        let owner = Owner::new("demo", "licence-service", "main").unwrap();
+        let policy =
+            serde_json::json!({ "purchases": true, "streams": 2, "devices": 5, "licence_duration": "2m" });
+        let attributes = serde_json::json!({
+            "name": "main", "site": "default", "timeouts": null, "revision": null, "address": "a", "admin_address": "b",
+            "url": "c", "port": 8090, "admin_port": 8091, "replicas": 1, "public_url": null,
+            "key_service": "keys://k:8095?secret=key-service.main", "catalogue": "sqlite://default/main", "cache": null,
+            "policy": policy.to_string(), "allowed_origins": ["*"],
+            "token": { "issuer": "shop", "audience": "tv", "max_lifetime": "5m", "clock_skew": "2s" },
+            "token_keys": {
+                "one": { "public_key": null, "secret_wo": null, "secret_wo_version": 3, "secret_ref": null },
+                "two": { "public_key": PEM, "secret_wo": null, "secret_wo_version": null, "secret_ref": null },
+            },
+            "admin_token_wo": null, "admin_token_wo_version": 4, "admin_token_ref": null,
+        });
+        let objects = platform::declared_objects(&owner, &attributes).unwrap();
+        assert_eq!(
+            objects.iter().map(Object::key).collect::<Vec<_>>(),
+            ["service/licence-service", "endpoint/http", "endpoint/admin-api", "secret/secret"]
+        );
+        let Some(Object::Secret(secret)) = objects.last() else { panic!() };
+        assert_eq!((secret.keys.len(), secret.version), (2, 7), "{secret:?}");
+        let Some(Object::Service(service)) = objects.first() else { panic!() };
+        let reads: Vec<String> =
+            service.credentials.iter().map(|it| format!("{}.{}", it.kind, it.name)).collect();
+        assert_eq!(reads, ["key-service.main", "licence-service.main"]);
+        assert_eq!(service.reach.iter().map(|it| it.port).collect::<Vec<_>>(), [8095]);
+    }
 }

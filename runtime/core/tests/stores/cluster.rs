@@ -8,7 +8,7 @@ use bytes::Bytes;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt as _};
 use streamverse_core::log::open_log;
-use streamverse_core::stores::{Cache, open_cache, open_catalogue, open_objects, open_records};
+use streamverse_core::stores::{Cache, open_cache, open_catalogue, open_objects};
 
 use crate::kit::Place;
 use crate::servers::{self, PASSWORD, Server, credential};
@@ -125,9 +125,6 @@ async fn postgresql_is_a_catalogue_that_survives_its_death() {
     let opened = futures::future::join_all((0..6).map(|_| open_catalogue(&url, &here.cx))).await;
     let opened: Vec<_> = opened.into_iter().map(Result::unwrap).collect();
     suites::catalogue(&*opened[0], &*opened[1]).await;
-    let records = futures::future::join_all((0..2).map(|_| open_records(&url, &here.cx))).await;
-    let records: Vec<_> = records.into_iter().map(Result::unwrap).collect();
-    suites::records(&*records[0], &*records[1]).await;
 
     opened[0].publish(&suites::asset("kept", "1")).await.unwrap();
     server.kill();

@@ -39,14 +39,6 @@ async fn sqlite_is_a_catalogue() {
 }
 
 #[tokio::test]
-async fn sqlite_keeps_records() {
-    let place = Place::new();
-    let one = streamverse_core::stores::open_records("sqlite://here/main", &place.cx).await.unwrap();
-    let other = streamverse_core::stores::open_records("sqlite://here/main", &place.cx).await.unwrap();
-    suites::records(&*one, &*other).await;
-}
-
-#[tokio::test]
 async fn memory_is_a_cache() {
     let place = Place::new();
     suites::cache(

@@ -13,7 +13,9 @@ pub(crate) async fn suite(one: Arc<dyn Records>, other: Arc<dyn Records>) {
     let (first, second) =
         (json!({ "a": "„eins“", "n": [1, 2.5, null] }), json!({ "b": "x".repeat(100_000) }));
     assert_eq!(one.get("keys", "k").await.unwrap(), None);
+    assert_eq!(one.version("keys", "k").await.unwrap(), None);
     assert!(one.insert("keys", "k", &first).await.unwrap());
+    assert_eq!(other.version("keys", "k").await.unwrap(), Some(1));
     assert!(!other.insert("keys", "k", &second).await.unwrap(), "what is there stays as it is");
     let record = |version, value: &Value| Some(Record { version, value: value.clone() });
     assert_eq!(other.get("keys", "k").await.unwrap(), record(1, &first));
@@ -22,6 +24,7 @@ pub(crate) async fn suite(one: Arc<dyn Records>, other: Arc<dyn Records>) {
     assert!(other.replace("keys", "k", 1, &second).await.unwrap());
     assert!(!one.replace("keys", "k", 1, &first).await.unwrap(), "a version that was seen no more");
     assert_eq!(one.get("keys", "k").await.unwrap(), record(2, &second));
+    assert_eq!(one.version("keys", "k").await.unwrap(), Some(2));
     assert!(!one.replace("keys", "none", 1, &first).await.unwrap());
     // Collections are apart.
     assert!(other.insert("other", "k", &first).await.unwrap());

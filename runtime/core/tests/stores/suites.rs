@@ -7,9 +7,8 @@ use bytes::Bytes;
 use futures::TryStreamExt as _;
 use object_store::path::Path;
 use object_store::{MultipartUpload as _, ObjectStore, ObjectStoreExt as _, PutMode};
-use serde_json::json;
 use streamverse_core::log::{EventLog, Record};
-use streamverse_core::stores::{AssetRecord, Cache, Catalogue, Record as Document, Records, RenditionRecord};
+use streamverse_core::stores::{AssetRecord, Cache, Catalogue, RenditionRecord};
 
 pub(crate) async fn objects(store: Arc<dyn ObjectStore>) {
     let path = Path::from("vod/a/1/seg.m4s");
@@ -137,40 +136,6 @@ pub(crate) async fn catalogue(one: &dyn Catalogue, other: &dyn Catalogue) {
         other.withdraw(name).await.unwrap();
     }
     assert_eq!(one.assets().await.unwrap(), []);
-}
-
-pub(crate) async fn records(one: &dyn Records, other: &dyn Records) {
-    let (first, second) = (json!({ "a": 1, "text": "ü\"" }), json!({ "a": 2 }));
-    assert_eq!((one.get("c", "x").await.unwrap(), one.version("c", "x").await.unwrap()), (None, None));
-    assert!(!one.replace("c", "x", 1, &first).await.unwrap());
-    assert!(one.insert("c", "x", &first).await.unwrap());
-    assert!(!other.insert("c", "x", &second).await.unwrap());
-    assert_eq!(other.get("c", "x").await.unwrap().unwrap().value, first);
-    assert_eq!(other.version("c", "x").await.unwrap(), Some(1));
-    // Of those who have seen the same document, one replaces it.
-    let at = |number: usize| if number.is_multiple_of(2) { one } else { other };
-    let replacing =
-        (0..10).map(|number| async move { at(number).replace("c", "x", 1, &json!(number)).await.unwrap() });
-    let won = futures::future::join_all(replacing).await;
-    assert_eq!(won.iter().filter(|it| **it).count(), 1, "{won:?}");
-    assert_eq!(one.version("c", "x").await.unwrap(), Some(2));
-    let held = one.get("c", "x").await.unwrap().unwrap();
-    assert_eq!((held.version, held.value.as_u64().and_then(|it| won.get(it as usize))), (2, Some(&true)));
-    for id in ["b", "B", "a-b", "ab"] {
-        one.insert("d", id, &json!(id)).await.unwrap();
-    }
-    let ids = |all: Vec<(String, Document)>| all.into_iter().map(|(id, _)| id).collect::<Vec<_>>();
-    assert_eq!(ids(other.list("d", "", 3).await.unwrap()), ["B", "a-b", "ab"]);
-    assert_eq!(ids(other.list("d", "ab", 3).await.unwrap()), ["b"]);
-    assert_eq!(other.last("d").await.unwrap().unwrap().0, "b");
-    one.remove_before("d", "ab").await.unwrap();
-    assert_eq!(ids(other.list("d", "", 9).await.unwrap()), ["ab", "b"]);
-    one.remove("c", "x").await.unwrap();
-    one.remove("c", "x").await.unwrap();
-    assert_eq!(other.version("c", "x").await.unwrap(), None);
-    for id in ["ab", "b"] {
-        one.remove("d", id).await.unwrap();
-    }
 }
 
 pub(crate) async fn cache(cache: &dyn Cache) {
