@@ -18,6 +18,8 @@ const message = element("message");
 const WHAT: Record<string, string> = { ad: "Advertisement: ", slate: "We are right back: " };
 /** Between two attempts to reach an edge that went away. */
 const RETRY_MS = 2000;
+/** Of one item. */
+const MOST_FAULTS = 20;
 
 let page: Page = { title: "StreamVerse", delivery: "", channels: [], licence: null };
 let assets: Asset[] = [];
@@ -26,13 +28,15 @@ const encrypted = new Map<string, boolean>();
 let chosen: Item | undefined;
 let guide: NowNext | undefined;
 let denial: Denial | undefined;
+/** How often the player failed by itself at this item. */
+let faults = 0;
 
 shaka.polyfill.installAll();
 const player = new shaka.Player();
 const quality = new Quality(video);
 let licences: Licences;
 const facts = () => ({
-  stalls: quality.stalls, startup: quality.startup, rebuffer: quality.rebuffer(), chosen: chosen?.name,
+  stalls: quality.stalls, faults, startup: quality.startup, rebuffer: quality.rebuffer(), chosen: chosen?.name,
   keys: Object.fromEntries(licences.keys()), denial: denial?.code,
 });
 
@@ -55,6 +59,7 @@ async function play(item: Item): Promise<void> {
   chosen = item;
   guide = undefined;
   denial = undefined;
+  faults = 0;
   quality.begin();
   list();
   const how = protocol(item);
@@ -210,6 +215,13 @@ async function begin(): Promise<void> {
   player.addEventListener("error", (event) => {
     if (denial) return;
     const detail = (event as unknown as { detail?: shaka.util.Error }).detail;
+    // A fault of the player itself: Shaka 5.2 drops its place when a rendition is switched between two of its own steps
+    // ("null (reading 'next')" of StreamingEngine), and finds it again when asked.
+    if (!(detail instanceof shaka.util.Error) && faults < MOST_FAULTS) {
+      faults += 1;
+      player.retryStreaming(0);
+      return;
+    }
     // What was loaded goes on; an edge that comes back within minutes is found again without anybody's doing.
     if (detail?.category === shaka.util.Error.Category.NETWORK && video.readyState > 0) {
       say(`The edge does not answer (${detail.category}.${detail.code}). Trying again …`, true);

@@ -139,7 +139,16 @@ fn act(workspace: &Workspace, options: &Options) -> Outcome<bool> {
     let addresses = Addresses::read(&outputs)?;
     // An apply succeeds once everything is there; whether it plays is another fact.
     let plays = secrets.grant(&addresses.admin).and_then(|()| addresses.play());
-    tell(workspace, &place, &terraform, &addresses, options, plays.is_ok().then(|| started.elapsed()));
+    let names: Vec<&str> =
+        clips.iter().filter(|clip| clip.role == Role::Programme).map(|clip| clip.name.as_str()).collect();
+    tell(
+        workspace,
+        &place,
+        &terraform,
+        (&addresses, &names),
+        options,
+        plays.is_ok().then(|| started.elapsed()),
+    );
     plays.map(|()| unchanged)
 }
 
@@ -310,12 +319,12 @@ fn digest(file: &Path) -> Outcome<String> {
     Ok(format!("sha256:{hex}"))
 }
 
-/// `took`: how long it took until it played, if it plays.
+/// `encrypted`: names of videos whose HLS is for systems of vendors. `took`: how long it took until it played, if it plays.
 fn tell(
     workspace: &Workspace,
     place: &Place,
     terraform: &Path,
-    addresses: &Addresses,
+    (addresses, encrypted): (&Addresses, &[&str]),
     options: &Options,
     took: Option<Duration>,
 ) {
@@ -334,7 +343,11 @@ fn tell(
         println!("  channel {name}, HLS and DASH, encrypted:\n         {hls}\n         {dash}");
     }
     for (name, hls, dash) in &addresses.videos {
-        println!("  video {name}:\n         {hls}\n         {dash}");
+        if encrypted.contains(&name.as_str()) {
+            println!("  video {name}, DASH, encrypted:\n         {dash}");
+        } else {
+            println!("  video {name}, HLS and DASH:\n         {hls}\n         {dash}");
+        }
     }
     println!(
         "\nFrom another machine: ssh -L {page}:127.0.0.1:{page} -L {edge}:127.0.0.1:{edge} HOST, then http://127.0.0.1:{page}"

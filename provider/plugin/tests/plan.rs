@@ -146,6 +146,32 @@ async fn what_a_site_can_hold_or_is_not_known_yet_is_planned() {
 }
 
 #[tokio::test]
+async fn a_page_signs_tokens_with_a_key_and_for_licences_alone() {
+    let client = client().await;
+    let licence = json!({
+        "url": "http://127.0.0.1:1/licence/clearkey", "issuer": "i", "audience": "a", "key_id": "k", "accounts": [{ "id": "x" }],
+    });
+    for (change, at, says) in [
+        (json!({ "licence": licence }), "token_key", "Give token_key_wo or token_key_ref"),
+        (json!({ "token_key_ref": "env:KEY" }), "token_key", "Give `licence`"),
+        (json!({ "channels": [{ "name": "a" }, { "name": "a" }] }), "channels[1].name", "listed twice"),
+    ] {
+        let (found, text) = refused(&client, "web_player", &change).await;
+        assert!(found.starts_with(at), "{change}: {found}: {text}");
+        assert!(text.contains(says), "{change}: {text}");
+    }
+    for change in [
+        json!({ "licence": licence, "token_key_ref": "env:KEY" }),
+        json!({ "licence": unknown(), "token_key_ref": unknown() }),
+        json!({ "channels": unknown(), "assets": [] }),
+    ] {
+        if let Err(failure) = plan(&client, "web_player", &change).await {
+            panic!("{change}: {failure:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_site_that_becomes_known_at_apply_is_refused_at_its_attribute() {
     let client = client().await;
     for (kind, site, says) in [

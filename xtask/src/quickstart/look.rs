@@ -77,8 +77,27 @@ fn join(base: &str, to: &str) -> String {
     let (host, path) = base.split_at(host_end);
     match to.strip_prefix('/') {
         Some(to) => format!("{host}/{to}"),
-        None => format!("{host}{}/{to}", path.rsplit_once('/').map_or("", |(folder, _)| folder)),
+        None => {
+            let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+            format!("{host}{}", without_dots(&format!("{folder}/{to}")))
+        }
     }
+}
+
+/// A path without `.` and `..` (RFC 3986 section 5.2.4).
+fn without_dots(path: &str) -> String {
+    let mut kept: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "." => {}
+            ".." if kept.len() > 1 => {
+                kept.pop();
+            }
+            ".." => {}
+            part => kept.push(part),
+        }
+    }
+    kept.join("/")
 }
 
 /// Where it was found, after redirects, and its text.
@@ -185,6 +204,8 @@ mod tests {
         assert_eq!(join(base, "/x"), "http://h:1/x");
         assert_eq!(join(base, "http://o:2/y"), "http://o:2/y");
         assert_eq!(join("http://h:1", "y"), "http://h:1/y");
+        assert_eq!(join(base, "../../g2/./x"), "http://h:1/vod/g2/x");
+        assert_eq!(join(base, "../../../../../x"), "http://h:1/x");
         assert_eq!(first_entry("#EXTM3U\n\n#EXT-X\nvideo/a.m3u8\nb"), "video/a.m3u8");
     }
 
