@@ -317,3 +317,30 @@ fn a_licence_service_is_done() -> Result<(), Failure> {
     let spoil = json!({ "spec": { "replicas": 5 } });
     Subject { beside, ..Subject::new("licence_service", &it(2, 1), &it(3, 2), object, Some(spoil)) }.done()
 }
+
+/// A channel of one asset.
+fn channel(title: &str) -> String {
+    format!(
+        "title = \"{title}\"\n  start = \"2026-11-26T12:00:00Z\"\n  slate = \"slate\"\n  replicas = 2\n  sources = {{ film = {{ duration_ms = 60000 }}, slate = {{}} }}\n  schedule = {{ order = {{ items = [\"film\"] }} }}\n  {STORES}"
+    )
+}
+
+#[test]
+fn a_channel_is_done() -> Result<(), Failure> {
+    let spoil = json!({ "spec": { "replicas": 5 } });
+    let object = "apis/apps/v1//deployments/test-fast-channel-NAME";
+    Subject::new("fast_channel", &channel("One"), &channel("Two"), object, Some(spoil)).done()
+}
+
+#[test]
+fn a_guide_is_done() -> Result<(), Failure> {
+    let it =
+        |days: u32| format!("days_ahead = {days}\n  channels = [streamverse_fast_channel.beside.definition]");
+    let object = "apis/apps/v1//deployments/test-epg-NAME";
+    let mut subject = Subject::new("epg", &it(1), &it(2), object, Some(json!({ "spec": { "replicas": 5 } })));
+    subject.beside = format!(
+        "resource \"streamverse_fast_channel\" \"beside\" {{\n  name = \"beside\"\n  {}\n}}\n",
+        channel("One")
+    );
+    subject.done()
+}

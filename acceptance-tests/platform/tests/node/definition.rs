@@ -201,3 +201,39 @@ fn a_vod_asset_is_done() -> Result<(), Failure> {
     }
     .done()
 }
+
+/// A channel whose assets nobody made: it is there, and ready once something can be shown.
+fn channel(port: u16, title: &str) -> String {
+    format!(
+        "port = {port}\n  title = \"{title}\"\n  start = \"2026-11-26T12:00:00Z\"\n  slate = \"slate\"\n  sources = {{ film = {{ duration_ms = 60000 }}, slate = {{}} }}\n  schedule = {{ order = {{ items = [\"film\"] }} }}\n  timeouts = {{ create = \"4s\", update = \"4s\" }}\n  {OF_STORES}"
+    )
+}
+
+#[test]
+fn a_channel_is_done() -> Result<(), Failure> {
+    done(
+        "fast_channel",
+        |_| stores().to_owned(),
+        |node, number| channel(node.ports[0], &format!("Title {number}")),
+    )
+}
+
+#[test]
+fn a_guide_is_done() -> Result<(), Failure> {
+    done(
+        "epg",
+        |node| {
+            format!(
+                "{}resource \"streamverse_fast_channel\" \"one\" {{\n  name = \"one\"\n  {}\n}}\n",
+                stores(),
+                channel(node.ports[0], "One")
+            )
+        },
+        |node, number| {
+            format!(
+                "port = {}\n  days_ahead = {number}\n  channels = [streamverse_fast_channel.one.definition]",
+                node.ports[1]
+            )
+        },
+    )
+}

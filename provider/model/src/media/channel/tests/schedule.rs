@@ -163,7 +163,11 @@ fn absurd_instants_have_nothing_on() {
     let spec = grid("UTC", json!([{ "at": "12:00", "asset": "a" }]));
     assert_eq!(schedule(&spec).at(u64::MAX), Scheduled::Nothing { until_ms: None });
     let first = ms("2026-01-01T12:00:00Z");
-    assert_eq!(schedule(&spec).at(0), Scheduled::Nothing { until_ms: Some(first) }, "fifty years before its start");
+    assert_eq!(
+        schedule(&spec).at(0),
+        Scheduled::Nothing { until_ms: Some(first) },
+        "fifty years before its start"
+    );
     assert!(matches!(schedule(&spec).at(super::super::LAST_INSTANT_MS), Scheduled::Slot(_)));
     assert!(schedule(&spec).slots(0, u64::MAX, 3).len() <= 3);
 }
