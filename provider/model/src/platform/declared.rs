@@ -240,4 +240,23 @@ mod tests {
             declared_objects(&store, &json!({ "name": "main", "postgres": { "host": "h" } })).unwrap_err();
         assert!(unknown.to_string().contains("`url` is not known"), "{unknown}");
     }
+
+    #[test]
+    fn a_channel_is_read_with_what_follows_from_it_and_what_was_not_chosen() {
+        let owner = Owner::new("demo", "fast-channel", "one").unwrap();
+        let mut attributes = json!({
+            "name": "one", "site": "default", "timeouts": null, "revision": "x", "address": "http://x:8090", "port": 8090,
+            "hls": "/a", "dash": "/b", "assets": ["film"], "definition": "{}", "guide": [],
+            "object_store": "s3://media?region=us-east-1", "catalogue": "postgres://u@h/d?secret=catalogue.main",
+            "start": "2026-11-26T12:00:00Z", "slate": "slate", "ad_breaks": null, "filler": null, "languages": null,
+            "sources": { "film": { "title": null, "duration_ms": 60000 }, "slate": {} },
+            "schedule": { "order": { "items": ["film"] }, "grid": null, "rotation": null },
+        });
+        let objects = declared_objects(&owner, &attributes).unwrap();
+        let keys: Vec<String> = objects.iter().map(Object::key).collect();
+        assert_eq!(keys, ["service/fast-channel", "endpoint/http"]);
+        attributes["slate"] = json!("slat");
+        let refused = declared_objects(&owner, &attributes).unwrap_err().to_string();
+        assert!(refused.contains("slate: Not among the sources"), "{refused}");
+    }
 }

@@ -119,7 +119,7 @@ async fn live_playlists_keep_every_rule_over_an_hour_and_more_in_lockstep_and_up
             let seen = all.entry(path).or_default();
             let full = text(&one, path).await;
             let new = Playlist::read(&full, None);
-            if step > 0 {
+            if step % 4 == 1 {
                 for (skip, version) in [("YES", 9), ("v2", 10)] {
                     let update = text(&one, &format!("{path}?_HLS_skip={skip}")).await;
                     let read = Playlist::read(&update, Some(&seen.last));
@@ -161,7 +161,7 @@ async fn live_playlists_keep_every_rule_over_an_hour_and_more_in_lockstep_and_up
     let video = &all["video/180p.m3u8"];
     let numbers: Vec<u64> = video.segments.keys().copied().collect();
     assert!(numbers.windows(2).all(|two| two[1] == two[0] + 1));
-    assert!(numbers.len() > 1_000 && updates > 100, "{} {updates}", numbers.len());
+    assert!(numbers.len() > 1_000 && updates > 30, "{} {updates}", numbers.len());
     assert!(
         video.ranges.values().filter(|it| it.contains_key("SCTE35-IN")).count() > 10,
         "{:?}",
