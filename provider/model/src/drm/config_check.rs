@@ -110,6 +110,15 @@ fn check_usage(
             "Browsers give ClearKey no persistent licences: its players need the network. The other systems' licences allow it.",
         );
     }
+    for (name, set) in [("expiry", usage.expiry.known().is_some()), ("rental", usage.rental.known().is_some())] {
+        if clearkey && set {
+            out.warning_at(
+                at(name),
+                "ClearKey licences do not obey this",
+                "A ClearKey licence is a key and nothing else (W3C EME, \"Clear Key\"): how long somebody may watch is decided by the `streamverse_entitlement_policy` of the licence service. The licences of the other systems are to obey it.",
+            );
+        }
+    }
     if let Some(rental) = usage.rental.known()
         && let (Some(start), Some(watch)) = (rental.start_within.known(), rental.watch_within.known())
         && (start.0.is_zero() || watch.0.is_zero())
@@ -243,6 +252,10 @@ mod tests {
         assert_eq!(found(&json!({ "systems": ["widevine"], "usage": hard })), none);
         let offline = json!({ "expiry": null, "offline": true, "rental": null, "tracks": null });
         assert_eq!(found(&usage(offline)), ["usage.offline"]);
+        let times = json!({ "expiry": "1h", "offline": false, "tracks": null,
+            "rental": { "start_within": "30days", "watch_within": "2days" } });
+        assert_eq!(found(&usage(times.clone())), ["usage.expiry", "usage.rental"]);
+        assert_eq!(found(&json!({ "systems": ["widevine"], "usage": times })), none);
     }
 
     #[test]

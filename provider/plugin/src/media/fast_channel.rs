@@ -15,8 +15,10 @@ use crate::plain::spec_of;
 use crate::provider::Streamverse;
 
 /// A channel that never ends, made of assets: in order, by a weekly grid, or in a rotation; with filler, ad breaks and slate.
-/// What plays follows from the schedule and the clock alone, so that replicas answer the same and a restart is not seen.
-/// What was announced never changes: a changed schedule holds from the `horizon` on.
+/// What plays follows from the schedule, the packages and the clock, and is announced ahead in the catalogue, so that replicas
+/// answer the same and a restart is not seen. What was announced never changes: a changed schedule holds from the `horizon`
+/// on. A catalogue that is restored from an older copy takes the sequences of its channels back to it: players that are in
+/// the middle then have to load anew.
 ///
 /// Not proved live: its pods on Kubernetes never ran; there, a real API server, its controllers and scheduler worked
 /// on simulated nodes. Years of playing are simulated, and minutes of it played in a browser.

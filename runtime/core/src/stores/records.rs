@@ -27,6 +27,12 @@ pub trait Records: Send + Sync {
     async fn version(&self, collection: &str, id: &str) -> Result<Option<u64>> {
         Ok(self.get(collection, id).await?.map(|it| it.version))
     }
+    /// A number that is another one whenever anything of the store may have changed since, whoever changed it: what was read
+    /// after it was asked for holds as long as it stays the same. `None` where asking would cost as much as reading. It does
+    /// not wait.
+    fn stamp(&self) -> Option<i64> {
+        None
+    }
     /// Replaces the document of this version. `false` where it has another one, or is gone.
     async fn replace(&self, collection: &str, id: &str, version: u64, value: &Value) -> Result<bool>;
     /// Removes a document. One that is not there is a success.

@@ -35,6 +35,7 @@ pub(crate) async fn suite(one: Arc<dyn Records>, other: Arc<dyn Records>) {
     // A removed one begins anew, and whoever still has the old version replaces nothing by chance.
     assert!(one.insert("keys", "k", &first).await.unwrap());
     assert_eq!(one.get("keys", "k").await.unwrap(), record(1, &first));
+    stamped(&*one, &*other).await;
     ordered(&*one, &*other).await;
     one_inserts(&one, &other).await;
     none_is_lost(&one, &other).await;
@@ -42,6 +43,21 @@ pub(crate) async fn suite(one: Arc<dyn Records>, other: Arc<dyn Records>) {
         one.remove_before(collection, "~").await.unwrap();
         assert_eq!(other.last(collection).await.unwrap(), None, "{collection}");
     }
+}
+
+/// A stamp, where there are stamps, changes with everything that either changes, and with nothing else.
+async fn stamped(one: &dyn Records, other: &dyn Records) {
+    let Some(before) = one.stamp() else { return };
+    one.get("keys", "k").await.unwrap();
+    assert_eq!(one.stamp(), Some(before));
+    assert!(one.insert("counter", "own", &json!(1)).await.unwrap());
+    let own = one.stamp();
+    assert_ne!(own, Some(before), "what it changed itself");
+    assert!(other.replace("counter", "own", 1, &json!(2)).await.unwrap());
+    let others = one.stamp();
+    assert_ne!(others, own, "what another process changed");
+    other.remove("counter", "own").await.unwrap();
+    assert_ne!(one.stamp(), others);
 }
 
 /// Ids come in the order of their bytes, in pages, from the last one, and go from the first.

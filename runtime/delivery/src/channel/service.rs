@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -60,8 +61,19 @@ async fn start(spec: serde_json::Value, cx: ServiceContext) -> Result<Box<dyn Se
 pub(super) struct Clock(Arc<dyn Fn() -> u64 + Send + Sync>);
 
 impl Clock {
+    /// The host's, which does not go back by a little: a smeared leap second or a corrected clock takes no segment back that
+    /// was shown.
     pub(super) fn system() -> Clock {
-        Clock::from(|| millis(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO)))
+        let latest = AtomicU64::new(0);
+        Clock::from(move || {
+            let now = millis(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO));
+            let before = latest.fetch_max(now, Ordering::Relaxed);
+            let steady = steady(now, before);
+            if steady < before {
+                latest.store(steady, Ordering::Relaxed);
+            }
+            steady
+        })
     }
 
     pub(super) fn from(now: impl Fn() -> u64 + Send + Sync + 'static) -> Clock {
@@ -71,6 +83,14 @@ impl Clock {
     pub(super) fn now(&self) -> u64 {
         (self.0)()
     }
+}
+
+/// How far a clock may go back and be waited for. One that goes back further was wrong before.
+const PATIENCE_MS: u64 = 10_000;
+
+/// The time to go by, of a clock that said `before` already.
+fn steady(now: u64, before: u64) -> u64 {
+    if before.saturating_sub(now) <= PATIENCE_MS { now.max(before) } else { now }
 }
 
 struct ChannelService {
@@ -362,4 +382,27 @@ fn missing(channel: &Channel) -> Response {
     channel.counters.refused.inc();
     // Soon it may be there: a rendition of an asset that is being made.
     (StatusCode::NOT_FOUND, [(header::CACHE_CONTROL, "max-age=1")]).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_goes_back_a_little_is_waited_for_and_one_that_was_wrong_is_left() {
+        let day = 86_400_000;
+        for (now, before, by) in [
+            (day + 1, day, day + 1),
+            (day, day, day),
+            (day - 1, day, day),
+            // A second that is smeared, or inserted.
+            (day - 1000, day, day),
+            (day - PATIENCE_MS, day, day),
+            (day - PATIENCE_MS - 1, day, day - PATIENCE_MS - 1),
+            (day, 50 * 365 * day, day),
+            (day, 0, day),
+        ] {
+            assert_eq!(steady(now, before), by, "{now} after {before}");
+        }
+    }
 }

@@ -23,9 +23,9 @@ const REMEMBERED: u64 = 64 << 20;
 #[derive(Clone)]
 pub(super) struct Accounts {
     records: Arc<dyn Records>,
-    /// What the last version was that we saw. Each question still asks the store for the version: one that is still the same
-    /// need not be sent and read again.
-    seen: Cache<String, Seen>,
+    /// What the last version was that we saw, and the store's stamp from before we looked. While nothing in the store changed,
+    /// it holds. Otherwise the store is asked for the version: one that is still the same need not be sent and read again.
+    seen: Cache<String, (Option<i64>, Seen)>,
 }
 
 type Seen = (u64, Option<Arc<Account>>);
@@ -52,7 +52,7 @@ pub(super) enum Unchanged<E> {
 
 impl Accounts {
     pub(super) fn new(records: Arc<dyn Records>) -> Accounts {
-        let weigh = |id: &String, (_, account): &Seen| {
+        let weigh = |id: &String, (_, (_, account)): &(Option<i64>, Seen)| {
             let account = account.as_deref();
             let parts = account.map_or(0, |it| it.grants.len() + it.devices.len() + it.streams.len());
             u32::try_from(id.len() + 200 + parts * 250).unwrap_or(u32::MAX)
@@ -62,13 +62,22 @@ impl Accounts {
 
     /// The version and the account of an id, as they are now; no account where there is none any more.
     async fn now(&self, id: &str) -> Result<Option<Seen>> {
-        let Some(version) = self.records.version(ACCOUNTS, id).await? else { return Ok(None) };
-        if let Some(seen) = self.seen.get(id).await.filter(|(seen, _)| *seen == version) {
-            return Ok(Some(seen));
+        let stamp = self.records.stamp();
+        let known = self.seen.get(id).await;
+        if let (Some(stamp), Some((Some(then), seen))) = (stamp, &known)
+            && stamp == *then
+        {
+            return Ok(Some(seen.clone()));
         }
-        let Some(record) = self.records.get(ACCOUNTS, id).await? else { return Ok(None) };
-        let seen = (record.version, read(id, record.value)?.map(Arc::new));
-        self.seen.insert(id.to_owned(), seen.clone()).await;
+        let Some(version) = self.records.version(ACCOUNTS, id).await? else { return Ok(None) };
+        let seen = match known {
+            Some((_, seen)) if seen.0 == version => seen,
+            _ => {
+                let Some(record) = self.records.get(ACCOUNTS, id).await? else { return Ok(None) };
+                (record.version, read(id, record.value)?.map(Arc::new))
+            }
+        };
+        self.seen.insert(id.to_owned(), (stamp, seen.clone())).await;
         Ok(Some(seen))
     }
 
