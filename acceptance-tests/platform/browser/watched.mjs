@@ -1,9 +1,11 @@
 // Watches a channel whose pictures a page must not read (EME), by the screen that DevTools cast: which picture of which clip
 // was shown when, at which quality, with how many keys. Prints one JSON object; judging it is the test's.
 //
-// node watched.mjs PAGE [--protocol hls|dash] [--account NAME] [--seconds N] [--changes N] [--stolen] [--screenshot FILE]
+// node watched.mjs PAGE [--protocol hls|dash] [--account NAME] [--seconds N] [--changes N] [--stolen] [--asset TITLE]
+//   [--screenshot FILE]
 //
 // --changes  ends once another clip was shown so often, and two renditions
+// --asset    watches a video instead of the first channel
 // --stolen   the player is given the manifest, and no licence service
 
 import { open } from "./page.mjs";
@@ -22,8 +24,11 @@ if (account) address.searchParams.set("account", account);
 
 const { browser, page, failures } = await open(address.href);
 const segments = [];
+const manifests = [];
 try {
   page.on("response", async (response) => {
+    const path = new URL(response.url()).pathname;
+    if (path.endsWith(".mpd") || path.endsWith(".m3u8")) manifests.push(path);
     if (!response.url().includes("/vod/")) return;
     const headers = await response.allHeaders().catch(() => ({}));
     segments.push(headers.via ?? "");
@@ -37,6 +42,11 @@ try {
   await page.goto(address.href, { waitUntil: "domcontentloaded" });
   await page.waitForSelector("#channels button", { timeout: 30000 });
   if (protocol === "dash") await page.check('input[value="dash"]');
+  const title = option("asset");
+  if (title) {
+    await page.locator("#assets button", { hasText: title }).click({ timeout: 30000 });
+    await page.waitForFunction((it) => document.getElementById("message").innerText.includes(`Playing ${it}`), title);
+  }
   await fill(page);
   const cast = await watch(page);
   const [heights, denials] = [new Set(), new Set()];
@@ -80,7 +90,7 @@ try {
   console.log(
     JSON.stringify({
       protocol, ...found, changes, heights: [...heights], denials: [...denials], blank: cast.blank.length, failures,
-      segments: segments.length, through_traffic_server: segments.filter((via) => via.includes("ApacheTrafficServer")).length,
+      manifests, segments: segments.length, through_traffic_server: segments.filter((via) => via.includes("ApacheTrafficServer")).length,
       // Clip, frame, and milliseconds since the first one.
       seen: cast.seen.map((it) => [it.clip, it.frame, Math.round((it.at - first) * 1000)]),
     }),

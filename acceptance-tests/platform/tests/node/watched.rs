@@ -8,6 +8,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use streamverse_acceptance::{ADDRESS, Node, free_port, is_root, secrets};
+use streamverse_core::stores::{ContentKeys as _, KeyServiceClient, key_wire::AccessKey};
+use streamverse_model::media::PackageIndex;
 use tfplugin_testing::cli::{Case, Cli, Failure, Step};
 
 use crate::kit::get;
@@ -238,6 +240,57 @@ fn plays(program: &Path, page: &str, protocol: &str, account: &str) -> Result<()
     Ok(())
 }
 
+/// A video on demand: encrypted, it is played by DASH whatever was chosen, for its HLS is for systems of vendors.
+fn plays_on_demand(program: &Path, page: &str) -> Result<(), Fault> {
+    let words = ["--asset", "Clip 1", "--protocol", "hls", "--account", "ben", "--seconds", "7"];
+    let found = watch(program, page, &words)?;
+    let wrong = |why: &str| -> Fault { format!("on demand: {why}: {found}").into() };
+    let fetched = |name: &str| {
+        let all = found["manifests"].as_array().into_iter().flatten();
+        all.filter_map(Value::as_str).any(|path| path.starts_with("/vod/feature/") && path.ends_with(name))
+    };
+    if !fetched("/dash.mpd") || fetched(".m3u8") {
+        return Err(wrong("not played by DASH alone"));
+    }
+    // What is on the screen first may still be of the channel.
+    let number = |one: &Value, at: usize| one[at].as_i64().unwrap_or(-1);
+    let later: Vec<&Value> =
+        found["seen"].as_array().into_iter().flatten().filter(|one| number(one, 2) > 2000).collect();
+    let frames: Vec<i64> = later.iter().map(|one| number(one, 1)).collect();
+    let all = later.iter().all(|one| number(one, 0) == i64::from(FEATURE.0));
+    if frames.len() < 10 || !all || !frames.is_sorted() {
+        return Err(wrong("its pictures were not seen in order"));
+    }
+    let keys = found["facts"]["keys"].as_object().map_or(0, serde_json::Map::len);
+    if keys == 0 || !found["failures"].as_array().is_some_and(Vec::is_empty) {
+        return Err(wrong("it had no key, or the page failed"));
+    }
+    Ok(())
+}
+
+/// Every content key that a package of the node is encrypted with, in every form in which it could be written down.
+fn content_keys(node: &Node, port: u16, vault: &Vault) -> Result<Vec<Vec<u8>>, Fault> {
+    let mut kids = Vec::new();
+    let packages = node.folder().join("data/test/stores/main-media/vod");
+    for asset in std::fs::read_dir(packages)?.flatten() {
+        for generation in std::fs::read_dir(asset.path())?.flatten() {
+            let index: PackageIndex =
+                serde_json::from_slice(&std::fs::read(generation.path().join("index.json"))?)?;
+            kids.extend(index.parts.iter().flat_map(|part| &part.tracks).filter_map(|track| track.kid));
+        }
+    }
+    kids.sort_unstable();
+    kids.dedup();
+    let access = AccessKey::parse(&std::fs::read_to_string(vault.file("access-key"))?)?;
+    let client = KeyServiceClient::new(&format!("127.0.0.1:{port}"), "test/search", access)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let keys: Vec<_> = runtime.block_on(client.find(&kids))?.into_iter().flatten().collect();
+    if keys.len() < 8 || keys.len() != kids.len() {
+        return Err(format!("{} of {} keys were found", keys.len(), kids.len()).into());
+    }
+    Ok(keys.iter().flat_map(|key| secrets::forms(key.secret())).collect())
+}
+
 /// Those who are refused, and those who have the manifests and no licence service: no picture for any of them.
 fn refused(program: &Path, page: &str) -> Result<(), Fault> {
     let look = |words: &'static [&'static str]| move || watch(program, page, words);
@@ -342,8 +395,11 @@ fn an_encrypted_channel_plays_for_the_entitled_and_shows_nobody_else_a_picture()
     let Some(node) = Node::start() else { return Ok(()) };
     let vault = Vault::new();
     let variables = variables(&node, &vault);
-    let admin = variables.iter().find(|(name, _)| *name == "ports").map(|(_, ports)| ports["admin"].clone());
-    let admin = format!("http://127.0.0.1:{}", admin.unwrap_or_default());
+    let port = |of: &str| {
+        let ports = variables.iter().find(|(name, _)| *name == "ports").map(|(_, ports)| ports[of].as_u64());
+        ports.flatten().and_then(|port| u16::try_from(port).ok()).unwrap_or_default()
+    };
+    let (admin, keys) = (format!("http://127.0.0.1:{}", port("admin")), port("keys"));
     let [_, edge, page] = node.ports;
     let (edge, page) = (format!("http://127.0.0.1:{edge}"), format!("http://127.0.0.1:{page}"));
     let planted: Vec<&str> = vault.values.iter().map(|(_, value)| value.as_str()).collect();
@@ -356,9 +412,13 @@ fn an_encrypted_channel_plays_for_the_entitled_and_shows_nobody_else_a_picture()
         grant(&admin, &vault)?;
         plays(&program, &page, "hls", "anna")?;
         plays(&program, &page, "dash", "ben")?;
+        plays_on_demand(&program, &page)?;
         refused(&program, &page)?;
         licences(&program, &edge, &vault)?;
-        secrets::planted_nowhere(&node, &planted)?;
+        let mut all = content_keys(&node, keys, &vault)?;
+        // What lies in credentials, so that the search knows that it sees something.
+        all.extend(planted.iter().map(|it| it.as_bytes().to_vec()));
+        secrets::planted_nowhere(&node, &all)?;
         Ok(())
     }))
     .check_destroyed(|_| node.nothing_left().map_err(Into::into))
