@@ -96,14 +96,14 @@ resource "streamverse_web_player" "page" {
   delivery  = streamverse_ats_edge.edge.url
   assets    = [for name, it in var.assets : name if it.listed]
   channels  = length(var.channels) == 0 ? null : [for name, it in var.channels : { name = name, title = it.title }]
-  licence = var.protection == null ? null : {
+  licence = length(try(var.protection.viewers, [])) == 0 ? null : {
     url      = "${streamverse_ats_edge.edge.url}/licence/clearkey"
     issuer   = local.token.issuer
     audience = local.token.audience
     key_id   = local.token.key_id
     accounts = var.protection.viewers
   }
-  token_key_ref = try(var.protection.token_key_ref, null)
+  token_key_ref = length(try(var.protection.viewers, [])) == 0 ? null : var.protection.token_key_ref
   services = merge(
     { origin = streamverse_origin.origin.address },
     { for it in streamverse_licence_service.licence : "licences" => it.address },

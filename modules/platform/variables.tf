@@ -50,7 +50,7 @@ variable "protection" {
     access_key_ref     = string
     # Opens the licence service's admin API, which writes grants.
     admin_token_ref = string
-    # Signs tokens of the page's demo viewers.
+    # Signs viewers' tokens (HS256, key id `demo`): your own sign-in has it too.
     token_key_ref          = string
     scheme                 = optional(string, "cbcs")
     systems                = optional(list(string), ["clearkey"])
@@ -59,7 +59,8 @@ variable "protection" {
     streams                = optional(number, 2)
     devices                = optional(number, 5)
     licence_duration       = optional(string, "2m")
-    viewers                = list(object({ id = string, title = optional(string) }))
+    # Accounts for which the page signs tokens for anybody who opens it, to show how it works; in production there are none.
+    viewers                = optional(list(object({ id = string, title = optional(string) })), [])
   })
   default = null
 }

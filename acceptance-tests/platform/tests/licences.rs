@@ -67,7 +67,7 @@ resource "streamverse_entitlement_policy" "main" {{
   packages         = [{{ name = "basic", assets = ["film"] }}]
   rental           = {{ window = "1h" }}
   streams          = {streams}
-  licence_duration = "1m"
+  licence_duration = "5m"
 }}
 resource "streamverse_licence_service" "main" {{
   name            = "main"
@@ -113,7 +113,7 @@ resource "streamverse_licence_service" "main" {{
         let id = self.tokens.fetch_add(1, Ordering::Relaxed);
         let now = now();
         json!({
-            "iss": "shop", "aud": "tv", "sub": "ann", "iat": now, "exp": now + 60, "jti": format!("t{id}"), "device": device,
+            "iss": "shop", "aud": "tv", "sub": "ann", "iat": now, "exp": now + 280, "jti": format!("t{id}"), "device": device,
         })
     }
 

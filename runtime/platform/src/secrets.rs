@@ -88,12 +88,12 @@ impl Vault {
         crate::files::remove(&self.path(owner));
     }
 
-    /// Lays an owner's values, or only those of `keys`, into `folder/KIND.NAME/KEY`, readable by `user` alone. False when it
+    /// Lays those of an owner's values that `keys` names into `folder/KIND.NAME/KEY`, readable by `user` alone. False when it
     /// has none yet.
     pub(crate) fn lay(
         &self,
         owner: &Owner,
-        keys: Option<&[Name]>,
+        keys: &[Name],
         folder: &Path,
         user: Option<User>,
     ) -> Result<bool> {
@@ -105,12 +105,12 @@ impl Vault {
         for there in fs::read_dir(&place).into_iter().flatten().flatten() {
             let name = there.file_name();
             let wanted = |key: &Name| name.to_str() == Some(key.as_str());
-            if keys.is_some_and(|keys| !keys.iter().any(wanted)) {
+            if !keys.iter().any(wanted) {
                 crate::files::remove(&there.path());
             }
         }
         for (key, value) in values {
-            if keys.is_some_and(|keys| !keys.contains(&key)) {
+            if !keys.contains(&key) {
                 continue;
             }
             write_whole(&place.join(key.as_str()), value.as_bytes(), 0o400, user)?;
@@ -151,13 +151,13 @@ mod tests {
         fs::copy(vault.path(&owner), vault.path(&other)).unwrap();
         assert!(again.get(&other).is_err());
         let target = folder.path().join("run");
-        assert!(again.lay(&owner, None, &target, None).unwrap());
+        let [key, own] = ["key", "own"].map(|it| Name::parse(it).unwrap());
+        assert!(again.lay(&owner, &[key.clone(), own.clone()], &target, None).unwrap());
         assert_eq!(fs::read_to_string(target.join("object-store.main/key")).unwrap(), "hunter2");
         // What is the owner's alone is not laid for others.
-        let own = BTreeMap::from([(Name::parse("own").unwrap(), "hunter3".to_owned())]);
-        again.put(&owner, &own).unwrap();
+        again.put(&owner, &BTreeMap::from([(own, "hunter3".to_owned())])).unwrap();
         let target = folder.path().join("other");
-        assert!(again.lay(&owner, Some(&[Name::parse("key").unwrap()]), &target, None).unwrap());
+        assert!(again.lay(&owner, &[key], &target, None).unwrap());
         assert!(target.join("object-store.main/key").exists());
         assert!(!target.join("object-store.main/own").exists());
     }

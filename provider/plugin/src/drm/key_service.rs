@@ -289,6 +289,20 @@ impl Resource for KeyService {
         let view = draft.planned()?;
         let place = planned.placement(cx);
         place.store("catalogue", &view.catalogue, StoreUse::Catalogue)?;
+        let before = draft.prior_value().get("catalogue").as_str().map(str::to_owned);
+        if let (Some(before), Some(after)) = (before, view.catalogue.known())
+            && before != *after
+        {
+            cx.warn_at(
+                Path::attribute("catalogue"),
+                "The content keys stay behind",
+                format!(
+                    "They lie in {before}. In {after} it begins without them: what is encrypted plays no more, and an asset \
+                     that is made again gets other keys under the same identifiers. Take them along: `streamverse keys \
+                     backup` before the apply, `streamverse keys restore` right after it."
+                ),
+            );
+        }
         place.side_by_side("replicas", &view.replicas)?;
         let port = view.port.known().copied();
         place.port(Path::attribute("port"), port)?;

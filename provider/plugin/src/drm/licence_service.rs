@@ -212,6 +212,19 @@ impl Resource for LicenceService {
         let place = planned.placement(cx);
         place.store("key_service", &spec.key_service, StoreUse::Keys)?;
         place.store("catalogue", &spec.catalogue, StoreUse::Catalogue)?;
+        let before = draft.prior_value().get("catalogue").as_str().map(str::to_owned);
+        if let (Some(before), Some(after)) = (before, spec.catalogue.known())
+            && before != *after
+        {
+            cx.warn_at(
+                Path::attribute("catalogue"),
+                "Accounts and grants stay behind",
+                format!(
+                    "They lie in {before}; in {after} nobody is entitled to anything until grants are written there. A token \
+                     that was used within the last minutes can be used once more."
+                ),
+            );
+        }
         place.store("cache", &spec.cache, StoreUse::Cache)?;
         place.side_by_side("replicas", &spec.replicas)?;
         let shared = match &spec.cache {

@@ -171,9 +171,11 @@ async fn one_insert_wins(cache: &dyn Cache) {
             cache.insert("once", value.clone(), lifetime).await.unwrap().then_some(value)
         }))
     };
-    let winners: Vec<_> = inserts(Duration::from_millis(500)).await.into_iter().flatten().collect();
+    let winners: Vec<_> = inserts(Duration::from_secs(60)).await.into_iter().flatten().collect();
     assert_eq!(winners.len(), 1, "{winners:?}");
     assert_eq!(cache.get("once").await.unwrap().as_ref(), winners.first());
+    cache.remove("once").await.unwrap();
+    assert!(cache.insert("once", Bytes::new(), Duration::from_millis(300)).await.unwrap());
     tokio::time::sleep(Duration::from_millis(700)).await;
     assert_eq!(inserts(Duration::from_secs(60)).await.into_iter().flatten().count(), 1, "its time was over");
     assert_eq!(inserts(Duration::from_secs(60)).await.into_iter().flatten().count(), 0);

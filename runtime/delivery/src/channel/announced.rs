@@ -245,12 +245,23 @@ impl Announced {
     /// Adds a block to what is shown.
     async fn take(&self, last: &mut Option<Last>, number: u64, document: Document, now: u64) -> Result<()> {
         let Document { block, lineup } = document;
-        let oldest = self.keep_from(now);
+        let (since, mut oldest) = (self.keep_from(now), self.keep_from(now));
         let shared =
             last.as_ref().map(|it| Arc::clone(&it.lineup)).filter(|it| *it == lineup).unwrap_or(lineup);
         let mut entries = Vec::with_capacity(block.items.len());
-        for item in block.items.into_iter().filter(|it| it.end_ms() > oldest) {
-            let package = self.packages.announced(&item.asset, &item.generation).await?;
+        for item in block.items.into_iter().filter(|it| it.end_ms() > since) {
+            let package = match self.packages.announced(&item.asset, &item.generation).await {
+                Ok(package) => package,
+                // Nothing can be said of it any more. What comes after it plays; a playlist has no holes, so what was before
+                // it is not listed either.
+                Err(error) if ["package-missing", "package-broken"].contains(&error.code) => {
+                    tracing::warn!(error = %error.chain(), asset = item.asset, "What was announced is not listed.");
+                    entries.clear();
+                    oldest = u64::MAX;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
             entries.push(Entry { item, package, lineup: Arc::clone(&shared) });
         }
         let mut timeline = Timeline::clone(&self.timeline());

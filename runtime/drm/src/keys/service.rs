@@ -282,8 +282,8 @@ async fn answer(
     match path {
         wire::OBTAIN => {
             let Wanted { keys: wanted } = read(&body)?;
-            asked.kids = wanted.iter().map(|it| it.kid).collect();
             few(wanted.len())?;
+            asked.kids = wanted.iter().map(|it| it.kid).collect();
             for one in &wanted {
                 named(&one.asset, "asset")?;
                 named(&one.track, "track")?;

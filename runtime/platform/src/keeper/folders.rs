@@ -109,8 +109,10 @@ impl Keeper {
         let folder = self.place().join("credentials");
         for one in credentials {
             let owner = self.other(&one.kind, &one.name);
+            // Of an owner that is not known yet nobody can say what others may have.
             let keys = self.shared.secret_keys(&owner, owner == self.owner);
-            if !self.shared.vault.lay(&owner, keys.as_deref(), &folder, user)? {
+            let laid = keys.map(|keys| self.shared.vault.lay(&owner, &keys, &folder, user)).transpose()?;
+            if laid != Some(true) {
                 return Ok(Some(Reason::new(
                     "secret-missing",
                     format!("the secret of {owner} is not here yet"),
