@@ -121,6 +121,12 @@ pub(crate) async fn run(args: KeysArgs) -> Result<()> {
         Command::Rotate => {
             let done = keeper.rotate().await?;
             println!("{} of {} keys were sealed anew", done.rewrapped, done.looked_at);
+            if done.damaged > 0 {
+                println!(
+                    "{} keys are damaged and stay as they are: restore them from a backup",
+                    done.damaged
+                );
+            }
             if done.unknown > 0 {
                 return Err(usage(format!(
                     "{} keys are under a key-encryption key that the service does not have: give it as `previous_key_encryption_key`",

@@ -106,6 +106,7 @@ impl KeyKeeper {
             all.looked_at += page.looked_at;
             all.rewrapped += page.rewrapped;
             all.unknown += page.unknown;
+            all.damaged += page.damaged;
             match page.next {
                 Some(next) => after = next,
                 None => return Ok(all),

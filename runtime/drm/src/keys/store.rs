@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use streamverse_core::stores::{ContentKey, KeyWanted, Record, Records, key_wire};
 use streamverse_core::{Error, Result};
 use streamverse_model::drm::KeyId;
+use tracing::warn;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::kek::{DataKey, KeyEncryptionKey};
@@ -44,6 +45,11 @@ pub struct Sealed {
     pub sealed: String,
 }
 
+/// The code of what was sealed, and does not open under the right key.
+const DAMAGED: &str = "key-damaged";
+/// How many records are tried before it is the key-encryption key that is wrong, not they.
+const TRIED: u32 = 16;
+
 /// What a pass over the records did.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rotation {
@@ -53,6 +59,9 @@ pub struct Rotation {
     pub rewrapped: u64,
     /// Records under a key-encryption key that is not known here.
     pub unknown: u64,
+    /// Records that cannot be read, or whose data keys do not open: left as they are.
+    #[serde(default)]
+    pub damaged: u64,
     /// Where the next pass begins; `None` at the end.
     pub next: Option<String>,
 }
@@ -90,18 +99,38 @@ impl KeyStore {
     pub async fn check(&self) -> Result<BTreeMap<String, u64>> {
         self.kek.probe().await?;
         let (mut counts, mut after): (BTreeMap<String, u64>, String) = Default::default();
+        // Why none was opened yet, by key-encryption key, and how many were tried.
+        let mut closed: BTreeMap<String, (Error, u32)> = BTreeMap::new();
         loop {
             let page = self.records.list(COLLECTION, &after, PAGE).await?;
-            let Some((last, _)) = page.last() else { return Ok(counts) };
+            let Some((last, _)) = page.last() else { break };
             after.clone_from(last);
             for (id, record) in page {
-                let (kid, sealed) = read(&id, record)?;
-                if !counts.contains_key(&sealed.kek) {
+                let (kid, sealed) = match read(&id, record) {
+                    Ok(read) => read,
+                    // The others are as good as ever.
+                    Err(error) => {
+                        warn!(error = %error.chain(), record = id, "A content key's record is damaged.");
+                        continue;
+                    }
+                };
+                let tried = closed.get(&sealed.kek).map(|(_, tried)| *tried);
+                if !counts.contains_key(&sealed.kek) || tried.is_some_and(|tried| tried < TRIED) {
                     // One of each is opened: a key may have the right name and be another one.
-                    self.open_all(&[(kid, sealed.clone())]).await?;
+                    match self.open_all(&[(kid, sealed.clone())]).await {
+                        Ok(_) => drop(closed.remove(&sealed.kek)),
+                        Err(error) if error.code == DAMAGED => {
+                            closed.insert(sealed.kek.clone(), (error, tried.unwrap_or(0) + 1));
+                        }
+                        Err(error) => return Err(error),
+                    }
                 }
                 *counts.entry(sealed.kek).or_default() += 1;
             }
+        }
+        match closed.into_values().next() {
+            Some((error, _)) => Err(error),
+            None => Ok(counts),
         }
     }
 
@@ -233,7 +262,14 @@ impl KeyStore {
         let (mut ours, mut others) = (Vec::new(), Vec::new());
         for (id, record) in page {
             let version = record.version;
-            let (_, sealed) = read(&id, record)?;
+            let sealed = match read(&id, record) {
+                Ok((_, sealed)) => sealed,
+                Err(error) => {
+                    warn!(error = %error.chain(), record = id, "A content key's record is damaged.");
+                    rotation.damaged += 1;
+                    continue;
+                }
+            };
             if sealed.kek == self.kek.id() {
                 ours.push((id, version, sealed));
             } else if self.previous.as_ref().is_some_and(|previous| previous.id() == sealed.kek) {
@@ -247,9 +283,16 @@ impl KeyStore {
         if let Some(previous) = self.previous.as_ref().filter(|_| !others.is_empty()) {
             let old = distinct(&others);
             let mut fresh = Vec::with_capacity(old.len());
-            for data_key in previous.unwrap(&old).await? {
-                fresh.push(Some(self.kek.wrap(&data_key).await?));
+            for data_key in opened(&**previous, &old).await? {
+                fresh.push(match data_key {
+                    Some(data_key) => Some(self.kek.wrap(&data_key).await?),
+                    None => None,
+                });
             }
+            let lost = others.iter().filter(|(_, _, sealed)| {
+                old.iter().zip(&fresh).any(|(key, fresh)| *key == sealed.data_key && fresh.is_none())
+            });
+            rotation.damaged += lost.count() as u64;
             rotation.rewrapped += self.replace(&others, old.into_iter().zip(fresh)).await?;
         }
         Ok(rotation)
@@ -409,9 +452,30 @@ fn distinct(those: &[(String, u64, Sealed)]) -> Vec<String> {
     all
 }
 
+/// Data keys opened; `None` for one that does not, which must not keep the others from being opened.
+async fn opened(kek: &dyn KeyEncryptionKey, all: &[String]) -> Result<Vec<Option<DataKey>>> {
+    match kek.unwrap(all).await {
+        Ok(opened) => return Ok(opened.into_iter().map(Some).collect()),
+        Err(error) if error.code != DAMAGED => return Err(error),
+        Err(_) => {}
+    }
+    let mut opened = Vec::with_capacity(all.len());
+    for one in all {
+        match kek.unwrap(std::slice::from_ref(one)).await {
+            Ok(mut key) => opened.push(key.pop()),
+            Err(error) if error.code != DAMAGED => return Err(error),
+            Err(error) => {
+                warn!(error = %error.chain(), "A data key does not open.");
+                opened.push(None);
+            }
+        }
+    }
+    Ok(opened)
+}
+
 fn read(id: &str, record: Record) -> Result<(KeyId, Sealed)> {
     let broken =
-        || Error::permanent("key-damaged", format!("the record {id:?} holds no content key of this version"));
+        || Error::permanent(DAMAGED, format!("the record {id:?} holds no content key of this version"));
     let kid = KeyId::parse(id).map_err(|_| broken())?;
     serde_json::from_value(record.value).map(|sealed| (kid, sealed)).map_err(|error| broken().because(error))
 }

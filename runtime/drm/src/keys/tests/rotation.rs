@@ -74,6 +74,37 @@ async fn rotation_that_is_stopped_in_the_middle_goes_on_and_both_keys_are_good_m
 }
 
 #[tokio::test]
+async fn one_damaged_record_keeps_no_other_from_being_sealed_anew() {
+    let place = Place::new();
+    let first = place.running().await;
+    let mut made = Vec::new();
+    for number in 0..12 {
+        made.extend(first.keys.obtain(&wanted("film", number..number + 1)).await.unwrap());
+    }
+    first.ended().await;
+    let records = records(&place).await;
+    let (torn, unreadable) = (kid(3).hex(), kid(7).hex());
+    for id in [&torn, &unreadable] {
+        let record = records.get("content-keys", id).await.unwrap().unwrap();
+        let mut value = record.value;
+        if *id == torn {
+            value["data_key"] = json!(STANDARD.encode([9_u8; 60]));
+        } else {
+            value = json!({ "nothing": "of ours" });
+        }
+        assert!(records.replace("content-keys", id, record.version, &value).await.unwrap());
+    }
+    let store = KeyStore::new(Arc::clone(&records), local(3), Some(local(2)));
+    store.check().await.unwrap();
+    let done = store.rewrap("", 100).await.unwrap();
+    assert_eq!((done.looked_at, done.rewrapped, done.damaged), (12, 10, 2));
+    let alone = KeyStore::new(records, local(3), None);
+    for key in made.into_iter().filter(|it| ![&torn, &unreadable].contains(&&it.kid.hex())) {
+        assert_eq!(alone.find(&[key.kid]).await.unwrap(), [Some(key)]);
+    }
+}
+
+#[tokio::test]
 async fn a_service_tends_to_what_is_under_the_previous_key_by_itself() {
     let place = Place::new();
     let first = place.running().await;
