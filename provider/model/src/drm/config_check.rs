@@ -110,7 +110,9 @@ fn check_usage(
             "Browsers give ClearKey no persistent licences: its players need the network. The other systems' licences allow it.",
         );
     }
-    for (name, set) in [("expiry", usage.expiry.known().is_some()), ("rental", usage.rental.known().is_some())] {
+    for (name, set) in
+        [("expiry", usage.expiry.known().is_some()), ("rental", usage.rental.known().is_some())]
+    {
         if clearkey && set {
             out.warning_at(
                 at(name),

@@ -175,7 +175,7 @@ fn not_looked_at(cx: &Context<Streamverse>, why: &str) {
     cx.warn_at(
         VodAsset::source(),
         "The source was not looked at",
-        format!("{why}. The job does it; `duration_ms` is null until a later plan reads what it found."),
+        format!("{why}. The job does it, and tells `duration_ms`, which is null where the job does not end in time."),
     );
 }
 
@@ -379,6 +379,14 @@ async fn made(
     let (generation, key_ids) =
         (job.generation(), key_ids(cx.provider().deployment().unwrap_or_default(), &job));
     let revision = deploy::apply(cx, &*plan, &[]).await?;
+    // What could not be looked at before, the job has looked at: a later plan must have nothing to find.
+    let duration_ms = match duration_ms {
+        None => match deploy::look_for(cx, VodAsset::KIND, &plan.name, &plan.site).await {
+            Ok(Look::Found(observed)) => found_duration(&observed),
+            _ => None,
+        },
+        known => known,
+    };
     Ok(plan.into_inner().complete(VodAssetComputed { duration_ms, generation, key_ids, revision }))
 }
 
