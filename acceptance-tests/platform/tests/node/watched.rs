@@ -106,7 +106,7 @@ fn variables(node: &Node, vault: &Vault) -> Vec<(&'static str, Value)> {
                 "token_key_ref": vault.reference("token-key"),
                 "crypto_period_segments": 2,
                 "streams": 1,
-                "viewers": [{ "id": "anna" }, { "id": "ben" }, { "id": "guest" }],
+                "viewers": [{ "id": "anna" }, { "id": "ben" }, { "id": "cleo" }, { "id": "guest" }],
             }),
         ),
         (
@@ -242,7 +242,7 @@ fn plays(program: &Path, page: &str, protocol: &str, account: &str) -> Result<()
 
 /// A video on demand: encrypted, it is played by DASH whatever was chosen, for its HLS is for systems of vendors.
 fn plays_on_demand(program: &Path, page: &str) -> Result<(), Fault> {
-    let words = ["--asset", "Clip 1", "--protocol", "hls", "--account", "ben", "--seconds", "7"];
+    let words = ["--asset", "Clip 1", "--protocol", "hls", "--account", "cleo", "--seconds", "7"];
     let found = watch(program, page, &words)?;
     let wrong = |why: &str| -> Fault { format!("on demand: {why}: {found}").into() };
     let fetched = |name: &str| {
@@ -339,7 +339,7 @@ fn says(found: &Value, code: &str, words: &str) -> Result<(), Fault> {
 
 /// Subscriptions of those who have one, written as an operator writes them.
 fn grant(admin: &str, vault: &Vault) -> Result<(), Fault> {
-    for account in ["anna", "ben", "crowd"] {
+    for account in ["anna", "ben", "cleo", "crowd"] {
         // The token comes on stdin: arguments are read by everybody.
         let token = std::fs::read_to_string(vault.file("admin-token"))?;
         let mut curl = Command::new("curl");
