@@ -43,10 +43,9 @@ struct Ports {
 
 fn config(node: &Node, ports: &Ports) -> String {
     let [origin, front, _] = node.ports;
-    let assets: String = [("film", 10, "testsrc2"), ("news", 7, "smptebars"), ("slate", 4, "color=c=gray:")]
+    let assets: String = [("film", 10, "testsrc2"), ("news", 7, "smptebars"), ("slate", 4, "testsrc")]
         .into_iter()
         .map(|(name, seconds, source)| {
-            let source = if name == "slate" { "testsrc" } else { source };
             let (file, digest) = clip(node, &format!("{name}.mp4"), seconds, source);
             format!(
                 r#"
