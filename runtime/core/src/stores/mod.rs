@@ -141,18 +141,7 @@ pub fn open_objects(url: &str, cx: &ServiceContext) -> Result<Arc<dyn object_sto
 /// # Errors
 /// A URL of another site or scheme, a missing credential, a server that does not answer.
 pub async fn open_catalogue(url: &str, cx: &ServiceContext) -> Result<Arc<dyn Catalogue>> {
-    match read_url(url, cx)? {
-        StoreUrl::Local { scheme, name, .. } if scheme == "sqlite" => {
-            let file = cx.data_dir.join("catalogues").join(format!("{name}.sqlite"));
-            Ok(Arc::new(catalogue::sqlite::Sqlite::open(file).await?))
-        }
-        #[cfg(feature = "postgres")]
-        StoreUrl::Remote { url, secret, certificates } if url.scheme() == "postgres" => {
-            let opened = catalogue::postgres::Postgres::open(&url, secret.as_ref(), &certificates, cx);
-            Ok(Arc::new(opened.await?))
-        }
-        _ => Err(wrong_scheme(url, "sqlite:// or postgres://")),
-    }
+    Ok(open_database(url, cx).await?)
 }
 
 /// Opens the records of a catalogue's URL (`sqlite:`, `postgres:`), making its tables where they are missing.
@@ -160,6 +149,14 @@ pub async fn open_catalogue(url: &str, cx: &ServiceContext) -> Result<Arc<dyn Ca
 /// # Errors
 /// As [`open_catalogue`].
 pub async fn open_records(url: &str, cx: &ServiceContext) -> Result<Arc<dyn Records>> {
+    Ok(open_database(url, cx).await?)
+}
+
+/// What a catalogue's database holds.
+trait Database: Catalogue + Records {}
+impl<T: Catalogue + Records> Database for T {}
+
+async fn open_database(url: &str, cx: &ServiceContext) -> Result<Arc<dyn Database>> {
     match read_url(url, cx)? {
         StoreUrl::Local { scheme, name, .. } if scheme == "sqlite" => {
             let file = cx.data_dir.join("catalogues").join(format!("{name}.sqlite"));
