@@ -1,5 +1,6 @@
 //! What viewers talk to: the origin, channels, the page, and the driver of Traffic Server.
 
+mod calendar;
 mod channel;
 mod origin;
 mod player;

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use axum::http::{HeaderMap, HeaderName, header};
 
 use super::objects::About;
+use crate::calendar;
 
 /// What the conditions of a GET or HEAD lead to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,15 +95,7 @@ const MONTHS: [&str; 12] =
 pub(super) fn http_date(time: SystemTime) -> String {
     let seconds = seconds(time);
     let (days, rest) = (seconds / 86_400, seconds % 86_400);
-    // Civil from days (Howard Hinnant's algorithm), for years after 1970.
-    let z = days + 719_468;
-    let (era, day_of_era) = (z / 146_097, z % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    let (year, month, day) = calendar::civil(days);
     let weekday = DAYS.get((days % 7) as usize).copied().unwrap_or_default();
     let month = MONTHS.get((month - 1) as usize).copied().unwrap_or_default();
     format!(
@@ -139,13 +132,8 @@ fn parse_date(text: &str, now: SystemTime) -> Option<u64> {
     if !(1970..=9999).contains(&year) || hour > 23 || minute > 59 || second > 60 {
         return None;
     }
-    // Days from civil, the reverse of the above.
-    let shifted_year = if month <= 2 { year - 1 } else { year };
-    let (era, year_of_era) = (shifted_year / 400, shifted_year % 400);
-    let shifted = if month > 2 { month - 3 } else { month + 9 };
-    let day_of_year = (153 * shifted + 2) / 5 + day - 1;
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    let days = (era * 146_097 + day_of_era).checked_sub(719_468)?;
+    let days = calendar::days(year.cast_signed(), month.cast_signed(), day.cast_signed());
+    let days = u64::try_from(days).ok()?;
     Some(days * 86_400 + hour * 3600 + minute * 60 + second)
 }
 
