@@ -41,8 +41,9 @@ pub struct LicenceServiceSpec {
     /// Where accounts are kept: the `url` of a `streamverse_catalogue`.
     pub catalogue: String,
     /// Where replicas remember which tokens were used: the `url` of a `streamverse_cache` that is Redis and evicts nothing
-    /// (`maxmemory-policy noeviction`). Without one the process itself remembers, and after a crash it refuses tokens that
-    /// were issued before.
+    /// (`maxmemory-policy noeviction`). Without one the process itself remembers, also for the next process on its host. At the
+    /// first start, on another host and with another cache, tokens are taken from a few seconds later on, so that none is
+    /// used twice; until then requests are told to come again.
     pub cache: Option<String>,
     /// Who may watch what: the `definition` of a `streamverse_entitlement_policy`. Another one is a change in place.
     pub policy: String,

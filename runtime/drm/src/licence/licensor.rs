@@ -1,5 +1,6 @@
 //! From a request to a licence, or to why there is none. It listens nowhere and knows no clock of its own.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use streamverse_model::drm::entitlement::{Allowed, Clock, EntitlementPolicySpec,
 use streamverse_model::drm::{KeyId, TokenSpec};
 
 use super::accounts::{Accounts, Next, Unchanged};
-use super::replay::{Replay, Shared, Turn, Window};
+use super::replay::{Memory, Replay};
 use super::token::{Token, Verifier};
 use super::{keys::Keys, request};
 
@@ -31,6 +32,10 @@ pub struct Parts {
     pub records: Arc<dyn Records>,
     /// Where replicas remember tokens.
     pub cache: Option<Arc<dyn streamverse_core::stores::Cache>>,
+    /// Where a file outlives this process and not the machine: the next process knows from it which tokens were used.
+    pub folder: Option<PathBuf>,
+    /// How old what is known of other processes may be. They wait as long as that before they rely on it.
+    pub fresh: Duration,
     /// Where keys are.
     pub keys: Arc<dyn ContentKeys>,
     /// What time it is.
@@ -77,13 +82,16 @@ impl Licensor {
     pub async fn begin(parts: Parts) -> Result<Licensor> {
         let skew_ms = u64::try_from(parts.token.clock_skew.0.as_millis()).unwrap_or(u64::MAX);
         let scope = serde_json::json!([parts.token.issuer, parts.token.audience]).to_string();
-        let replay = match parts.cache {
-            Some(cache) => Replay::Shared(Shared::begin(cache, &scope, skew_ms, (parts.now)()).await?),
-            None => {
-                let turn = Turn::begin(Arc::clone(&parts.records), &scope, skew_ms, &*parts.now).await?;
-                Replay::Own(Box::new((Window::new(), turn)))
-            }
+        let memory = Memory {
+            records: Arc::clone(&parts.records),
+            cache: parts.cache,
+            folder: parts.folder.as_deref(),
+            scope,
+            skew_ms,
+            fresh: parts.fresh,
+            now: Arc::clone(&parts.now),
         };
+        let replay = Replay::begin(memory).await?;
         Ok(Licensor {
             verifier: parts.verifier,
             policy: parts.policy,
@@ -99,6 +107,11 @@ impl Licensor {
     /// them.
     pub fn opens_ms(&self) -> u64 {
         self.replay.opens_ms()
+    }
+
+    /// Whether another process of this host has the tokens that come before [`Licensor::opens_ms`].
+    pub fn has_rival(&self) -> bool {
+        self.replay.has_rival()
     }
 
     /// Takes no token any more, and lets another process take over without a pause.
@@ -133,6 +146,7 @@ impl Licensor {
     pub async fn answer(&self, authorization: Option<&str>, body: &[u8]) -> Result<Licence, Refusal> {
         let clock = self.clock();
         let token = self.verifier.verify(bearer(authorization)?, clock)?;
+        self.replay.is_open(&token, clock)?;
         let kids = request::read(body)?;
         // Before the token is used: it may be sent again where the key service does not answer.
         let keys = self.keys(&kids).await?;

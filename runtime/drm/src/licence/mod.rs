@@ -24,7 +24,7 @@
 //! | 404 | `key-unknown` |
 //! | 413 | `request-too-large` |
 //! | 429 | `too-many-streams` |
-//! | 503 | `key-service-unavailable`, `catalogue-unavailable`, `replay-window-unavailable`, `busy` |
+//! | 503 | `key-service-unavailable`, `catalogue-unavailable`, `replay-window-unavailable`, `service-starting`, `busy` |
 //!
 //! On the admin port, with `Authorization: Bearer ADMIN-TOKEN`, all JSON, each request repeatable:
 //!

@@ -34,6 +34,8 @@ use super::token::Verifier;
 const BUCKETS: [f64; 10] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 1.0, 10.0];
 /// Until a cache of tokens or the catalogue is there.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// How old what is known of other processes of an audience may be.
+const FRESH: Duration = Duration::from_secs(1);
 
 /// The target `licence-service`.
 pub const LICENCE_SERVICE: Target =
@@ -73,6 +75,8 @@ async fn start(spec: serde_json::Value, cx: ServiceContext) -> Result<Box<dyn Se
         policy,
         records,
         cache,
+        folder: Some(cx.run_dir.clone()),
+        fresh: FRESH,
         keys: open_keys(&spec.key_service, &cx)?,
         now: Arc::new(now_ms),
     };
@@ -145,15 +149,20 @@ impl Counters {
 impl Service for LicenceService {
     async fn run(self: Box<Self>, ready: Ready, stop: Stop) -> Result<()> {
         let licensor = Arc::clone(&self.front.licensor);
-        // Nobody is sent away for a token that only comes too early: we are not there yet.
-        if !opened(&licensor, &stop).await {
+        // One that is still there answers all until we can: nobody is sent away for a token that comes too early.
+        if licensor.has_rival() && !opened(&licensor, &stop).await {
             return licensor.close().await;
         }
         let players = http::listen(self.address)?;
         let admins = http::listen(self.admin_address)?;
-        ready.set(true);
         let limits = http::Limits::default();
+        let opening = async {
+            if opened(&licensor, &stop).await {
+                ready.set(true);
+            }
+        };
         tokio::join!(
+            opening,
             http::serve_tcp(players, router(self.front), limits, &stop),
             http::serve_tcp(admins, admin::router(self.admin), limits, &stop),
         );
@@ -165,10 +174,15 @@ impl Service for LicenceService {
     }
 }
 
+/// Until a token that is issued then is taken: it says when in whole seconds.
+fn left_ms(licensor: &Licensor) -> u64 {
+    (licensor.opens_ms() / 1000 + 1).saturating_mul(1000).saturating_sub(licensor.now_ms())
+}
+
 /// Waits until tokens are taken; `false` when it was told to stop before.
 async fn opened(licensor: &Licensor, stop: &Stop) -> bool {
     loop {
-        let left = licensor.opens_ms().saturating_sub(licensor.now_ms());
+        let left = left_ms(licensor);
         if left == 0 {
             return !stop.is_stopped();
         }
@@ -234,7 +248,11 @@ async fn licence(front: &Front, headers: &HeaderMap, body: Body) -> Response {
         }
         Err(refusal) => {
             front.counters.refused.get_or_create(&Code { code: refusal.code() }).inc();
-            refused(refusal)
+            let wait = match refusal {
+                Refusal::ServiceStarting => left_ms(&front.licensor).div_ceil(1000).clamp(1, 60),
+                _ => 2,
+            };
+            refused(refusal, wait)
         }
     }
 }
@@ -267,12 +285,12 @@ async fn asked(front: &Front, headers: &HeaderMap, body: Body) -> Result<super::
     front.licensor.answer(authorization, &bytes).await
 }
 
-fn refused(refusal: Refusal) -> Response {
+fn refused(refusal: Refusal, wait_seconds: u64) -> Response {
     let status = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::FORBIDDEN);
     let text = Json(serde_json::json!({ "code": refusal.code(), "message": refusal.message() }));
     let mut answer = (status, text).into_response();
     if status == StatusCode::SERVICE_UNAVAILABLE {
-        answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+        answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait_seconds));
     }
     if status == StatusCode::UNAUTHORIZED {
         answer.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

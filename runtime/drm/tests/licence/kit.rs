@@ -1,9 +1,10 @@
 //! A site in a folder, content keys, tokens, and licensors whose clocks are set by hand.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use base64::Engine as _;
@@ -110,12 +111,29 @@ pub(crate) fn verifier() -> Verifier {
     Verifier::new(&token_spec()).with_secret("one", SECRET.as_bytes()).unwrap()
 }
 
+/// The first licensor of an audience, once it takes tokens.
 pub(crate) async fn licensor(
     cx: &ServiceContext,
     keys: &Arc<Keys>,
     policy: &Value,
     hand: &Hand,
     cache: Option<Arc<dyn Cache>>,
+) -> Result<Licensor> {
+    // It begins after all that somebody else may have taken.
+    let now = hand.0.swap(START - 2 * SKEW - 1, Ordering::SeqCst);
+    let licensor = another(cx, keys, policy, hand, cache, None).await;
+    hand.0.store(now, Ordering::SeqCst);
+    licensor
+}
+
+/// A licensor that begins now. What it takes is in the folder for the next one.
+pub(crate) async fn another(
+    cx: &ServiceContext,
+    keys: &Arc<Keys>,
+    policy: &Value,
+    hand: &Hand,
+    cache: Option<Arc<dyn Cache>>,
+    folder: Option<PathBuf>,
 ) -> Result<Licensor> {
     let clock = hand.clone();
     Licensor::begin(Parts {
@@ -124,6 +142,8 @@ pub(crate) async fn licensor(
         policy: EntitlementPolicySpec::read(&policy.to_string()).unwrap(),
         records: open_records("sqlite://here/main", cx).await?,
         cache,
+        folder,
+        fresh: Duration::ZERO,
         keys: Arc::clone(keys) as _,
         now: Arc::new(move || clock.0.load(Ordering::SeqCst)),
     })

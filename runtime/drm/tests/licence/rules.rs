@@ -13,8 +13,8 @@ use streamverse_drm::licence::{Licensor, Verifier};
 use streamverse_model::drm::entitlement::{Clock, Refusal};
 
 use crate::kit::{
-    Hand, Keys, SECRET, SKEW, START, bearer, claims, context, grant, key_of, kid, licensor, policy, signed,
-    subscription, token_spec, verifier, wanted,
+    Hand, Keys, SECRET, SKEW, START, another, bearer, claims, context, grant, key_of, kid, licensor, policy,
+    signed, subscription, token_spec, verifier, wanted,
 };
 
 async fn ask(licensor: &Licensor, claims: &Value, assets: &[&str]) -> Result<(), &'static str> {
@@ -101,23 +101,102 @@ async fn a_process_that_ended_in_order_is_followed_at_once_and_one_that_crashed_
     let keys = Arc::new(Keys::default());
     grant(&cx, "ann", &subscription()).await;
     let first = licensor(&cx, &keys, &policy(), &hand, None).await.unwrap();
-    assert_eq!(first.opens_ms(), 0, "nobody was there before");
+    assert!(first.opens_ms() < START, "of nobody before, what may have been taken is past");
     assert_eq!(ask(&first, &claims("ann", "1", START), &["film"]).await, Ok(()));
     first.close().await.unwrap();
     assert_eq!(ask(&first, &claims("ann", "2", START + 1000), &["film"]).await, Err("token-before-start"));
-    let second = licensor(&cx, &keys, &policy(), &hand, None).await.unwrap();
+    let second = another(&cx, &keys, &policy(), &hand, None, None).await.unwrap();
     assert!(second.opens_ms() <= START);
+    hand.0.store(START + 2001, Ordering::SeqCst);
     assert_eq!(ask(&second, &claims("ann", "1", START), &["film"]).await, Err("token-before-start"));
     assert_eq!(ask(&second, &claims("ann", "2", START + 1000), &["film"]).await, Ok(()));
+    hand.0.store(START, Ordering::SeqCst);
     // It crashes.
     drop(second);
-    let third = licensor(&cx, &keys, &policy(), &hand, None).await.unwrap();
-    assert_eq!(third.opens_ms(), START + 2 * SKEW + 1000);
-    hand.0.store(START + 5000, Ordering::SeqCst);
+    let third = another(&cx, &keys, &policy(), &hand, None, None).await.unwrap();
+    assert_eq!(third.opens_ms(), START + 2 * SKEW);
+    let new = claims("ann", "5", START + 1000);
+    assert_eq!(ask(&third, &new, &["film"]).await, Err("service-starting"), "another token is as early");
+    hand.0.store(START + 7000, Ordering::SeqCst);
     for (id, issued, wanted) in
-        [("2", 1000, Err("token-before-start")), ("3", 5000, Err("token-before-start")), ("4", 6000, Ok(()))]
+        [("2", 1000, Err("token-before-start")), ("3", 4000, Err("token-before-start")), ("4", 5000, Ok(()))]
     {
         assert_eq!(ask(&third, &claims("ann", id, START + issued), &["film"]).await, wanted, "{id}");
+    }
+}
+
+#[tokio::test]
+async fn who_finds_the_file_of_the_process_before_goes_on_at_once_however_that_ended() {
+    let (folder, hand) = (tempfile::tempdir().unwrap(), Hand::at(START));
+    let cx = context(folder.path());
+    let keys = Arc::new(Keys::default());
+    grant(&cx, "ann", &subscription()).await;
+    let begin = async || {
+        let found = Some(cx.run_dir.clone());
+        another(&cx, &keys, &policy(), &hand, None, found).await.unwrap()
+    };
+    let first = begin().await;
+    assert_eq!(first.opens_ms(), START + 2 * SKEW);
+    hand.0.store(START + 5000, Ordering::SeqCst);
+    let issued = |id: &str| claims("ann", id, START + 5000);
+    assert_eq!(ask(&first, &issued("1"), &["film"]).await, Ok(()));
+    // It crashes.
+    drop(first);
+    let second = begin().await;
+    assert_eq!((second.has_rival(), second.opens_ms()), (false, START + 2 * SKEW));
+    assert_eq!(ask(&second, &issued("1"), &["film"]).await, Err("token-replayed"));
+    assert_eq!(ask(&second, &issued("2"), &["film"]).await, Ok(()));
+    // It ends in order.
+    second.close().await.unwrap();
+    assert_eq!(ask(&second, &issued("3"), &["film"]).await, Err("token-before-start"));
+    let third = begin().await;
+    for (id, wanted) in [("1", Err("token-replayed")), ("2", Err("token-replayed")), ("3", Ok(()))] {
+        assert_eq!(ask(&third, &issued(id), &["film"]).await, wanted, "{id}");
+    }
+    // Two at once: the file is not that of who came last.
+    let fourth = begin().await;
+    assert_eq!((fourth.has_rival(), fourth.opens_ms()), (true, START + 5000 + 2 * SKEW));
+    assert_eq!(ask(&fourth, &issued("4"), &["film"]).await, Err("service-starting"));
+    assert_eq!(ask(&third, &issued("4"), &["film"]).await, Ok(()));
+    drop((third, fourth));
+    let fifth = begin().await;
+    assert_eq!((fifth.has_rival(), fifth.opens_ms()), (false, START + 5000 + 2 * SKEW));
+    assert_eq!(ask(&fifth, &issued("4"), &["film"]).await, Err("service-starting"));
+}
+
+#[tokio::test]
+async fn a_cache_that_is_added_taken_away_or_exchanged_gives_no_token_twice() {
+    let (folder, hand) = (tempfile::tempdir().unwrap(), Hand::at(START));
+    let cx = context(folder.path());
+    let keys = Arc::new(Keys::default());
+    grant(&cx, "ann", &subscription()).await;
+    let mut caches = vec![None];
+    for name in ["one", "two"] {
+        caches.push(Some(open_cache(&format!("memory://here/{name}"), 1 << 20, &cx).await.unwrap()));
+    }
+    let mut before = licensor(&cx, &keys, &policy(), &hand, None).await.unwrap();
+    for (round, which) in [1, 0, 1, 2, 2, 1, 0, 0].into_iter().enumerate() {
+        let now = hand.0.load(Ordering::SeqCst);
+        let used = claims("ann", &format!("used {round}").replace(' ', "-"), now);
+        assert_eq!(ask(&before, &used, &["film"]).await, Ok(()), "{round}");
+        // The process ends in some way, and another one begins with another cache.
+        if round % 2 == 0 {
+            before.close().await.unwrap();
+        }
+        let next = another(&cx, &keys, &policy(), &hand, caches[which].clone(), None).await.unwrap();
+        let said = ask(&next, &used, &["film"]).await.unwrap_err();
+        assert!(
+            ["service-starting", "token-before-start", "token-replayed"].contains(&said),
+            "{round}: {said}"
+        );
+        let later = now + 2 * SKEW + 1000;
+        hand.0.store(later, Ordering::SeqCst);
+        assert!(ask(&next, &used, &["film"]).await.is_err(), "{round}");
+        let fresh = claims("ann", &format!("fresh-{round}"), later);
+        assert_eq!(ask(&next, &fresh, &["film"]).await, Ok(()), "{round}");
+        // The one before may still be there.
+        assert!(ask(&before, &fresh, &["film"]).await.is_err(), "{round}");
+        before = next;
     }
 }
 
@@ -128,11 +207,9 @@ async fn of_two_processes_at_once_each_token_is_for_one() {
     let keys = Arc::new(Keys::default());
     grant(&cx, "ann", &subscription()).await;
     let old = licensor(&cx, &keys, &policy(), &hand, None).await.unwrap();
-    let new = licensor(&cx, &keys, &policy(), &hand, None).await.unwrap();
-    // What the old one saw of its turn is this old at most.
-    tokio::time::sleep(std::time::Duration::from_millis(700)).await;
+    let new = another(&cx, &keys, &policy(), &hand, None, None).await.unwrap();
     hand.0.store(new.opens_ms(), Ordering::SeqCst);
-    for (id, issued) in (0..12).map(|it| (it.to_string(), new.opens_ms() - 6000 + it * 1000)) {
+    for (id, issued) in (0..9).map(|it| (it.to_string(), new.opens_ms() - 3000 + it * 1000)) {
         let claims = claims("ann", &id, issued);
         let both = [ask(&old, &claims, &["film"]).await, ask(&new, &claims, &["film"]).await];
         assert_eq!(
@@ -158,7 +235,8 @@ async fn replicas_with_a_cache_take_a_token_once_and_a_cache_that_forgot_takes_n
     let shared = cache().await.unwrap();
     let mut replicas = Vec::new();
     for _ in 0..2 {
-        replicas.push(licensor(&cx, &keys, &policy(), &hand, Some(Arc::clone(&shared))).await.unwrap());
+        let cache = Some(Arc::clone(&shared));
+        replicas.push(another(&cx, &keys, &policy(), &hand, cache, None).await.unwrap());
     }
     hand.0.store(START + 2 * SKEW + 1000, Ordering::SeqCst);
     let claims = claims("ann", "1", START + 2 * SKEW + 1000);
@@ -168,7 +246,15 @@ async fn replicas_with_a_cache_take_a_token_once_and_a_cache_that_forgot_takes_n
     let window = format!("licence-window/{}", scope());
     shared.remove(&window).await.unwrap();
     shared.remove(&format!("licence-token/{}/{}", scope(), digest("1"))).await.unwrap();
-    assert_eq!(ask(&replicas[0], &claims, &["film"]).await, Err("token-before-start"));
+    assert_eq!(ask(&replicas[0], &claims, &["film"]).await, Err("service-starting"));
+    // Both go on, in a turn that they share again.
+    let later = START + 5 * SKEW;
+    hand.0.store(later, Ordering::SeqCst);
+    for (number, replica) in replicas.iter().enumerate() {
+        let claims = self::claims("ann", &format!("later-{number}"), later);
+        assert_eq!(ask(replica, &claims, &["film"]).await, Ok(()), "{number}");
+        assert_eq!(ask(&replicas[1 - number], &claims, &["film"]).await, Err("token-replayed"), "{number}");
+    }
 }
 
 fn digest(text: &str) -> String {

@@ -27,6 +27,8 @@ pub enum Refusal {
     TokenReplayed,
     /// From before this service began to remember which were used.
     TokenBeforeStart,
+    /// From before that, while the service waits until nobody else can have taken what it takes.
+    ServiceStarting,
     /// No such account.
     AccountUnknown,
     /// Nothing that the account has covers the asset.
@@ -72,6 +74,7 @@ impl Refusal {
         Refusal::TokenNotYetValid,
         Refusal::TokenReplayed,
         Refusal::TokenBeforeStart,
+        Refusal::ServiceStarting,
         Refusal::AccountUnknown,
         Refusal::NotEntitled,
         Refusal::RentalExpired,
@@ -130,6 +133,11 @@ impl Refusal {
                 "token-before-start",
                 401,
                 "the token was issued before the service began to remember which were used: ask for another one",
+            ),
+            Refusal::ServiceStarting => (
+                "service-starting",
+                503,
+                "the service has just begun, and waits until nobody else can have taken the same tokens: try again with another token",
             ),
             Refusal::AccountUnknown => ("account-unknown", 403, "there is no such account"),
             Refusal::NotEntitled => ("not-entitled", 403, "nothing that the account has covers this"),
