@@ -23,8 +23,8 @@ pub(crate) struct Row {
     pub(crate) unit: String,
     /// The same measured, in the same run, for what we compare with.
     pub(crate) baseline: Option<f64>,
-    /// At most this much (of the ratio where there is a baseline, else of the value); `None` is reported only.
-    pub(crate) goal: Option<f64>,
+    /// What it should reach; `None` is reported only.
+    pub(crate) goal: Option<Goal>,
     /// How often it was measured; the value is the median.
     pub(crate) rounds: Option<u64>,
     /// The least and the most of a round: of the ratio where there is a baseline, else of the value.
@@ -35,6 +35,67 @@ pub(crate) struct Row {
     pub(crate) commit: Option<String>,
     /// The spread, and what else a reader should know: printed, and not part of the JSON.
     pub(crate) note: String,
+}
+
+/// What a figure should reach. It is reported whether it does; nothing fails when it does not.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Goal {
+    limit: f64,
+    side: Side,
+    of: Of,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Side {
+    AtLeast,
+    AtMost,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Of {
+    Ratio,
+    Value,
+}
+
+impl Goal {
+    /// As a driver wrote it: a number, `goal_is` and `goal_of`. Who says no more than the number means at most that
+    /// much, of the ratio where there is a baseline and else of the value.
+    fn read(said: &Value) -> Option<Goal> {
+        let side = if said["goal_is"] == "at least" { Side::AtLeast } else { Side::AtMost };
+        let of = match said["goal_of"].as_str() {
+            Some("value") => Of::Value,
+            Some("ratio") => Of::Ratio,
+            _ if said["baseline"].is_number() => Of::Ratio,
+            _ => Of::Value,
+        };
+        Some(Goal { limit: said["goal"].as_f64()?, side, of })
+    }
+
+    fn side(self) -> &'static str {
+        match self.side {
+            Side::AtLeast => "at least",
+            Side::AtMost => "at most",
+        }
+    }
+
+    fn of(self) -> &'static str {
+        match self.of {
+            Of::Ratio => "ratio",
+            Of::Value => "value",
+        }
+    }
+
+    /// For the table: of a ratio it has no unit.
+    fn short(self, unit: &str) -> String {
+        let sign = match self.side {
+            Side::AtLeast => "≥",
+            Side::AtMost => "≤",
+        };
+        match self.of {
+            Of::Ratio => format!("{sign} {:.2}", self.limit),
+            Of::Value => format!("{sign} {} {unit}", rounded(self.limit)),
+        }
+    }
 }
 
 /// How thorough to be.
@@ -54,9 +115,17 @@ impl Row {
         self.baseline.filter(|baseline| *baseline > 0.0).map(|baseline| self.value / baseline)
     }
 
-    /// Whether the goal is met; nothing where none was set.
+    /// Whether the goal is met; nothing where none was set, or one of a ratio that is not there.
     pub(crate) fn met(&self) -> Option<bool> {
-        self.goal.map(|goal| self.ratio().unwrap_or(self.value) <= goal)
+        let goal = self.goal?;
+        let figure = match goal.of {
+            Of::Ratio => self.ratio()?,
+            Of::Value => self.value,
+        };
+        Some(match goal.side {
+            Side::AtLeast => figure >= goal.limit,
+            Side::AtMost => figure <= goal.limit,
+        })
     }
 
     fn to_json(&self) -> Value {
@@ -66,7 +135,9 @@ impl Row {
             "unit": self.unit,
             "baseline": self.baseline,
             "ratio": self.ratio(),
-            "goal": self.goal,
+            "goal": self.goal.map(|goal| goal.limit),
+            "goal_is": self.goal.map(Goal::side),
+            "goal_of": self.goal.map(Goal::of),
             "met": self.met(),
             "rounds": self.rounds,
             "spread": self.spread.map(|(least, most)| [least, most]),
@@ -104,7 +175,7 @@ fn row(said: &Value) -> Row {
         value: said["value"].as_f64().unwrap_or_default(),
         unit: text("unit"),
         baseline: said["baseline"].as_f64(),
-        goal: said["goal"].as_f64(),
+        goal: Goal::read(said),
         rounds: said["rounds"].as_u64(),
         spread: said["spread"][0].as_f64().zip(said["spread"][1].as_f64()),
         machine: None,
@@ -133,8 +204,10 @@ fn parse<'a>(options: &'a [&'a str]) -> Outcome<(Effort, Option<&'a Path>)> {
 
 fn table(rows: &[Row]) -> String {
     let width = rows.iter().map(|row| row.name.chars().count()).max().unwrap_or(0).max(4);
+    let goal = |row: &Row| row.goal.map_or_else(|| "-".to_owned(), |goal| goal.short(&row.unit));
+    let wide = rows.iter().map(|row| goal(row).chars().count()).max().unwrap_or(0).max(7);
     let mut text = format!(
-        "{:width$}  {:>12}  {:>12}  {:>7}  {:>7}  met  note\n",
+        "{:width$}  {:>12}  {:>12}  {:>7}  {:>wide$}  met  note\n",
         "name", "value", "baseline", "ratio", "goal"
     );
     for row in rows {
@@ -144,12 +217,12 @@ fn table(rows: &[Row]) -> String {
         };
         let met = row.met().map_or("-", |met| if met { "yes" } else { "NO" });
         text.push_str(&format!(
-            "{:width$}  {:>12}  {:>12}  {:>7}  {:>7}  {met:3}  {}\n",
+            "{:width$}  {:>12}  {:>12}  {:>7}  {:>wide$}  {met:3}  {}\n",
             row.name,
             with_unit(Some(row.value)),
             with_unit(row.baseline),
             figure(row.ratio()),
-            figure(row.goal),
+            goal(row),
             row.note,
         ));
     }
@@ -188,12 +261,40 @@ mod tests {
     }
 
     #[test]
+    fn a_goal_says_in_which_direction_and_of_what_and_is_judged_and_printed_so() {
+        let said = |value: f64, goal: f64, is: &str, of: &str| {
+            super::row(&json!({
+                "name": "hits", "value": value, "unit": "1/s", "baseline": 100.0, "goal": goal, "goal_is": is, "goal_of": of,
+            }))
+        };
+        for (value, goal, is, of, met, printed) in [
+            (60.0, 0.5, "at least", "ratio", true, "≥ 0.50  yes"),
+            (40.0, 0.5, "at least", "ratio", false, "≥ 0.50  NO"),
+            (40.0, 30.0, "at least", "value", true, "≥ 30.0 1/s  yes"),
+            (40.0, 30.0, "at most", "value", false, "≤ 30.0 1/s  NO"),
+            (40.0, 0.5, "at most", "ratio", true, "≤ 0.50  yes"),
+        ] {
+            let row = said(value, goal, is, of);
+            assert_eq!(row.met(), Some(met), "{value} {is} {goal} of {of}");
+            let (text, json) = (table(std::slice::from_ref(&row)), row.to_json());
+            assert!(text.contains(printed), "{text}");
+            assert_eq!(
+                (&json["goal"], &json["goal_is"], &json["goal_of"]),
+                (&json!(goal), &json!(is), &json!(of))
+            );
+            assert_eq!(json["met"], json!(met));
+        }
+        let without = json!({ "name": "hits", "value": 1.0, "unit": "1/s", "goal": 0.5, "goal_of": "ratio" });
+        assert_eq!(super::row(&without).met(), None, "a ratio that nobody measured is not met, nor missed");
+    }
+
+    #[test]
     fn the_json_has_every_field_and_null_for_what_is_not_there() {
         assert_eq!(
             row(1.5, None, None).to_json(),
             json!({
-                "name": "plan 1000", "value": 1.5, "unit": "s", "baseline": null, "ratio": null, "goal": null, "met": null,
-                "rounds": null, "spread": null, "machine": null, "commit": null,
+                "name": "plan 1000", "value": 1.5, "unit": "s", "baseline": null, "ratio": null, "goal": null,
+                "goal_is": null, "goal_of": null, "met": null, "rounds": null, "spread": null, "machine": null, "commit": null,
             })
         );
         let said = json!({ "name": "hits", "value": 3.0, "unit": "1/s", "baseline": 4.0, "rounds": 5, "spread": [0.5, 1.0] });

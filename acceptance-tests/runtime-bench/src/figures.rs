@@ -13,6 +13,32 @@ pub struct Row {
     /// The least and the most of a round: of the ratio where there is a peer, else of the value.
     spread: (f64, f64),
     note: String,
+    goal: Option<Goal>,
+}
+
+/// What a figure should reach. It is reported whether it does; nothing fails when it does not.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Goal {
+    /// Of the value, such as requests in a second.
+    AtLeast(f64),
+    /// Of the value, such as milliseconds.
+    AtMost(f64),
+    /// Of ours over theirs.
+    RatioAtLeast(f64),
+    /// Of ours over theirs, such as time.
+    RatioAtMost(f64),
+}
+
+impl Goal {
+    /// The number, the direction and of what, as `cargo xtask bench` reads them.
+    fn words(self) -> (f64, &'static str, &'static str) {
+        match self {
+            Goal::AtLeast(limit) => (limit, "at least", "value"),
+            Goal::AtMost(limit) => (limit, "at most", "value"),
+            Goal::RatioAtLeast(limit) => (limit, "at least", "ratio"),
+            Goal::RatioAtMost(limit) => (limit, "at most", "ratio"),
+        }
+    }
 }
 
 /// The same measured again and again, with the peer's beside it where there is one.
@@ -52,11 +78,17 @@ impl Rounds {
             rounds: self.ours.len(),
             spread: (least, most),
             note: note.into(),
+            goal: None,
         }
     }
 }
 
 impl Row {
+    /// With a goal.
+    pub fn goal(self, goal: Goal) -> Row {
+        Row { goal: Some(goal), ..self }
+    }
+
     /// For `cargo xtask bench`.
     pub fn to_json(&self) -> Value {
         let (least, most) = self.spread;
@@ -65,6 +97,7 @@ impl Row {
         if !self.note.is_empty() {
             note = format!("{note}; {}", self.note);
         }
+        let goal = self.goal.map(Goal::words);
         json!({
             "name": self.name,
             "unit": self.unit,
@@ -73,6 +106,9 @@ impl Row {
             "rounds": self.rounds,
             "spread": [least, most],
             "note": note,
+            "goal": goal.map(|(limit, _, _)| limit),
+            "goal_is": goal.map(|(_, side, _)| side),
+            "goal_of": goal.map(|(_, _, of)| of),
         })
     }
 }
@@ -108,6 +144,12 @@ mod tests {
         );
         assert_eq!(row["spread"], json!([0.4, 0.6]));
         assert_eq!(row["note"], "ratio 0.40–0.60 of 3; why");
+        assert_eq!((&row["goal"], &row["goal_is"]), (&Value::Null, &Value::Null));
+        let row = rounds.row("requests", "1/s", "").goal(Goal::RatioAtLeast(0.5)).to_json();
+        assert_eq!(
+            (&row["goal"], &row["goal_is"], &row["goal_of"]),
+            (&json!(0.5), &json!("at least"), &json!("ratio"))
+        );
     }
 
     #[test]
