@@ -36,7 +36,7 @@ const player = new shaka.Player();
 const quality = new Quality(video);
 let licences: Licences;
 const facts = () => ({
-  stalls: quality.stalls, faults, startup: quality.startup, rebuffer: quality.rebuffer(), chosen: chosen?.name,
+  stalls: quality.stalls, faults, startup: quality.startup, rebuffer: quality.rebuffer(), ...quality.times(), chosen: chosen?.name,
   keys: Object.fromEntries(licences.keys()), denial: denial?.code,
 });
 

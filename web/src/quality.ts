@@ -39,11 +39,16 @@ export class Quality {
     this.playingSince = undefined;
   }
 
+  /** Milliseconds that were played, and that were stalled. */
+  times(): { played: number; stalled: number } {
+    const now = performance.now();
+    const since = (begin: number | undefined) => (begin === undefined ? 0 : now - begin);
+    return { played: this.played + since(this.playingSince), stalled: this.stalled + since(this.stalledSince) };
+  }
+
   /** Stalled time to played time; none before anything was played. */
   rebuffer(): number | undefined {
-    const now = performance.now();
-    const played = this.played + (this.playingSince === undefined ? 0 : now - this.playingSince);
-    const stalled = this.stalled + (this.stalledSince === undefined ? 0 : now - this.stalledSince);
+    const { played, stalled } = this.times();
     return played > 0 ? stalled / played : undefined;
   }
 

@@ -32,6 +32,8 @@ struct Options {
     /// A folder of its own instead of the usual one.
     at: Option<PathBuf>,
     ports: Ports,
+    /// Where the programs are, where they are not to be built.
+    programs: Option<PathBuf>,
     /// Whether the configuration goes to a cluster, and to which.
     cluster: Option<cluster::Options>,
 }
@@ -114,14 +116,20 @@ fn act(workspace: &Workspace, options: &Options) -> Outcome<bool> {
     }
     let terraform = tools::command_line()?;
     println!("  {}", web::build(workspace)?);
-    println!("Building the provider and the runtime");
-    // The profile of the tests: whoever runs both builds once.
-    workspace
-        .cargo("cargo build")
-        .args(["build", "--quiet", "-p", "streamverse", "-p", "terraform-provider-streamverse"])
-        .limit(BUILD_LIMIT)
-        .show(|_| {})?;
-    place.install(workspace, &ready)?;
+    let built = match &options.programs {
+        Some(folder) => folder.clone(),
+        None => {
+            println!("Building the provider and the runtime");
+            // The profile of the tests: whoever runs both builds once.
+            workspace
+                .cargo("cargo build")
+                .args(["build", "--quiet", "-p", "streamverse", "-p", "terraform-provider-streamverse"])
+                .limit(BUILD_LIMIT)
+                .show(|_| {})?;
+            debug(workspace)
+        }
+    };
+    place.install(&built, &ready)?;
     println!("Starting the node agent");
     place.start_agent()?;
     let (ffmpeg, folder) = (place.tool("ffmpeg"), place.base().join("clips"));
@@ -174,6 +182,13 @@ impl Options {
                     options.ports = ports.ok_or_else(|| {
                         Failure::new("--ports needs three different ports: ORIGIN,EDGE,PAGE")
                     })?;
+                }
+                // For the bench, which measures those of the release profile.
+                "--programs" => {
+                    let folder =
+                        words.next().map(PathBuf::from).filter(|it| it.join("streamverse").is_file());
+                    options.programs =
+                        Some(folder.ok_or_else(|| Failure::new("--programs needs a folder with ours"))?);
                 }
                 "--kubernetes" => {
                     options.cluster.get_or_insert_default();
@@ -307,6 +322,11 @@ fn apply(workspace: &Workspace, place: &Place, terraform: &Path, variables: &Pat
         place.terraform(workspace, terraform, "apply", &["-input=false", &plan.to_string_lossy()])?;
     applied.limit(APPLY_LIMIT).show(|_| {})?;
     Ok(planned.contains("No changes"))
+}
+
+/// Where cargo puts what it builds in the profile of the tests.
+fn debug(workspace: &Workspace) -> PathBuf {
+    workspace.root().join("target").join("debug")
 }
 
 fn configuration(workspace: &Workspace) -> PathBuf {

@@ -12,6 +12,8 @@ pub struct Row {
     rounds: usize,
     /// The least and the most of a round: of the ratio where there is a peer, else of the value.
     spread: (f64, f64),
+    /// Whether the spread is one of ratios.
+    divided: bool,
     note: String,
     goal: Option<Goal>,
 }
@@ -63,7 +65,9 @@ impl Rounds {
     /// Their row.
     pub fn row(&self, name: impl Into<String>, unit: &'static str, note: impl Into<String>) -> Row {
         let compared = !self.theirs.is_empty();
-        let each: Vec<f64> = if compared {
+        // Of nothing there is no ratio: such as of stalls, where the peer has none.
+        let divided = compared && self.theirs.iter().all(|it| *it > 0.0);
+        let each: Vec<f64> = if divided {
             self.ours.iter().zip(&self.theirs).map(|(ours, theirs)| ours / theirs).collect()
         } else {
             self.ours.clone()
@@ -77,6 +81,7 @@ impl Rounds {
             baseline: compared.then(|| median(&self.theirs)),
             rounds: self.ours.len(),
             spread: (least, most),
+            divided,
             note: note.into(),
             goal: None,
         }
@@ -92,7 +97,7 @@ impl Row {
     /// For `cargo xtask bench`.
     pub fn to_json(&self) -> Value {
         let (least, most) = self.spread;
-        let what = if self.baseline.is_some() { "ratio " } else { "" };
+        let what = if self.divided { "ratio " } else { "" };
         let mut note = format!("{what}{}–{} of {}", short(least), short(most), self.rounds);
         if !self.note.is_empty() {
             note = format!("{note}; {}", self.note);
@@ -159,6 +164,11 @@ mod tests {
         let row = rounds.row("cold", "s", "").to_json();
         assert_eq!((&row["value"], &row["baseline"]), (&json!(2.5), &Value::Null));
         assert_eq!(row["spread"], json!([1.0, 4.0]));
+        let mut rounds = Rounds::default();
+        rounds.push(2.0, 0.0);
+        let row = rounds.row("stalls", "", "").to_json();
+        assert_eq!((&row["baseline"], &row["spread"]), (&json!(0.0), &json!([2.0, 2.0])));
+        assert_eq!(row["note"], "2.00–2.00 of 1");
         assert_eq!(median(&[]), 0.0);
     }
 }

@@ -2,7 +2,9 @@
 //! run, in turns, so that a slow or busy machine slows both.
 
 pub mod apply;
+pub mod ask;
 pub mod channel;
+pub mod channels;
 pub mod children;
 pub mod edge;
 pub mod events;
@@ -12,7 +14,9 @@ pub mod load;
 pub mod machine;
 pub mod origin;
 pub mod packages;
+pub mod place;
 pub mod platform;
+pub mod play;
 pub mod quickstart;
 
 use std::path::{Path, PathBuf};
@@ -31,6 +35,8 @@ pub struct Setup {
     pub terraform: PathBuf,
     /// The workspace's own tasks, for the quickstart.
     pub xtask: PathBuf,
+    /// Node, for what is played in a browser; no Node, and nothing is played.
+    pub node: Option<PathBuf>,
     /// Fewer and shorter rounds.
     pub quick: bool,
     /// Which processors serve and which ask.

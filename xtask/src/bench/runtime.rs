@@ -1,4 +1,4 @@
-//! The runtime's bench: origin, event log, licences, edge, apply, quickstart. What is measured and how is in
+//! The runtime's bench: origin, event log, licences, edge, apply, quickstart, play. What is measured and how is in
 //! `acceptance-tests/runtime-bench`; here it is set up, built and run.
 
 use std::time::Duration;
@@ -27,8 +27,9 @@ pub(super) fn run(workspace: &Workspace, effort: Effort) -> Outcome<Vec<Row>> {
     if let Some(missing) = ready.missing().first() {
         return Err(Failure::new(missing.to_string()));
     }
-    let terraform = tools::command_line()?;
+    let (terraform, node) = (tools::command_line()?, tools::node()?);
     println!("  {}", web::build(workspace)?);
+    web::modules(workspace)?;
     let ours = ["-p", "streamverse", "-p", "terraform-provider-streamverse"];
     let build = |words: &[&str]| {
         workspace
@@ -49,6 +50,7 @@ pub(super) fn run(workspace: &Workspace, effort: Effort) -> Outcome<Vec<Row>> {
         .args(["--out".into(), out.clone().into_os_string()])
         .args(["--terraform".into(), terraform.into_os_string()])
         .args(["--xtask".into(), xtask.into_os_string()])
+        .args(["--node".into(), node.into_os_string()])
         .limit(RUN_LIMIT);
     if effort == Effort::Quick {
         run = run.args(["--quick"]);

@@ -90,9 +90,9 @@ impl Place {
         self.base.join("agent.pid")
     }
 
-    /// Puts programs where the service user may run them, and the provider into a filesystem mirror: with an override
-    /// for development, `terraform init` would ask a registry.
-    pub(super) fn install(&self, workspace: &Workspace, ready: &Ready) -> Outcome {
+    /// Puts programs of a folder where the service user may run them, and the provider into a filesystem mirror: with an
+    /// override for development, `terraform init` would ask a registry.
+    pub(super) fn install(&self, built: &Path, ready: &Ready) -> Outcome {
         for folder in ["bin", "data", "run", "clips"] {
             make(&self.base.join(folder))?;
         }
@@ -107,14 +107,12 @@ impl Place {
             let from = ready.path(variable).ok_or_else(|| Failure::new(format!("{name} is missing")))?;
             copy(&from, &self.program(name))?;
         }
-        let built = workspace.root().join("target").join("debug");
         copy(&built.join("streamverse"), &self.program("streamverse"))?;
-        self.install_provider(workspace)
+        self.install_provider(built)
     }
 
     /// Lays the provider where `terraform init` finds it.
-    pub(super) fn install_provider(&self, workspace: &Workspace) -> Outcome {
-        let built = workspace.root().join("target").join("debug");
+    pub(super) fn install_provider(&self, built: &Path) -> Outcome {
         let platform =
             format!("linux_{}", if std::env::consts::ARCH == "aarch64" { "arm64" } else { "amd64" });
         let mirror = self.base.join("mirror").join(PROVIDER).join(platform);

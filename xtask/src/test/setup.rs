@@ -38,9 +38,10 @@ const TEST_NEEDS: &[Need] = &[
     Need { program: "mvn", packages: &["maven"], why: "to fetch Kafka" },
 ];
 
-/// What the bench of the runtime needs: a file server to compare with, and who asks both.
+/// What the bench of the runtime needs: a file server to compare with, who asks both, and who watches.
 const BENCH_NEEDS: &[Need] = &[
     Need { program: "nginx", packages: &["nginx"], why: "what the origin is compared with" },
+    Need { program: "chromium", packages: &["chromium"], why: "to play what is served" },
     Need { program: "wrk", packages: &["wrk"], why: "to make load" },
     Need {
         program: "taskset",

@@ -1,20 +1,23 @@
 //! Measures everything, tells how far it is on stderr and writes the rows as JSON. `cargo xtask bench runtime` builds
-//! and runs it; `--only PART` measures one of origin, channel, events, licences, edge, apply,
-//! quickstart.
+//! and runs it; `--only PART` measures one of origin, channel, channels, events, licences, edge, apply,
+//! quickstart, play.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use serde_json::json;
 use streamverse_bench::children::Cores;
 use streamverse_bench::figures::Row;
 use streamverse_bench::platform::Platform;
 use streamverse_bench::{
-    Outcome, Setup, apply, channel, edge, events, licences, machine, origin, quickstart, tell,
+    Outcome, Setup, apply, ask, channel, channels, edge, events, licences, machine, origin, play, quickstart,
+    tell,
 };
 use tokio::signal::unix::{SignalKind, signal};
 
-const HELP: &str = "runtime-bench [--quick] [--only PART] --terraform PATH --xtask PATH --out FILE";
+const HELP: &str =
+    "runtime-bench [--quick] [--only PART] --terraform PATH --xtask PATH [--node PATH] --out FILE";
 
 #[derive(Default)]
 struct Options {
@@ -22,9 +25,13 @@ struct Options {
     only: Option<String>,
     terraform: Option<PathBuf>,
     xtask: Option<PathBuf>,
+    node: Option<PathBuf>,
     out: Option<PathBuf>,
-    /// For the part `channel`: to be what is measured, a process with so many channels.
+    /// For the part `channels`: to be what is measured, a process with so many channels.
     channels: Option<u32>,
+    /// … or who asks so many.
+    ask: Option<u32>,
+    seconds: u64,
     port: u16,
     folder: Option<PathBuf>,
 }
@@ -52,7 +59,10 @@ fn options() -> Outcome<Options> {
             "--only" => options.only = words.next(),
             "--terraform" => options.terraform = words.next().map(PathBuf::from),
             "--xtask" => options.xtask = words.next().map(PathBuf::from),
+            "--node" => options.node = words.next().map(PathBuf::from),
             "--channels" => options.channels = words.next().and_then(|it| it.parse().ok()),
+            "--ask" => options.ask = words.next().and_then(|it| it.parse().ok()),
+            "--seconds" => options.seconds = words.next().and_then(|it| it.parse().ok()).unwrap_or(0),
             "--port" => options.port = words.next().and_then(|it| it.parse().ok()).unwrap_or(0),
             "--folder" => options.folder = words.next().map(PathBuf::from),
             "--out" => options.out = words.next().map(PathBuf::from),
@@ -73,8 +83,11 @@ async fn until_told(options: Options) -> Outcome<()> {
 }
 
 async fn run(options: Options) -> Outcome<()> {
-    if let (Some(count), Some(folder)) = (options.channels, &options.folder) {
-        return channel::serve_many(count, options.port, folder).await;
+    if let (Some(count), Some(folder)) = (options.channels, options.folder) {
+        return channels::serve(count, options.port, folder).await;
+    }
+    if let Some(count) = options.ask {
+        return ask::ask(count, options.port, Duration::from_secs(options.seconds)).await;
     }
     let out = options.out.ok_or(HELP)?;
     let driver = std::env::current_exe()?;
@@ -82,6 +95,7 @@ async fn run(options: Options) -> Outcome<()> {
         binaries: driver.parent().ok_or("the driver lies in no directory")?.to_owned(),
         terraform: options.terraform.ok_or(HELP)?,
         xtask: options.xtask.ok_or(HELP)?,
+        node: options.node,
         quick: options.quick,
         cores: Cores::here()?,
     };
@@ -94,6 +108,9 @@ async fn run(options: Options) -> Outcome<()> {
     }
     if wanted("channel") {
         rows.extend(channel::measure(&setup).await?);
+    }
+    if wanted("channels") {
+        rows.extend(channels::measure(&setup).await?);
     }
     if wanted("events") {
         rows.extend(events::measure(&setup).await?);
@@ -113,6 +130,9 @@ async fn run(options: Options) -> Outcome<()> {
     }
     if wanted("quickstart") {
         rows.extend(quickstart::measure(&setup).await?);
+    }
+    if wanted("play") {
+        rows.extend(play::measure(&setup).await?);
     }
     let rows: Vec<_> = rows.iter().map(Row::to_json).collect();
     std::fs::write(&out, json!({ "machine": machine, "commit": commit, "rows": rows }).to_string())?;

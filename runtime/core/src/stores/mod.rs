@@ -152,6 +152,18 @@ pub async fn open_records(url: &str, cx: &ServiceContext) -> Result<Arc<dyn Reco
     Ok(open_database(url, cx).await?)
 }
 
+/// Opens a catalogue and its records, which share what leads to their database.
+///
+/// # Errors
+/// As [`open_catalogue`].
+pub async fn open_catalogue_and_records(
+    url: &str,
+    cx: &ServiceContext,
+) -> Result<(Arc<dyn Catalogue>, Arc<dyn Records>)> {
+    let opened = open_database(url, cx).await?;
+    Ok((Arc::<dyn Database>::clone(&opened), opened))
+}
+
 /// What a catalogue's database holds.
 trait Database: Catalogue + Records {}
 impl<T: Catalogue + Records> Database for T {}

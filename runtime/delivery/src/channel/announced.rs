@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use streamverse_core::stores::{Catalogue, Record, Records};
+use streamverse_core::stores::{AssetRecord, Record};
 use streamverse_core::{Error, Result};
 use streamverse_model::media::PackageIndex;
 use streamverse_model::media::channel::{AssetFacts, Block, Cursor, Facts, FastChannelSpec, Playout};
@@ -23,6 +23,7 @@ use tokio::sync::Mutex as Turn;
 use super::lineup::Lineup;
 use super::package::Package;
 use super::packages::{Packages, id, within};
+use super::shared::Stores;
 use super::timeline::{Entry, LOOKBACK_MS, Timeline};
 
 /// Documents that are read at once.
@@ -37,6 +38,8 @@ const MOST_AT_ONCE: usize = 2_000;
 const SLACK_MS: u64 = 120_000;
 /// Indexes that are read side by side.
 const SIDE_BY_SIDE: usize = 8;
+/// Assets that are looked up one by one; of more, the whole catalogue is read.
+const ONE_BY_ONE: usize = 16;
 
 /// A block as it is kept.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -48,8 +51,7 @@ struct Document {
 
 /// What replicas agreed on.
 pub(super) struct Announced {
-    records: Arc<dyn Records>,
-    catalogue: Arc<dyn Catalogue>,
+    stores: Arc<Stores>,
     pub(super) packages: Packages,
     pub(super) spec: FastChannelSpec,
     playout: Playout<'static>,
@@ -87,13 +89,7 @@ impl Facts for Known {
 }
 
 impl Announced {
-    pub(super) fn new(
-        name: &str,
-        spec: FastChannelSpec,
-        records: Arc<dyn Records>,
-        catalogue: Arc<dyn Catalogue>,
-        store: Arc<dyn object_store::ObjectStore>,
-    ) -> Result<Announced> {
+    pub(super) fn new(name: &str, spec: FastChannelSpec, stores: Arc<Stores>) -> Result<Announced> {
         let refused = |error: streamverse_model::platform::SpecError| {
             Error::permanent("spec-invalid", "this channel cannot be played").because(error)
         };
@@ -102,10 +98,9 @@ impl Announced {
             .map_err(|error| Error::permanent("spec-invalid", "the spec cannot be written").because(error))?;
         let revision = hex::encode(&Sha256::digest(text.as_bytes())[..6]);
         let collection = format!("channel.{name}");
-        let packages = Packages::new(store, Arc::clone(&records), format!("{collection}.packages"));
+        let packages = Packages::of(&stores, format!("{collection}.packages"));
         Ok(Announced {
-            records,
-            catalogue,
+            stores,
             packages,
             spec,
             playout,
@@ -182,7 +177,7 @@ impl Announced {
     async fn read(&self, last: &mut Option<Last>, now: u64, turned: &mut Turned) -> Result<()> {
         loop {
             let after = last.as_ref().map(|it| key(it.number)).unwrap_or_default();
-            let page = within(self.records.list(&self.collection, &after, PAGE)).await?;
+            let page = within(self.stores.records.list(&self.collection, &after, PAGE)).await?;
             let full = page.len() == PAGE as usize;
             for (id, record) in page {
                 let number = id.parse::<u64>().map_err(|_| foreign(&self.collection, &id))?;
@@ -233,7 +228,7 @@ impl Announced {
         let document = Document { block: Block { items, cursor, revision: self.revision.clone() }, lineup };
         let value = serde_json::to_value(&document)
             .map_err(|error| Error::permanent("block", "a block cannot be written").because(error))?;
-        if within(self.records.insert(&self.collection, &key(number), &value)).await? {
+        if within(self.stores.records.insert(&self.collection, &key(number), &value)).await? {
             self.take(last, number, document, now).await?;
             turned.made += 1;
         } else {
@@ -280,9 +275,7 @@ impl Announced {
 
     /// What may play: what the catalogue shows and has an index.
     async fn known(&self) -> Result<Known> {
-        let shown = within(self.catalogue.assets()).await?;
-        let wanted: BTreeSet<String> = self.spec.assets().into_iter().collect();
-        let shown = shown.into_iter().filter(|it| wanted.contains(&it.name));
+        let shown = self.shown().await?;
         let found = stream::iter(shown).map(|record| async move {
             match self.packages.published(&record.name, &record.generation).await {
                 Ok(package) => Ok(package.map(|it| (record.name, it))),
@@ -298,12 +291,25 @@ impl Announced {
         Ok(Known(found.into_iter().flatten().collect()))
     }
 
+    /// What the catalogue shows of what may be asked for. Its other assets may be many more.
+    async fn shown(&self) -> Result<Vec<AssetRecord>> {
+        let wanted: BTreeSet<String> = self.spec.assets().into_iter().collect();
+        let catalogue = &self.stores.catalogue;
+        if wanted.len() > ONE_BY_ONE {
+            let shown = within(catalogue.assets()).await?;
+            return Ok(shown.into_iter().filter(|it| wanted.contains(&it.name)).collect());
+        }
+        let found = stream::iter(wanted).map(|name| async move { within(catalogue.asset(&name)).await });
+        let found: Vec<_> = found.buffered(SIDE_BY_SIDE).try_collect().await?;
+        Ok(found.into_iter().flatten().collect())
+    }
+
     /// Removes what nobody can ask for any more.
     async fn prune(&self, last: &mut Option<Last>, known: &Known, now: u64) -> Result<()> {
         let Some(last) = last else { return Ok(()) };
         let oldest = self.keep_from(now);
         // A few at a time: what is left is removed next time.
-        let page = within(self.records.list(&self.collection, "", 10)).await?;
+        let page = within(self.stores.records.list(&self.collection, "", 10)).await?;
         let mut first = None;
         for (id, record) in page {
             if document(&self.collection, record)?.block.cursor.at_ms >= oldest {
@@ -314,7 +320,7 @@ impl Announced {
         let Some(number) = first.filter(|it| *it < last.number && *it >= last.pruned_to) else {
             return Ok(());
         };
-        within(self.records.remove_before(&self.collection, &key(number.saturating_add(1)))).await?;
+        within(self.stores.records.remove_before(&self.collection, &key(number.saturating_add(1)))).await?;
         last.pruned_to = number.saturating_add(1);
         let timeline = self.timeline();
         let played = timeline.entries().iter().map(|it| id(&it.item.asset, &it.item.generation));

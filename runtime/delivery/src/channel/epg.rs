@@ -14,7 +14,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, get};
 use prometheus_client::metrics::counter::Counter;
-use streamverse_core::stores::{Catalogue, open_catalogue, open_objects, open_records};
+use streamverse_core::stores::Catalogue;
 use streamverse_core::{Error, Ready, Result, Service, ServiceContext, Start, Stop, Target, http};
 use streamverse_model::media::channel::{
     ChannelDefinition, EpgSpec, Guide, Lengths, Zone, day, played_ms, xmltv,
@@ -24,6 +24,7 @@ use super::answers::{Content, Fresh};
 use super::package::is_plain;
 use super::packages::{Packages, within};
 use super::service::Clock;
+use super::shared::Stores;
 use crate::origin::conditions;
 use crate::origin::cors::Cors;
 
@@ -47,10 +48,9 @@ async fn start(spec: serde_json::Value, cx: ServiceContext) -> Result<Box<dyn Se
             .map_err(|error| refused("a channel's time zone is unknown").because(error))?;
         let urls = (channel.object_store.clone(), channel.catalogue.clone());
         if !stores.contains_key(&urls) {
-            let catalogue = open_catalogue(&urls.1, &cx).await?;
-            let records = open_records(&urls.1, &cx).await?;
-            let packages = Packages::new(open_objects(&urls.0, &cx)?, records, String::new());
-            stores.insert(urls.clone(), (catalogue, packages));
+            let open = Stores::open(&urls.0, &urls.1, &cx).await?;
+            let packages = Packages::of(&open, String::new());
+            stores.insert(urls.clone(), (Arc::clone(&open.catalogue), packages));
         }
         let Some((catalogue, packages)) = stores.get(&urls).cloned() else { continue };
         let name = definition.name.to_string();

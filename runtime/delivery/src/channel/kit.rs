@@ -18,6 +18,7 @@ use streamverse_model::platform::{Name, Owner};
 
 use super::announced::Announced;
 use super::service::{Channel, Clock, Counters, answered};
+use super::shared::{Indexes, Stores};
 use crate::origin::cors::Cors;
 
 /// 2026-11-26T12:00:00Z.
@@ -198,9 +199,10 @@ impl World {
         let records = open_records("sqlite://here/main", &self.cx).await.unwrap();
         let records = Arc::new(Flaky { inner: records, away: Arc::clone(&self.away) });
         let cors = Cors::new(&spec.allowed_origins);
-        let announced =
-            Announced::new("one", spec, records, Arc::clone(&self.catalogue), Arc::clone(&self.store))
-                .unwrap();
+        // Each has stores of its own, as in a process of its own.
+        let (objects, catalogue) = (Arc::clone(&self.store), Arc::clone(&self.catalogue));
+        let stores = Arc::new(Stores { objects, catalogue, records, indexes: Indexes::new() });
+        let announced = Announced::new("one", spec, stores).unwrap();
         let now = Arc::clone(&self.now);
         Arc::new(Channel {
             name: "one".to_owned(),

@@ -26,6 +26,7 @@ mod packages;
 mod query;
 mod scte35;
 mod service;
+mod shared;
 mod time;
 mod timeline;
 

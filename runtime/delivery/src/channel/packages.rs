@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use moka::future::Cache as Moka;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt as _};
 use streamverse_core::stores::Records;
@@ -15,6 +14,7 @@ use streamverse_model::media::{PACKAGE_INDEX, PackageIndex};
 use super::cues;
 use super::cues::Captions;
 use super::package::{Package, is_plain};
+use super::shared::{Indexes, Stores};
 
 /// An index of a day of short segments has some MiB.
 const LARGEST: u64 = 32 << 20;
@@ -22,9 +22,6 @@ const LARGEST: u64 = 32 << 20;
 const MOST_SEGMENTS: usize = 200_000;
 const MOST_PARTS: usize = 100_000;
 const MOST_TRACKS: usize = 200;
-/// Memory for all that is read.
-const MEMORY: u64 = 256 << 20;
-const MEMORY_FOR_CAPTIONS: u64 = 32 << 20;
 /// How long a store may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -37,31 +34,23 @@ pub(super) struct Packages {
     store: Arc<dyn ObjectStore>,
     records: Arc<dyn Records>,
     collection: String,
-    known: Moka<Named, Arc<Package>>,
-    captions: Moka<String, Arc<Captions>>,
+    indexes: Indexes,
 }
 
 impl Packages {
-    pub(super) fn new(
-        store: Arc<dyn ObjectStore>,
-        records: Arc<dyn Records>,
-        collection: String,
-    ) -> Packages {
-        let weigh = |_: &Named, it: &Arc<Package>| u32::try_from(weight(it.index())).unwrap_or(u32::MAX);
-        let captions = |_: &String, it: &Arc<Captions>| u32::try_from(it.weight()).unwrap_or(u32::MAX);
+    pub(super) fn of(stores: &Stores, collection: String) -> Packages {
         Packages {
-            store,
-            records,
+            store: Arc::clone(&stores.objects),
+            records: Arc::clone(&stores.records),
             collection,
-            known: Moka::builder().max_capacity(MEMORY).weigher(weigh).build(),
-            captions: Moka::builder().max_capacity(MEMORY_FOR_CAPTIONS).weigher(captions).build(),
+            indexes: stores.indexes.clone(),
         }
     }
 
     /// The package of what is shown in the catalogue; `None` where there is no index, as of packages of older versions.
     pub(super) async fn published(&self, asset: &str, generation: &str) -> Result<Option<Arc<Package>>> {
         let named = (asset.to_owned(), generation.to_owned());
-        if let Some(known) = self.known.get(&named).await {
+        if let Some(known) = self.indexes.known.get(&named).await {
             return Ok(Some(known));
         }
         let Some(path) = path(asset, generation, PACKAGE_INDEX) else { return Ok(None) };
@@ -73,7 +62,7 @@ impl Packages {
     /// The package of what was announced.
     pub(super) async fn announced(&self, asset: &str, generation: &str) -> Result<Arc<Package>> {
         let named = (asset.to_owned(), generation.to_owned());
-        if let Some(known) = self.known.get(&named).await {
+        if let Some(known) = self.indexes.known.get(&named).await {
             return Ok(known);
         }
         let id = id(asset, generation);
@@ -93,6 +82,10 @@ impl Packages {
     /// Keeps an index for as long as what was announced needs it.
     pub(super) async fn keep(&self, asset: &str, package: &Package) -> Result<()> {
         let id = id(asset, &package.facts.generation);
+        // It never changes: an index of hours is neither written out nor sent for each block that plays it.
+        if within(self.records.version(&self.collection, &id)).await?.is_some() {
+            return Ok(());
+        }
         let value = serde_json::to_value(package.index()).map_err(|error| broken(&id).because(error))?;
         within(self.records.insert(&self.collection, &id, &value)).await.map(|_| ())
     }
@@ -117,7 +110,7 @@ impl Packages {
             let bytes = self.read(&path, cues::LARGEST).await?.unwrap_or_default();
             Ok::<_, Error>(Arc::new(Captions::parse(&String::from_utf8_lossy(&bytes))))
         };
-        self.captions.try_get_with(path.to_string(), load).await.map_err(|error: Arc<Error>| {
+        self.indexes.captions.try_get_with(path.to_string(), load).await.map_err(|error: Arc<Error>| {
             Error::passing("store-unreachable", "captions cannot be read").because(error)
         })
     }
@@ -127,7 +120,7 @@ impl Packages {
             return Err(broken(&id(&named.0, &named.1)));
         }
         let package = Arc::new(Package::new(named.1.clone(), index));
-        self.known.insert(named, Arc::clone(&package)).await;
+        self.indexes.known.insert(named, Arc::clone(&package)).await;
         Ok(package)
     }
 
@@ -183,9 +176,4 @@ fn is_sound(index: &PackageIndex) -> bool {
         && index.parts.len() <= MOST_PARTS
         && index.parts.iter().all(|part| part.tracks.len() <= MOST_TRACKS && part.tracks.iter().all(track))
         && index.text.iter().all(|it| is_file(&it.file))
-}
-
-fn weight(index: &PackageIndex) -> usize {
-    let tracks = index.parts.iter().flat_map(|part| part.tracks.iter());
-    1024 + tracks.map(|it| 512 + it.segments.len() * 12).sum::<usize>()
 }

@@ -15,13 +15,13 @@ use axum::routing::{any, get};
 use axum::{Json, Router};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
-use streamverse_core::stores::{open_catalogue, open_objects, open_records};
 use streamverse_core::{Error, Ready, Result, Service, ServiceContext, Start, Stop, Target, http};
 use streamverse_model::media::channel::FastChannelSpec;
 
 use super::announced::{Announced, millis};
 use super::answers::{self, Answer, Content, Fresh, Resource};
 use super::query::{Query, Refusal};
+use super::shared::Stores;
 use super::time::utc;
 use crate::origin::conditions;
 use crate::origin::cors::Cors;
@@ -42,13 +42,11 @@ pub const FAST_CHANNEL: Target =
 async fn start(spec: serde_json::Value, cx: ServiceContext) -> Result<Box<dyn Service>> {
     let spec: FastChannelSpec = serde_json::from_value(spec)
         .map_err(|error| Error::permanent("spec-invalid", "this is no spec of a channel").because(error))?;
-    let store = open_objects(&spec.object_store, &cx)?;
-    let catalogue = open_catalogue(&spec.catalogue, &cx).await?;
-    let records = open_records(&spec.catalogue, &cx).await?;
+    let stores = Stores::open(&spec.object_store, &spec.catalogue, &cx).await?;
     let name = cx.owner.name.to_string();
     let address = SocketAddr::new(cx.bind, spec.port);
     let cors = Cors::new(&spec.allowed_origins);
-    let announced = Announced::new(&name, spec, records, catalogue, store)?;
+    let announced = Announced::new(&name, spec, stores)?;
     let counters = Counters::default();
     cx.metrics.register(|registry| counters.register(registry));
     let channel =

@@ -5,11 +5,16 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use axum::http::StatusCode;
+use object_store::ObjectStoreExt as _;
 use serde_json::json;
+use streamverse_core::ServiceContext;
 use streamverse_core::stores::open_records;
+use streamverse_model::platform::Owner;
 
 use super::super::kit::{Asset, NOON, World, ask, spec, text};
+use super::super::packages::Packages;
 use super::super::service::Channel;
+use super::super::shared::Stores;
 use super::playlist::{Playlist, Segment};
 
 const ALL: [&str; 8] = [
@@ -254,4 +259,34 @@ async fn two_replicas_race_for_every_block_and_none_is_made_twice() {
             assert!(whole(other).await == first);
         }
     }
+}
+
+#[tokio::test]
+async fn channels_of_one_process_that_name_the_same_stores_have_them_and_what_was_read_in_common() {
+    let world = World::new().await;
+    world.usual().await;
+    let open = async |cx: &ServiceContext| {
+        Stores::open("file://here/media", "sqlite://here/main", cx).await.unwrap()
+    };
+    let (one, other) = (open(&world.cx).await, open(&world.cx).await);
+    assert!(Arc::ptr_eq(&one, &other));
+    let of = |collection: &str| Packages::of(&one, collection.to_owned());
+    let read = of("channel.one.packages").published("news", "g1").await.unwrap().unwrap();
+    world.store.delete(&"vod/news/g1/index.json".into()).await.unwrap();
+    let again = of("channel.two.packages").published("news", "g1").await.unwrap().unwrap();
+    assert!(Arc::ptr_eq(&read, &again), "an index is in memory once");
+    // Another deployment on this host, or another place, shares nothing.
+    let mut elsewhere = world.cx.clone();
+    elsewhere.data_dir = world.cx.data_dir.join("elsewhere");
+    assert!(!Arc::ptr_eq(&one, &open(&elsewhere).await));
+    let mut others = world.cx.clone();
+    others.owner = Owner::new("others", "fast-channel", "one").unwrap();
+    assert!(!Arc::ptr_eq(&one, &open(&others).await));
+    // Nobody holds them: they are closed, and opened anew.
+    let gone = Arc::downgrade(&one);
+    drop((one, other));
+    assert!(gone.upgrade().is_none());
+    assert!(
+        Packages::of(&*open(&world.cx).await, String::new()).published("news", "g1").await.unwrap().is_none()
+    );
 }
