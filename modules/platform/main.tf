@@ -81,9 +81,9 @@ resource "streamverse_ats_edge" "edge" {
   public_url = var.public_url
   # Viewers reach everything at one address. A list of none is no list.
   routes = length(var.channels) + length(local.protected) == 0 ? null : concat(
-    [for name, it in streamverse_fast_channel.channel : { path = "/channel/${name}/", url = it.address, cache = true }],
-    [for it in streamverse_epg.guide : { path = "/epg/", url = it.address, cache = true }],
-    [for it in streamverse_licence_service.licence : { path = "/licence/", url = it.address, cache = false }],
+    [for name, it in streamverse_fast_channel.channel : { path = "/channel/${name}/", url = it.address, cache = true, stale = "5s" }],
+    [for it in streamverse_epg.guide : { path = "/epg/", url = it.address, cache = true, stale = "1h" }],
+    [for it in streamverse_licence_service.licence : { path = "/licence/", url = it.address, cache = false, stale = null }],
   )
 }
 

@@ -1,5 +1,7 @@
 //! Paths that others than the origins answer: a channel, licences.
 
+use std::time::{Duration, Instant};
+
 use streamverse_acceptance::{ADDRESS, Node};
 use tfplugin_testing::cli::{Case, Cli, Failure, Step};
 
@@ -22,13 +24,13 @@ fn a_route_wins_over_the_origins_posts_pass_to_one_that_is_not_cached_and_a_quer
     let cli = Cli::terraform()?;
     let Some(node) = Node::start() else { return Ok(()) };
     let [_, front, _] = node.ports;
-    let (one, two) = (Upstream::start("one"), Upstream::start("two"));
+    let (mut one, mut two) = (Upstream::start("one"), Upstream::start("two"));
     let (channel, other) = (Upstream::start("channel"), Upstream::start("other"));
     let licence = Upstream::start("licence");
     let url = format!("http://127.0.0.1:{front}");
     let routes = format!(
         r#"routes = [
-    {{ path = "/channel/", url = "{}", fallbacks = ["{}"] }},
+    {{ path = "/channel/", url = "{}", fallbacks = ["{}"], stale = "4s" }},
     {{ path = "/licence/", url = "{}", cache = false }},
     {{ path = "/channel/own/", url = "{}" }},
   ]"#,
@@ -37,7 +39,8 @@ fn a_route_wins_over_the_origins_posts_pass_to_one_that_is_not_cached_and_a_quer
         licence.url(),
         licence.url(),
     );
-    let check = || -> Checked {
+    let origins = [one.url(), two.url()];
+    let mut check = || -> Checked {
         serves(&format!("{url}/a.m4s"))?;
         says(&format!("{url}/a.m4s"), &[], "one /a.m4s")?;
         says(&format!("{url}/channels.m4s"), &[], "one /channels.m4s")?;
@@ -80,14 +83,37 @@ fn a_route_wins_over_the_origins_posts_pass_to_one_that_is_not_cached_and_a_quer
         // The next one answers when the first is away.
         channel.go_away();
         says(&format!("{url}/channel/b"), &[], "other /channel/b")?;
-        says(&format!("{url}/b.m4s"), &[], "one /b.m4s")
+        says(&format!("{url}/b.m4s"), &[], "one /b.m4s")?;
+        // When nobody answers, what is known is told for a moment, and then nothing: a playlist that stands still helps no
+        // player. What the origins' cache keeps may be an hour old.
+        let (live, still) = (format!("{url}/channel/brief?last"), format!("{url}/brief"));
+        says(&live, &[], "other /channel/brief?last")?;
+        says(&still, &[], "one /brief")?;
+        let known = Instant::now();
+        other.go_away();
+        one.go_away();
+        two.go_away();
+        std::thread::sleep(Duration::from_millis(1500));
+        let (status, ..) = ask(&[], &live);
+        // Unless a busy machine took its time.
+        if status != 200 && known.elapsed() < Duration::from_secs(3) {
+            return Err(format!("{live} is answered {status} at once").into());
+        }
+        std::thread::sleep(Duration::from_secs(6).saturating_sub(known.elapsed()));
+        let (status, ..) = ask(&[], &live);
+        if status < 500 {
+            return Err(format!("{live} is answered {status} after {:?}", known.elapsed()).into());
+        }
+        says(&still, &[], "one /brief")?;
+        one.come_back();
+        two.come_back();
+        Ok(())
     };
     let without = |_: &tfplugin_testing::cli::Context<'_>| -> Checked {
         says(&format!("{url}/channel/c"), &[], "one /channel/c")?;
         let (status, ..) = ask(&["-d", "x"], &format!("{url}/licence/clearkey"));
         if (400..500).contains(&status) { Ok(()) } else { Err(format!("POST is answered {status}").into()) }
     };
-    let origins = [one.url(), two.url()];
     Case::new(&cli)
         .provider(ADDRESS, node.provider())
         .step(Step::apply(edge(&node, front, &origins, &routes)).after(|_| check()))

@@ -110,10 +110,20 @@ pub struct Route {
     #[attribute(default = true)]
     #[serde(default = "yes")]
     pub cache: bool,
+    /// How old a cached answer may be when nobody answers. Short for playlists: a player that is told the same one for
+    /// longer than it has pictures ahead stands still and hears no reason. A guide may be `1h` old.
+    #[attribute(default = "5s")]
+    #[serde(default = "five_seconds")]
+    pub stale: Duration,
 }
 
 fn yes() -> bool {
     true
+}
+
+/// As long as a channel says of its playlists (`playlist_stale`).
+fn five_seconds() -> Duration {
+    Duration(std::time::Duration::from_secs(5))
 }
 
 impl Route {

@@ -57,6 +57,12 @@ pub(super) fn rules(route: &Route) -> Result<String, String> {
         // A part of what is cached and out of date never comes from 9.2.9: the client waits for ever. Playlists and guides
         // are small, and a server may answer with the whole (RFC 9110 section 14.2).
         text.push_str("\ncond %{REMAP_PSEUDO_HOOK}\nrm-header Range\n");
+        // 9.2.9 knows nothing of the `stale-if-error` of an answer (RFC 5861).
+        let _ = write!(
+            text,
+            "\ncond %{{REMAP_PSEUDO_HOOK}}\nset-config proxy.config.http.cache.max_stale_age {}\n",
+            route.stale.0.as_secs()
+        );
     }
     if route.fallbacks.as_ref().is_some_and(|all| !all.is_empty()) {
         text.push_str(&asks_for(&route.url)?);
