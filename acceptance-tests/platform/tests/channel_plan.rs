@@ -94,29 +94,22 @@ fn a_plan_shows_the_guide_of_the_first_day_and_refuses_what_cannot_play() -> Res
         .map(|_| ())
 }
 
-/// The rules that XMLTV has for the elements of our guides, in our words.
-const RULES: &str = r#"
-<!ELEMENT tv (channel*, programme*)>
-<!ATTLIST tv date CDATA #IMPLIED source-info-name CDATA #IMPLIED generator-info-name CDATA #IMPLIED generator-info-url CDATA #IMPLIED>
-<!ELEMENT channel (display-name+, icon*, url*)>
-<!ATTLIST channel id CDATA #REQUIRED>
-<!ELEMENT programme (title+, sub-title*, desc*, date?, category*, keyword*, language?, url*)>
-<!ATTLIST programme start CDATA #REQUIRED stop CDATA #IMPLIED channel CDATA #REQUIRED>
-<!ELEMENT display-name (#PCDATA)> <!ELEMENT title (#PCDATA)> <!ELEMENT sub-title (#PCDATA)>
-<!ELEMENT desc (#PCDATA)> <!ELEMENT category (#PCDATA)> <!ELEMENT date (#PCDATA)> <!ELEMENT keyword (#PCDATA)>
-<!ELEMENT language (#PCDATA)> <!ELEMENT url (#PCDATA)> <!ELEMENT icon EMPTY>
-<!ATTLIST icon src CDATA #REQUIRED>
-"#;
-
-/// Reads a guide with lxml: by the rules, with times as XMLTV has them, programmes in order on a channel that is there.
+/// Reads a guide with lxml: by the schema of the XMLTV project, which PyPI's py-xmltv brings, with times as XMLTV has them, programmes in order on a channel that is there.
 const READER: &str = r#"
-import io, re, sys
+import importlib.util, os, re, sys
 from datetime import datetime
 from lxml import etree
-rules, file = sys.argv[1], sys.argv[2]
+file = sys.argv[1]
 tree = etree.parse(file, etree.XMLParser(load_dtd=False, no_network=True, resolve_entities=False))
-dtd = etree.DTD(io.StringIO(rules))
-assert dtd.validate(tree), dtd.error_log
+package = os.path.dirname(importlib.util.find_spec("xmltv").origin)
+schema = etree.XMLSchema(etree.parse(os.path.join(package, "resources", "xmltv.xsd")))
+assert schema.validate(tree), schema.error_log
+# One that takes everything would prove nothing.
+for wrong in ("title", "channel"):
+    broken = etree.fromstring(etree.tostring(tree))
+    for it in broken.iter("programme"):
+        it.remove(it.find("title")) if wrong == "title" else it.attrib.pop("channel")
+    assert not schema.validate(broken), wrong
 assert tree.docinfo.encoding == "UTF-8" and tree.docinfo.doctype == '<!DOCTYPE tv SYSTEM "xmltv.dtd">', tree.docinfo.doctype
 channels = [it.get("id") for it in tree.findall("channel")]
 assert len(channels) == len(set(channels))
@@ -143,7 +136,7 @@ fn read_xmltv(node: &Node, xml: &str) -> Option<Vec<String>> {
     let file = node.folder().join("guide.xml");
     std::fs::write(&file, xml).unwrap();
     let said = Command::new("python3")
-        .args(["-c", READER, RULES])
+        .args(["-c", READER])
         .arg(&file)
         .env("PYTHONPATH", site)
         .output()

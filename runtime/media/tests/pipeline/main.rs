@@ -13,4 +13,5 @@ mod hostile;
 mod kit;
 mod pictures;
 mod protected;
+mod tiers;
 mod whole;

@@ -22,7 +22,7 @@ const CLIP: &str = "-f lavfi -i testsrc2=s=640x360:r=25:d=9 -f lavfi -i sine=440
 
 /// Keys in memory, that are made once.
 #[derive(Default)]
-struct Keys {
+pub(crate) struct Keys {
     made: Mutex<BTreeMap<KeyId, (KeyWanted, [u8; 16])>>,
     asked: Mutex<u32>,
 }
@@ -56,12 +56,12 @@ impl ContentKeys for Keys {
 }
 
 impl Keys {
-    fn all(&self) -> BTreeMap<KeyId, [u8; 16]> {
+    pub(crate) fn all(&self) -> BTreeMap<KeyId, [u8; 16]> {
         self.made.lock().unwrap().iter().map(|(kid, (_, key))| (*kid, *key)).collect()
     }
 }
 
-fn drm(change: &Value) -> Value {
+pub(crate) fn drm(change: &Value) -> Value {
     let mut drm = json!({
         "scheme": "cbcs", "systems": ["clearkey"], "key_granularity": "track_type", "crypto_period": null,
         "crypto_period_segments": null, "key_service": "keys://127.0.0.1:1", "usage": null,
@@ -73,17 +73,17 @@ fn drm(change: &Value) -> Value {
 }
 
 impl Platform {
-    async fn protect(&self, spec: Value, keys: &Arc<Keys>) -> Result<Value> {
+    pub(crate) async fn protect(&self, spec: Value, keys: &Arc<Keys>) -> Result<Value> {
         let job = vod_job(spec, self.cx("job"), Some(keys.clone())).await?;
         job.run(JobHandle::new(), Stop::new()).await
     }
 
-    fn package(&self, name: &str, made: &Value) -> PathBuf {
+    pub(crate) fn package(&self, name: &str, made: &Value) -> PathBuf {
         self.path("data/stores/media/vod").join(name).join(made["generation"].as_str().unwrap())
     }
 
     /// A track of a part as one file.
-    fn whole(&self, package: &Path, track: &IndexTrack) -> PathBuf {
+    pub(crate) fn whole(&self, package: &Path, track: &IndexTrack) -> PathBuf {
         let mut bytes = std::fs::read(package.join(&track.init)).unwrap();
         for number in 0..track.segments.len() as u64 {
             bytes.extend(std::fs::read(package.join(track.segment(number))).unwrap());
@@ -94,7 +94,7 @@ impl Platform {
     }
 
     /// Frames that ffmpeg decodes of a file without an error, and whether it had any.
-    fn decode(&self, file: &Path, args: &[&str]) -> (usize, bool) {
+    pub(crate) fn decode(&self, file: &Path, args: &[&str]) -> (usize, bool) {
         let mut command = Command::new(self.tool("ffmpeg"));
         command.args(["-v", "error", "-nostdin"]).args(args).arg("-i").arg(file);
         let out = command.args(["-f", "framemd5", "-"]).output().unwrap();
@@ -136,7 +136,7 @@ impl Platform {
     }
 
     /// Decrypts a file with Shaka Packager.
-    fn packager(&self, file: &Path, kind: TrackKind, kid: KeyId, key: &[u8]) -> PathBuf {
+    pub(crate) fn packager(&self, file: &Path, kind: TrackKind, kid: KeyId, key: &[u8]) -> PathBuf {
         let out = self.path("decrypted.mp4");
         let stream = if kind == TrackKind::Video { "video" } else { "audio" };
         let done = Command::new(self.tool("packager"))
@@ -150,7 +150,7 @@ impl Platform {
     }
 }
 
-fn index_of(package: &Path) -> PackageIndex {
+pub(crate) fn index_of(package: &Path) -> PackageIndex {
     serde_json::from_slice(&std::fs::read(package.join(PACKAGE_INDEX)).unwrap()).unwrap()
 }
 

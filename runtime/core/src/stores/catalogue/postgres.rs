@@ -25,6 +25,7 @@ use tracing::debug;
 
 use crate::context::ServiceContext;
 use crate::error::{Error, Result};
+use crate::stores::records::first_version;
 use crate::stores::{AssetRecord, Catalogue, Record, Records, tls};
 
 const CONNECT: Duration = Duration::from_secs(5);
@@ -266,13 +267,14 @@ impl Catalogue for Postgres {
 impl Records for Postgres {
     async fn insert(&self, collection: &str, id: &str, value: &Value) -> Result<bool> {
         // One that is sent again because the connection broke finds its own document: that is then the one that was kept.
-        let text = value.to_string();
+        let (version, text) = (first_version(), value.to_string());
         let sql = "insert into streamverse_records (deployment, collection, id, version, record) \
-                   values ($1, $2, $3, 1, $4) on conflict do nothing returning id";
+                   values ($1, $2, $3, $4, $5) on conflict do nothing returning id";
         let values: Values<'_> = &[
             (&self.deployment, Type::TEXT),
             (&collection, Type::TEXT),
             (&id, Type::TEXT),
+            (&version, Type::INT8),
             (&text, Type::TEXT),
         ];
         Ok(!self.query(sql, values).await?.is_empty())
@@ -331,6 +333,22 @@ impl Records for Postgres {
             (&limit, Type::INT8),
         ];
         self.query(sql, values).await?.iter().map(record).collect()
+    }
+
+    async fn ids(&self, collection: &str, after: &str, limit: u32) -> Result<Vec<String>> {
+        let limit = i64::from(limit);
+        let sql = "select id from streamverse_records \
+                   where deployment = $1 and collection = $2 and id > $3 order by id limit $4";
+        let values: Values<'_> = &[
+            (&self.deployment, Type::TEXT),
+            (&collection, Type::TEXT),
+            (&after, Type::TEXT),
+            (&limit, Type::INT8),
+        ];
+        let found = self.query(sql, values).await?;
+        found.iter().map(|row| row.try_get(0)).collect::<std::result::Result<_, _>>().map_err(|error| {
+            Error::permanent("catalogue", "the table streamverse_records is not ours").because(error)
+        })
     }
 
     async fn last(&self, collection: &str) -> Result<Option<(String, Record)>> {

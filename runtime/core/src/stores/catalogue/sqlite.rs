@@ -9,6 +9,7 @@ use rusqlite::{Connection, OptionalExtension as _};
 use serde_json::Value;
 
 use crate::error::{Error, Result};
+use crate::stores::records::first_version;
 use crate::stores::{AssetRecord, Catalogue, Record, Records};
 
 pub(in crate::stores) struct Sqlite {
@@ -107,8 +108,8 @@ impl Catalogue for Sqlite {
 #[async_trait]
 impl Records for Sqlite {
     async fn insert(&self, collection: &str, id: &str, value: &Value) -> Result<bool> {
-        let values = (collection.to_owned(), id.to_owned(), value.to_string());
-        let sql = "insert into records (collection, id, version, record) values (?1, ?2, 1, ?3) on conflict do nothing";
+        let values = (collection.to_owned(), id.to_owned(), first_version(), value.to_string());
+        let sql = "insert into records (collection, id, version, record) values (?1, ?2, ?3, ?4) on conflict do nothing";
         self.with(move |db| db.prepare_cached(sql)?.execute(values).map(|count| count == 1)).await
     }
 
@@ -158,6 +159,17 @@ impl Records for Sqlite {
             rows.collect::<rusqlite::Result<Vec<_>>>()
         });
         all.await?.into_iter().map(read).collect()
+    }
+
+    async fn ids(&self, collection: &str, after: &str, limit: u32) -> Result<Vec<String>> {
+        let values = (collection.to_owned(), after.to_owned(), limit);
+        let sql = "select id from records where collection = ?1 and id > ?2 order by id limit ?3";
+        let all = self.with(move |db| {
+            let mut statement = db.prepare_cached(sql)?;
+            let rows = statement.query_map(values, |row| row.get::<_, String>(0))?;
+            rows.collect::<rusqlite::Result<Vec<_>>>()
+        });
+        all.await
     }
 
     async fn last(&self, collection: &str) -> Result<Option<(String, Record)>> {

@@ -146,40 +146,92 @@ fn on_time(spec: &FastChannelSpec, facts: &BTreeMap<String, AssetFacts>, items: 
     }
 }
 
+/// Instants at which clocks do something: hours before a leap day, a year's end, and each change of a zone's offset.
+fn odd_instants() -> Vec<u64> {
+    let utc = |year: i16, month: i8, day: i8| {
+        let date = jiff::civil::date(year, month, day).at(20, 0, 0, 0);
+        u64::try_from(date.to_zoned(jiff::tz::TimeZone::UTC).unwrap().timestamp().as_millisecond()).unwrap()
+    };
+    let mut all: Vec<u64> = (2026..2076).map(|year| utc(year, 12, 31)).collect();
+    all.extend((2028..2076).step_by(4).map(|year| utc(year, 2, 28)));
+    let last = jiff::Timestamp::from_millisecond(i64::try_from(BEGIN + FIFTY_YEARS).unwrap()).unwrap();
+    for zone in ZONES {
+        let zone = jiff::tz::TimeZone::get(zone).unwrap();
+        let begin = jiff::Timestamp::from_millisecond(i64::try_from(BEGIN).unwrap()).unwrap();
+        let changes = zone.following(begin).map(|it| it.timestamp()).take_while(|it| *it < last);
+        all.extend(changes.map(|it| u64::try_from(it.as_millisecond()).unwrap() - DAY / 8));
+    }
+    assert!(all.len() > 400, "{}", all.len());
+    all.into_iter().filter(|it| *it > BEGIN).map(|it| it - BEGIN).collect()
+}
+
+/// A clock by which a replica announces: it goes on by about a step, and now and then slower, or back by a second and a half, as
+/// one that smears a leap second or is corrected does.
+fn slewed(
+    spec: &FastChannelSpec,
+    facts: &BTreeMap<String, AssetFacts>,
+    cursor: &Cursor,
+    until: u64,
+    step: u64,
+) -> (Vec<Item>, Cursor) {
+    let playout = Playout::new(spec).unwrap();
+    let (mut all, mut cursor, mut now, mut turn) = (Vec::new(), cursor.clone(), cursor.at_ms, 0_u64);
+    while now < until {
+        now = match turn % 5 {
+            1 => now.saturating_sub(1_500),
+            3 => now + step * 999,
+            _ => now + step * 1000,
+        }
+        .min(until);
+        turn += 1;
+        let (items, next) = playout.extend(&cursor, facts, now);
+        assert!(
+            next.at_ms >= cursor.at_ms && next.msn >= cursor.msn && next.dsn >= cursor.dsn,
+            "it went back"
+        );
+        all.extend(items);
+        cursor = next;
+    }
+    (all, cursor)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 40, max_shrink_iters: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn wherever_in_fifty_years_sequences_grow_segments_exist_and_replicas_agree(
-        spec in some_channel(),
-        facts in some_facts(),
-        mut windows in prop::collection::vec(0..FIFTY_YEARS, 3),
+        specs in prop::collection::vec((some_channel(), some_facts()), 1..4),
+        mut windows in prop::collection::vec(prop_oneof![0..FIFTY_YEARS, prop::sample::select(odd_instants())], 3),
         steps in (20..400_u64, 100..4000_u64),
     ) {
-        let mut cursor = Playout::new(&spec).unwrap().begin(BEGIN);
-        // A channel only ever goes on.
+        let mut cursor = Playout::new(&specs[0].0).unwrap().begin(BEGIN);
+        // A channel only ever goes on, whatever was made of it since.
         windows.sort_unstable();
-        for window in windows {
+        for (turn, window) in windows.into_iter().enumerate() {
+            let (spec, facts) = &specs[turn % specs.len()];
             let from = BEGIN + window;
             if from <= cursor.at_ms {
                 continue;
             }
             // A replica that was silent until then goes on from the cursor that it has.
-            let resumed = Playout::new(&spec).unwrap().resume(&cursor, from);
+            let resumed = Playout::new(spec).unwrap().resume(&cursor, from);
             prop_assert!(resumed.msn >= cursor.msn && resumed.dsn >= cursor.dsn);
             let until = from + DAY / 4;
-            let (one, end) = run(&spec, &facts, &resumed, until, steps.0);
-            let (two, other) = run(&spec, &facts, &resumed, until, steps.1);
+            let (one, end) = run(spec, facts, &resumed, until, steps.0);
+            let (two, other) = run(spec, facts, &resumed, until, steps.1);
             prop_assert_eq!(&one, &two);
             prop_assert_eq!(&end, &other);
-            let mut audit = Audit::new(&spec).unwrap();
+            let (three, third) = slewed(spec, facts, &resumed, until, steps.0);
+            prop_assert_eq!(&one, &three);
+            prop_assert_eq!(&end, &third);
+            let mut audit = Audit::new(spec).unwrap();
             let back = resumed.back_from.is_some();
             for item in &one {
-                audit.see(item, &facts);
+                audit.see(item, facts);
             }
             let found: Vec<_> = audit.violations().iter().skip(usize::from(back)).collect();
             prop_assert!(found.is_empty(), "{found:#?}");
-            on_time(&spec, &facts, &one);
+            on_time(spec, facts, &one);
             cursor = end;
         }
     }
