@@ -16,6 +16,14 @@ resource "streamverse_key_service" "keys" {
   access_key_ref     = each.value.access_key_ref
 }
 
+# What remembers which tokens were used must forget none, so it is not the cache of the origins.
+resource "streamverse_cache" "tokens" {
+  for_each = { for name, it in local.protected : name => it if it.token_cache != null }
+  name     = "${var.name}-tokens"
+  site     = var.site
+  redis    = each.value.token_cache
+}
+
 resource "streamverse_drm_config" "drm" {
   for_each               = local.protected
   name                   = "${var.name}-drm"
@@ -42,6 +50,8 @@ resource "streamverse_licence_service" "licence" {
   admin_port      = var.ports.admin
   key_service     = streamverse_key_service.keys[each.key].url
   catalogue       = streamverse_catalogue.catalogue.url
+  cache           = one(values(streamverse_cache.tokens)[*].url)
+  replicas        = each.value.token_cache == null ? 1 : var.replicas
   policy          = streamverse_entitlement_policy.policy[each.key].definition
   token           = { issuer = local.token.issuer, audience = local.token.audience }
   token_keys      = { (local.token.key_id) = { secret_ref = each.value.token_key_ref } }

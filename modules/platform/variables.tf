@@ -51,7 +51,20 @@ variable "protection" {
     # Opens the licence service's admin API, which writes grants.
     admin_token_ref = string
     # Signs viewers' tokens (HS256, key id `demo`): your own sign-in has it too.
-    token_key_ref          = string
+    token_key_ref = string
+    # A Redis that evicts nothing, as `cache` takes it: with it, `replicas` licence services run, and remember together which
+    # tokens were used.
+    token_cache = optional(object({
+      host         = string
+      port         = optional(number)
+      database     = optional(number)
+      password_ref = optional(string)
+      tls = optional(object({
+        ca              = optional(string)
+        certificate     = optional(string)
+        private_key_ref = optional(string)
+      }))
+    }))
     scheme                 = optional(string, "cbcs")
     systems                = optional(list(string), ["clearkey"])
     crypto_period_segments = optional(number)
@@ -60,7 +73,7 @@ variable "protection" {
     devices                = optional(number, 5)
     licence_duration       = optional(string, "2m")
     # Accounts for which the page signs tokens for anybody who opens it, to show how it works; in production there are none.
-    viewers                = optional(list(object({ id = string, title = optional(string) })), [])
+    viewers = optional(list(object({ id = string, title = optional(string) })), [])
   })
   default = null
 }

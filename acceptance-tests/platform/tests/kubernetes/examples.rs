@@ -1,4 +1,4 @@
-//! The examples: that of a cluster is applied to one, those of the pages are planned.
+//! The examples of the pages are planned; that of a cluster is in `protected`.
 
 use std::path::Path;
 
@@ -6,43 +6,12 @@ use streamverse_acceptance::ADDRESS;
 use streamverse_acceptance::cluster::Cluster;
 use tfplugin_testing::cli::{Case, Cli, Failure, Feature, Step};
 
-use crate::hcl::{binary, block, image};
-use crate::lifecycle::nothing_left;
+use crate::hcl::{binary, block};
 
-const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+pub(crate) const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
-fn text(path: &str) -> String {
+pub(crate) fn text(path: &str) -> String {
     std::fs::read_to_string(Path::new(ROOT).join(path)).unwrap()
-}
-
-#[test]
-fn the_example_of_a_cluster_is_the_quickstart_s_module_on_another_site() -> Result<(), Failure> {
-    let Some(cluster) = Cluster::shared() else { return Ok(()) };
-    let cli = Cli::terraform()?;
-    let namespace = &cluster.namespace("example");
-    let root = std::fs::canonicalize(ROOT).unwrap();
-    let config =
-        text("examples/kubernetes/main.tf").replace("../../modules", &format!("{}/modules", root.display()));
-    let variables = text("examples/kubernetes/terraform.tfvars.example")
-        .replace("~/.kube/config", &cluster.kubeconfig().display().to_string())
-        .replace("  context    = \"video\"\n", "")
-        .replace("\"load_balancer\"", &format!("\"node_port\"\n  namespace = \"{namespace}\""))
-        .replace("registry.example/streamverse:0.1.0", image("streamverse:0.1.0").split('@').next().unwrap());
-    Case::new(&cli)
-        .provider(ADDRESS, binary("terraform-provider-streamverse"))
-        .env("MEDIA_SECRET_KEY", "planted-media-key-55aa")
-        .env("CATALOGUE_PASSWORD", "planted-catalogue-77bb")
-        .env("EVENT_LOG_PASSWORD", "planted-event-log-99cc")
-        .secrets_absent(&["planted-media-key-55aa", "planted-catalogue-77bb", "planted-event-log-99cc"])
-        .step(
-            Step::apply(config)
-                .file("terraform.tfvars", variables)
-                // Its video lies in the bucket, which only the job reaches.
-                .expect_warning("The source was not looked at"),
-        )
-        .check_destroyed(|_| nothing_left(cluster, namespace).map_err(Into::into))
-        .run()
-        .map(|_| ())
 }
 
 #[test]

@@ -17,6 +17,8 @@ mod keys;
 mod lifecycle;
 mod moved;
 mod plan;
+mod policies;
+mod protected;
 mod render;
 mod security;
 mod timeouts;
