@@ -67,11 +67,18 @@ const ARROWS: &[Arrow] = &[
         reason: "a client of agents and clusters; it runs nothing itself",
     },
     Arrow {
+        from: "streamverse-compute-runpod",
+        to: &[],
+        tests: &[],
+        reason: "a cloud's client knows that cloud alone",
+    },
+    Arrow {
         from: "terraform-provider-streamverse",
         to: &[
             "tfplugin-framework",
             "tfplugin-docs",
             "tfplugin-schema",
+            "streamverse-compute-runpod",
             "streamverse-model",
             "streamverse-sites",
         ],
