@@ -136,6 +136,12 @@ const ARROWS: &[Arrow] = &[
         reason: "it drives binaries as users do; specs and clients only to look behind them",
     },
     Arrow {
+        from: "streamverse-runpod-stand-in",
+        to: &[],
+        tests: &["streamverse-acceptance", "streamverse-compute-runpod", "tfplugin-testing"],
+        reason: "a cloud as its description has it: what it stands in for knows nothing of us",
+    },
+    Arrow {
         from: "acceptance-tests",
         to: &[
             "tfplugin-testing",

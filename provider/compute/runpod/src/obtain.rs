@@ -17,8 +17,8 @@ use crate::retry::{ATTEMPTS, pause};
 
 /// So long lists may miss what was made.
 const SETTLE: Duration = Duration::from_secs(20);
-/// So long an answer that was lost is looked for before it is asked for again.
-const LOOK: Duration = Duration::from_secs(8);
+/// So long an answer that was lost is looked for before it is asked for again. What lists show later still is given back then.
+const LOOK: Duration = Duration::from_secs(3);
 
 /// What a create came to.
 #[derive(Debug)]
