@@ -61,6 +61,12 @@ const ARROWS: &[Arrow] = &[
         reason: "pure: no I/O, no Terraform, no clock; the runtime and the provider read the same specs",
     },
     Arrow {
+        from: "streamverse-compute",
+        to: &["streamverse-model"],
+        tests: &[],
+        reason: "the policy and the trait of clouds: each cloud is a leaf crate that depends on it",
+    },
+    Arrow {
         from: "streamverse-sites",
         to: &["streamverse-model"],
         tests: &["streamverse-platform", "streamverse-core"],

@@ -1,0 +1,35 @@
+//! Compute that is bought from clouds: GPUs and what they can do, dated prices and their arithmetic, schedules, queues,
+//! ranges and policies of pools and fleets, the controller. Who buys is `provider/compute` and `runtime/fleet`.
+
+mod cloud;
+mod controller;
+mod cost;
+mod gpu;
+mod money;
+mod name;
+mod policy;
+mod price;
+mod price_table;
+mod queue;
+mod range;
+mod schedule;
+
+pub use cloud::{CloudKind, Lifecycle, Tenancy};
+pub use controller::{
+    FleetControllerSpec, FleetControllerSpecPath, FleetControllerSpecView, OnDemandLimitSpec,
+    OnDemandLimitSpecPath, OnDemandLimitSpecView,
+};
+pub use cost::{HOURS_PER_MONTH, RangeCost, range_cost};
+pub use gpu::{GPUS_AS_OF, Gpu, GpuClass, Nvenc, gpu, gpu_names, gpus, nearest_gpu};
+pub use money::Money;
+pub use name::{GroupName, InstanceName, NAME_LIMIT, PREFIX};
+pub use policy::{
+    FallbackSpec, FallbackSpecPath, FallbackSpecView, PolicySpec, PolicySpecPath, PolicySpecView,
+};
+pub use price::{Price, Shape, cheapest, price, prices};
+pub use price_table::PRICES_VERSION;
+pub use queue::{QueueSpec, QueueSpecPath, QueueSpecView};
+pub use range::{RangeSpec, RangeSpecPath, RangeSpecView};
+pub use schedule::{
+    Night, NightSpec, NightSpecPath, NightSpecView, ScheduleSpec, ScheduleSpecPath, ScheduleSpecView,
+};
