@@ -73,11 +73,18 @@ const ARROWS: &[Arrow] = &[
         reason: "a client of agents and clusters; it runs nothing itself",
     },
     Arrow {
+        from: "streamverse-compute-runpod",
+        to: &[],
+        tests: &[],
+        reason: "a cloud's client knows that cloud alone",
+    },
+    Arrow {
         from: "terraform-provider-streamverse",
         to: &[
             "tfplugin-framework",
             "tfplugin-docs",
             "tfplugin-schema",
+            "streamverse-compute-runpod",
             "streamverse-model",
             "streamverse-sites",
         ],
@@ -133,6 +140,12 @@ const ARROWS: &[Arrow] = &[
         to: &["tfplugin-testing", "streamverse-core", "streamverse-model", "streamverse-sites"],
         tests: &["streamverse-delivery", "streamverse-media", "streamverse-platform"],
         reason: "it drives binaries as users do; specs and clients only to look behind them",
+    },
+    Arrow {
+        from: "streamverse-runpod-stand-in",
+        to: &[],
+        tests: &["streamverse-acceptance", "streamverse-compute-runpod", "tfplugin-testing"],
+        reason: "a cloud as its description has it: what it stands in for knows nothing of us",
     },
     Arrow {
         from: "acceptance-tests",

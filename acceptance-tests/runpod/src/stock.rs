@@ -1,0 +1,159 @@
+//! What the catalogue has: GPU types, data centres, and how many GPUs are free where. Prices as RunPod listed them in November 2026
+//! (shared facts, "Price and capacity data"), or near them.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::world::{Answer, refuse};
+
+/// A GPU type: id, short name, pool, GB, dollars per hour secure, community and serverless, most on one machine.
+type Gpu = (&'static str, &'static str, &'static str, u32, f64, f64, f64, u32);
+
+pub(crate) const GPUS: [Gpu; 7] = [
+    ("NVIDIA L40S", "L40S", "ADA_48_PRO", 48, 0.86, 0.79, 1.91, 8),
+    ("NVIDIA L4", "L4", "AMPERE_24", 24, 0.43, 0.39, 0.69, 8),
+    ("NVIDIA RTX A5000", "RTX A5000", "AMPERE_24", 24, 0.29, 0.16, 0.69, 8),
+    ("NVIDIA GeForce RTX 4090", "RTX 4090", "ADA_24", 24, 0.69, 0.34, 1.10, 8),
+    ("NVIDIA A100 80GB PCIe", "A100 PCIe", "AMPERE_80", 80, 1.39, 1.19, 2.74, 8),
+    ("NVIDIA A100-SXM4-80GB", "A100 SXM", "AMPERE_80", 80, 1.49, 1.39, 2.74, 8),
+    ("NVIDIA H100 80GB HBM3", "H100 SXM", "ADA_80_PRO", 80, 2.99, 2.69, 4.18, 8),
+];
+
+const CENTRES: [(&str, &str, &str); 4] = [
+    ("EU-RO-1", "Romania", "EUROPE"),
+    ("EU-CZ-1", "Czechia", "EUROPE"),
+    ("US-KS-2", "Kansas", "NORTH_AMERICA"),
+    ("CA-MTL-1", "Montreal", "NORTH_AMERICA"),
+];
+
+/// Free GPUs by type, data centre and cloud.
+pub(crate) struct Stock {
+    free: BTreeMap<(String, String, String), u32>,
+}
+
+impl Stock {
+    /// Plenty everywhere; community in two places.
+    pub(crate) fn usual() -> Stock {
+        let mut free = BTreeMap::new();
+        for (gpu, ..) in GPUS {
+            for (index, (centre, ..)) in CENTRES.into_iter().enumerate() {
+                free.insert((gpu.to_owned(), centre.to_owned(), "SECURE".to_owned()), 16);
+                if index < 2 {
+                    free.insert((gpu.to_owned(), centre.to_owned(), "COMMUNITY".to_owned()), 4);
+                }
+            }
+        }
+        Stock { free }
+    }
+
+    pub(crate) fn is_centre(id: &str) -> bool {
+        CENTRES.iter().any(|(centre, ..)| *centre == id)
+    }
+
+    /// Sets how many are free: `{gpu?, data_center?, cloud?, free}`; what is left out means all.
+    pub(crate) fn set(&mut self, wish: &Value) {
+        let fits = |member: &str, it: &str| wish[member].as_str().is_none_or(|wanted| wanted == it);
+        let free = u32::try_from(wish["free"].as_u64().unwrap_or(0)).unwrap_or(u32::MAX);
+        for ((gpu, centre, cloud), count) in &mut self.free {
+            if fits("gpu", gpu) && fits("data_center", centre) && fits("cloud", cloud) {
+                *count = free;
+            }
+        }
+    }
+
+    /// Takes GPUs of one data centre, the first of those allowed that has enough.
+    pub(crate) fn take(&mut self, gpu: &str, cloud: &str, centres: &[String], count: u32) -> Option<String> {
+        let allowed = |centre: &str| centres.is_empty() || centres.iter().any(|it| it == centre);
+        let order: Vec<String> = if centres.is_empty() {
+            CENTRES.iter().map(|(id, ..)| (*id).to_owned()).collect()
+        } else {
+            centres.to_vec()
+        };
+        for centre in order.into_iter().filter(|centre| allowed(centre)) {
+            if let Some(free) = self.free.get_mut(&(gpu.to_owned(), centre.clone(), cloud.to_owned()))
+                && *free >= count
+            {
+                *free -= count;
+                return Some(centre);
+            }
+        }
+        None
+    }
+
+    pub(crate) fn give_back(&mut self, gpu: &str, cloud: &str, centre: &str, count: u32) {
+        if let Some(free) = self.free.get_mut(&(gpu.to_owned(), centre.to_owned(), cloud.to_owned())) {
+            *free += count;
+        }
+    }
+
+    fn level(&self, gpu: &str, centre: &str, cloud: &str, count: u32) -> Option<&'static str> {
+        let free = *self.free.get(&(gpu.to_owned(), centre.to_owned(), cloud.to_owned()))?;
+        Some(match free / count.max(1) {
+            0 => "NONE",
+            1..=2 => "LOW",
+            3..=8 => "MEDIUM",
+            _ => "HIGH",
+        })
+    }
+
+    /// `GET /v2/catalog/gpus`.
+    pub(crate) fn gpus(&self, query: &[(String, String)]) -> Answer {
+        let of = |name: &str| query.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str());
+        let include = of("include").is_some_and(|it| it.split(',').any(|part| part == "AVAILABILITY"));
+        if include != of("product").is_some() {
+            return refuse(400, "include=AVAILABILITY and product are given together or not at all");
+        }
+        if !include && ["count", "cloud", "countryCodes"].iter().any(|name| of(name).is_some()) {
+            return refuse(400, "count, cloud and countryCodes are valid only with include=AVAILABILITY");
+        }
+        let count = of("count").and_then(|it| it.parse().ok()).unwrap_or(1);
+        let cloud = of("cloud").unwrap_or("SECURE");
+        let gpus: Vec<Value> =
+            GPUS.into_iter().map(|gpu| self.gpu(gpu, include.then_some((count, cloud)))).collect();
+        (200, Some(json!({ "gpus": gpus })))
+    }
+
+    fn gpu(
+        &self,
+        (id, name, pool, memory, secure, community, serverless, most): Gpu,
+        asked: Option<(u32, &str)>,
+    ) -> Value {
+        let mut told = json!({
+            "id": id, "name": name, "pool": pool, "manufacturer": "NVIDIA", "memory": memory, "secure": true, "community": true,
+            "price": { "secure": secure, "community": community, "serverless": serverless },
+            "maxCount": { "secure": most, "community": most / 2 },
+        });
+        let Some((count, cloud)) = asked else { return told };
+        let mut centres = Vec::new();
+        let mut best = "NONE";
+        for (centre, place, _) in CENTRES {
+            let Some(level) = self.level(id, centre, cloud, count) else { continue };
+            let rank = |it: &str| ["NONE", "LOW", "MEDIUM", "HIGH"].iter().position(|level| *level == it);
+            if rank(level) > rank(best) {
+                best = level;
+            }
+            if level != "NONE" {
+                centres.push(json!({ "id": centre, "name": place, "availability": level }));
+            }
+        }
+        told["availability"] = json!(best);
+        if !centres.is_empty() {
+            told["dataCenters"] = Value::Array(centres);
+        }
+        told["cudaVersions"] = json!([{ "version": "12.8", "available": best != "NONE" }]);
+        told
+    }
+
+    /// `GET /v2/catalog/datacenters`.
+    pub(crate) fn centres() -> Answer {
+        let all: Vec<Value> = CENTRES
+            .into_iter()
+            .map(|(id, name, region)| {
+                json!({ "id": id, "name": name, "region": region, "globalNetwork": true,
+                    "networkVolumeTypes": ["STANDARD"], "compliance": [] })
+            })
+            .collect();
+        (200, Some(json!({ "dataCenters": all })))
+    }
+}

@@ -1,0 +1,283 @@
+//! The client against the stand-in: every call as RunPod describes it, and every fault.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use streamverse_compute_runpod::{
+    Action, ApiKey, Availability, Class, Client, Cloud, Config, GpuRequest, Limit, NetworkVolume,
+    NetworkVolumeBody, Pod, PodBody, PodStatus, Product, Registry, RegistryBody,
+};
+use streamverse_runpod_stand_in::{KEY, StandIn};
+
+fn client(it: &StandIn) -> Client {
+    Client::new(Config::new(&it.endpoint, ApiKey::new(KEY).unwrap()).unwrap()).unwrap()
+}
+
+fn limit() -> Limit {
+    Limit::within(Duration::from_secs(60))
+}
+
+fn pod(name: &str, gpu: &str, centre: &str) -> PodBody {
+    PodBody {
+        name: name.to_owned(),
+        image: Some("registry.example/streamverse:1".to_owned()),
+        gpu: Some(GpuRequest { id: gpu.to_owned(), count: Some(1), min_cuda_version: None }),
+        cloud: Some(Cloud::Secure),
+        data_center_ids: vec![centre.to_owned()],
+        ..PodBody::default()
+    }
+}
+
+fn volume(name: &str) -> NetworkVolumeBody {
+    NetworkVolumeBody { name: name.to_owned(), size: 20, data_center: "EU-RO-1".to_owned(), tier: None }
+}
+
+async fn until(client: &Client, id: &str, wanted: PodStatus) -> Pod {
+    let end = Instant::now() + Duration::from_secs(30);
+    loop {
+        let pod = client.get::<Pod>(id, limit()).await.unwrap().unwrap();
+        if pod.status == wanted {
+            return pod;
+        }
+        assert!(Instant::now() < end, "{pod:?}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_pod_lives_as_the_description_says() {
+    let it = StandIn::start();
+    let client = client(&it);
+    let made = client.obtain::<Pod>("p", &pod("p", "NVIDIA L40S", "EU-RO-1"), limit()).await.unwrap();
+    assert!(!made.adopted && made.thing.status == PodStatus::Provisioning, "{made:?}");
+    let id = made.thing.id;
+    let running = until(&client, &id, PodStatus::Running).await;
+    assert_eq!(running.data_center_id.as_deref(), Some("EU-RO-1"));
+    assert!(running.cost > 0.0 && running.runtime.is_some());
+    let error = client.act(&id, Action::Start, limit()).await.unwrap_err();
+    assert_eq!((error.class, error.status), (Class::Conflict, Some(409)));
+    client.act(&id, Action::Stop, limit()).await.unwrap();
+    let stopped = until(&client, &id, PodStatus::Exited).await;
+    assert!(stopped.cost.abs() < f64::EPSILON && stopped.actions.contains(&Action::Start));
+    client.act(&id, Action::Start, limit()).await.unwrap();
+    until(&client, &id, PodStatus::Running).await;
+    assert!(client.delete::<Pod>(&id, limit()).await.unwrap());
+    assert!(!client.delete::<Pod>(&id, limit()).await.unwrap(), "twice is once");
+    assert!(client.get::<Pod>(&id, limit()).await.unwrap().is_none());
+    it.clean().unwrap();
+    let account = it.account();
+    let end = account.entries.last().unwrap();
+    assert!(
+        end.seconds.unwrap() > 0.0 && end.dollars.unwrap() > 0.0 && end.class == "NVIDIA L40S/EU-RO-1/SECURE"
+    );
+}
+
+#[tokio::test]
+async fn the_catalogue_tells_stock_and_price_and_a_full_place_is_of_the_class_capacity() {
+    let it = StandIn::start();
+    let client = client(&it);
+    it.stock(&json!({ "gpu": "NVIDIA L4", "free": 0 }));
+    it.stock(&json!({ "gpu": "NVIDIA L4", "data_center": "EU-CZ-1", "cloud": "SECURE", "free": 1 }));
+    let gpus = client.gpus(Product::Pod, Cloud::Secure, 1, limit()).await.unwrap();
+    let of = |id: &str| gpus.iter().find(|gpu| gpu.id == id).unwrap();
+    assert_eq!(of("NVIDIA L4").availability, Some(Availability::Low));
+    assert_eq!(of("NVIDIA L4").data_centers.iter().map(|it| it.id.as_str()).collect::<Vec<_>>(), ["EU-CZ-1"]);
+    assert_eq!(of("NVIDIA L40S").availability, Some(Availability::High));
+    assert!(of("NVIDIA L40S").price.secure > 0.0 && of("NVIDIA L40S").pool.as_deref() == Some("ADA_48_PRO"));
+    assert!(client.data_centers(limit()).await.unwrap().len() > 1);
+    let error = client.obtain::<Pod>("p", &pod("p", "NVIDIA L4", "EU-RO-1"), limit()).await.unwrap_err();
+    assert_eq!((error.class, error.status), (Class::Capacity, Some(400)), "{error}");
+    client.obtain::<Pod>("p", &pod("p", "NVIDIA L4", "EU-CZ-1"), limit()).await.unwrap();
+    let error = client.obtain::<Pod>("q", &pod("q", "NVIDIA L4", "EU-CZ-1"), limit()).await.unwrap_err();
+    assert_eq!(error.class, Class::Capacity);
+    assert_eq!(it.violations(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn each_refusal_has_its_class_and_is_not_asked_again() {
+    let it = StandIn::start();
+    let client = client(&it);
+    let poor = json!({ "balance": false });
+    it.settings(&poor);
+    let error = client.obtain::<Pod>("p", &pod("p", "NVIDIA L40S", "EU-RO-1"), limit()).await.unwrap_err();
+    assert_eq!((error.class, error.status), (Class::Quota, Some(402)));
+    it.settings(&json!({ "spend_limit": 0.5 }));
+    let error = client.obtain::<Pod>("p", &pod("p", "NVIDIA L40S", "EU-RO-1"), limit()).await.unwrap_err();
+    assert_eq!(error.class, Class::Quota, "{error}");
+    it.settings(&json!({}));
+    let error = client.obtain::<Pod>("p", &pod("p", "NVIDIA L40", "EU-RO-1"), limit()).await.unwrap_err();
+    assert_eq!((error.class, error.status), (Class::Invalid, Some(400)), "{error}");
+    let stranger = Config::new(&it.endpoint, ApiKey::new("rpa_of-somebody-else").unwrap()).unwrap();
+    let error = Client::new(stranger).unwrap().list::<Pod>(limit()).await.unwrap_err();
+    assert_eq!((error.class, error.status), (Class::Auth, Some(401)));
+    assert!(!format!("{error} {error:?}").contains("somebody-else"), "a key is in an error");
+    if !it.is_checking() {
+        return;
+    }
+    let mut nameless = pod("", "NVIDIA L40S", "EU-RO-1");
+    nameless.name = String::new();
+    let error = client.obtain::<Pod>("", &nameless, limit()).await.unwrap_err();
+    assert_eq!((error.class, error.status), (Class::Invalid, Some(422)), "{error}");
+    assert!(error.fields.iter().any(|field| field.starts_with("/name")), "the field is named: {error}");
+    let posts = it.calls().iter().filter(|call| call.starts_with("POST")).count();
+    assert_eq!(posts, 4, "a refusal was asked again: {:?}", it.calls());
+}
+
+#[tokio::test]
+async fn too_many_calls_wait_as_long_as_the_answer_says_and_server_faults_pass() {
+    let it = StandIn::start();
+    let client = client(&it);
+    it.faults(&json!([
+        { "method": "POST", "path": "/v2/network-volumes", "what": { "answer": { "status": 429, "retry_after": 1 } } },
+        { "method": "GET", "path": "/v2/network-volumes", "what": { "answer": { "status": 502 } }, "times": 2 },
+        { "method": "DELETE", "path": "/v2/network-volumes", "what": "drop" },
+    ]));
+    let began = Instant::now();
+    let made = client.obtain::<NetworkVolume>("v", &volume("v"), limit()).await.unwrap();
+    assert!(began.elapsed() >= Duration::from_secs(1), "the server was not left alone");
+    assert!(client.delete::<NetworkVolume>(&made.thing.id, limit()).await.unwrap());
+    assert_eq!(it.account().created("volume"), 1);
+    it.clean().unwrap();
+    // Longer than the call may take: told at once, with the time.
+    it.faults(&json!([{ "method": "GET", "what": { "answer": { "status": 429, "retry_after": 300 } } }]));
+    let began = Instant::now();
+    let error = client.list::<Pod>(Limit::within(Duration::from_secs(5))).await.unwrap_err();
+    assert_eq!(error.class, Class::Throttle(Some(Duration::from_secs(300))));
+    assert!(began.elapsed() < Duration::from_secs(4));
+    // The quota of the minute itself.
+    it.settings(&json!({ "per_minute": 1 }));
+    let error = client.list::<Pod>(Limit::within(Duration::from_secs(1))).await.unwrap_err();
+    assert!(matches!(error.class, Class::Throttle(Some(_))), "{error}");
+    assert_eq!(it.violations(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_create_whose_answer_is_lost_is_found_by_its_name_and_made_once() {
+    let it = StandIn::start();
+    let client = client(&it);
+    for (number, what) in
+        [json!("lose"), json!("done_then500"), json!({ "garbage": { "id": 7 } })].into_iter().enumerate()
+    {
+        let name = format!("p{number}");
+        // Lists miss it for a while, too.
+        it.settings(&json!({ "list_lag_ms": 700 }));
+        it.faults(&json!([{ "method": "POST", "path": "/v2/pods", "what": what }]));
+        let made = client.obtain::<Pod>(&name, &pod(&name, "NVIDIA L40S", "EU-RO-1"), limit()).await.unwrap();
+        assert_eq!(made.thing.name, name);
+        assert!(!made.adopted);
+        assert_eq!(it.account().created("pod"), number + 1, "{what}: {:?}", it.calls());
+    }
+    // Nothing was done: it is asked for again.
+    it.faults(&json!([{ "method": "POST", "path": "/v2/registries", "what": "drop" }]));
+    let body = RegistryBody { name: "r".into(), username: "u".into(), password: "planted-7".into() };
+    client.obtain::<Registry>("r", &body, limit()).await.unwrap();
+    assert_eq!(it.account().created("registry"), 1);
+    assert_eq!(it.violations(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn what_an_earlier_run_made_and_lists_did_not_show_yet_is_kept_and_ours_given_back() {
+    let it = StandIn::start();
+    let client = client(&it);
+    it.settings(&json!({ "list_lag_ms": 1500 }));
+    // A run that was killed right after its call.
+    let (status, first) = it.api(
+        "POST",
+        "/v2/network-volumes",
+        Some(&json!({ "name": "v", "size": 20, "dataCenter": "EU-RO-1" })),
+    );
+    assert_eq!(status, 201);
+    let made = client.obtain::<NetworkVolume>("v", &volume("v"), limit()).await.unwrap();
+    assert!(made.adopted && Value::String(made.thing.id) == first["id"]);
+    assert_eq!(it.account().created("volume"), 2);
+    assert_eq!(it.account().open(), ["volume v"]);
+    // And a third time it is simply there.
+    assert!(client.obtain::<NetworkVolume>("v", &volume("v"), limit()).await.unwrap().adopted);
+    // Two that none of our calls made: people must look.
+    it.settings(&json!({}));
+    let _ = it.api(
+        "POST",
+        "/v2/network-volumes",
+        Some(&json!({ "name": "v", "size": 20, "dataCenter": "EU-RO-1" })),
+    );
+    let error = client.obtain::<NetworkVolume>("v", &volume("v"), limit()).await.unwrap_err();
+    assert!(error.to_string().contains("there are 2 things named"), "{error}");
+}
+
+#[tokio::test]
+async fn lists_are_whole_with_pages_and_without() {
+    let it = StandIn::start();
+    let client = client(&it);
+    for number in 0..7 {
+        let body =
+            RegistryBody { name: format!("r{number}"), username: "u".into(), password: "planted-7".into() };
+        client.obtain::<Registry>(&format!("r{number}"), &body, limit()).await.unwrap();
+    }
+    for size in [0, 1, 3, 7, 50] {
+        it.settings(&json!({ "page_size": size }));
+        let all = client.list::<Registry>(limit()).await.unwrap();
+        let names: Vec<String> = all.into_iter().map(|it| it.name).collect();
+        assert_eq!(names, (0..7).map(|it| format!("r{it}")).collect::<Vec<_>>(), "pages of {size}");
+    }
+    // Pages that go in a circle, and an answer that is no list.
+    it.settings(&json!({}));
+    it.faults(&json!([{ "method": "GET", "path": "/v2/registries", "what": { "garbage": { "registries": [], "nextCursor": "x" } }, "times": 2 }]));
+    assert!(client.list::<Registry>(limit()).await.unwrap_err().to_string().contains("circle"));
+    it.faults(&json!([{ "method": "GET", "path": "/v2/registries", "what": { "garbage": {} } }]));
+    assert!(client.list::<Registry>(limit()).await.unwrap_err().to_string().contains("no list"));
+}
+
+#[tokio::test]
+async fn an_answer_that_never_comes_ends_at_the_deadline() {
+    let it = StandIn::start();
+    let client = client(&it);
+    it.faults(&json!([{ "method": "GET", "what": { "late": 20_000 }, "times": 9 }]));
+    let began = Instant::now();
+    assert!(client.list::<Pod>(Limit::within(Duration::from_secs(1))).await.is_err());
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn a_pod_is_a_real_program_that_gets_sigterm_and_then_sigkill() {
+    let it = StandIn::start();
+    let client = client(&it);
+    let script = r#"trap 'echo term >> "$OUT"; [ -n "$STUBBORN" ] || exit 0' TERM; echo "up $RUNPOD_POD_ID" >> "$OUT"; while :; do sleep 0.05; done"#;
+    it.settings(&json!({ "command": ["bash", "-c", script], "grace_ms": 300 }));
+    for stubborn in [false, true] {
+        let out = it.folder().join(format!("out-{stubborn}"));
+        let name = format!("p-{stubborn}");
+        let mut body = pod(&name, "NVIDIA L40S", "EU-RO-1");
+        body.env = [("OUT".to_owned(), out.display().to_string())].into();
+        if stubborn {
+            body.env.insert("STUBBORN".to_owned(), "1".to_owned());
+        }
+        let id = client.obtain::<Pod>(&name, &body, limit()).await.unwrap().thing.id;
+        until(&client, &id, PodStatus::Running).await;
+        let said = || std::fs::read_to_string(&out).unwrap_or_default();
+        let wait = |what: String| {
+            let end = Instant::now() + Duration::from_secs(20);
+            while !said().contains(&what) {
+                assert!(Instant::now() < end, "{}", said());
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        };
+        wait(format!("up {id}"));
+        client.delete::<Pod>(&id, limit()).await.unwrap();
+        wait("term".to_owned());
+        let end = Instant::now() + Duration::from_secs(20);
+        while running(&out.display().to_string()) {
+            assert!(Instant::now() < end, "the program outlives its pod");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+    it.clean().unwrap();
+}
+
+/// Whether a process has this in its environment.
+fn running(text: &str) -> bool {
+    std::fs::read_dir("/proc").unwrap().flatten().any(|entry| {
+        let environment = std::fs::read(entry.path().join("environ")).unwrap_or_default();
+        String::from_utf8_lossy(&environment).contains(&format!("OUT={text}"))
+    })
+}
