@@ -24,12 +24,14 @@ mod now;
 mod package;
 mod packages;
 mod query;
+mod question;
 mod scte35;
 mod service;
 mod time;
 mod timeline;
 
 pub use epg::EPG;
+pub use question::{NoQuestion, Question};
 pub use service::FAST_CHANNEL;
 
 #[cfg(test)]

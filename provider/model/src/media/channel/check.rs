@@ -45,6 +45,8 @@ pub fn check(view: &FastChannelSpecView, out: &mut Diagnostics) {
 pub fn check_spec(spec: &FastChannelSpec) -> Result<(), SpecError> {
     use tfplugin_schema::Field as _;
 
+    // Before anything is made of it that is as large.
+    spec.counted()?;
     let mut found = Diagnostics::new();
     let written = FastChannelSpec::write(spec);
     if let Ok(Maybe::Known(view)) = FastChannelSpec::view(&written) {

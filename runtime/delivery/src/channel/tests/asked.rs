@@ -12,7 +12,7 @@ fn at(ms: u64) -> String {
 }
 
 /// A channel that ran for so many minutes.
-async fn ran(world: &World, minutes: u64) -> std::sync::Arc<super::super::service::Channel> {
+pub(super) async fn ran(world: &World, minutes: u64) -> std::sync::Arc<super::super::service::Channel> {
     world.usual().await;
     let one = world.replica(&spec()).await;
     for minute in 0..=minutes {
