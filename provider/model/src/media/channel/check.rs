@@ -3,6 +3,7 @@
 mod breaks;
 mod clock;
 mod known;
+mod steering;
 mod switching;
 mod week;
 
@@ -33,6 +34,7 @@ pub fn check(view: &FastChannelSpecView, out: &mut Diagnostics) {
     let said = switching::check(view, out);
     spans(view, said, out);
     breaks::times(view, out);
+    steering::check(view, out);
     let Some(known) = known(view) else { return };
     names(view, &known.spec, out);
     whole(&known, out);
