@@ -9,3 +9,7 @@ pub mod delivery;
 pub mod drm;
 pub mod media;
 pub mod platform;
+
+// The bodies of the fuzzers name this crate as others do.
+#[cfg(test)]
+extern crate self as streamverse_model;

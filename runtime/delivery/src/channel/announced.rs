@@ -36,6 +36,9 @@ const LONGEST_MS: u64 = 600_000;
 const MOST_AT_ONCE: usize = 2_000;
 /// What ended so long before the catch-up window is dropped.
 const SLACK_MS: u64 = 120_000;
+/// How long a session goes on whose beginning has left the catch-up window: longer than a programme with its breaks. What
+/// `catch_up` says of it is in the model.
+pub(super) const GOES_ON_MS: u64 = 6 * 3_600_000;
 /// Indexes that are read side by side.
 const SIDE_BY_SIDE: usize = 8;
 /// Assets that are looked up one by one; of more, the whole catalogue is read.
@@ -133,10 +136,19 @@ impl Announced {
         millis(self.spec.horizon.0).max(1000)
     }
 
-    /// What ended before may be forgotten.
+    /// How far back somebody may begin to watch.
+    pub(super) fn begins_within_ms(&self) -> u64 {
+        self.catch_up_ms().saturating_add(self.window_ms())
+    }
+
+    /// What ended before nobody can begin to watch.
+    fn watched_from(&self, now: u64) -> u64 {
+        now.saturating_sub(self.begins_within_ms().saturating_add(LOOKBACK_MS + SLACK_MS))
+    }
+
+    /// What ended before may be forgotten: nobody watches it any more.
     fn keep_from(&self, now: u64) -> u64 {
-        let kept = self.catch_up_ms().saturating_add(self.window_ms()).saturating_add(LOOKBACK_MS + SLACK_MS);
-        now.saturating_sub(kept)
+        self.watched_from(now).saturating_sub(GOES_ON_MS)
     }
 
     /// Reads what others announced, and announces on until the horizon. Repeating it changes nothing.
@@ -205,7 +217,7 @@ impl Announced {
             None => (0, self.playout.begin(self.begin(now)), None),
         };
         // After an outage that is longer than anybody can watch back, it goes on at its end.
-        let begin = if before.at_ms < self.keep_from(now) {
+        let begin = if before.at_ms < self.watched_from(now) {
             self.playout.resume(&before, self.begin(now))
         } else {
             before

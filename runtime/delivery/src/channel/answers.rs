@@ -9,7 +9,7 @@ use streamverse_core::Result;
 use streamverse_model::media::TrackKind;
 use streamverse_model::media::channel::Item;
 
-use super::announced::Announced;
+use super::announced::{Announced, GOES_ON_MS};
 use super::cues::Stretch;
 use super::dash;
 use super::hls::{self, Growth, Of, Shown};
@@ -19,8 +19,10 @@ use super::package::{is_plain, media_time};
 use super::query::{OUT_OF_RANGE, Query, Refusal, refusal};
 use super::timeline::{Piece, Timeline};
 
-/// Segments in a playlist: more than a day of usual ones.
+/// Segments in a playlist with which somebody begins: almost a day of usual ones.
 const MOST_SEGMENTS: u64 = 20_000;
+/// Segments in a playlist of somebody who goes on: as many, and those of a second that come while a session goes on.
+const MOST_SEGMENTS_LATER: u64 = MOST_SEGMENTS + GOES_ON_MS / 1000;
 /// A recording that ends later than this is none that anybody wants.
 const FARTHEST_MS: u64 = 86_400_000;
 
@@ -157,7 +159,7 @@ pub(super) fn answer(
         let page = now::page(name, &announced.spec, &timeline, now, edge.saturating_sub(window));
         return json(&page);
     }
-    let (pieces, growth) = match pieces(announced, &timeline, query, edge) {
+    let (pieces, growth) = match pieces(announced, &timeline, resource, query, edge) {
         Ok(found) => found,
         Err(refused) => return Answer::Refused(refused),
     };
@@ -169,7 +171,7 @@ pub(super) fn answer(
     }
     let shown = Shown { timeline: &timeline, lineup, pieces: &pieces, edge, growth };
     let text = match resource {
-        Resource::Multivariant => hls::multivariant(lineup, query),
+        Resource::Multivariant => hls::multivariant(lineup, &announced.spec, query),
         Resource::Track(kind, key) => match lineup.find(*kind, key) {
             Some(rendition) => hls::media(&shown, Of::Track(*kind, rendition), query.skip),
             None => return Answer::Missing,
@@ -178,7 +180,7 @@ pub(super) fn answer(
             Some(it) => hls::media(&shown, Of::Captions(&it.language), query.skip),
             None => return Answer::Missing,
         },
-        Resource::Dash => dash::manifest(&shown, window),
+        Resource::Dash => dash::manifest(&shown, announced.spec.steering.as_ref(), window),
         Resource::Now | Resource::Cues { .. } => return Answer::Missing,
     };
     let fresh = if growth == Growth::Over { Fresh::Complete } else { Fresh::Live };
@@ -195,18 +197,25 @@ fn json(page: &Value) -> Answer {
 fn pieces(
     announced: &Announced,
     timeline: &Timeline,
+    resource: &Resource,
     query: &Query,
     edge: u64,
 ) -> Result<(Vec<Piece>, Growth), Refusal> {
     let Some(from) = query.from else {
         return Ok((timeline.live(edge, announced.window_ms()), Growth::Live));
     };
-    let oldest = edge.saturating_sub(announced.catch_up_ms().saturating_add(announced.window_ms()));
+    // A session of HLS begins with the multivariant playlist, which is not asked for again. What else is asked for may be of a
+    // session that began in time: it goes on. A manifest of DASH is both.
+    let (back, most) = match resource {
+        Resource::Multivariant => (announced.begins_within_ms(), MOST_SEGMENTS),
+        _ => (announced.begins_within_ms().saturating_add(GOES_ON_MS), MOST_SEGMENTS_LATER),
+    };
+    let oldest = edge.saturating_sub(back);
     if from < oldest || from >= edge || query.to.is_some_and(|to| to > edge.saturating_add(FARTHEST_MS)) {
         return Err(OUT_OF_RANGE);
     }
     let growth = if query.to.is_some_and(|to| to <= edge) { Growth::Over } else { Growth::Event };
-    let found = timeline.cut(from, query.to, edge, MOST_SEGMENTS);
+    let found = timeline.cut(from, query.to, edge, most);
     let found =
         found.ok_or_else(|| refusal("too-long", "that is too much for one playlist: give a nearer `to`"))?;
     if found.is_empty() { Err(OUT_OF_RANGE) } else { Ok((found, growth)) }

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use streamverse_model::drm::{DrmSystem, KeyId, Scheme, signal};
-use streamverse_model::media::channel::Item;
+use streamverse_model::media::channel::{ChannelSteering, Item};
 use streamverse_model::media::{IndexTrack, Protection, TrackKind};
 
 use super::hls::{Growth, Shown};
@@ -20,7 +20,7 @@ use super::timeline::{Break, Piece};
 /// Where media lies, seen from the manifest.
 const MEDIA: &str = "../../vod";
 /// The manifest.
-pub(super) fn manifest(shown: &Shown<'_>, window_ms: u64) -> String {
+pub(super) fn manifest(shown: &Shown<'_>, steering: Option<&ChannelSteering>, window_ms: u64) -> String {
     let target_ms = shown.lineup.target.saturating_mul(1000);
     let begins = shown.pieces.first().map_or(shown.edge, |it| it.times().0);
     let mut text = String::with_capacity(4096 + shown.pieces.len() * 2048);
@@ -54,6 +54,16 @@ pub(super) fn manifest(shown: &Shown<'_>, window_ms: u64) -> String {
             xml_duration((target_ms / 2).max(1000)),
             xml_duration(depth),
             xml_duration(target_ms.saturating_mul(3))
+        );
+    }
+    if let Some(it) = steering {
+        // Where this manifest is, by the name that the steering server has for it.
+        let pathway = escaped(&it.pathway);
+        let _ = writeln!(
+            text,
+            " <BaseURL serviceLocation=\"{pathway}\">./</BaseURL>\n <ContentSteering defaultServiceLocation=\"{pathway}\" queryBeforeStart=\"{}\">{}</ContentSteering>",
+            it.query_before_start,
+            escaped(&it.server_url)
         );
     }
     let (breaks, _) = shown.timeline.breaks(begins, shown.edge, 0);

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use streamverse_model::drm::signal;
 use streamverse_model::media::TrackKind;
+use streamverse_model::media::channel::FastChannelSpec;
 
 use super::dash;
 use super::lineup::{Lineup, Rendition, rate};
@@ -46,11 +47,17 @@ fn skip_until(target: u64) -> u64 {
     target.saturating_mul(6)
 }
 
-/// The multivariant playlist. It names its own neighbours by relative addresses, so that it works behind any edge.
-pub(super) fn multivariant(lineup: &Lineup, query: &Query) -> String {
+/// The multivariant playlist. It names its own neighbours by relative addresses, so that it works behind any edge; and by
+/// stable names, so that a steering server may send players from one edge to another.
+pub(super) fn multivariant(lineup: &Lineup, spec: &FastChannelSpec, query: &Query) -> String {
     let mut text = String::from("#EXTM3U\n#EXT-X-VERSION:6\n#EXT-X-INDEPENDENT-SEGMENTS\n");
     let carried = query.carried();
     let quoted = |text: &str| text.replace(['"', '\n', '\r'], "");
+    let pathway = quoted(spec.pathway());
+    if let Some(it) = &spec.steering {
+        let server = quoted(&it.server_url);
+        let _ = writeln!(text, "#EXT-X-CONTENT-STEERING:SERVER-URI=\"{server}\",PATHWAY-ID=\"{pathway}\"");
+    }
     for (at, it) in lineup.audio.iter().enumerate() {
         let default = if at == 0 { "YES" } else { "NO" };
         let _ = write!(text, "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"audio\",NAME=\"{}\"", quoted(&it.key));
@@ -60,13 +67,19 @@ pub(super) fn multivariant(lineup: &Lineup, query: &Query) -> String {
         if it.channels > 0 {
             let _ = write!(text, ",CHANNELS=\"{}\"", it.channels);
         }
-        let _ = writeln!(text, ",DEFAULT={default},AUTOSELECT=YES,URI=\"audio/{}.m3u8{carried}\"", it.key);
+        let id = stable("audio", &it.key);
+        let _ = writeln!(
+            text,
+            ",DEFAULT={default},AUTOSELECT=YES,STABLE-RENDITION-ID=\"{id}\",URI=\"audio/{}.m3u8{carried}\"",
+            it.key
+        );
     }
     for it in &lineup.text {
         let (label, language) = (quoted(&it.label), quoted(&it.language));
+        let id = stable("text", &it.language);
         let _ = writeln!(
             text,
-            "#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID=\"text\",NAME=\"{label}\",LANGUAGE=\"{language}\",DEFAULT=NO,AUTOSELECT=YES,FORCED=NO,URI=\"text/{language}.m3u8{carried}\"",
+            "#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID=\"text\",NAME=\"{label}\",LANGUAGE=\"{language}\",DEFAULT=NO,AUTOSELECT=YES,FORCED=NO,STABLE-RENDITION-ID=\"{id}\",URI=\"text/{language}.m3u8{carried}\"",
         );
     }
     let loudest = lineup.audio.iter().map(|it| it.bandwidth).max().unwrap_or(0);
@@ -95,21 +108,34 @@ pub(super) fn multivariant(lineup: &Lineup, query: &Query) -> String {
         if frames > 0 {
             let _ = write!(text, ",FRAME-RATE={}.{:03}", frames / 1000, frames % 1000);
         }
-        let _ = writeln!(text, "{},CLOSED-CAPTIONS=NONE\nvideo/{}.m3u8{carried}", groups(true), it.key);
+        let _ = writeln!(
+            text,
+            "{},CLOSED-CAPTIONS=NONE,STABLE-VARIANT-ID=\"{}\",PATHWAY-ID=\"{pathway}\"\nvideo/{}.m3u8{carried}",
+            groups(true),
+            stable("video", &it.key),
+            it.key
+        );
     }
     if lineup.video.is_empty() {
         for it in &lineup.audio {
             let _ = writeln!(
                 text,
-                "#EXT-X-STREAM-INF:BANDWIDTH={},CODECS=\"{}\"{}\naudio/{}.m3u8{carried}",
+                "#EXT-X-STREAM-INF:BANDWIDTH={},CODECS=\"{}\"{},STABLE-VARIANT-ID=\"{}\",PATHWAY-ID=\"{pathway}\"\naudio/{}.m3u8{carried}",
                 it.bandwidth.max(1),
                 quoted(&it.codecs),
                 groups(true),
+                stable("audio", &it.key),
                 it.key
             );
         }
     }
     text
+}
+
+/// A name that says the same of a rendition whoever asks and whenever, in the characters that section 4.4.6.1 has for it.
+fn stable(kind: &str, key: &str) -> String {
+    let plain = |it: u8| it.is_ascii_alphanumeric() || b"+/=.-_".contains(&it);
+    if key.bytes().all(plain) { format!("{kind}-{key}") } else { format!("{kind}={}", hex::encode(key)) }
 }
 
 /// A media playlist.

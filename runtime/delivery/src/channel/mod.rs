@@ -24,6 +24,7 @@ mod now;
 mod package;
 mod packages;
 mod query;
+mod question;
 mod scte35;
 mod service;
 mod shared;
@@ -31,6 +32,7 @@ mod time;
 mod timeline;
 
 pub use epg::EPG;
+pub use question::{NoQuestion, Question};
 pub use service::FAST_CHANNEL;
 
 #[cfg(test)]

@@ -20,7 +20,8 @@ use streamverse_model::media::channel::FastChannelSpec;
 
 use super::announced::{Announced, millis};
 use super::answers::{self, Answer, Content, Fresh, Resource};
-use super::query::{Query, Refusal};
+use super::query::{Query, Refusal, refusal};
+use super::question::{NoQuestion, Question};
 use super::shared::Stores;
 use super::time::utc;
 use crate::origin::conditions;
@@ -327,10 +328,10 @@ pub(super) async fn answered(
             [(header::CACHE_CONTROL, "no-store"), (header::CONTENT_TYPE, "text/plain; charset=utf-8")];
         return (fields, utc(channel.clock.now())).into_response();
     }
-    let Some(resource) = Resource::parse(rest) else { return missing(channel) };
-    let query = match Query::parse(query) {
-        Ok(query) => query,
-        Err(refused) => return refuse(channel, refused),
+    let Question { resource, query } = match Question::read(rest, query) {
+        Ok(question) => question,
+        Err(NoQuestion::Missing) => return missing(channel),
+        Err(NoQuestion::Refused { code, message }) => return refuse(channel, refusal(code, message)),
     };
     match channel.answer(&resource, &query).await {
         Answer::Content(content) => told(channel, &resource, &content, headers, whole),

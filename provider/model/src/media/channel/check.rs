@@ -3,6 +3,7 @@
 mod breaks;
 mod clock;
 mod known;
+mod steering;
 mod switching;
 mod week;
 
@@ -33,6 +34,7 @@ pub fn check(view: &FastChannelSpecView, out: &mut Diagnostics) {
     let said = switching::check(view, out);
     spans(view, said, out);
     breaks::times(view, out);
+    steering::check(view, out);
     let Some(known) = known(view) else { return };
     names(view, &known.spec, out);
     whole(&known, out);
@@ -45,6 +47,8 @@ pub fn check(view: &FastChannelSpecView, out: &mut Diagnostics) {
 pub fn check_spec(spec: &FastChannelSpec) -> Result<(), SpecError> {
     use tfplugin_schema::Field as _;
 
+    // Before anything is made of it that is as large.
+    spec.counted()?;
     let mut found = Diagnostics::new();
     let written = FastChannelSpec::write(spec);
     if let Ok(Maybe::Known(view)) = FastChannelSpec::view(&written) {

@@ -32,9 +32,9 @@ pub use schedule::{
 pub use spec::{
     AdBreaks, AdBreaksPath, AdBreaksView, ChannelDefinition, ChannelLanguages, ChannelLanguagesPath,
     ChannelLanguagesView, ChannelSchedule, ChannelSchedulePath, ChannelScheduleView, ChannelSource,
-    ChannelSourcePath, ChannelSourceView, FastChannelSpec, FastChannelSpecPath, FastChannelSpecView,
-    GridProgramme, GridProgrammePath, GridProgrammeView, GridSchedule, GridSchedulePath, GridScheduleView,
-    OrderSchedule, OrderSchedulePath, OrderScheduleView, RotationSchedule, RotationSchedulePath,
-    RotationScheduleView, Weekday,
+    ChannelSourcePath, ChannelSourceView, ChannelSteering, ChannelSteeringPath, ChannelSteeringView,
+    FastChannelSpec, FastChannelSpecPath, FastChannelSpecView, GridProgramme, GridProgrammePath,
+    GridProgrammeView, GridSchedule, GridSchedulePath, GridScheduleView, OrderSchedule, OrderSchedulePath,
+    OrderScheduleView, RotationSchedule, RotationSchedulePath, RotationScheduleView, Weekday,
 };
 pub use zone::Zone;

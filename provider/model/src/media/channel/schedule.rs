@@ -181,6 +181,17 @@ impl Scheduled {
     }
 }
 
+impl FastChannelSpec {
+    /// Refuses what nobody could have written by hand.
+    pub(super) fn counted(&self) -> Result<(), SpecError> {
+        counted(match &self.schedule {
+            ChannelSchedule::Order(it) => it.items.len(),
+            ChannelSchedule::Grid(it) => it.programmes.len(),
+            ChannelSchedule::Rotation(it) => it.items.len(),
+        })
+    }
+}
+
 /// Refuses a schedule of too few or too many entries.
 fn counted(entries: usize) -> Result<(), SpecError> {
     match entries {

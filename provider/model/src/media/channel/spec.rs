@@ -55,7 +55,9 @@ pub struct FastChannelSpec {
     #[attribute(default = "5m")]
     #[serde(default = "usual::horizon")]
     pub horizon: Duration,
-    /// How long what was played can still be watched: from the start of a programme, or from any time.
+    /// How long what was played can still be watched: from the start of a programme, or from any time. Who began within it goes
+    /// on for 6 hours more when the beginning has left it, so that a programme is seen to its end; what was announced is kept
+    /// so long in the catalogue.
     #[attribute(default = "4h")]
     #[serde(default = "usual::catch_up")]
     pub catch_up: Duration,
@@ -67,6 +69,9 @@ pub struct FastChannelSpec {
     #[attribute(default = vec![String::from("*")])]
     #[serde(default = "usual::allowed_origins")]
     pub allowed_origins: Vec<String>,
+    /// Content steering: who tells players which edge to load from. Nobody where it is not set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steering: Option<ChannelSteering>,
     /// How long edges may use a playlist without asking again.
     #[attribute(default = "1s")]
     #[serde(default = "usual::playlist_max_age")]
@@ -113,6 +118,9 @@ mod usual {
     }
     pub(super) fn playlist_stale() -> Duration {
         seconds(5)
+    }
+    pub(super) fn pathway() -> String {
+        super::ChannelSteering::USUAL_PATHWAY.to_owned()
     }
     pub(super) fn seed() -> u64 {
         1
@@ -305,6 +313,31 @@ pub struct ChannelLanguages {
     pub captions: Option<Vec<String>>,
 }
 
+/// Content steering: a server tells players, while they play, which edge to load from. With the stable names that a channel's
+/// HLS always has (`STABLE-VARIANT-ID`, `STABLE-RENDITION-ID`), its steering manifest may name further edges, `PATHWAY-CLONES`.
+#[derive(Clone, Debug, PartialEq, Schema, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChannelSteering {
+    /// Where the steering manifest is: `https://steering.example/live`. HLS has it in `EXT-X-CONTENT-STEERING`
+    /// (draft-pantos-hls-rfc8216bis section 4.4.6.6), DASH in `ContentSteering` (ETSI TS 103 998). Pages must be allowed to
+    /// ask there.
+    pub server_url: String,
+    /// What the steering manifest calls the edge that the manifests come from: `PATHWAY-ID` in HLS, `serviceLocation` in DASH.
+    /// Players begin there.
+    #[attribute(default = "main")]
+    #[serde(default = "usual::pathway")]
+    pub pathway: String,
+    /// Whether DASH players ask the steering server before they begin.
+    #[attribute(default = false)]
+    #[serde(default)]
+    pub query_before_start: bool,
+}
+
+impl ChannelSteering {
+    /// The pathway of a channel that nobody steers.
+    pub const USUAL_PATHWAY: &str = "main";
+}
+
 /// A channel with its name: what `streamverse_epg` and `streamverse_schedule` take as JSON.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -379,6 +412,11 @@ impl FastChannelSpec {
         all.sort_unstable();
         all.dedup();
         all
+    }
+
+    /// What steering servers call the edge that the manifests come from.
+    pub fn pathway(&self) -> &str {
+        self.steering.as_ref().map_or(ChannelSteering::USUAL_PATHWAY, |it| it.pathway.as_str())
     }
 
     /// How long a break is, in milliseconds.

@@ -12,7 +12,7 @@ fn at(ms: u64) -> String {
 }
 
 /// A channel that ran for so many minutes.
-async fn ran(world: &World, minutes: u64) -> std::sync::Arc<super::super::service::Channel> {
+pub(super) async fn ran(world: &World, minutes: u64) -> std::sync::Arc<super::super::service::Channel> {
     world.usual().await;
     let one = world.replica(&spec()).await;
     for minute in 0..=minutes {
@@ -69,6 +69,61 @@ async fn start_over_grows_without_losing_anything_and_a_recording_has_an_end_and
     assert_eq!(read.media("video-180p"), hls);
 }
 
+/// A viewer who started at the very edge of the window, and one who turned up when it had passed.
+#[tokio::test]
+async fn a_session_that_began_in_the_window_goes_on_when_its_beginning_has_left_it_and_none_begins_then() {
+    let world = World::new().await;
+    world.usual().await;
+    let mut spec = spec();
+    spec["catch_up"] = serde_json::json!("10m");
+    let one = world.replica(&spec).await;
+    // As often as it has to be announced on.
+    let until = async |one: &super::super::service::Channel, minutes: u64| {
+        for ms in (world.now()..=NOON + minutes * 60_000).step_by(240_000) {
+            world.at(ms);
+            one.turn().await;
+        }
+        world.at(NOON + minutes * 60_000);
+        one.turn().await;
+    };
+    until(&one, 14).await;
+    let from = at(NOON + 130_000);
+    let master = text(&one, &format!("hls.m3u8?from={from}")).await;
+    assert!(master.contains(&format!("video/180p.m3u8?from={from}")), "{master}");
+    let (video, manifest) = (format!("video/180p.m3u8?from={from}"), format!("dash.mpd?from={from}"));
+    let first = Playlist::read(&text(&one, &video).await, None);
+    let mut before = first.clone();
+    for minutes in [16, 60, 180, 370] {
+        until(&one, minutes).await;
+        let (status, _, body) = ask(&one, &format!("hls.m3u8?from={from}")).await;
+        assert!(status == StatusCode::BAD_REQUEST && body.contains("time-out-of-range"), "{status} {body}");
+        // The same of a replica that was not there when it began.
+        let two = world.replica(&spec).await;
+        two.turn().await;
+        let now = text(&two, &video).await;
+        assert_eq!(now, text(&one, &video).await);
+        let now = Playlist::read(&now, None);
+        let known = before.segments.len();
+        assert!(
+            now.msn == first.msn && now.segments.len() > known && now.segments[..known] == before.segments
+        );
+        let read = Mpd::read(&text(&two, &manifest).await);
+        let hls: std::collections::BTreeSet<String> =
+            now.segments.iter().map(|it| it.uri.replace("../../../vod/", "")).collect();
+        assert_eq!(read.media("video-180p"), hls);
+        before = now;
+    }
+    // Nothing is kept for ever.
+    until(&one, 376).await;
+    for path in [video, manifest] {
+        let (status, _, body) = ask(&one, &path).await;
+        assert!(
+            status == StatusCode::BAD_REQUEST && body.contains("time-out-of-range"),
+            "{path} {status} {body}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn times_out_of_the_window_and_absurd_directives_are_refused_with_a_code() {
     let world = World::new().await;
@@ -82,7 +137,7 @@ async fn times_out_of_the_window_and_absurd_directives_are_refused_with_a_code()
         ("from=9999-12-31T23:59:59Z".to_owned(), "time-out-of-range"),
         (format!("from={}", at(now + 60_000)), "time-out-of-range"),
         (format!("from={}&to=9999-12-31T23:59:59Z", at(NOON)), "time-out-of-range"),
-        (format!("from={}", at(now - 5 * 3_600_000)), "time-out-of-range"),
+        (format!("from={}", at(now - 11 * 3_600_000)), "time-out-of-range"),
         ("from=-1".to_owned(), "time-invalid"),
         ("_HLS_skip=always".to_owned(), "skip-invalid"),
         ("_HLS_msn=18446744073709551616".to_owned(), "number-invalid"),
@@ -195,6 +250,48 @@ async fn dash_says_keys_breaks_and_what_goes_on_after_them() {
     for (period, before) in continued {
         assert!(manifest.contains(&format!("<Period id=\"{before}\"")) || period != before);
     }
+}
+
+#[tokio::test]
+async fn a_steered_channel_says_who_steers_and_has_the_same_names_for_its_renditions_every_time() {
+    let world = World::new().await;
+    world.usual().await;
+    let mut spec = spec();
+    let plain = world.replica(&spec).await;
+    plain.turn().await;
+    let server = "https://steering.example/live?a=1&b=2";
+    spec["steering"] = serde_json::json!({ "server_url": server, "pathway": "edge-a" });
+    let one = world.replica(&spec).await;
+    one.turn().await;
+    let master = text(&one, "hls.m3u8").await;
+    let steering = format!("#EXT-X-CONTENT-STEERING:SERVER-URI=\"{server}\",PATHWAY-ID=\"edge-a\"\n");
+    assert_eq!(master.matches("CONTENT-STEERING").count(), 1);
+    assert!(master.contains(&steering), "{master}");
+    let unsteered = text(&plain, "hls.m3u8").await;
+    assert_eq!(
+        unsteered.replace("PATHWAY-ID=\"main\"", "PATHWAY-ID=\"edge-a\""),
+        master.replace(&steering, "")
+    );
+    for id in ["video-180p", "video-360p"] {
+        assert_eq!(
+            master.matches(&format!(",STABLE-VARIANT-ID=\"{id}\",PATHWAY-ID=\"edge-a\"\n")).count(),
+            1
+        );
+    }
+    for id in ["audio-en", "audio-de", "text-en"] {
+        assert_eq!(master.matches(&format!(",STABLE-RENDITION-ID=\"{id}\",")).count(), 1, "{master}");
+    }
+    let manifest = text(&one, "dash.mpd").await;
+    assert!(
+        manifest.contains(
+            " <BaseURL serviceLocation=\"edge-a\">./</BaseURL>\n <ContentSteering defaultServiceLocation=\"edge-a\" \
+             queryBeforeStart=\"false\">https://steering.example/live?a=1&amp;b=2</ContentSteering>\n <Period "
+        ),
+        "{manifest}"
+    );
+    let at = |text: &str| Mpd::read(text).media("video-180p");
+    let unsteered = text(&plain, "dash.mpd").await;
+    assert!(!unsteered.contains("BaseURL") && at(&unsteered) == at(&manifest));
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! The channel as players and other replicas see it.
 
 mod asked;
+mod fuzzed;
 mod mpd;
 mod playlist;
 mod replicas;

@@ -102,6 +102,7 @@ pub(crate) fn known(view: &FastChannelSpecView) -> Option<Known> {
         catch_up: seconds(4 * 3600),
         playlist_window: seconds(120),
         allowed_origins: Vec::new(),
+        steering: None,
         playlist_max_age: seconds(1),
         playlist_stale: seconds(5),
     };

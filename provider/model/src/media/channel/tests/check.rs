@@ -71,6 +71,29 @@ fn a_name_that_is_no_source_is_told_the_nearest() {
 }
 
 #[test]
+fn a_steering_server_that_nobody_can_ask_is_refused() {
+    let steering = |server: &str, pathway: &str| {
+        with(&usual(), json!({ "steering": { "server_url": server, "pathway": pathway } }))
+    };
+    assert_eq!(found(steering("https://steering.example/live?a=1&b=2", "edge-a.1_")), [""; 0]);
+    for (server, why) in [
+        ("", "no URL"),
+        ("/live", "no URL"),
+        ("ftp://steering.example/", "by https://"),
+        ("data:application/json,{}", "by https://"),
+        ("https://ann:secret@steering.example/", "password"),
+        ("https://steering.example/#a", "never sent"),
+        ("https://steering.example/\"", "characters"),
+        ("https://steering.example/\n#EXT-X-ENDLIST", "characters"),
+    ] {
+        one(steering(server, "main"), "E steering.server_url: No address", &[why]);
+    }
+    for pathway in ["", "a b", "a\"", "é", &"x".repeat(65)] {
+        one(steering("https://steering.example/", pathway), "E steering.pathway: No name", &["4.4.6.2"]);
+    }
+}
+
+#[test]
 fn horizons_and_windows_of_a_few_segments_are_refused() {
     one(with(&usual(), json!({ "horizon": "8s" })), "E horizon: Horizon of a few", &["at least 12s"]);
     one(
