@@ -272,7 +272,16 @@ pub fn binaries() -> PathBuf {
         .get_or_init(|| {
             let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
             let done = Command::new(cargo)
-                .args(["build", "--quiet", "-p", "streamverse", "-p", "terraform-provider-streamverse"])
+                .args([
+                    "build",
+                    "--quiet",
+                    "-p",
+                    "streamverse",
+                    "-p",
+                    "streamverse-edge",
+                    "-p",
+                    "terraform-provider-streamverse",
+                ])
                 .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
                 .status();
             assert!(done.is_ok_and(|status| status.success()), "the binaries cannot be built");
@@ -297,4 +306,20 @@ pub fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0")
         .and_then(|listener| listener.local_addr())
         .map_or(0, |address| address.port())
+}
+
+/// Seconds since the Unix epoch as RFC 3339 has them, in UTC.
+pub fn rfc3339(seconds: u64) -> String {
+    timestamp(seconds).to_string()
+}
+
+/// … as HTTP and mail have them.
+pub fn rfc2822(seconds: u64) -> String {
+    jiff::fmt::rfc2822::DateTimePrinter::new()
+        .timestamp_to_rfc9110_string(&timestamp(seconds))
+        .unwrap_or_default()
+}
+
+fn timestamp(seconds: u64) -> jiff::Timestamp {
+    i64::try_from(seconds).ok().and_then(|it| jiff::Timestamp::from_second(it).ok()).unwrap_or_default()
 }

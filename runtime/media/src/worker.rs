@@ -4,8 +4,10 @@
 //! worker was killed, begins at the first segment that is missing.
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -16,7 +18,7 @@ use streamverse_core::stores::open_objects;
 use streamverse_core::tool::Tool;
 use streamverse_core::{Error, Ready, Result, Service, ServiceContext, Start, Stop, Target};
 use streamverse_model::media::TranscoderSpec;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
@@ -28,6 +30,9 @@ use crate::work::{self, ENCODED, Encoded, PARTITIONS, TASKS, Task, TaskFailure, 
 pub const TRANSCODER: Target =
     Target { name: "transcoder", start: Start::Service(|spec, cx| Box::pin(start(spec, cx))) };
 
+/// How long what has begun may take once we are told to stop: a segment, or a track of sound. Less than what a site waits
+/// ([`DRAIN_SECONDS`](streamverse_model::media::DRAIN_SECONDS)).
+const LAST_PIECE: Duration = Duration::from_secs(25);
 /// How often a task is tried before it is told to have failed.
 const ATTEMPTS: u32 = 3;
 /// The code of what was taken away while it was encoded: no failure of anybody.
@@ -181,6 +186,9 @@ impl Worker {
         self.encoders.check(&self.cx, task, stop).await?;
         let source = self.source(task, scratch).await?;
         for (first, end) in done {
+            if stop.is_stopped() {
+                return Err(Error::passing("stopped", "the worker stops"));
+            }
             match &task.track {
                 Track::Video { .. } => self.video(task, &source, first, end, scratch, stop).await?,
                 Track::Audio { .. } => self.audio(task, &source, scratch, stop).await?,
@@ -231,13 +239,17 @@ impl Worker {
         work::make(&folder).await?;
         info!(task = task.key(), first, end, "Encoding.");
         let (sender, mut receiver) = mpsc::unbounded_channel::<String>();
+        let (encoded, uploaded) = (Arc::new(AtomicU64::new(0)), watch::Sender::new(0_u64));
+        let cut = Stop::new();
         let tool = Tool::of(&self.cx, "ffmpeg")
             .args(run.args()?)
             .dir(&folder)
             .limits(self.share.limits())
-            .until(stop);
+            .until(&cut);
         let encoding = async {
+            let encoded = Arc::clone(&encoded);
             let said = tool.each_line(move |line| {
+                encoded.fetch_add(1, Ordering::Relaxed);
                 let _ = sender.send(line.to_owned());
             });
             said.await.map_err(|error| self.share.explain(error))
@@ -252,11 +264,25 @@ impl Worker {
                 let path = task.place().segment(&rendition.name, k);
                 self.finish(task, &folder.join(&name), &path, piece).await?;
                 made.insert(k);
+                uploaded.send_modify(|count| *count += 1);
             }
             Ok::<_, Error>(made)
         };
+        // Told to stop, it finishes the segment that it has begun: that is never encoded again.
+        let finishing = async {
+            stop.stopped().await;
+            let begun = encoded.load(Ordering::Relaxed);
+            let mut uploaded = uploaded.subscribe();
+            let _ = tokio::time::timeout(LAST_PIECE, uploaded.wait_for(|count| *count > begun)).await;
+            cut.stop();
+            std::future::pending::<Infallible>().await
+        };
         // An upload that fails ends the encode with it.
-        let done = tokio::try_join!(encoding, uploading);
+        let work = async { tokio::try_join!(encoding, uploading) };
+        let done = tokio::select! {
+            done = work => done,
+            never = finishing => match never {},
+        };
         let _ = tokio::fs::remove_dir_all(&folder).await;
         let (_, made) = done?;
         // ffmpeg ends well at the end of the picture, wherever that is.
@@ -278,8 +304,18 @@ impl Worker {
         let file = scratch.join(format!("{name}.mp4"));
         info!(task = task.key(), "Encoding.");
         let args = audio_args(source, &file, &task.facts, rendition, *stream);
-        let tool = Tool::of(&self.cx, "ffmpeg").args(args).limits(self.share.limits()).until(stop);
-        tool.run().await.map_err(|error| self.share.explain(error))?;
+        let cut = Stop::new();
+        let tool = Tool::of(&self.cx, "ffmpeg").args(args).limits(self.share.limits()).until(&cut);
+        let finishing = async {
+            stop.stopped().await;
+            tokio::time::sleep(LAST_PIECE).await;
+            cut.stop();
+            std::future::pending::<Infallible>().await
+        };
+        tokio::select! {
+            done = tool.run() => done.map_err(|error| self.share.explain(error))?,
+            never = finishing => match never {},
+        };
         self.finish(task, &file, &task.place().audio(&name), name).await
     }
 

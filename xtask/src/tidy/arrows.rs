@@ -136,6 +136,12 @@ const ARROWS: &[Arrow] = &[
         reason: "the binary puts the domains together",
     },
     Arrow {
+        from: "streamverse-edge",
+        to: &["streamverse-core", "streamverse-model"],
+        tests: &[],
+        reason: "the small binary: no cloud SDK, no librdkafka, no domain",
+    },
+    Arrow {
         from: "streamverse-acceptance",
         to: &["tfplugin-testing", "streamverse-core", "streamverse-model", "streamverse-sites"],
         tests: &["streamverse-delivery", "streamverse-media", "streamverse-platform"],

@@ -4,6 +4,7 @@
 mod cloud;
 mod controller;
 mod cost;
+mod drain;
 mod gpu;
 mod money;
 mod name;
@@ -20,6 +21,9 @@ pub use controller::{
     OnDemandLimitSpecPath, OnDemandLimitSpecView,
 };
 pub use cost::{HOURS_PER_MONTH, RangeCost, range_cost};
+pub use drain::{
+    CONTROLLED, DrainSpec, DrainState, Identity, MARGIN, Notices, Order, Phase, Reason, Report, WholeNode,
+};
 pub use gpu::{GPUS_AS_OF, Gpu, GpuClass, Nvenc, gpu, gpu_names, gpus, nearest_gpu};
 pub use money::Money;
 pub use name::{GroupName, InstanceName, NAME_LIMIT, PREFIX};

@@ -4,6 +4,9 @@ use crate::platform::{self, Isolation, Name, Object, Resources, ServiceObject, S
 use serde::{Deserialize, Serialize};
 use tfplugin_schema::{Schema, Size};
 
+/// How long a site waits for a worker that is told to stop: the segment that it has begun is finished.
+pub const DRAIN_SECONDS: u32 = 30;
+
 /// Workers that encode what assets ask for, a rendition's run of segments at a time.
 #[derive(Clone, Debug, PartialEq, Schema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -58,7 +61,7 @@ impl TranscoderSpec {
                 scratch_bytes: self.scratch.0,
             },
             isolation: Isolation::Process,
-            drain_seconds: 10,
+            drain_seconds: DRAIN_SECONDS,
         })])
     }
 }

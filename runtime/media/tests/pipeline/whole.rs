@@ -182,6 +182,52 @@ async fn no_finished_segment_is_encoded_twice_when_workers_die() {
     platform.end().await;
 }
 
+/// An ffmpeg that reads no faster than four times the clip's own speed.
+fn slow_ffmpeg(platform: &Platform) -> std::path::PathBuf {
+    use std::os::unix::fs::PermissionsExt as _;
+    let path = platform.path("slow-ffmpeg");
+    let real = platform.tool("ffmpeg").display();
+    let script = format!(
+        "#!/bin/sh\ncase \"$*\" in *segment_list*) exec {real} -readrate 4 \"$@\";; esac\nexec {real} \"$@\"\n"
+    );
+    std::fs::write(&path, script).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    path
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_is_told_to_stop_finishes_the_segment_that_it_has_begun() {
+    let Some(platform) = Platform::new().await else { return };
+    let clip = platform.draw(
+        "clip.mp4",
+        "-f lavfi -i testsrc2=s=320x180:r=25:d=40 -pix_fmt yuv420p -c:v libx264 -preset ultrafast",
+    );
+    let log = open_log("embedded://here/main", &platform.cx("test")).await.unwrap();
+    let told = async || log.read_all("encoded").await.map_or(0, |all| all.len());
+    let replacing = async {
+        let mut cx = platform.cx("first");
+        cx.tools.insert("ffmpeg".to_owned(), slow_ffmpeg(&platform));
+        let mut spec = platform.transcoder();
+        spec["concurrency"] = serde_json::json!(1);
+        let (stop, worker) = platform.worker_in(cx, spec).await;
+        while told().await < 2 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let before = told().await;
+        stop.stop();
+        worker.await.unwrap().unwrap();
+        let after = told().await;
+        (before, after, platform.worker("second").await)
+    };
+    let (made, (before, after, (stop, worker))) = tokio::join!(platform.vod("film", &clip), replacing);
+    made.unwrap();
+    assert!(after > before, "the segment under way was thrown away: {before} and {after}");
+    assert!(after < told().await, "the first worker went on although it was told to stop");
+    stop.stop();
+    worker.await.unwrap().unwrap();
+    platform.end().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_ladder_says_of_codecs_is_what_encoders_make() {
     let Some(platform) = Platform::new().await else { return };
