@@ -170,6 +170,19 @@ impl Cluster {
         self.client.send("PATCH", &managed(path), client::MERGE, Some(body.to_string().into_bytes()))
     }
 
+    /// Adds a machine that takes only pods which tolerate `streamverse.io/test=NAME`.
+    ///
+    /// # Panics
+    /// When it is not taken, or not ready in time.
+    pub fn add_node(&self, name: &str) {
+        let mut body = node(name, "a");
+        let taint = json!({ "key": "streamverse.io/test", "value": name, "effect": "NoSchedule" });
+        body["spec"] = json!({ "taints": [taint] });
+        let (status, said) = self.request("POST", "/api/v1/nodes", Some(body));
+        assert_eq!(status, 201, "{said}");
+        self.until(&format!("/api/v1/nodes/{name}"), BOOT, |node| has_condition(node, "Ready"));
+    }
+
     /// Creates a namespace and waits until pods may be made in it.
     ///
     /// # Panics

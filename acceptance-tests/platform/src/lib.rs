@@ -7,6 +7,7 @@ pub mod crash;
 pub mod faults;
 pub mod secrets;
 pub mod servers;
+pub mod stand_in;
 pub mod vault;
 
 use std::path::{Path, PathBuf};

@@ -7,13 +7,13 @@
     reason = "a test stops at the first thing that is not as it must be"
 )]
 
-use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 use streamverse_acceptance::binaries;
+use streamverse_acceptance::stand_in::StandIn;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -25,17 +25,15 @@ const DEAF: &str = r#"trap '' TERM; echo began >>"$0"; while :; do sleep 0.05; d
 /// The stand-in, and an agent with a worker.
 struct Setting {
     folder: tempfile::TempDir,
-    stand_in: Child,
-    port: u16,
+    stand_in: StandIn,
     agent: Option<Child>,
-    http: reqwest::blocking::Client,
 }
 
 impl Drop for Setting {
     fn drop(&mut self) {
-        for child in self.agent.iter_mut().chain([&mut self.stand_in]) {
-            let _ = child.kill();
-            let _ = child.wait();
+        if let Some(agent) = &mut self.agent {
+            let _ = agent.kill();
+            let _ = agent.wait();
         }
     }
 }
@@ -46,31 +44,20 @@ fn in_seconds(seconds: u64) -> u64 {
 
 impl Setting {
     fn new() -> Setting {
-        let mut stand_in = Command::new(env!("CARGO_BIN_EXE_metadata-stand-in"))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(stand_in.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let port = line.trim().parse().unwrap();
-        let http = reqwest::blocking::Client::builder().no_proxy().build().unwrap();
-        Setting { folder: tempfile::tempdir().unwrap(), stand_in, port, agent: None, http }
+        let stand_in = StandIn::start(env!("CARGO_BIN_EXE_metadata-stand-in"));
+        Setting { folder: tempfile::tempdir().unwrap(), stand_in, agent: None }
     }
 
     fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        self.stand_in.url()
     }
 
     fn set(&self, fields: &Value) {
-        let answer =
-            self.http.put(format!("{}/control", self.url())).body(fields.to_string()).send().unwrap();
-        assert!(answer.status().is_success());
+        self.stand_in.set(fields);
     }
 
     fn world(&self) -> Value {
-        let text = self.http.get(format!("{}/control", self.url())).send().unwrap().text().unwrap();
-        serde_json::from_str(&text).unwrap()
+        self.stand_in.world()
     }
 
     fn file(&self) -> PathBuf {
@@ -129,14 +116,8 @@ impl Setting {
         }
     }
 
-    /// The phases that the controller was told, each once, and the last report.
     fn reports(&self) -> (Vec<String>, Value) {
-        let world = self.world();
-        let reports = world["reports"].as_array().unwrap();
-        let mut phases: Vec<String> =
-            reports.iter().map(|it| it["phase"].as_str().unwrap().to_owned()).collect();
-        phases.dedup();
-        (phases, reports.last().cloned().unwrap_or_default())
+        self.stand_in.reports()
     }
 
     fn drained(&mut self, reason: &str) -> Value {

@@ -9,6 +9,7 @@
 
 mod access;
 mod definition;
+mod drain;
 mod examples;
 mod faults;
 mod hcl;

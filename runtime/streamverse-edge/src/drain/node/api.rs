@@ -21,7 +21,7 @@ impl Api {
     /// No kubeconfig, no service account, one that cannot be used.
     pub(super) async fn connect(kubeconfig: Option<&str>) -> Result<Api> {
         let unusable = |text: String| Error::permanent("kubernetes", text);
-        let config = match kubeconfig {
+        let mut config = match kubeconfig {
             None => kube::Config::incluster().map_err(|error| {
                 unusable("there is no service account of a pod here".to_owned()).because(error)
             })?,
@@ -33,6 +33,8 @@ impl Api {
                     .map_err(|error| unusable(format!("{path} cannot be used")).because(error))?
             }
         };
+        // A budget's 429 is an answer, not a reason to ask again at once.
+        config.default_retry = false;
         kube::Client::try_from(config)
             .map(Api)
             .map_err(|error| unusable("no client of the cluster can be made".to_owned()).because(error))
