@@ -21,7 +21,6 @@ use streamverse_model::media::channel::FastChannelSpec;
 use super::announced::{Announced, millis};
 use super::answers::{self, Answer, Content, Fresh, Resource};
 use super::query::{Query, Refusal};
-use super::shared::Stores;
 use super::time::utc;
 use crate::origin::conditions;
 use crate::origin::cors::Cors;
@@ -42,7 +41,7 @@ pub const FAST_CHANNEL: Target =
 async fn start(spec: serde_json::Value, cx: ServiceContext) -> Result<Box<dyn Service>> {
     let spec: FastChannelSpec = serde_json::from_value(spec)
         .map_err(|error| Error::permanent("spec-invalid", "this is no spec of a channel").because(error))?;
-    let stores = Stores::open(&spec.object_store, &spec.catalogue, &cx).await?;
+    let stores = super::shared::Stores::open(&spec.object_store, &spec.catalogue, &cx).await?;
     let name = cx.owner.name.to_string();
     let address = SocketAddr::new(cx.bind, spec.port);
     let cors = Cors::new(&spec.allowed_origins);
