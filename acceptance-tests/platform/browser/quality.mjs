@@ -28,6 +28,10 @@ const facts = (it) =>
 
 async function prepare(it) {
   Object.assign(it, await open(address));
+  // Whoever watches something for the first time has nothing of it.
+  const devtools = await it.page.context().newCDPSession(it.page);
+  await devtools.send("Network.enable");
+  await devtools.send("Network.setCacheDisabled", { cacheDisabled: true });
   it.page.on("response", async (response) => {
     if (!response.url().includes("/vod/") || !response.url().endsWith(".m4s")) return;
     const headers = await response.allHeaders().catch(() => ({}));

@@ -43,7 +43,7 @@ pub const FAST_CHANNEL: Target =
 async fn start(spec: serde_json::Value, cx: ServiceContext) -> Result<Box<dyn Service>> {
     let spec: FastChannelSpec = serde_json::from_value(spec)
         .map_err(|error| Error::permanent("spec-invalid", "this is no spec of a channel").because(error))?;
-    let stores = Stores::open(&spec.object_store, &spec.catalogue, &cx).await?;
+    let stores = super::shared::Stores::open(&spec.object_store, &spec.catalogue, &cx).await?;
     let name = cx.owner.name.to_string();
     let address = SocketAddr::new(cx.bind, spec.port);
     let cors = Cors::new(&spec.allowed_origins);
