@@ -1,7 +1,10 @@
 //! The channel as players and other replicas see it.
 
 mod asked;
+mod day;
+mod forgotten;
 mod mpd;
 mod playlist;
 mod replicas;
 mod rules;
+mod truth;
