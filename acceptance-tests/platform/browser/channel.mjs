@@ -83,6 +83,8 @@ function look(uri, list, of) {
 }
 
 const periods = new Map();
+// Messages of DASH's event streams, by their text: which way, and how long they say that a break is.
+const events = new Map();
 let published = "";
 async function manifest() {
   const { status, bytes, url } = await ask(`${base}/dash.mpd`);
@@ -91,6 +93,12 @@ async function manifest() {
   const now = /publishTime="([^"]+)"/.exec(text)[1];
   if (now < published) fault(`publishTime went back from ${published} to ${now}`);
   published = now;
+  for (const [, stream] of text.matchAll(/<EventStream schemeIdUri="urn:scte:scte35:2014:xml\+bin" timescale="1000">(.*?)<\/EventStream>/gs)) {
+    for (const [, fields, binary] of stream.matchAll(/<Event ([^>]*)><Signal xmlns="http:\/\/www\.scte\.org\/schemas\/35\/2016"><Binary>([^<]+)<\/Binary>/g)) {
+      const duration = / duration="(\d+)"/.exec(fields)?.[1];
+      events.set(binary, { which: duration ? "OUT" : "IN", message: binary, ms: Number(duration ?? 0) });
+    }
+  }
   const read = MPD.parse(text, { manifestUri: url });
   for (const part of read.playlists[0].segments) {
     const address = absolute(part.resolvedUri, url);
@@ -128,4 +136,4 @@ for (const { asset, segments } of periods.values()) {
 }
 const told = [...seen].map(([uri, it]) => ({ uri, changes: it.changes, last: it.last, segments: it.segments.size, numbers: [...it.segments.keys()].sort((a, b) => a - b) }));
 const assets = [...new Set([...seen.get(variant.uri).segments.values()].map((it) => /\/vod\/([^/]+)\//.exec(it)[1]))];
-console.log(JSON.stringify({ faults, statuses, lists: told, assets, files, splices: [...seen.get(variant.uri).splices].map(([hex, which]) => ({ which, hex })) }));
+console.log(JSON.stringify({ faults, statuses, lists: told, assets, files, splices: [...seen.get(variant.uri).splices].map(([message, which]) => ({ which, message })), events: [...events.values()] }));

@@ -214,8 +214,8 @@ fn decoded(node: &Node, input: &str) -> Result<u64, Fault> {
     })
 }
 
-/// What PyPI's threefive reads of splice messages.
-fn splices(site: &Path, seen: &Value) -> Checked {
+/// What PyPI's threefive reads of splice messages: those of HLS as hexadecimal digits, those of DASH as base64.
+fn splices(site: &Path, messages: &Value) -> Checked {
     let script = "import sys, json, threefive\nfor line in sys.stdin:\n    cue = threefive.Cue(line.split()[1]); cue.decode(); c = cue.command.get()\n    print(json.dumps([line.split()[0], cue.info_section.crc, c]))\n";
     let mut python = Command::new("python3")
         .args(["-c", script])
@@ -224,17 +224,15 @@ fn splices(site: &Path, seen: &Value) -> Checked {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()?;
-    let lines: String = seen["splices"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|it| format!("{} {}\n", it["which"].as_str().unwrap(), it["hex"].as_str().unwrap()))
-        .collect();
+    let line =
+        |it: &Value| format!("{} {}\n", it["which"].as_str().unwrap(), it["message"].as_str().unwrap());
+    let messages = messages.as_array().unwrap();
+    let lines: String = messages.iter().map(line).collect();
     std::io::Write::write_all(&mut python.stdin.take().unwrap(), lines.as_bytes())?;
     let said = python.wait_with_output()?;
     let text = String::from_utf8_lossy(&said.stdout).into_owned();
-    let (mut out, mut back) = (0, 0);
-    for line in text.lines() {
+    let (mut out, mut back) = (0_usize, 0_usize);
+    for (line, message) in text.lines().zip(messages) {
         let read: Value = serde_json::from_str(line)?;
         let command = &read[2];
         let leaves = command["out_of_network_indicator"] == true;
@@ -248,9 +246,14 @@ fn splices(site: &Path, seen: &Value) -> Checked {
         if leaves && !command["break_duration"].as_f64().is_some_and(|it| it > 0.0 && it <= 4.1) {
             return Err(format!("a break of another length: {line}").into());
         }
+        // In DASH the event says the same as the message.
+        let said = message["ms"].as_f64().filter(|_| leaves).map(|ms| ms / 1000.0);
+        if said.is_some_and(|it| (command["break_duration"].as_f64().unwrap_or(0.0) - it).abs() > 0.002) {
+            return Err(format!("the event {message} has the message {line}").into());
+        }
         if leaves { out += 1 } else { back += 1 }
     }
-    if out > 0 && back > 0 {
+    if out > 0 && back > 0 && out + back == messages.len() {
         Ok(())
     } else {
         Err(format!("{out} out, {back} in: {lines} {}", String::from_utf8_lossy(&said.stderr)).into())
@@ -375,7 +378,8 @@ fn a_channel_plays_over_boundaries_in_hls_and_dash_and_nobody_notices_that_repli
         if files.len() < 4 {
             return Err(format!("DASH had {} periods", files.len()).into());
         }
-        splices(&site, &seen)?;
+        splices(&site, &seen["splices"])?;
+        splices(&site, &seen["events"])?;
         let now: Value = serde_json::from_str(&answers(&format!("{channel}/now.json"))?)?;
         if now["title"] != "Channel One" || now["now"]["title"].as_str().is_none() {
             return Err(format!("now.json says {now}").into());

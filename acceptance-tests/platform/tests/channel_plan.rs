@@ -135,12 +135,8 @@ fn read_xmltv(node: &Node, xml: &str) -> Option<Vec<String>> {
     };
     let file = node.folder().join("guide.xml");
     std::fs::write(&file, xml).unwrap();
-    let said = Command::new("python3")
-        .args(["-c", READER])
-        .arg(&file)
-        .env("PYTHONPATH", site)
-        .output()
-        .unwrap();
+    let said =
+        Command::new("python3").args(["-c", READER]).arg(&file).env("PYTHONPATH", site).output().unwrap();
     assert!(said.status.success(), "{}\n{xml}", String::from_utf8_lossy(&said.stderr));
     Some(String::from_utf8_lossy(&said.stdout).lines().map(str::to_owned).collect())
 }

@@ -1,7 +1,8 @@
 //! Keys leave and come: a CPIX document that PyPI's cpix reads and validates and PyPI's cryptography decrypts, another
-//! site that takes it, a backup, and who asked for what.
+//! site that takes it and plays what was encrypted before, a backup, and who asked for what.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
@@ -56,6 +57,48 @@ fn python(script: &str, args: &[&std::path::Path]) -> Option<Value> {
         Command::new("python3").arg("-c").arg(script).args(args).env("PYTHONPATH", site).output().unwrap();
     assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
     Some(serde_json::from_slice(&said.stdout).unwrap())
+}
+
+/// Media that Shaka Packager encrypts with a key, as the pipeline has it do: two seconds of 25 pictures each.
+fn encrypted(node: &Node, files: &Files, scheme: &str, key: &ContentKey) -> PathBuf {
+    let (clear, out) = (files.path("clear.mp4"), files.path(&format!("{scheme}.mp4")));
+    let drawn = Command::new(node.tool("ffmpeg"))
+        .args([
+            "-v",
+            "error",
+            "-y",
+            "-f",
+            "lavfi",
+            "-i",
+            "testsrc2=s=320x180:r=25:d=2",
+            "-pix_fmt",
+            "yuv420p",
+        ])
+        .args(["-c:v", "libx264", "-preset", "ultrafast"])
+        .arg(&clear)
+        .status();
+    assert!(drawn.unwrap().success());
+    let packed = Command::new(node.tool("packager"))
+        .arg(format!("in={},stream=video,output={}", clear.display(), out.display()))
+        .args(["--enable_raw_key_encryption", "--clear_lead", "0", "--protection_scheme", scheme])
+        .arg(format!("--keys=label=:key_id={}:key={}", key.kid.hex(), hex(key)))
+        .output()
+        .unwrap();
+    assert!(packed.status.success(), "{}", String::from_utf8_lossy(&packed.stderr));
+    out
+}
+
+/// How many pictures ffmpeg decodes of a file with a key, and whether without a complaint.
+fn decoded(node: &Node, file: &Path, key: &ContentKey) -> (usize, bool) {
+    let said = Command::new(node.tool("ffmpeg"))
+        .args(["-v", "error", "-nostdin", "-decryption_key", &hex(key), "-i"])
+        .arg(file)
+        .args(["-f", "framemd5", "-"])
+        .output()
+        .unwrap();
+    let lines = String::from_utf8_lossy(&said.stdout).into_owned();
+    let frames = lines.lines().filter(|line| !line.starts_with('#')).count();
+    (frames, said.status.success() && said.stderr.is_empty())
 }
 
 #[test]
@@ -132,6 +175,14 @@ fn a_catalogue_moves_to_another_site_in_a_document_that_others_read_too() -> Res
             assert!(again.starts_with("0 of 8 keys"), "{again}");
             assert_eq!(obtain(there, "film", 0..5), film);
             assert_eq!(obtain(there, "other", 0..3), other);
+            // What was encrypted here plays there, and with no other key of the catalogue.
+            let moved = obtain(there, "film", 0..5);
+            for (scheme, number) in [("cbcs", 0), ("cenc", 4)] {
+                let media = encrypted(&node, &files, scheme, &film[number]);
+                assert_eq!(decoded(&node, &media, &moved[number]), (50, true), "{scheme}");
+                let wrong = decoded(&node, &media, &moved[number ^ 1]);
+                assert!(!wrong.1, "{scheme}: {wrong:?}");
+            }
             // A backup is of use under its own key-encryption key alone.
             let refused = run(there, &["restore", &backup]);
             let told = String::from_utf8_lossy(&refused.stderr).into_owned();

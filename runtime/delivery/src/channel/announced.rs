@@ -181,7 +181,7 @@ impl Announced {
                 return Err(Error::passing("nothing-to-play", text));
             }
         }
-        self.prune(&mut last, &known, now).await?;
+        self.prune(&mut last, &known, now, &mut turned).await?;
         Ok(turned)
     }
 
@@ -233,20 +233,27 @@ impl Announced {
         let lineup = Arc::new(Lineup::of(&self.spec, &indexes, offered.as_deref()));
         let lineup = offered.filter(|it| *it == lineup).unwrap_or(lineup);
         // Before the block: what was announced can be shown.
-        let played: BTreeSet<&str> = items.iter().map(|it| it.asset.as_str()).collect();
-        for (asset, package) in played.iter().filter_map(|name| known.0.get_key_value(*name)) {
-            self.packages.keep(asset, package).await?;
-        }
+        let played: BTreeSet<String> = items.iter().map(|it| it.asset.clone()).collect();
+        self.keep(&played, known).await?;
         let document = Document { block: Block { items, cursor, revision: self.revision.clone() }, lineup };
         let value = serde_json::to_value(&document)
             .map_err(|error| Error::permanent("block", "a block cannot be written").because(error))?;
         if within(self.stores.records.insert(&self.collection, &key(number), &value)).await? {
+            // And after it: whoever looked for what nobody needs before there was the block removed it in between.
+            self.keep(&played, known).await?;
             self.take(last, number, document, now).await?;
             turned.made += 1;
         } else {
             self.read(last, now, turned).await?;
         }
         Ok(true)
+    }
+
+    async fn keep(&self, played: &BTreeSet<String>, known: &Known) -> Result<()> {
+        for (asset, package) in played.iter().filter_map(|name| known.0.get_key_value(name)) {
+            self.packages.keep(asset, package).await?;
+        }
+        Ok(())
     }
 
     /// Adds a block to what is shown.
@@ -317,8 +324,14 @@ impl Announced {
     }
 
     /// Removes what nobody can ask for any more.
-    async fn prune(&self, last: &mut Option<Last>, known: &Known, now: u64) -> Result<()> {
-        let Some(last) = last else { return Ok(()) };
+    async fn prune(
+        &self,
+        held: &mut Option<Last>,
+        known: &Known,
+        now: u64,
+        turned: &mut Turned,
+    ) -> Result<()> {
+        let Some(last) = held else { return Ok(()) };
         let oldest = self.keep_from(now);
         // A few at a time: what is left is removed next time.
         let page = within(self.stores.records.list(&self.collection, "", 10)).await?;
@@ -334,11 +347,26 @@ impl Announced {
         };
         within(self.stores.records.remove_before(&self.collection, &key(number.saturating_add(1)))).await?;
         last.pruned_to = number.saturating_add(1);
+        let needed = self.needed(known);
+        for named in self.packages.unneeded(|id| needed.contains(id)).await? {
+            let forgotten = self.packages.forget(&named).await?;
+            // Somebody may have announced it since: that block is there by now, or its maker keeps it once more.
+            self.read(held, now, turned).await?;
+            if let Some(package) = forgotten
+                && self.needed(known).contains(&id(&named.0, &named.1))
+            {
+                self.packages.keep(&named.0, &package).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What was announced, and what may be.
+    fn needed(&self, known: &Known) -> BTreeSet<String> {
         let timeline = self.timeline();
         let played = timeline.entries().iter().map(|it| id(&it.item.asset, &it.item.generation));
         let playable = known.0.iter().map(|(name, it)| id(name, &it.facts.generation));
-        let needed: BTreeSet<String> = played.chain(playable).collect();
-        self.packages.prune(|id| needed.contains(id)).await
+        played.chain(playable).collect()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use streamverse_model::drm::signal;
+use streamverse_model::drm::{DrmSystem, signal};
 use streamverse_model::media::TrackKind;
 use streamverse_model::media::channel::FastChannelSpec;
 
@@ -198,7 +198,7 @@ pub(super) fn media(shown: &Shown<'_>, of: Of<'_>, skip: Skip) -> String {
             range_in(&mut text, it);
         }
     }
-    let mut keyed = false;
+    let mut keyed = Vec::new();
     let mut dated = false;
     for piece in shown.pieces {
         let item = piece.item();
@@ -253,21 +253,21 @@ fn older_than(shown: &Shown<'_>, boundary_ms: u64) -> u64 {
 
 /// What holds for the segments of an item: its init segment, and its keys for the systems that HLS names. ClearKey is not
 /// among them: what a player needs for it is in the init segment.
-fn described(text: &mut String, piece: &Piece, of: Of<'_>, keyed: &mut bool) {
+fn described(text: &mut String, piece: &Piece, of: Of<'_>, keyed: &mut Vec<DrmSystem>) {
     let Of::Track(kind, rendition) = of else { return };
     let (item, package) = (piece.item(), &piece.entry.package);
     let Some(track) = package.part(item).and_then(|part| rendition.track(kind, part)) else { return };
     let _ = writeln!(text, "#EXT-X-MAP:URI=\"{}{}\"", base(piece), track.init);
-    let keys = track.kid.map(|kid| {
-        let (scheme, systems) = dash::read(package.index().protection.as_ref());
-        signal::hls_keys(&systems, scheme, kid, &[kid])
-    });
-    let keys = keys.unwrap_or_default();
-    if keys.is_empty() && *keyed {
+    let (scheme, mut systems) = dash::read(package.index().protection.as_ref());
+    systems.retain(|it| track.kid.is_some() && *it != DrmSystem::Clearkey);
+    // A key holds until the next of its system (section 4.3.2.4): one that has none here would go on.
+    if keyed.iter().any(|it| !systems.contains(it)) {
         text.push_str("#EXT-X-KEY:METHOD=NONE\n");
     }
-    *keyed = !keys.is_empty();
-    text.push_str(&keys);
+    if let Some(kid) = track.kid {
+        text.push_str(&signal::hls_keys(&systems, scheme, kid, &[kid]));
+    }
+    *keyed = systems;
 }
 
 /// When a segment begins: frames of sound do not end where pictures do, so each track has its own times within an item.

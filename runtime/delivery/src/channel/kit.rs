@@ -1,8 +1,8 @@
 //! What the channel's tests stand on: assets on a store, replicas on one catalogue, and a clock that they set.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use axum::http::{HeaderMap, StatusCode};
@@ -15,6 +15,7 @@ use streamverse_core::stores::{
 use streamverse_core::{Error, Metrics, Result, ServiceContext};
 use streamverse_model::media::channel::FastChannelSpec;
 use streamverse_model::platform::{Name, Owner};
+use tokio::sync::oneshot;
 
 use super::announced::Announced;
 use super::service::{Channel, Clock, Counters, answered};
@@ -32,7 +33,15 @@ pub(super) struct World {
     pub(super) now: Arc<AtomicU64>,
     /// Whether the catalogue's documents are away.
     pub(super) away: Arc<AtomicBool>,
+    gate: Arc<Mutex<Option<Gate>>>,
     _folder: tempfile::TempDir,
+}
+
+/// Where the next call of this name waits: it says that it came, and goes on when it may.
+struct Gate {
+    call: &'static str,
+    came: oneshot::Sender<()>,
+    may: oneshot::Receiver<()>,
 }
 
 /// An asset: segments in milliseconds for each part.
@@ -43,6 +52,8 @@ pub(super) struct Asset<'a> {
     pub(super) languages: &'a [&'a str],
     pub(super) captions: &'a [&'a str],
     pub(super) encrypted: bool,
+    pub(super) scheme: &'a str,
+    pub(super) systems: &'a [&'a str],
     pub(super) heights: &'a [u32],
 }
 
@@ -55,6 +66,8 @@ impl Default for Asset<'_> {
             languages: &["en"],
             captions: &[],
             encrypted: false,
+            scheme: "cbcs",
+            systems: &["clearkey"],
             heights: &[180, 360],
         }
     }
@@ -111,7 +124,7 @@ impl Asset<'_> {
             .iter()
             .map(|language| json!({ "language": language, "label": language.to_uppercase(), "file": format!("text/{language}.vtt") }))
             .collect();
-        let protection = json!({ "scheme": "cbcs", "systems": ["clearkey"] });
+        let protection = json!({ "scheme": self.scheme, "systems": self.systems });
         json!({
             "version": 1, "duration_ms": total, "segment_ms": 4000, "parts": parts, "text": text,
             "protection": if self.encrypted { protection } else { Value::Null },
@@ -137,8 +150,8 @@ impl World {
         };
         let store = open_objects("file://here/media", &cx).unwrap();
         let catalogue = open_catalogue("sqlite://here/main", &cx).await.unwrap();
-        let (now, away) = (Arc::new(AtomicU64::new(NOON)), Arc::default());
-        World { cx, store, catalogue, now, away, _folder: folder }
+        let (now, away, gate) = (Arc::new(AtomicU64::new(NOON)), Arc::default(), Arc::default());
+        World { cx, store, catalogue, now, away, gate, _folder: folder }
     }
 
     /// Publishes an asset.
@@ -195,9 +208,19 @@ impl World {
 
     /// A replica of the channel `one`.
     pub(super) async fn replica(&self, spec: &Value) -> Arc<Channel> {
+        self.replica_whose(spec, |now| now).await
+    }
+
+    /// A replica whose clock shows something else.
+    pub(super) async fn replica_whose(
+        &self,
+        spec: &Value,
+        clock: impl Fn(u64) -> u64 + Send + Sync + 'static,
+    ) -> Arc<Channel> {
         let spec: FastChannelSpec = serde_json::from_value(spec.clone()).unwrap();
         let records = open_records("sqlite://here/main", &self.cx).await.unwrap();
-        let records = Arc::new(Flaky { inner: records, away: Arc::clone(&self.away) });
+        let (away, gate) = (Arc::clone(&self.away), Arc::clone(&self.gate));
+        let records = Arc::new(Flaky { inner: records, away, gate });
         let cors = Cors::new(&spec.allowed_origins);
         // Each has stores of its own, as in a process of its own.
         let (objects, catalogue) = (Arc::clone(&self.store), Arc::clone(&self.catalogue));
@@ -208,11 +231,18 @@ impl World {
             name: "one".to_owned(),
             announced,
             cors,
-            clock: Clock::from(move || now.load(Ordering::SeqCst)),
+            clock: Clock::from(move || clock(now.load(Ordering::SeqCst))),
             counters: Counters::default(),
             kept: std::sync::Mutex::default(),
             cx: self.cx.clone(),
         })
+    }
+
+    /// The next call of any replica's documents that is named so, as `remove channel.one`, waits.
+    pub(super) fn holds(&self, call: &'static str) -> (oneshot::Receiver<()>, oneshot::Sender<()>) {
+        let ((came, comes), (lets, may)) = (oneshot::channel(), oneshot::channel());
+        *self.gate.lock().unwrap() = Some(Gate { call, came, may });
+        (comes, lets)
     }
 
     pub(super) fn at(&self, ms: u64) {
@@ -261,14 +291,21 @@ pub(super) async fn text(channel: &Channel, path: &str) -> String {
     body
 }
 
-/// Documents that can be away.
+/// Documents that can be away, and slow.
 struct Flaky {
     inner: Arc<dyn Records>,
     away: Arc<AtomicBool>,
+    gate: Arc<Mutex<Option<Gate>>>,
 }
 
 impl Flaky {
-    fn there(&self) -> Result<()> {
+    async fn there(&self, call: &str, collection: &str) -> Result<()> {
+        let name = format!("{call} {collection}");
+        let gate = self.gate.lock().unwrap().take_if(|it| it.call == name);
+        if let Some(gate) = gate {
+            let _ = gate.came.send(());
+            let _ = gate.may.await;
+        }
         if self.away.load(Ordering::SeqCst) { Err(Error::passing("catalogue", "it is away")) } else { Ok(()) }
     }
 }
@@ -276,31 +313,39 @@ impl Flaky {
 #[async_trait]
 impl Records for Flaky {
     async fn insert(&self, collection: &str, id: &str, value: &Value) -> Result<bool> {
-        self.there()?;
+        self.there("insert", collection).await?;
         self.inner.insert(collection, id, value).await
     }
     async fn get(&self, collection: &str, id: &str) -> Result<Option<Record>> {
-        self.there()?;
+        self.there("get", collection).await?;
         self.inner.get(collection, id).await
     }
+    async fn version(&self, collection: &str, id: &str) -> Result<Option<u64>> {
+        self.there("version", collection).await?;
+        self.inner.version(collection, id).await
+    }
     async fn replace(&self, collection: &str, id: &str, version: u64, value: &Value) -> Result<bool> {
-        self.there()?;
+        self.there("replace", collection).await?;
         self.inner.replace(collection, id, version, value).await
     }
     async fn remove(&self, collection: &str, id: &str) -> Result<()> {
-        self.there()?;
+        self.there("remove", collection).await?;
         self.inner.remove(collection, id).await
     }
     async fn list(&self, collection: &str, after: &str, limit: u32) -> Result<Vec<(String, Record)>> {
-        self.there()?;
+        self.there("list", collection).await?;
         self.inner.list(collection, after, limit).await
     }
+    async fn ids(&self, collection: &str, after: &str, limit: u32) -> Result<Vec<String>> {
+        self.there("ids", collection).await?;
+        self.inner.ids(collection, after, limit).await
+    }
     async fn last(&self, collection: &str) -> Result<Option<(String, Record)>> {
-        self.there()?;
+        self.there("last", collection).await?;
         self.inner.last(collection).await
     }
     async fn remove_before(&self, collection: &str, id: &str) -> Result<()> {
-        self.there()?;
+        self.there("remove_before", collection).await?;
         self.inner.remove_before(collection, id).await
     }
 }

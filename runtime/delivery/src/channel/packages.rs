@@ -22,6 +22,8 @@ const LARGEST: u64 = 32 << 20;
 const MOST_SEGMENTS: usize = 200_000;
 const MOST_PARTS: usize = 100_000;
 const MOST_TRACKS: usize = 200;
+/// Ids that are read at once.
+const PAGE: u32 = 500;
 /// How long a store may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -70,13 +72,15 @@ impl Packages {
             let index = serde_json::from_value(record.value).map_err(|error| broken(&id).because(error))?;
             return self.checked(named, index).await;
         }
-        let found = self.published(asset, generation).await?;
-        found.ok_or_else(|| {
+        let found = self.published(asset, generation).await?.ok_or_else(|| {
             let text = format!(
                 "the index of {id}, which was announced, is neither in the catalogue nor in the store"
             );
             Error::passing("package-missing", text)
-        })
+        })?;
+        // Whoever announced it died before it kept what another had removed.
+        self.keep(asset, &found).await?;
+        Ok(found)
     }
 
     /// Keeps an index for as long as what was announced needs it.
@@ -90,17 +94,27 @@ impl Packages {
         within(self.records.insert(&self.collection, &id, &value)).await.map(|_| ())
     }
 
-    /// Forgets what nobody needs.
-    pub(super) async fn prune(&self, needed: impl Fn(&str) -> bool) -> Result<()> {
-        let mut after = String::new();
+    /// What is kept and fails a test, as asset and generation.
+    pub(super) async fn unneeded(&self, needed: impl Fn(&str) -> bool) -> Result<Vec<Named>> {
+        let (mut after, mut found) = (String::new(), Vec::new());
         loop {
-            let page = within(self.records.list(&self.collection, &after, 20)).await?;
-            let Some((last, _)) = page.last() else { return Ok(()) };
+            let page = within(self.records.ids(&self.collection, &after, PAGE)).await?;
+            let Some(last) = page.last() else { return Ok(found) };
             after.clone_from(last);
-            for (id, _) in page.iter().filter(|(id, _)| !needed(id)) {
-                within(self.records.remove(&self.collection, id)).await?;
-            }
+            let old = page.iter().filter(|id| !needed(id)).filter_map(|id| id.split_once('/'));
+            found.extend(old.map(|(asset, generation)| (asset.to_owned(), generation.to_owned())));
         }
+    }
+
+    /// Forgets one that nobody needs. What was forgotten is handed back, for whoever finds that it was needed after all.
+    pub(super) async fn forget(&self, named: &Named) -> Result<Option<Arc<Package>>> {
+        let package = match self.announced(&named.0, &named.1).await {
+            Ok(package) => Some(package),
+            Err(error) if ["package-missing", "package-broken"].contains(&error.code) => None,
+            Err(error) => return Err(error),
+        };
+        within(self.records.remove(&self.collection, &id(&named.0, &named.1))).await?;
+        Ok(package)
     }
 
     /// Captions of a package.

@@ -60,23 +60,24 @@ async fn start(spec: serde_json::Value, cx: ServiceContext) -> Result<Box<dyn Se
 pub(super) struct Clock(Arc<dyn Fn() -> u64 + Send + Sync>);
 
 impl Clock {
-    /// The host's, which does not go back by a little: a smeared leap second or a corrected clock takes no segment back that
-    /// was shown.
+    /// The host's.
     pub(super) fn system() -> Clock {
+        Clock::from(|| millis(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO)))
+    }
+
+    /// One that does not go back by a little when what it reads does: a leap second or a corrected clock takes no segment back
+    /// that was shown.
+    pub(super) fn from(read: impl Fn() -> u64 + Send + Sync + 'static) -> Clock {
         let latest = AtomicU64::new(0);
-        Clock::from(move || {
-            let now = millis(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO));
+        Clock(Arc::new(move || {
+            let now = read();
             let before = latest.fetch_max(now, Ordering::Relaxed);
             let steady = steady(now, before);
             if steady < before {
                 latest.store(steady, Ordering::Relaxed);
             }
             steady
-        })
-    }
-
-    pub(super) fn from(now: impl Fn() -> u64 + Send + Sync + 'static) -> Clock {
-        Clock(Arc::new(now))
+        }))
     }
 
     pub(super) fn now(&self) -> u64 {

@@ -5,6 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 
+use super::playlist::{Playlist, date};
+use super::rules::{Checks, Kept};
+use super::truth::{Protection, Truth};
+
 type Fields = BTreeMap<String, String>;
 
 /// A representation's segments: time on the presentation's timeline in microseconds, length, address.
@@ -19,10 +23,16 @@ pub(super) struct Segment {
 pub(super) struct Period {
     id: String,
     start: u64,
+    /// Where the next one begins, or nothing is said.
+    duration: Option<u64>,
+    asset: String,
     representations: BTreeMap<String, Vec<Segment>>,
+    protection: BTreeMap<String, Vec<Protection>>,
+    inits: BTreeMap<String, String>,
     kids: BTreeSet<String>,
     continues: Option<String>,
-    events: Vec<(Fields, String)>,
+    /// Event, scheme of its stream, message.
+    events: Vec<(Fields, String, String)>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -55,7 +65,8 @@ impl Mpd {
         let mut it = Mpd { whole: text.to_owned(), ..Mpd::default() };
         let mut reader = Reader::from_str(text);
         let (mut representation, mut template, mut time, mut number) = (String::new(), Fields::new(), 0, 0);
-        let mut text_of_event = false;
+        let (mut of_set, mut stream, mut inside) =
+            (Vec::<Protection>::new(), String::new(), Vec::<u8>::new());
         loop {
             let event = reader.read_event().unwrap();
             match &event {
@@ -65,12 +76,22 @@ impl Mpd {
                     let period = it.periods.last_mut();
                     match (tag.name().as_ref(), period) {
                         (b"MPD", _) => it.fields = all,
-                        (b"Period", _) => it.periods.push(Period {
-                            id: all["id"].clone(),
-                            start: duration(&all["start"]),
-                            ..Period::default()
-                        }),
+                        (b"Period", _) => {
+                            representation.clear();
+                            of_set.clear();
+                            it.periods.push(Period {
+                                id: all["id"].clone(),
+                                start: duration(&all["start"]),
+                                duration: all.get("duration").map(|it| duration(it)),
+                                ..Period::default()
+                            });
+                        }
                         (b"UTCTiming", _) => it.timing = all,
+                        (b"AssetIdentifier", Some(period)) => period.asset.clone_from(&all["value"]),
+                        (b"AdaptationSet", _) => {
+                            of_set.clear();
+                            representation.clear();
+                        }
                         (b"Representation", Some(period)) => {
                             representation.clone_from(&all["id"]);
                             assert!(
@@ -78,9 +99,13 @@ impl Mpd {
                                 "{representation} twice"
                             );
                             period.representations.insert(representation.clone(), Vec::new());
+                            period.protection.insert(representation.clone(), of_set.clone());
                         }
-                        (b"SegmentTemplate", _) => {
+                        (b"SegmentTemplate", Some(period)) => {
                             number = all["startNumber"].parse().unwrap();
+                            if let Some(init) = all.get("initialization") {
+                                period.inits.insert(representation.clone(), init.replace("../../vod/", ""));
+                            }
                             template = all;
                         }
                         (b"S", Some(period)) => {
@@ -108,6 +133,18 @@ impl Mpd {
                             }
                         }
                         (b"ContentProtection", Some(period)) => {
+                            let field = |name: &str| all.get(name).cloned().unwrap_or_default();
+                            let new = Protection {
+                                scheme: field("schemeIdUri"),
+                                value: field("value"),
+                                kid: field("cenc:default_KID"),
+                                ..Protection::default()
+                            };
+                            if representation.is_empty() {
+                                of_set.push(new);
+                            } else {
+                                period.protection.get_mut(&representation).unwrap().push(new);
+                            }
                             period.kids.extend(all.get("cenc:default_KID").cloned());
                         }
                         (b"SupplementalProperty", Some(period))
@@ -115,96 +152,187 @@ impl Mpd {
                         {
                             period.continues = Some(all["value"].clone());
                         }
-                        (b"Event", Some(period)) => period.events.push((all, String::new())),
-                        (b"Binary", _) => text_of_event = true,
+                        (b"EventStream", _) => stream.clone_from(&all["schemeIdUri"]),
+                        (b"Event", Some(period)) => period.events.push((all, stream.clone(), String::new())),
                         _ => {}
                     }
+                    inside = tag.name().as_ref().to_vec();
                 }
-                Event::Text(text) if text_of_event => {
+                Event::End(_) => inside.clear(),
+                Event::Text(text)
+                    if [&b"Binary"[..], b"cenc:pssh", b"mspr:pro"].contains(&inside.as_slice()) =>
+                {
                     let period = it.periods.last_mut().unwrap();
-                    period.events.last_mut().unwrap().1 = String::from_utf8(text.to_vec()).unwrap();
-                    text_of_event = false;
+                    let text = String::from_utf8(text.to_vec()).unwrap();
+                    let all = if representation.is_empty() {
+                        &mut of_set
+                    } else {
+                        period.protection.get_mut(&representation).unwrap()
+                    };
+                    match inside.as_slice() {
+                        b"Binary" => period.events.last_mut().unwrap().2 = text,
+                        b"cenc:pssh" => all.last_mut().unwrap().pssh = text,
+                        _ => all.last_mut().unwrap().pro = text,
+                    }
                 }
                 _ => {}
             }
         }
     }
 
-    /// What holds of each by itself.
-    pub(super) fn rules(&self, now: u64) -> Result<(), String> {
-        let rule = |good: bool, what: &str| if good { Ok(()) } else { Err(what.to_owned()) };
+    /// What holds of each by itself, while it goes on.
+    pub(super) fn rules(&self, to: &mut Checks, now: u64, truth: &Truth) -> Kept {
         let of = |name: &str| self.fields.get(name).cloned().unwrap_or_default();
-        rule(
-            of("type") == "dynamic" && !of("minimumUpdatePeriod").is_empty(),
-            "live is dynamic and updated",
-        )?;
-        rule(of("availabilityStartTime") == "1970-01-01T00:00:00Z", "time began in 1970")?;
-        rule(!of("publishTime").is_empty(), "5.3.1.2: publishTime is required")?;
-        rule(
-            duration(&of("suggestedPresentationDelay")) < duration(&of("timeShiftBufferDepth")),
-            "the delay lies within the window",
-        )?;
-        rule(
-            self.timing.get("schemeIdUri").is_some_and(|it| it.starts_with("urn:mpeg:dash:utc:")),
-            "IOP: UTCTiming for live",
-        )?;
+        let dynamic =
+            of("type") == "dynamic" && !of("minimumUpdatePeriod").is_empty() && !of("publishTime").is_empty();
+        to.rule("dash-live", dynamic, || format!("{:?}", self.fields))?;
+        to.rule("dash-live", of("availabilityStartTime") == "1970-01-01T00:00:00Z", || {
+            "time began in 1970".to_owned()
+        })?;
+        let (delay, depth) =
+            (duration(&of("suggestedPresentationDelay")), duration(&of("timeShiftBufferDepth")));
+        let longest = duration(&of("maxSegmentDuration"));
+        to.rule("dash-delay", delay < depth && delay >= 2 * longest, || format!("{delay} of {depth}"))?;
+        let timing = self.timing.get("schemeIdUri").is_some_and(|it| it.starts_with("urn:mpeg:dash:utc:"));
+        to.rule("dash-clock", timing, || "UTCTiming is missing".to_owned())?;
+        for (id, segments) in self.periods.iter().flat_map(|it| &it.representations) {
+            let last = segments.last().map_or(0, |it| it.at + it.micros);
+            to.rule("dash-not-early", last <= now * 1000 + 100_000, || format!("{id} ends at {last}"))?;
+        }
+        self.whole(to, truth)
+    }
+
+    /// What holds of a recording.
+    pub(super) fn recording(&self, to: &mut Checks, truth: &Truth) -> Kept {
+        let of = |name: &str| self.fields.get(name).cloned().unwrap_or_default();
+        let whole: u64 = self.periods.iter().filter_map(|it| it.duration).sum();
+        let fixed = of("type") == "static"
+            && self.timing.is_empty()
+            && self.periods.iter().all(|it| it.duration.is_some());
+        let same = self.periods.first().is_some_and(|it| it.start == 0)
+            && duration(&of("mediaPresentationDuration")) == whole;
+        to.rule("dash-recording", fixed && same, || format!("{:?} {whole}", self.fields))?;
+        self.whole(to, truth)
+    }
+
+    /// What holds of its periods.
+    fn whole(&self, to: &mut Checks, truth: &Truth) -> Kept {
+        let longest = duration(&self.fields["maxSegmentDuration"]);
         let ids: BTreeSet<&str> = self.periods.iter().map(|it| it.id.as_str()).collect();
-        rule(ids.len() == self.periods.len(), "ids of periods are unique")?;
+        to.rule("dash-periods", ids.len() == self.periods.len(), || "ids of periods are unique".to_owned())?;
         let mut before: Option<&Period> = None;
-        for period in &self.periods {
-            rule(!period.representations.is_empty(), "a period has representations")?;
-            let shape: BTreeSet<&String> = period.representations.keys().collect();
+        for (number, period) in self.periods.iter().enumerate() {
+            to.rule("dash-periods", !period.representations.is_empty(), || {
+                format!("{} has nothing", period.id)
+            })?;
             for (id, segments) in &period.representations {
-                rule(
-                    segments.windows(2).all(|two| two[0].at + two[0].micros <= two[1].at + 2),
-                    "a timeline without overlaps",
-                )?;
-                let last = segments.last().map_or(0, |it| it.at + it.micros);
-                rule(last <= now * 1000 + 100_000, &format!("{id}: nothing before its time"))?;
-                rule(
-                    segments.first().is_none_or(|it| it.at + 60_000 >= period.start),
-                    "nothing before its period",
-                )?;
+                let ordered =
+                    segments.windows(2).all(|two| two[1].at.abs_diff(two[0].at + two[0].micros) <= 2);
+                let within = segments.first().is_none_or(|it| it.at + 60_000 >= period.start);
+                to.rule("dash-timeline", ordered && within, || {
+                    format!("{id} of {}: {segments:?}", period.id)
+                })?;
+                let fits = segments.iter().all(|it| it.micros <= longest);
+                to.rule("dash-longest", fits, || format!("{id} of {}: {segments:?}", period.id))?;
+                if let Some(init) = period.inits.get(id) {
+                    let track = if id.starts_with("video") { "video" } else { "audio" };
+                    truth.protection(to, init, track, &period.protection[id])?;
+                }
+            }
+            if let Some(id) = &period.continues {
+                // Of two that are there, the first ends in its package where the second begins.
+                if let Some(first) = self.periods[..number].iter().find(|it| it.id == *id) {
+                    let number = |it: Option<&Segment>| {
+                        it.map(|it| it.uri.rsplit('/').next().unwrap()[..5].parse::<u64>().unwrap())
+                    };
+                    let of = |it: &Period, last: bool| {
+                        let all =
+                            it.representations.iter().find(|(id, _)| id.starts_with("video")).unwrap().1;
+                        number(if last { all.last() } else { all.first() })
+                    };
+                    let goes_on =
+                        first.asset == period.asset && of(first, true).map(|it| it + 1) == of(period, false);
+                    to.rule("dash-continuity", goes_on, || {
+                        format!("{} does not go on with {id}", period.id)
+                    })?;
+                } else {
+                    to.rule("dash-continuity", !ids.contains(id.as_str()), || {
+                        format!("{id} comes after {}", period.id)
+                    })?;
+                }
             }
             if let Some(before) = before {
-                let of_before: BTreeSet<&String> = before.representations.keys().collect();
-                rule(of_before == shape, "IOP: representations keep their ids from period to period")?;
-                rule(before.start < period.start, "periods in order")?;
+                let (one, two): (BTreeSet<_>, BTreeSet<_>) =
+                    (before.representations.keys().collect(), period.representations.keys().collect());
+                to.rule("dash-representations", one == two, || format!("{one:?} and then {two:?}"))?;
+                to.rule("dash-periods", before.start < period.start, || {
+                    format!("{} is not in order", period.id)
+                })?;
                 let end = before
                     .representations
                     .get("video-180p")
                     .and_then(|it| it.last())
                     .map_or(0, |it| it.at + it.micros);
-                rule(
-                    period.start.abs_diff(end) <= 1_500,
-                    &format!("periods without gaps: {} {end}", period.start),
-                )?;
+                to.rule("dash-gapless", period.start.abs_diff(end) <= 1_500, || {
+                    format!("{} after {end}", period.start)
+                })?;
             }
             before = Some(period);
         }
         Ok(())
     }
 
+    /// That both formats tell of the same: segments, and breaks.
+    pub(super) fn same(&self, to: &mut Checks, list: &Playlist) -> Kept {
+        let uris: BTreeSet<String> =
+            list.segments.iter().map(|it| it.uri.replace("../../../vod/", "")).collect();
+        to.rule("dash-same", self.media("video-180p") == uris, || "other segments than HLS".to_owned())?;
+        let begins = self.periods.first().map_or(0, |it| it.start);
+        let (mut told, mut wanted) = (BTreeSet::new(), BTreeSet::new());
+        for (period, (fields, stream, message)) in
+            self.periods.iter().flat_map(|it| it.events.iter().map(move |event| (it, event)))
+        {
+            let number = |name: &str| fields[name].parse::<u64>().unwrap();
+            let known = stream == "urn:scte:scte35:2014:xml+bin" && !message.is_empty();
+            to.rule("dash-events", known, || format!("{fields:?} {stream}"))?;
+            let back = !fields.contains_key("duration");
+            to.rule("dash-events", number("id") % 2 == u64::from(back), || format!("{fields:?}"))?;
+            told.insert((number("id") / 2, period.start / 1000 + number("presentationTime"), back));
+        }
+        for range in &list.ranges {
+            let (id, start) = (
+                range["ID"].trim_start_matches("splice-").parse::<u64>().unwrap(),
+                date(&range["START-DATE"]),
+            );
+            let ms = |text: &String| text.replace('.', "").parse::<u64>().unwrap();
+            wanted.insert(range.get("DURATION").map_or((id, start, false), |it| (id, start + ms(it), true)));
+        }
+        wanted.retain(|it| it.1 * 1000 >= begins);
+        to.rule("dash-events", told == wanted, || format!("{told:?} and not {wanted:?}"))
+    }
+
     /// What holds of one that comes after another.
-    pub(super) fn follows(&self, before: &Mpd) -> Result<(), String> {
-        let rule = |good: bool, what: &str| if good { Ok(()) } else { Err(what.to_owned()) };
+    pub(super) fn follows(&self, to: &mut Checks, before: &Mpd) -> Kept {
         let published = |it: &Mpd| it.fields["publishTime"].clone();
-        rule(published(self) >= published(before), "publishTime never falls")?;
-        rule(
-            (self.whole == before.whole) == (published(self) == published(before)),
-            "another publishTime, another manifest",
-        )?;
+        to.rule("dash-constant", published(self) >= published(before), || "publishTime fell".to_owned())?;
+        let told = (self.whole == before.whole) == (published(self) == published(before));
+        to.rule("dash-constant", told, || "publishTime is not that of what changed".to_owned())?;
         for period in &self.periods {
             let Some(old) = before.periods.iter().find(|it| it.id == period.id) else { continue };
-            rule(old.start == period.start && old.kids == period.kids, "a period never changes")?;
+            let same = old.start == period.start
+                && old.kids == period.kids
+                && old.protection == period.protection
+                && old.inits == period.inits;
+            to.rule("dash-constant", same, || format!("{} changed", period.id))?;
             for (id, segments) in &period.representations {
                 let known = old.representations.get(id).ok_or("representations stay")?;
                 for it in segments {
-                    let same = known.iter().find(|old| old.at == it.at);
-                    rule(same.is_none_or(|old| old == it), "a segment never changes")?;
+                    let same = known.iter().find(|old| old.at == it.at).is_none_or(|old| old == it);
+                    to.rule("dash-constant", same, || format!("{it:?} changed"))?;
                 }
                 let last = known.last().map_or(0, |it| it.at);
-                rule(segments.last().is_none_or(|it| it.at >= last), "no segment is taken back")?;
+                let there = segments.last().is_none_or(|it| it.at >= last);
+                to.rule("dash-constant", there, || format!("{id} of {} was taken back", period.id))?;
             }
         }
         Ok(())
@@ -219,7 +347,7 @@ impl Mpd {
     /// Splice messages, and whether they are the end of a break.
     pub(super) fn events(&self) -> Vec<(bool, String)> {
         let all = self.periods.iter().flat_map(|it| it.events.iter());
-        all.map(|(fields, text)| (!fields.contains_key("duration"), text.clone())).collect()
+        all.map(|(fields, _, text)| (!fields.contains_key("duration"), text.clone())).collect()
     }
 
     pub(super) fn kids(&self) -> BTreeSet<String> {

@@ -17,6 +17,8 @@ pub(super) struct Segment {
     /// The date that stands at the segment itself, in milliseconds.
     pub(super) dated: Option<u64>,
     pub(super) discontinuity: bool,
+    /// The keys that hold for it, by their format: attributes as they stand.
+    pub(super) keys: BTreeMap<String, BTreeMap<String, String>>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -31,7 +33,6 @@ pub(super) struct Playlist {
     pub(super) control: BTreeMap<String, String>,
     pub(super) segments: Vec<Segment>,
     pub(super) ranges: Vec<BTreeMap<String, String>>,
-    pub(super) keys: Vec<String>,
 }
 
 /// `A=1,B="x,y"`.
@@ -58,7 +59,7 @@ impl Playlist {
         let mut it = Playlist::default();
         let mut lines = text.lines();
         assert_eq!(lines.next(), Some("#EXTM3U"));
-        let (mut discontinuities, mut map, mut at) = (0, String::new(), None);
+        let (mut discontinuities, mut map, mut at, mut keys) = (0, String::new(), None, BTreeMap::new());
         let (mut discontinuity, mut dated, mut micros) = (false, None, None);
         for line in lines {
             let (tag, value) = line.split_once(':').unwrap_or((line, ""));
@@ -78,6 +79,7 @@ impl Playlist {
                     it.segments = kept.cloned().collect();
                     assert_eq!(it.segments.len() as u64, it.skipped, "it leaves out what the client has not");
                     discontinuities = it.segments.last().map_or(0, |last| last.dsn - it.dsn);
+                    keys = it.segments.last().map(|last| last.keys.clone()).unwrap_or_default();
                 }
                 "#EXT-X-DATERANGE" => it.ranges.push(attributes(value)),
                 "#EXT-X-DISCONTINUITY" => {
@@ -86,10 +88,20 @@ impl Playlist {
                     discontinuities += 1;
                 }
                 "#EXT-X-PROGRAM-DATE-TIME" => {
-                    dated = Some(instant(value).or_else(|_| millis(value)).unwrap());
+                    dated = Some(date(value));
                 }
                 "#EXT-X-MAP" => map.clone_from(&attributes(value)["URI"]),
-                "#EXT-X-KEY" => it.keys.push(value.to_owned()),
+                "#EXT-X-KEY" => {
+                    // One holds until the next of its format, and none at all says that nothing is encrypted.
+                    let key = attributes(value);
+                    if key["METHOD"] == "NONE" {
+                        assert_eq!(key.len(), 1, "4.3.2.4: no other attributes beside NONE");
+                        keys.clear();
+                    } else {
+                        let format = key.get("KEYFORMAT").map_or("identity", String::as_str).to_owned();
+                        keys.insert(format, key);
+                    }
+                }
                 "#EXTINF" => {
                     let (whole, part) = value.trim_end_matches(',').split_once('.').unwrap();
                     let part: u64 = format!("{part:0<6}").parse().unwrap();
@@ -108,6 +120,7 @@ impl Playlist {
                         at: begins,
                         dated: dated.take(),
                         discontinuity: std::mem::take(&mut discontinuity),
+                        keys: keys.clone(),
                     });
                     at = Some(begins + length);
                 }
@@ -118,14 +131,28 @@ impl Playlist {
         it
     }
 
+    /// Reads an update of a playlist; `None` where it leaves out what that one does not have, as a client would then ask for all.
+    pub(super) fn update(text: &str, before: &Playlist) -> Option<Playlist> {
+        let number = |tag: &str| {
+            let rest = text.split_once(tag)?.1;
+            rest.split(['\n', ',']).next()?.parse::<u64>().ok()
+        };
+        let first = number("#EXT-X-MEDIA-SEQUENCE:")?;
+        let skipped = number("SKIPPED-SEGMENTS=").unwrap_or(0);
+        let last = before.segments.last()?.msn;
+        (skipped == 0 || first + skipped <= last + 1).then(|| Playlist::read(text, Some(before)))
+    }
+
     pub(super) fn end(&self) -> u64 {
         self.segments.last().map_or(0, |it| it.at + it.micros)
     }
 }
 
-/// With a fraction, which addresses do not take.
-fn millis(text: &str) -> Result<u64, super::super::time::NoTime> {
-    let (whole, rest) = text.split_once('.').unwrap();
-    let part: u64 = rest.trim_end_matches('Z').parse().unwrap();
-    Ok(instant(&format!("{whole}Z"))? + part)
+/// A date in milliseconds since the epoch, with a fraction, which addresses do not take.
+pub(super) fn date(text: &str) -> u64 {
+    instant(text).unwrap_or_else(|_| {
+        let (whole, rest) = text.split_once('.').unwrap();
+        let part: u64 = rest.trim_end_matches('Z').parse().unwrap();
+        instant(&format!("{whole}Z")).unwrap() + part
+    })
 }

@@ -85,6 +85,84 @@ async fn replicas_that_begin_at_once_take_turns_and_are_restarted_answer_byte_fo
     assert!(watched.0.len() > 300);
 }
 
+/// Clocks that differ by seconds, and by more than anybody's clock should. What a replica shows follows from its instant alone;
+/// so a viewer who is sent from one to another finds nothing changed and nothing missing, and is set back by no more than the
+/// clocks differ.
+#[tokio::test]
+async fn replicas_whose_clocks_differ_answer_the_same_for_the_same_instant_and_no_viewer_sees_a_change() {
+    let offsets = [0_i64, 2_000, -2_000, 30_000, -30_000];
+    let world = World::new().await;
+    world.usual().await;
+    let mut all = Vec::new();
+    for offset in offsets {
+        all.push(world.replica_whose(&spec(), move |now| now.saturating_add_signed(offset)).await);
+    }
+    let (mut told, mut watched) = (BTreeMap::new(), Watched::default());
+    let (mut compared, mut latest, mut own) = (0, 0, [0_u64; 5]);
+    for step in 0..220_usize {
+        world.at(NOON + step as u64 * 2_000);
+        // Who announces is another one each time.
+        for turn in 0..all.len() {
+            all[(turn + step) % all.len()].turn().await;
+        }
+        for (at, offset) in offsets.iter().enumerate() {
+            let instant = world.now().saturating_add_signed(*offset);
+            let says = whole(&all[at]).await;
+            if let Some(other) = told.get(&instant) {
+                compared += 1;
+                assert!(*other == says, "{offset} ms off at {instant}:\n{other:?}\n{says:?}");
+            } else {
+                told.insert(instant, says);
+            }
+        }
+        let at = step * 7 % all.len();
+        watched.look(&all[at]).await;
+        let list = Playlist::read(&text(&all[at], "video/180p.m3u8").await, None);
+        let end = list.segments.last().map(|it| it.at / 1000 + it.micros / 1000).unwrap();
+        assert!(end + 60_000 + list.target * 1000 >= latest, "set back from {latest} to {end}");
+        assert!(end >= own[at], "one replica by itself never goes back");
+        (latest, own[at]) = (latest.max(end), end);
+    }
+    assert!(compared > 700, "{compared}");
+}
+
+/// A leap second as a clock that is set back by a second, and as one that is slower for some minutes, at once: 2026-11-26T12:10.
+#[tokio::test]
+async fn a_leap_second_takes_nothing_back_whether_a_clock_is_set_back_or_smears_it() {
+    let world = World::new().await;
+    world.usual().await;
+    let leap = NOON + 600_000;
+    let set_back = world.replica_whose(&spec(), move |now| now - if now >= leap { 1_000 } else { 0 }).await;
+    let smeared = world
+        .replica_whose(&spec(), move |now| now - now.saturating_sub(leap - 300_000).min(600_000) / 600)
+        .await;
+    let all = [set_back, smeared];
+    let (mut watched, mut latest, mut times) =
+        (Watched::default(), [0_u64; 2], [String::new(), String::new()]);
+    for step in 0..1_300_u64 {
+        // Four times in a second around the leap: the clock says the same second twice.
+        let fine = leap - 3_000 + step.saturating_sub(500) * 250;
+        world.at(if step < 500 { NOON + step * 1_194 } else { fine.max(NOON + 597_000) });
+        for (at, replica) in all.iter().enumerate() {
+            replica.turn().await;
+            assert_eq!(replica.announced.trouble(), None);
+            watched.look(replica).await;
+            let end = segments(replica).await.last().map(|it| it.msn).unwrap();
+            assert!(end >= latest[at], "{at} went back at {}", world.now());
+            latest[at] = end;
+            let (_, _, time) = ask(replica, "time").await;
+            assert!(time >= times[at], "{at}: {time} after {}", times[at]);
+            times[at] = time;
+        }
+    }
+    // The smear is over when the leap was five minutes ago.
+    world.at(leap + 300_000);
+    for replica in &all {
+        replica.turn().await;
+    }
+    assert!(whole(&all[0]).await == whole(&all[1]).await, "both are a second later than before");
+}
+
 #[tokio::test]
 async fn a_changed_schedule_never_rewrites_what_was_announced_and_holds_from_the_horizon_on() {
     let world = World::new().await;
