@@ -3,3 +3,5 @@
 //! A cloud is one leaf crate below this folder. Every client takes its endpoint and credentials from outside.
 
 pub mod cloud;
+pub mod policy;
+pub mod simulate;

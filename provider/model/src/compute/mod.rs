@@ -36,4 +36,5 @@ pub use queue::{QueueSpec, QueueSpecPath, QueueSpecView};
 pub use range::{RangeSpec, RangeSpecPath, RangeSpecView};
 pub use schedule::{
     Night, NightSpec, NightSpecPath, NightSpecView, ScheduleSpec, ScheduleSpecPath, ScheduleSpecView,
+    month_of,
 };

@@ -55,6 +55,19 @@ pub struct Night {
     zone: TimeZone,
 }
 
+/// The calendar month of an instant in UTC, in months since the year 0: what budgets are counted by.
+pub fn month_of(ms: u64) -> u32 {
+    // Days to years and months as Howard Hinnant's `civil_from_days` has it: it runs at each tick for each pool.
+    let days = ms / 86_400_000 + 719_468;
+    let (era, day) = (days / 146_097, days % 146_097);
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let of_year = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * of_year + 2) / 153;
+    // Its years begin in March.
+    let (carry, month) = if month < 10 { (0, month + 2) } else { (1, month - 10) };
+    u32::try_from((era * 400 + year + carry) * 12 + month).unwrap_or(u32::MAX)
+}
+
 impl NightSpec {
     /// Reads it.
     ///
@@ -140,6 +153,18 @@ mod tests {
             (ms("2026-11-26T22:00:00Z"), ms("2026-11-27T05:00:00Z"))
         );
         assert!((berlin.share() - 7.0 / 24.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn months_are_those_of_the_calendar() {
+        let mut day = jiff::civil::date(1970, 1, 1);
+        while day.year() < 2102 {
+            let ms =
+                u64::try_from(day.to_zoned(TimeZone::UTC).unwrap().timestamp().as_millisecond()).unwrap();
+            let expected = u32::try_from(day.year()).unwrap() * 12 + u32::try_from(day.month()).unwrap() - 1;
+            assert_eq!((month_of(ms), month_of(ms + 86_399_999)), (expected, expected), "{day}");
+            day = day.tomorrow().unwrap();
+        }
     }
 
     #[test]

@@ -1,0 +1,157 @@
+//! What the policy remembers. It survives a restart of the controller: it is written before anything is asked for.
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+use streamverse_model::compute::{Lifecycle, Money};
+
+/// The layout of the state; another one is not read.
+pub const STATE_VERSION: u32 = 1;
+
+/// Everything that is remembered.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FleetState {
+    /// The layout.
+    pub version: u32,
+    /// One for each pool that ever was and is not deleted.
+    pub pools: Vec<PoolState>,
+}
+
+impl Default for FleetState {
+    fn default() -> FleetState {
+        FleetState { version: STATE_VERSION, pools: Vec::new() }
+    }
+}
+
+/// What is remembered of a pool.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PoolState {
+    /// The pool's name.
+    pub name: String,
+    /// The number of the next launch; none is given twice.
+    pub next_number: u64,
+    /// What is known of candidates, by their keys, in the order of the pool's.
+    pub places: Vec<Place>,
+    /// Launches that were asked for and not seen yet.
+    pub orders: Vec<Order>,
+    /// Workers that were seen, by their ids.
+    pub known: Vec<Known>,
+    /// When launches of the last hour were asked for, those that were refused left out.
+    pub launches: VecDeque<u64>,
+    /// How many workers the queue asks for.
+    pub target: u32,
+    /// Since when the queue has been short enough for fewer.
+    pub low_since: Option<u64>,
+    /// Since when spot has been short.
+    pub short_since: Option<u64>,
+    /// Since when there has been more on-demand than is needed.
+    pub surplus_since: Option<u64>,
+    /// When one was last sent to another place, because all were in one.
+    pub moved_ms: Option<u64>,
+    /// When all blocks for capacity were last lifted.
+    pub reset_ms: u64,
+    /// The month that `spent` is of: months since the year 0.
+    pub month: u32,
+    /// What was spent in it, in millionths of a dollar.
+    pub spent_micros: u64,
+    /// When it was last looked at.
+    pub last_ms: Option<u64>,
+    /// Its groups may be deleted, and that was said.
+    pub deleted: bool,
+}
+
+/// What is known of a candidate.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Place {
+    /// Its key.
+    pub key: String,
+    /// As spot, and on demand.
+    pub blocks: [Option<Block>; 2],
+    /// For how long it held spot instances of ours, in milliseconds.
+    pub up_ms: u64,
+    /// How often it took some back.
+    pub lost: u64,
+}
+
+/// Why a candidate is left alone, and until when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Block {
+    /// Until then.
+    pub until_ms: u64,
+    /// Whether it is for want of capacity: such a block is lifted when too few candidates are left.
+    pub capacity: bool,
+}
+
+/// A launch that was asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Order {
+    /// Its number, part of its name.
+    pub number: u64,
+    /// The candidate's key.
+    pub key: String,
+    /// How.
+    pub lifecycle: Lifecycle,
+    /// When.
+    pub asked_ms: u64,
+}
+
+/// A worker that was seen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Known {
+    /// Its id.
+    pub id: String,
+    /// Its candidate's key.
+    pub key: String,
+    /// How it was bought.
+    pub lifecycle: Lifecycle,
+    /// Since when.
+    pub since_ms: u64,
+    /// When it was told to leave.
+    pub leaving_ms: Option<u64>,
+    /// When it was last given back: until it is gone that is said again now and then.
+    #[serde(default)]
+    pub ended_ms: Option<u64>,
+}
+
+/// Where a lifecycle's block is.
+pub(crate) const fn index(lifecycle: Lifecycle) -> usize {
+    match lifecycle {
+        Lifecycle::Spot => 0,
+        Lifecycle::OnDemand => 1,
+    }
+}
+
+impl Place {
+    /// Whether it may be asked.
+    pub(crate) fn open(&self, lifecycle: Lifecycle, now: u64) -> bool {
+        self.blocks.get(index(lifecycle)).is_none_or(|it| it.is_none_or(|block| block.until_ms <= now))
+    }
+
+    /// Leaves it alone until then, or longer where it already is.
+    pub(crate) fn block(&mut self, lifecycle: Lifecycle, until_ms: u64, capacity: bool) {
+        if let Some(slot) = self.blocks.get_mut(index(lifecycle))
+            && slot.is_none_or(|it| it.until_ms < until_ms)
+        {
+            *slot = Some(Block { until_ms, capacity });
+        }
+    }
+
+    /// How often an hour it takes something back, as far as is known: two hours without a loss and one loss are
+    /// assumed, so that a place that is new is neither trusted nor shunned.
+    pub(crate) fn losses_per_hour(&self) -> f64 {
+        (self.lost as f64 + 1.0) / (self.up_ms as f64 / 3_600_000.0 + 2.0)
+    }
+}
+
+impl PoolState {
+    /// What was spent in the current month.
+    pub fn spent(&self) -> Money {
+        Money::micros(self.spent_micros)
+    }
+}

@@ -1,0 +1,85 @@
+//! How many workers there should be: the range, the queue, the night, the budget.
+
+use streamverse_model::compute::{Money, QueueSpec};
+
+use super::fleet::ms;
+use super::pool::{Live, Tick};
+use super::state::PoolState;
+use super::why::Why;
+
+/// What a pool aims at.
+pub(super) struct Aim {
+    /// So many workers are needed.
+    pub(super) goal: u32,
+    /// So many are kept: with those in addition.
+    pub(super) want: u32,
+    /// Nothing new is started.
+    pub(super) fenced: bool,
+    /// Only those that have nothing to do may leave.
+    pub(super) only_idle: bool,
+    /// All leave, whatever they do.
+    pub(super) all_leave: bool,
+    /// Why fewer are needed, where that is not simply a surplus.
+    pub(super) why: Option<Why>,
+}
+
+pub(super) fn aim(tick: &Tick<'_>, memory: &mut PoolState, live: &[Live]) -> Aim {
+    if tick.pool.tombstone {
+        return nothing(Why::Tombstone);
+    }
+    if let Some((spent, budget)) = tick.over_budget(memory, Money::ZERO, 0) {
+        return nothing(Why::Budget { spent, budget });
+    }
+    let working = size(live.iter().filter(|it| it.stays() && it.busy()).count());
+    if tick.pool.night.as_ref().is_some_and(|it| it.contains(tick.now)) {
+        memory.target = working;
+        return Aim {
+            goal: working,
+            want: working,
+            fenced: true,
+            only_idle: true,
+            all_leave: false,
+            why: Some(Why::Night),
+        };
+    }
+    let range = &tick.pool.range;
+    let goal = match &tick.pool.queue {
+        None => range.min,
+        Some(queue) => asked(tick, memory, live, queue, working).clamp(range.min, range.max),
+    };
+    memory.target = goal;
+    let want = if goal == 0 { 0 } else { goal.saturating_add(tick.pool.policy.extra) };
+    Aim { goal, want, fenced: false, only_idle: tick.pool.queue.is_some(), all_leave: false, why: None }
+}
+
+fn nothing(why: Why) -> Aim {
+    Aim { goal: 0, want: 0, fenced: true, only_idle: false, all_leave: true, why: Some(why) }
+}
+
+/// What the queue asks for. Between the thresholds nothing changes.
+fn asked(tick: &Tick<'_>, memory: &mut PoolState, live: &[Live], queue: &QueueSpec, working: u32) -> u32 {
+    let Some(seen) = tick.seen.queue else {
+        memory.low_since = None;
+        return memory.target;
+    };
+    let job_ms = seen.job_ms.unwrap_or(ms(queue.assumed_job_time.0));
+    let needed = queue.workers_for(seen.waiting, job_ms);
+    let low = seen.waiting < queue.scale_in_below;
+    memory.low_since = if low { memory.low_since.or(Some(tick.now)) } else { None };
+    if seen.waiting > queue.scale_out_above {
+        return memory.target.max(needed.saturating_add(working));
+    }
+    // One job that waits is enough for the first worker.
+    let least = u32::from(seen.waiting > 0).max(working);
+    let low_for = memory.low_since.map_or(0, |it| tick.now.saturating_sub(it));
+    if low && low_for >= ms(queue.scale_in_after.0) {
+        return least;
+    }
+    let idle = |it: &&Live| it.stays() && it.idle_ms.is_some_and(|for_ms| for_ms >= tick.pool.idle_ms);
+    let idle = if seen.waiting == 0 { size(live.iter().filter(idle).count()) } else { 0 };
+    memory.target.saturating_sub(idle).max(least)
+}
+
+fn size(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
