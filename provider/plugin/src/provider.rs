@@ -7,8 +7,9 @@ use streamverse_model::platform::Owner;
 use streamverse_sites::{Site, SiteKind};
 use tfplugin_framework::{Error, Findings, Maybe, Parts, Provider, Request, Result, Schema, provider};
 
+use crate::compute::runpod::{self, Account, RunpodBlock};
 use crate::sites::{Configured, SiteBlock};
-use crate::{data, delivery, drm, media, platform, sites};
+use crate::{compute, data, delivery, drm, media, platform, sites};
 
 /// Video platforms as resources: stores, transcoding, packaging, origins, edges and players, on a host under a node agent.
 #[derive(Clone, Schema)]
@@ -22,6 +23,8 @@ pub struct Configuration {
     pub deployment: String,
     /// The sites, by the name that resources give as `site`. Without any, there is `default`: the node agent of this host.
     pub sites: Option<BTreeMap<String, SiteBlock>>,
+    /// The RunPod account. Without it the usual endpoint is asked with the key in `RUNPOD_API_KEY`.
+    pub runpod: Option<RunpodBlock>,
     /// Labels of everything that is made.
     pub default_labels: Option<BTreeMap<String, String>>,
 }
@@ -31,6 +34,7 @@ pub struct Streamverse {
     deployment: Maybe<String>,
     sites: Maybe<BTreeMap<String, Configured>>,
     labels: Maybe<BTreeMap<String, String>>,
+    runpod: Account,
     /// Clients of clusters, which log in once: as long as the provider lives, one for each site.
     clusters: Mutex<BTreeMap<String, Arc<dyn Site>>>,
 }
@@ -52,10 +56,14 @@ impl Provider for Streamverse {
                 labels.into_iter().filter_map(|(key, value)| Some((key, value.into_known()?))).collect()
             }),
         };
-        Ok(Streamverse { deployment: config.deployment, sites, labels, clusters: Mutex::default() })
+        let runpod = Account::new(config.runpod);
+        Ok(Streamverse { deployment: config.deployment, sites, labels, runpod, clusters: Mutex::default() })
     }
 
     fn validate(config: &ConfigurationView, findings: &mut Findings) {
+        if let Some(block) = config.runpod.known() {
+            runpod::validate(block, &Configuration::runpod().into(), findings);
+        }
         let Some(all) = config.sites.known() else { return };
         for (name, block) in all {
             sites::validate(name, block, &Configuration::sites().key(name.as_str()).into(), findings);
@@ -80,7 +88,7 @@ impl Provider for Streamverse {
     }
 
     fn parts(parts: Parts<Self>) -> Parts<Self> {
-        data::parts(delivery::parts(drm::parts(media::parts(platform::parts(parts)))))
+        compute::parts(data::parts(delivery::parts(drm::parts(media::parts(platform::parts(parts))))))
     }
 }
 
@@ -121,6 +129,11 @@ impl Streamverse {
             )
         })?;
         Ok(Owner::new(deployment, kind, name)?)
+    }
+
+    /// The RunPod account.
+    pub(crate) fn runpod(&self) -> &Account {
+        &self.runpod
     }
 
     /// The deployment, while it is known.

@@ -74,7 +74,7 @@ const ARROWS: &[Arrow] = &[
     },
     Arrow {
         from: "streamverse-compute-runpod",
-        to: &[],
+        to: &["streamverse-compute", "streamverse-model"],
         tests: &[],
         reason: "a cloud's client knows that cloud alone",
     },
@@ -150,7 +150,13 @@ const ARROWS: &[Arrow] = &[
     Arrow {
         from: "streamverse-runpod-stand-in",
         to: &[],
-        tests: &["streamverse-acceptance", "streamverse-compute-runpod", "tfplugin-testing"],
+        tests: &[
+            "streamverse-acceptance",
+            "streamverse-compute",
+            "streamverse-compute-runpod",
+            "streamverse-model",
+            "tfplugin-testing",
+        ],
         reason: "a cloud as its description has it: what it stands in for knows nothing of us",
     },
     Arrow {

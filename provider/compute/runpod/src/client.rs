@@ -181,7 +181,7 @@ impl Client {
     ) -> Result<Vec<u8>, Error> {
         let left = limit.left().min(ONE);
         if left.is_zero() {
-            return Err(Error::new(Class::Permanent, call, "the time for it is up"));
+            return Err(Error::new(Class::Unavailable, call, "the time for it is up"));
         }
         let mut url = self.config.endpoint.clone();
         url.set_path(&format!("{}{path}", url.path().trim_end_matches('/')));

@@ -160,9 +160,9 @@ pub struct EndpointBody {
     /// Ports.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ports: Option<Vec<String>>,
-    /// The credential of the registry.
+    /// The credential of the registry; the inner null takes it away.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub registry: Option<String>,
+    pub registry: Option<Option<String>>,
 }
 
 impl Kind for Endpoint {

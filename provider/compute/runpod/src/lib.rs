@@ -11,6 +11,7 @@
 mod answer;
 mod catalogue;
 mod client;
+mod cloud;
 mod config;
 mod endpoints;
 mod error;
@@ -23,6 +24,7 @@ mod things;
 
 pub use catalogue::{Availability, Cloud, DataCenter, DataCenterStock, GpuPrice, GpuType, PerCloud, Product};
 pub use client::{Client, Limit};
+pub use cloud::Runpod;
 pub use config::{ApiKey, Config, DEFAULT_ENDPOINT};
 pub use endpoints::{Endpoint, EndpointBody, EndpointGpu, EndpointGpuBody, Scaling, Workers};
 pub use error::{Class, Error};

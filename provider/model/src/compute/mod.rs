@@ -13,6 +13,7 @@ mod price;
 mod price_table;
 mod queue;
 mod range;
+pub mod runpod;
 mod schedule;
 
 pub use cloud::{CloudKind, Lifecycle, Tenancy};

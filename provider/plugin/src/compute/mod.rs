@@ -1,0 +1,17 @@
+//! Compute that is bought from clouds.
+
+mod offers;
+pub(crate) mod runpod;
+
+use tfplugin_framework::Parts;
+
+use crate::provider::Streamverse;
+
+pub(crate) fn parts(parts: Parts<Streamverse>) -> Parts<Streamverse> {
+    parts
+        .data_source::<offers::GpuOffers>()
+        .resource::<runpod::RunpodEndpoint>()
+        .resource::<runpod::RunpodNetworkVolume>()
+        .resource::<runpod::RunpodRegistryCredential>()
+        .resource::<runpod::RunpodTemplate>()
+}

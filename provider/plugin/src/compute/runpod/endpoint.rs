@@ -1,0 +1,242 @@
+//! `streamverse_runpod_endpoint`: serverless workers.
+
+use std::collections::BTreeMap;
+use std::time::Duration as Span;
+
+use streamverse_compute_runpod::{Endpoint, EndpointBody, EndpointGpuBody, Scaling, Workers};
+use streamverse_model::compute::runpod::{
+    DISK_GB, EndpointGpuSpec, IDLE_TIMEOUT, RunpodEndpointSpec, ScalingSpec, WorkersSpec, check_endpoint,
+};
+use tfplugin_framework::schema::{Computed, Diagnostics, Duration, Timeouts};
+use tfplugin_framework::{
+    Context, Draft, Error, Findings, Plan, Read, Resource, Result, Schema, State, Stored, resource,
+};
+
+use super::{Here, or_empty, or_none, pass, plan_name};
+use crate::provider::Streamverse;
+
+/// A serverless endpoint at RunPod: workers on whichever of its GPU pools has capacity, from `min` to `max`, as RunPod scales them.
+/// Workers cost by the second while they are there, also idle ones.
+///
+/// Calls: `POST`, `GET`, `PATCH` and `DELETE /v2/serverless`. Import takes `NAME`, or `NAME=ID` to adopt an endpoint that has another
+/// name. One that was made from a template is imported with what it took of it.
+///
+/// Not proved live: it ran against a stand-in that is held to RunPod's API description of 2026-08-18, never against RunPod. Workers
+/// never ran.
+#[derive(Clone, Schema)]
+pub struct RunpodEndpoint {
+    /// Unique in the deployment; another name is another endpoint.
+    #[attribute(
+        replace,
+        validate(regex(
+            "^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$",
+            says = "must be 1 to 40 characters of a-z, 0-9 and inner -"
+        ))
+    )]
+    pub name: String,
+    /// What it is.
+    #[attribute(flatten)]
+    pub spec: RunpodEndpointSpec,
+    /// Where requests go, by what they do: `run`, `runSync`, `status` … of a queue, `base` and `health` of a load balancer.
+    pub request_urls: Computed<BTreeMap<String, String>>,
+    /// What it is called at RunPod: `streamverse.DEPLOYMENT.NAME`.
+    #[attribute(changes_with = [name])]
+    pub remote_name: Computed<String>,
+    /// RunPod's identifier.
+    pub id: Computed<String>,
+    /// Deadlines.
+    pub timeouts: Timeouts,
+}
+
+/// The endpoint as RunPod is to have it. With a template, what the configuration does not say is the template's.
+fn body(spec: &RunpodEndpointSpec, name: String) -> EndpointBody {
+    let templated = spec.template_id.is_some();
+    let whole = |given: bool| given || !templated;
+    let counts = spec.scaling.queue_delay.is_none();
+    let idle = spec.workers.idle_timeout.map(|it| u32::try_from(it.0.as_secs()).unwrap_or(u32::MAX));
+    let idle_applies = !(counts && spec.routing == "QUEUE");
+    EndpointBody {
+        name,
+        routing: None,
+        scaling: Scaling {
+            by: if counts { "REQUEST_COUNT" } else { "QUEUE_DELAY" }.to_owned(),
+            queue_delay: spec.scaling.queue_delay.map(|it| it.0.as_secs_f64()),
+            request_count: spec.scaling.request_count,
+        },
+        gpu: EndpointGpuBody {
+            pools: spec.gpu.pools.clone(),
+            excluded_types: spec.gpu.excluded.clone().unwrap_or_default(),
+            count: spec.gpu.count,
+            min_cuda_version: spec.gpu.min_cuda_version.clone(),
+        },
+        workers: Workers {
+            min: spec.workers.min,
+            max: spec.workers.max,
+            idle_timeout: idle_applies.then(|| idle.unwrap_or(IDLE_TIMEOUT)),
+        },
+        data_center_ids: spec.data_centers.clone().unwrap_or_default(),
+        network_volumes: spec.network_volume_ids.clone().unwrap_or_default(),
+        timeout: u64::try_from(spec.execution_timeout.0.as_millis()).unwrap_or(u64::MAX),
+        flashboot: spec.flashboot.clone(),
+        image: spec.image.clone(),
+        template_id: spec.template_id.clone(),
+        args: whole(spec.args.is_some()).then(|| spec.args.clone().unwrap_or_default()),
+        disk: whole(spec.disk_gb.is_some()).then(|| spec.disk_gb.unwrap_or(DISK_GB)),
+        env: whole(spec.env.is_some()).then(|| spec.env.clone().unwrap_or_default()),
+        ports: whole(spec.ports.is_some()).then(|| spec.ports.clone().unwrap_or_default()),
+        registry: whole(spec.registry_credential_id.is_some()).then(|| spec.registry_credential_id.clone()),
+    }
+}
+
+/// The body of a change: an empty version takes an earlier floor away.
+fn change(spec: &RunpodEndpointSpec, name: String) -> EndpointBody {
+    let mut body = body(spec, name);
+    body.gpu.min_cuda_version.get_or_insert_default();
+    body
+}
+
+/// The body of a new one.
+fn create(spec: &RunpodEndpointSpec, name: String) -> EndpointBody {
+    EndpointBody { routing: Some(spec.routing.clone()), ..body(spec, name) }
+}
+
+/// The spec of what RunPod has; `stored` decides how what is empty is spelled, and what a template says is not compared.
+fn found(it: Endpoint, stored: Option<&RunpodEndpointSpec>) -> Result<RunpodEndpointSpec> {
+    let gpu = it.gpu.ok_or_else(|| {
+        Error::invalid(format!(
+            "the serverless endpoint {} runs on CPUs, which this resource does not know",
+            it.id
+        ))
+    })?;
+    let mine = |declared: bool| declared || stored.is_none_or(|it| it.template_id.is_none());
+    let usual_idle = Some(IDLE_TIMEOUT);
+    let idle = match (it.workers.idle_timeout, stored.and_then(|it| it.workers.idle_timeout)) {
+        (found, None) if found == usual_idle => None,
+        (Some(found), Some(known)) if known.0.as_secs() == u64::from(found) => Some(known),
+        (found, _) => found.map(|seconds| Duration::from_secs(u64::from(seconds))),
+    };
+    let delay = it
+        .scaling
+        .queue_delay
+        .filter(|it| it.is_finite() && *it >= 0.0)
+        .map(|it| Duration(Span::from_secs_f64(it.min(1e9))));
+    let of = |field: fn(&RunpodEndpointSpec) -> Option<&String>| stored.and_then(field);
+    Ok(RunpodEndpointSpec {
+        routing: it.routing.unwrap_or_else(|| "QUEUE".to_owned()),
+        scaling: ScalingSpec { queue_delay: delay, request_count: it.scaling.request_count },
+        gpu: EndpointGpuSpec {
+            pools: gpu.pools,
+            excluded: or_empty(gpu.excluded_types, stored.and_then(|it| it.gpu.excluded.as_ref())),
+            count: gpu.count.unwrap_or(1),
+            min_cuda_version: or_none(gpu.min_cuda_version, of(|it| it.gpu.min_cuda_version.as_ref())),
+        },
+        workers: WorkersSpec { min: it.workers.min, max: it.workers.max, idle_timeout: idle },
+        image: it.image.filter(|_| mine(stored.is_some_and(|it| it.image.is_some()))),
+        template_id: of(|it| it.template_id.as_ref()).cloned(),
+        args: or_none(it.args, of(|it| it.args.as_ref()))
+            .filter(|_| mine(stored.is_some_and(|it| it.args.is_some()))),
+        disk_gb: match stored {
+            Some(stored)
+                if stored.disk_gb.is_none() && (stored.template_id.is_some() || it.disk == Some(DISK_GB)) =>
+            {
+                None
+            }
+            None if it.disk == Some(DISK_GB) => None,
+            _ => it.disk,
+        },
+        env: or_empty(it.env, stored.and_then(|it| it.env.as_ref()))
+            .filter(|_| mine(stored.is_some_and(|it| it.env.is_some()))),
+        ports: or_empty(it.ports, stored.and_then(|it| it.ports.as_ref()))
+            .filter(|_| mine(stored.is_some_and(|it| it.ports.is_some()))),
+        registry_credential_id: it
+            .registry
+            .filter(|_| mine(stored.is_some_and(|it| it.registry_credential_id.is_some()))),
+        data_centers: or_empty(it.data_center_ids, stored.and_then(|it| it.data_centers.as_ref())),
+        network_volume_ids: or_empty(
+            it.network_volumes,
+            stored.and_then(|it| it.network_volume_ids.as_ref()),
+        ),
+        execution_timeout: Duration(Span::from_millis(it.timeout)),
+        flashboot: it.flashboot,
+    })
+}
+
+/// The name without RunPod's mark of FlashBoot.
+fn unmarked(name: &str) -> String {
+    name.strip_suffix(" -fb").unwrap_or(name).to_owned()
+}
+
+#[resource(name = "runpod_endpoint", timeouts(create = "2m", update = "2m", delete = "2m"))]
+impl Resource for RunpodEndpoint {
+    type Provider = Streamverse;
+
+    async fn create(cx: &Context<Streamverse>, plan: Plan<Self>) -> Result<State<Self>> {
+        let here = Here::of(cx).await?;
+        let remote_name = here.remote(&plan.name);
+        let (made, change) =
+            (create(&plan.spec, remote_name.clone()), change(&plan.spec, remote_name.clone()));
+        let made: Endpoint = here.obtain(&remote_name, &made, &change).await?;
+        if made.routing.as_ref().is_some_and(|it| *it != plan.spec.routing) {
+            return Err(Error::permanent(format!(
+                "RunPod has the endpoint {remote_name} already, as {}, with another routing, which RunPod does not change",
+                made.id
+            ))
+            .next("Delete it at RunPod, or give this one another name."));
+        }
+        let (id, request_urls) = (made.id, made.request_urls);
+        Ok(plan.complete(RunpodEndpointComputed { request_urls, remote_name, id }))
+    }
+
+    async fn read(cx: &Context<Streamverse>, stored: Stored<Self>) -> Result<Read<Self>> {
+        let here = Here::of(cx).await?;
+        let Some(it) = here.look::<Endpoint>(stored.id.get()?).await? else { return Ok(Read::Gone) };
+        let stored = stored.into_inner();
+        let (id, remote_name, request_urls) = (it.id.clone(), unmarked(&it.name), it.request_urls.clone());
+        let spec = found(it, Some(&stored.spec))?;
+        let (name, timeouts) = (stored.name, stored.timeouts);
+        Ok(Read::Found(RunpodEndpointState { name, spec, request_urls, remote_name, id, timeouts }))
+    }
+
+    async fn update(
+        cx: &Context<Streamverse>,
+        stored: Stored<Self>,
+        plan: Plan<Self>,
+    ) -> Result<State<Self>> {
+        let here = Here::of(cx).await?;
+        let remote_name = here.remote(&plan.name);
+        let id = stored.id.get()?.clone();
+        let mut change = change(&plan.spec, remote_name.clone());
+        // A template is copied when it is named: naming it again would undo what was changed since.
+        if stored.spec.template_id == plan.spec.template_id {
+            change.template_id = None;
+        }
+        here.update::<Endpoint>(&id, &change).await?;
+        let request_urls = stored.request_urls.get()?.clone();
+        Ok(plan.complete(RunpodEndpointComputed { request_urls, remote_name, id }))
+    }
+
+    async fn delete(cx: &Context<Streamverse>, stored: Stored<Self>) -> Result<()> {
+        Here::of(cx).await?.delete::<Endpoint>(stored.id.get()?).await
+    }
+
+    fn validate(config: &RunpodEndpointView, findings: &mut Findings) {
+        let mut out = Diagnostics::new();
+        check_endpoint(&config.spec, &mut out);
+        pass(out, findings);
+    }
+
+    async fn modify_plan(cx: &Context<Streamverse>, draft: &mut Draft<Self>) -> Result<()> {
+        if draft.is_destroy() {
+            return Ok(());
+        }
+        let name = draft.planned()?.name;
+        plan_name(cx, draft, &name, Self::remote_name())
+    }
+
+    async fn import(cx: &Context<Streamverse>, text: &str) -> Result<State<Self>> {
+        let (name, it) = Here::of(cx).await?.import::<Endpoint>(text).await?;
+        let (id, remote_name, request_urls) = (it.id.clone(), unmarked(&it.name), it.request_urls.clone());
+        let (spec, timeouts) = (found(it, None)?, Timeouts::default());
+        Ok(RunpodEndpointState { name, spec, request_urls, remote_name, id, timeouts })
+    }
+}

@@ -1,0 +1,168 @@
+//! `streamverse_runpod_template`: what a container is.
+
+use streamverse_compute_runpod::{PersistentMount, Template, TemplateBody, TemplateMounts};
+use streamverse_model::compute::runpod::{
+    PersistentVolumeSpec, RunpodTemplateSpec, RunpodTemplateSpecView, check_template,
+};
+use tfplugin_framework::schema::{Computed, Diagnostics, Path, Timeouts};
+use tfplugin_framework::{
+    Context, Draft, Error, Findings, Maybe, Plan, Read, Resource, Result, Schema, State, Stored, resource,
+};
+
+use super::{Here, or_empty, or_none, pass, plan_name};
+use crate::provider::Streamverse;
+
+/// A template at RunPod: image, environment, ports and disks of pods or serverless workers. Pods and endpoints copy it when
+/// they are made: a change reaches later ones.
+///
+/// Calls: `POST`, `GET`, `PATCH` and `DELETE /v2/templates`. Import takes `NAME`, or `NAME=ID` to adopt a template that has another name.
+///
+/// Not proved live: it ran against a stand-in that is held to RunPod's API description of 2026-08-18, never against RunPod.
+#[derive(Clone, Schema)]
+pub struct RunpodTemplate {
+    /// Unique in the deployment; another name is another template.
+    #[attribute(
+        replace,
+        validate(regex(
+            "^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$",
+            says = "must be 1 to 40 characters of a-z, 0-9 and inner -"
+        ))
+    )]
+    pub name: String,
+    /// What it is.
+    #[attribute(flatten)]
+    pub spec: RunpodTemplateSpec,
+    /// What it is called at RunPod: `streamverse.DEPLOYMENT.NAME`.
+    #[attribute(changes_with = [name])]
+    pub remote_name: Computed<String>,
+    /// RunPod's identifier.
+    pub id: Computed<String>,
+    /// Deadlines.
+    pub timeouts: Timeouts,
+}
+
+fn body(spec: &RunpodTemplateSpec, name: String) -> TemplateBody {
+    let mounts = spec.persistent_volume.as_ref().map(|it| TemplateMounts {
+        persistent: Some(PersistentMount { size: it.size_gb, path: it.path.clone() }),
+    });
+    TemplateBody {
+        name,
+        image: spec.image.clone(),
+        args: spec.args.clone().unwrap_or_default(),
+        disk: spec.disk_gb,
+        env: spec.env.clone().unwrap_or_default(),
+        ports: spec.ports.clone().unwrap_or_default(),
+        registry: spec.registry_credential_id.clone(),
+        mounts,
+        serverless: spec.serverless,
+        public: spec.public,
+        category: spec.category.clone(),
+        start_ssh: spec.start_ssh,
+        start_jupyter: spec.start_jupyter,
+        allowed_cuda_versions: spec.allowed_cuda_versions.clone().unwrap_or_default(),
+    }
+}
+
+/// The spec of what RunPod has; `stored` decides how what is empty is spelled.
+fn found(it: Template, stored: Option<&RunpodTemplateSpec>) -> RunpodTemplateSpec {
+    RunpodTemplateSpec {
+        image: it.image,
+        args: or_none(it.args, stored.and_then(|it| it.args.as_ref()))
+            .filter(|args| stored.is_some() || !args.is_empty()),
+        disk_gb: it.disk,
+        env: or_empty(it.env, stored.and_then(|it| it.env.as_ref())),
+        ports: or_empty(it.ports, stored.and_then(|it| it.ports.as_ref())),
+        registry_credential_id: it.registry,
+        persistent_volume: it
+            .mounts
+            .persistent
+            .map(|it| PersistentVolumeSpec { size_gb: it.size, path: it.path }),
+        serverless: it.serverless,
+        public: it.public,
+        category: it.category,
+        start_ssh: it.start_ssh,
+        start_jupyter: it.start_jupyter,
+        allowed_cuda_versions: or_empty(
+            it.allowed_cuda_versions,
+            stored.and_then(|it| it.allowed_cuda_versions.as_ref()),
+        ),
+    }
+}
+
+#[resource(name = "runpod_template", timeouts(create = "2m", update = "2m", delete = "2m"))]
+impl Resource for RunpodTemplate {
+    type Provider = Streamverse;
+
+    async fn create(cx: &Context<Streamverse>, plan: Plan<Self>) -> Result<State<Self>> {
+        let here = Here::of(cx).await?;
+        let remote_name = here.remote(&plan.name);
+        let body = body(&plan.spec, remote_name.clone());
+        let made: Template = here.obtain(&remote_name, &body, &body).await?;
+        if made.mounts != body.mounts.unwrap_or_default() {
+            return Err(Error::permanent(format!(
+                "RunPod has the template {remote_name} already, as {}, with another disk of the host, which RunPod does not change",
+                made.id
+            ))
+            .next("Delete it at RunPod, or give this one another name."));
+        }
+        Ok(plan.complete(RunpodTemplateComputed { remote_name, id: made.id }))
+    }
+
+    async fn read(cx: &Context<Streamverse>, stored: Stored<Self>) -> Result<Read<Self>> {
+        let here = Here::of(cx).await?;
+        let Some(it) = here.look::<Template>(stored.id.get()?).await? else { return Ok(Read::Gone) };
+        let stored = stored.into_inner();
+        let (id, remote_name) = (it.id.clone(), it.name.clone());
+        let spec = found(it, Some(&stored.spec));
+        let (name, timeouts) = (stored.name, stored.timeouts);
+        Ok(Read::Found(RunpodTemplateState { name, spec, remote_name, id, timeouts }))
+    }
+
+    async fn update(
+        cx: &Context<Streamverse>,
+        stored: Stored<Self>,
+        plan: Plan<Self>,
+    ) -> Result<State<Self>> {
+        let here = Here::of(cx).await?;
+        let remote_name = here.remote(&plan.name);
+        let id = stored.id.get()?.clone();
+        here.update::<Template>(&id, &body(&plan.spec, remote_name.clone())).await?;
+        Ok(plan.complete(RunpodTemplateComputed { remote_name, id }))
+    }
+
+    async fn delete(cx: &Context<Streamverse>, stored: Stored<Self>) -> Result<()> {
+        Here::of(cx).await?.delete::<Template>(stored.id.get()?).await
+    }
+
+    fn validate(config: &RunpodTemplateView, findings: &mut Findings) {
+        let mut out = Diagnostics::new();
+        let spec: &RunpodTemplateSpecView = &config.spec;
+        check_template(spec, &mut out);
+        pass(out, findings);
+    }
+
+    async fn modify_plan(cx: &Context<Streamverse>, draft: &mut Draft<Self>) -> Result<()> {
+        if draft.is_destroy() {
+            return Ok(());
+        }
+        let planned = draft.planned()?;
+        // A mount can be given and changed, not taken away.
+        let had = draft.prior()?.is_some_and(|prior| matches!(prior.spec.persistent_volume, Maybe::Known(_)));
+        if had && planned.spec.persistent_volume.is_null() {
+            draft.replace(Path::attribute("persistent_volume"));
+        }
+        plan_name(cx, draft, &planned.name, Self::remote_name())
+    }
+
+    async fn import(cx: &Context<Streamverse>, text: &str) -> Result<State<Self>> {
+        let (name, it) = Here::of(cx).await?.import::<Template>(text).await?;
+        let (id, remote_name) = (it.id.clone(), it.name.clone());
+        Ok(RunpodTemplateState {
+            name,
+            spec: found(it, None),
+            remote_name,
+            id,
+            timeouts: Timeouts::default(),
+        })
+    }
+}
