@@ -22,7 +22,6 @@ use super::announced::{Announced, millis};
 use super::answers::{self, Answer, Content, Fresh, Resource};
 use super::query::{Query, Refusal, refusal};
 use super::question::{NoQuestion, Question};
-use super::shared::Stores;
 use super::time::utc;
 use crate::origin::conditions;
 use crate::origin::cors::Cors;
