@@ -22,6 +22,13 @@ const LARGEST: u64 = 32 << 20;
 const MOST_SEGMENTS: usize = 200_000;
 const MOST_PARTS: usize = 100_000;
 const MOST_TRACKS: usize = 200;
+/// Seconds of a segment, and of a part: as long as an asset may be. Nothing ends so late that times run over.
+const LONGEST_SEGMENT: u64 = 600;
+const LONGEST_PART: u64 = 7 * 86_400;
+/// Segments of a second: a playlist of a minute has no thousands.
+const MOST_IN_A_SECOND: u64 = 20;
+/// Whole numbers that players' numbers still hold.
+const LARGEST_NUMBER: u64 = 1 << 53;
 /// Memory for all that is read.
 const MEMORY: u64 = 256 << 20;
 const MEMORY_FOR_CAPTIONS: u64 = 32 << 20;
@@ -176,8 +183,20 @@ fn broken(what: &str) -> Error {
 
 /// Nothing in it leads out of the package, divides by zero or is without bounds.
 fn is_sound(index: &PackageIndex) -> bool {
+    let timed = |it: &streamverse_model::media::IndexTrack| {
+        let timescale = u64::from(it.timescale);
+        let whole = it.segments.iter().try_fold(0_u64, |sum, units| {
+            let sum = sum.checked_add(*units)?;
+            (*units <= timescale * LONGEST_SEGMENT && sum <= timescale * LONGEST_PART).then_some(sum)
+        });
+        let dense = |units: u64| it.segments.len() as u64 / MOST_IN_A_SECOND > units / timescale + 1;
+        timescale > 0
+            && whole.is_some_and(|units| !dense(units))
+            && it.begins <= LARGEST_NUMBER
+            && it.first_number <= LARGEST_NUMBER
+    };
     let track = |it: &streamverse_model::media::IndexTrack| {
-        it.timescale > 0 && it.segments.len() <= MOST_SEGMENTS && is_file(&it.init) && is_file(&it.media)
+        it.segments.len() <= MOST_SEGMENTS && timed(it) && is_file(&it.init) && is_file(&it.media)
     };
     index.version == 1
         && index.parts.len() <= MOST_PARTS

@@ -2,6 +2,7 @@
 
 mod asked;
 mod fuzzed;
+mod hostile;
 mod mpd;
 mod playlist;
 mod replicas;
