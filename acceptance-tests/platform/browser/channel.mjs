@@ -84,6 +84,13 @@ function look(uri, list, of) {
 
 const periods = new Map();
 let published = "";
+// hls-parser 0.16.1 looks for content steering and pathways under names that no specification has.
+const attribute = (name) => new RegExp(`,${name}="([^"]+)"`).exec(master.bytes.toString("utf8"))?.[1] ?? "";
+const steering = {
+  hls: /#EXT-X-CONTENT-STEERING:SERVER-URI="([^"]+)"/.exec(master.bytes.toString("utf8"))?.[1] ?? "",
+  pathway: attribute("PATHWAY-ID"),
+  variants: tree.variants.map((it) => it.stableVariantId),
+};
 async function manifest() {
   const { status, bytes, url } = await ask(`${base}/dash.mpd`);
   if (status !== 200) return;
@@ -92,6 +99,7 @@ async function manifest() {
   if (now < published) fault(`publishTime went back from ${published} to ${now}`);
   published = now;
   const read = MPD.parse(text, { manifestUri: url });
+  steering.dash = read.contentSteering;
   for (const part of read.playlists[0].segments) {
     const address = absolute(part.resolvedUri, url);
     const period = /\/vod\/([^/]+)\//.exec(address)[1];
@@ -128,4 +136,4 @@ for (const { asset, segments } of periods.values()) {
 }
 const told = [...seen].map(([uri, it]) => ({ uri, changes: it.changes, last: it.last, segments: it.segments.size, numbers: [...it.segments.keys()].sort((a, b) => a - b) }));
 const assets = [...new Set([...seen.get(variant.uri).segments.values()].map((it) => /\/vod\/([^/]+)\//.exec(it)[1]))];
-console.log(JSON.stringify({ faults, statuses, lists: told, assets, files, splices: [...seen.get(variant.uri).splices].map(([hex, which]) => ({ which, hex })) }));
+console.log(JSON.stringify({ faults, statuses, steering, lists: told, assets, files, splices: [...seen.get(variant.uri).splices].map(([hex, which]) => ({ which, hex })) }));
