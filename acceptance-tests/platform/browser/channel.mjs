@@ -86,6 +86,13 @@ const periods = new Map();
 // Messages of DASH's event streams, by their text: which way, and how long they say that a break is.
 const events = new Map();
 let published = "";
+// hls-parser 0.16.1 looks for content steering and pathways under names that no specification has.
+const attribute = (name) => new RegExp(`,${name}="([^"]+)"`).exec(master.bytes.toString("utf8"))?.[1] ?? "";
+const steering = {
+  hls: /#EXT-X-CONTENT-STEERING:SERVER-URI="([^"]+)"/.exec(master.bytes.toString("utf8"))?.[1] ?? "",
+  pathway: attribute("PATHWAY-ID"),
+  variants: tree.variants.map((it) => it.stableVariantId),
+};
 async function manifest() {
   const { status, bytes, url } = await ask(`${base}/dash.mpd`);
   if (status !== 200) return;
@@ -100,6 +107,7 @@ async function manifest() {
     }
   }
   const read = MPD.parse(text, { manifestUri: url });
+  steering.dash = read.contentSteering;
   for (const part of read.playlists[0].segments) {
     const address = absolute(part.resolvedUri, url);
     const period = /\/vod\/([^/]+)\//.exec(address)[1];
@@ -136,4 +144,4 @@ for (const { asset, segments } of periods.values()) {
 }
 const told = [...seen].map(([uri, it]) => ({ uri, changes: it.changes, last: it.last, segments: it.segments.size, numbers: [...it.segments.keys()].sort((a, b) => a - b) }));
 const assets = [...new Set([...seen.get(variant.uri).segments.values()].map((it) => /\/vod\/([^/]+)\//.exec(it)[1]))];
-console.log(JSON.stringify({ faults, statuses, lists: told, assets, files, splices: [...seen.get(variant.uri).splices].map(([message, which]) => ({ which, message })), events: [...events.values()] }));
+console.log(JSON.stringify({ faults, statuses, steering, lists: told, assets, files, splices: [...seen.get(variant.uri).splices].map(([message, which]) => ({ which, message })), events: [...events.values()] }));

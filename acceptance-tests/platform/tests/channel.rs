@@ -103,6 +103,7 @@ resource "streamverse_fast_channel" "main" {{
   playlist_window = "40s"
   catch_up        = "10m"
   horizon         = "1m"
+  steering        = {{ server_url = "https://steering.example/live?of=1&at=2", pathway = "edge-a" }}
   depends_on      = [streamverse_vod_asset.film, streamverse_vod_asset.news, streamverse_vod_asset.slate]
 }}
 resource "streamverse_epg" "main" {{
@@ -260,6 +261,19 @@ fn splices(site: &Path, messages: &Value) -> Checked {
     }
 }
 
+/// Both parsers read who steers.
+fn steered(seen: &Value) -> Checked {
+    let server = "https://steering.example/live?of=1&at=2";
+    let dash = serde_json::json!({ "serverURL": server, "defaultServiceLocation": "edge-a", "queryBeforeStart": false });
+    let wanted =
+        serde_json::json!({ "hls": server, "pathway": "edge-a", "variants": ["video-180p"], "dash": dash });
+    if seen["steering"] == wanted {
+        Ok(())
+    } else {
+        Err(format!("content steering is {}", seen["steering"]).into())
+    }
+}
+
 /// Replicas of one channel, beside what Terraform made: they end with the test.
 struct Twins {
     program: PathBuf,
@@ -341,6 +355,13 @@ impl Drop for Twins {
     }
 }
 
+/// The same without the film, which the channel still names.
+fn without_film(config: &str) -> String {
+    let (before, film) = config.split_once("\nresource \"streamverse_vod_asset\" \"film\"").unwrap();
+    let (_, after) = film.split_once("\n}\n").unwrap();
+    format!("{before}\n{after}").replace("streamverse_vod_asset.film, ", "")
+}
+
 #[test]
 fn a_channel_plays_over_boundaries_in_hls_and_dash_and_nobody_notices_that_replicas_are_killed()
 -> Result<(), Failure> {
@@ -380,6 +401,7 @@ fn a_channel_plays_over_boundaries_in_hls_and_dash_and_nobody_notices_that_repli
         }
         splices(&site, &seen["splices"])?;
         splices(&site, &seen["events"])?;
+        steered(&seen)?;
         let now: Value = serde_json::from_str(&answers(&format!("{channel}/now.json"))?)?;
         if now["title"] != "Channel One" || now["now"]["title"].as_str().is_none() {
             return Err(format!("now.json says {now}").into());
@@ -419,9 +441,31 @@ fn a_channel_plays_over_boundaries_in_hls_and_dash_and_nobody_notices_that_repli
         }
         Ok(())
     };
+    // An asset goes while the channel has it on: what was announced stays as it was, and its segments have one stable answer.
+    let goes_on = || -> Checked {
+        let channel = format!("http://127.0.0.1:{}/channel/main", ports.channel);
+        let list = answers(&format!("{channel}/video/180p.m3u8"))?;
+        let gone = list.lines().find(|it| it.contains("/vod/film/") && !it.starts_with('#'));
+        let gone = gone.ok_or("what was announced of the film is not listed any more")?;
+        let segment = format!("http://127.0.0.1:{}/{}", node.ports[0], gone.trim_start_matches("../"));
+        let found = (get(&segment), get(&segment));
+        if found.0.0 != 404 || found.0 != found.1 {
+            return Err(format!("{segment} answers {found:?}").into());
+        }
+        for path in ["hls.m3u8", "dash.mpd", "now.json"] {
+            answers(&format!("{channel}/{path}"))?;
+        }
+        answers(&format!("http://127.0.0.1:{}/readyz", ports.channel)).map(|_| ())
+    };
+    let config = config(&node, &ports);
     Case::new(&cli)
         .provider(ADDRESS, node.provider())
-        .step(Step::apply(config(&node, &ports)).after(|_| plays().and_then(|()| survives())))
+        .step(Step::apply(config.as_str()).after(|_| plays().and_then(|()| survives())))
+        .step(
+            Step::apply(without_film(&config))
+                .expect_warning("A channel still plays the asset")
+                .after(|_| goes_on()),
+        )
         .check_destroyed(|_| node.nothing_left().map_err(Into::into))
         .run()
         .map(|_| ())

@@ -8,6 +8,7 @@ mod media_probe;
 mod schedule;
 mod transcoder;
 mod vod_asset;
+mod vod_channels;
 mod vod_drm;
 mod vod_made;
 

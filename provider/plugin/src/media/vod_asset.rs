@@ -15,6 +15,7 @@ use tfplugin_framework::{
     Context, Draft, Error, Findings, Maybe, Plan, Read, Resource, Result, Schema, State, Stored, resource,
 };
 
+use super::vod_channels::warn_of_channels;
 use super::vod_drm::{check_drm, drm, key_ids, planned_keys};
 use crate::deploy::{self, Deployed, Imported, Look};
 use crate::platform::settled;
@@ -22,7 +23,8 @@ use crate::provider::Streamverse;
 
 /// A video on demand: its source is fetched, encoded in the renditions of a ladder, packaged for HLS and DASH, and
 /// published. The same source is never encoded twice; another digest is encoded beside the old one, which plays until the
-/// new one is published. Destroying it removes what was made.
+/// new one is published. Destroying it removes what was made, also while a channel plays it: then a warning says which, what
+/// was announced of it no longer loads, and slate plays in its place from the channel's `horizon` on.
 ///
 /// Not proved live: its pods on Kubernetes never ran; there, a real API server, its controllers and scheduler worked
 /// on simulated nodes.
@@ -220,7 +222,10 @@ impl Resource for VodAsset {
                 "What the asset made stays",
                 format!("The site {site:?} holds the asset too, and keeps it in the same object store."),
             ),
-            None => Removal(&stored).run(cx).await?,
+            None => {
+                warn_of_channels(cx, &stored).await?;
+                Removal(&stored).run(cx).await?;
+            }
         }
         deploy::remove(cx, &*stored).await
     }

@@ -24,6 +24,13 @@ const MOST_PARTS: usize = 100_000;
 const MOST_TRACKS: usize = 200;
 /// Ids that are read at once.
 const PAGE: u32 = 500;
+/// Seconds of a segment, and of a part: as long as an asset may be. Nothing ends so late that times run over.
+const LONGEST_SEGMENT: u64 = 600;
+const LONGEST_PART: u64 = 7 * 86_400;
+/// Segments of a second: a playlist of a minute has no thousands.
+const MOST_IN_A_SECOND: u64 = 20;
+/// Whole numbers that players' numbers still hold.
+const LARGEST_NUMBER: u64 = 1 << 53;
 /// How long a store may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -183,8 +190,20 @@ fn broken(what: &str) -> Error {
 
 /// Nothing in it leads out of the package, divides by zero or is without bounds.
 fn is_sound(index: &PackageIndex) -> bool {
+    let timed = |it: &streamverse_model::media::IndexTrack| {
+        let timescale = u64::from(it.timescale);
+        let whole = it.segments.iter().try_fold(0_u64, |sum, units| {
+            let sum = sum.checked_add(*units)?;
+            (*units <= timescale * LONGEST_SEGMENT && sum <= timescale * LONGEST_PART).then_some(sum)
+        });
+        let dense = |units: u64| it.segments.len() as u64 / MOST_IN_A_SECOND > units / timescale + 1;
+        timescale > 0
+            && whole.is_some_and(|units| !dense(units))
+            && it.begins <= LARGEST_NUMBER
+            && it.first_number <= LARGEST_NUMBER
+    };
     let track = |it: &streamverse_model::media::IndexTrack| {
-        it.timescale > 0 && it.segments.len() <= MOST_SEGMENTS && is_file(&it.init) && is_file(&it.media)
+        it.segments.len() <= MOST_SEGMENTS && timed(it) && is_file(&it.init) && is_file(&it.media)
     };
     index.version == 1
         && index.parts.len() <= MOST_PARTS

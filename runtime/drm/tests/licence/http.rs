@@ -252,6 +252,15 @@ async fn the_admin_api_refuses_who_has_no_token_and_what_the_policy_does_not_sel
         let (said, answer) = site.admin("PUT", "ann/grants/g", body.clone()).await;
         assert_eq!((said, answer["code"].as_str().unwrap_or_default()), (status, code), "{body}");
     }
+    // What is no JSON, is too deep, or has numbers beyond all measure.
+    let nested = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    let huge = format!("{{\"kind\":\"rental\",\"asset\":\"film\",\"until\":1e{}}}", "9".repeat(1000));
+    for body in [String::new(), "{".to_owned(), nested, huge] {
+        let url = format!("http://127.0.0.1:{}/admin/v1/accounts/ann/grants/h", site.admin);
+        let answer = site.http.put(&url).bearer_auth(ADMIN).body(body.clone()).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::BAD_REQUEST, "{} bytes", body.len());
+        assert_eq!(answer.json::<Value>().await.unwrap()["code"], "request-malformed");
+    }
     let grants = site.admin("GET", "ann/grants", Value::Null).await.1;
     assert_eq!(
         (grants["grants"].as_array().unwrap().len(), &grants["grants"][0]["asset"]),

@@ -15,6 +15,8 @@ use crate::platform::SpecError;
 /// The last instant that is planned for: the end of the year 9998, in milliseconds since the epoch. Times that need a fifth
 /// digit for their year are no RFC 3339.
 pub const LAST_INSTANT_MS: u64 = 253_370_764_799_999;
+/// No asset is longer: the most that `duration_ms` may be.
+const LONGEST_MS: u64 = 604_800_000;
 /// The most entries of a schedule.
 pub const MAX_ENTRIES: usize = 10_000;
 /// The most items of a rotation.
@@ -77,7 +79,9 @@ impl Lengths {
     pub fn of(spec: &FastChannelSpec, package_ms: &dyn Fn(&str) -> Option<u64>) -> Lengths {
         let length = |name: &String| {
             let said = spec.source(name).and_then(|it| it.duration_ms).filter(|it| *it > 0);
-            Some((name.clone(), said.or_else(|| package_ms(name).filter(|it| *it > 0))?))
+            // A package that is broken must not make the whole schedule one that never comes round.
+            let length = said.or_else(|| package_ms(name).filter(|it| *it > 0))?;
+            Some((name.clone(), length.min(LONGEST_MS)))
         };
         Lengths {
             known: spec.assets().iter().filter_map(length).collect(),

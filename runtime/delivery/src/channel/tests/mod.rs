@@ -4,6 +4,7 @@ mod asked;
 mod day;
 mod forgotten;
 mod fuzzed;
+mod hostile;
 mod mpd;
 mod playlist;
 mod replicas;

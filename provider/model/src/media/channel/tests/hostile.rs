@@ -155,6 +155,27 @@ fn assets_without_any_length_are_slate_and_nothing_at_all_is_silence() {
     assert_eq!(playout.extend(&begin, &(), u64::MAX).0.len(), 0);
 }
 
+#[test]
+fn a_package_of_absurd_length_does_not_silence_the_channel() {
+    let mut spec = base();
+    spec["sources"] = json!({ "a": {}, "b": {}, "slate": {} });
+    let all = facts(&[
+        ("a", asset("g", &[&[4000; 5]])),
+        ("b", asset("g", &[&[u64::MAX]])),
+        ("slate", asset("g", &[&[4000]])),
+    ]);
+    for schedule in
+        [json!({ "order": { "items": ["a", "b"] } }), json!({ "rotation": { "items": ["a", "b"] } })]
+    {
+        spec["schedule"] = schedule;
+        let spec: FastChannelSpec = serde_json::from_value(spec.clone()).unwrap();
+        let playout = Playout::new(&spec).unwrap();
+        let begin = playout.begin(spec.start_ms());
+        let (items, cursor) = playout.extend(&begin, &all, begin.at_ms + 40_000);
+        assert!(!items.is_empty() && cursor.at_ms >= begin.at_ms + 40_000, "{items:#?}");
+    }
+}
+
 /// Each rule is broken once, and only it is told of.
 #[test]
 fn an_audit_finds_what_is_wrong() {
