@@ -18,11 +18,14 @@ const WORDS: Record<string, string> = {
   "key-unknown": "nobody has the key of this programme.",
 };
 
-/** Answers after which another token may be luckier, besides everything that is the server's trouble. */
-const PASSING = ["token-before-start", "token-replayed", "token-not-yet-valid"];
-
-/** How often a licence is asked for again when nobody answered. */
-const TRIES = 3;
+/** How often a licence is asked for again when nobody answered: for some twenty seconds, in which what crashed is there
+again, and what was loaded plays. */
+const PATIENCE = 8;
+/** Answers after which another token may be luckier, and how often that is tried; also everything that is the server's
+trouble. */
+const PASSING: Record<string, number> = { "token-before-start": PATIENCE, "token-not-yet-valid": PATIENCE, "token-replayed": 3 };
+/** Between two attempts, in seconds: half a second, then twice as long as before, up to this. */
+const LONGEST_PAUSE = 4;
 /** Between two attempts to keep a stream's place. */
 const RETRY_S = 5;
 /** After how many seconds a licence is asked for again. */
@@ -31,8 +34,8 @@ const RENEW = "licence-renew-after";
 export interface Denial {
   code: string;
   words: string;
-  /** Whether it may go by itself. */
-  passing: boolean;
+  /** How often it is worth to ask again: it may pass by itself. */
+  tries: number;
 }
 
 /** An id that was made once and is kept. */
@@ -54,7 +57,8 @@ export class Licences {
   private readonly device = kept(localStorage, "streamverse-device");
   /** What it counts as a stream: this tab, also when it is loaded again. */
   private readonly session = kept(sessionStorage, "streamverse-session");
-  private failed = 0;
+  /** How often each was denied since one was given, by what it was asked for with. */
+  private readonly failed = new Map<string, number>();
   /** What was asked for last: asked for again, it keeps this page's place among the account's streams. */
   private body: string | undefined;
   private renewal: number | undefined;
@@ -83,7 +87,7 @@ export class Licences {
     });
     player.getNetworkingEngine()?.registerResponseFilter((type, response) => {
       if (type !== shaka.net.NetworkingEngine.RequestType.LICENSE) return;
-      this.failed = 0;
+      this.failed.clear();
       this.again(Number(response.headers[RENEW] ?? 0));
     });
   }
@@ -116,7 +120,7 @@ export class Licences {
       if (known !== this.body) return;
       if (answer.ok) return this.again(Number(answer.headers.get(RENEW) ?? seconds));
       const denial = read(answer.status, await answer.text());
-      if (!denial.passing) return this.denied(denial);
+      if (!denial.tries) return this.denied(denial);
     } catch {
       // Nobody answered: what was given holds for a while.
     }
@@ -131,7 +135,7 @@ export class Licences {
 
   /** HLS has no word for ClearKey that would not give the keys away: the browser finds the key ids in init segments. */
   prepare(protocol: string): void {
-    this.failed = 0;
+    this.failed.clear();
     this.stop();
     this.player.configure({ manifest: { ignoreDrmInfo: Boolean(this.page.licence) && protocol === "hls" } });
   }
@@ -151,14 +155,18 @@ export class Licences {
   private failure(error: shaka.util.Error): void {
     const [cause, session] = error.data as [shaka.util.Error | undefined, shaka.extern.DrmSessionMetadata | undefined];
     const denial = refusal(cause);
-    this.failed += 1;
     error.handled = true;
-    if (denial.passing && session && this.failed <= TRIES) void this.player.retryLicensing(session, this.failed + Math.random());
-    else this.denied(denial);
+    // A session for each key: what is away is away for all of them, and each has its own patience.
+    const what = String(session?.initData);
+    const failed = (this.failed.get(what) ?? 0) + 1;
+    this.failed.set(what, failed);
+    if (!session || failed > denial.tries) return this.denied(denial);
+    const pause = Math.min(0.5 * 2 ** (failed - 1), LONGEST_PAUSE);
+    void this.player.retryLicensing(session, pause * (0.75 + Math.random() / 2));
   }
 }
 
-const NOBODY: Denial = { code: "no-answer", words: "the licence service does not answer.", passing: true };
+const NOBODY: Denial = { code: "no-answer", words: "the licence service does not answer.", tries: PATIENCE };
 
 /** What a licence service answered to the player. */
 function refusal(error: shaka.util.Error | undefined): Denial {
@@ -170,9 +178,9 @@ function refusal(error: shaka.util.Error | undefined): Denial {
 function read(status: number, text: string): Denial {
   try {
     const { code, message } = JSON.parse(text) as { code: string; message: string };
-    return { code, words: WORDS[code] ?? `${message}.`, passing: status >= 500 || PASSING.includes(code) };
+    return { code, words: WORDS[code] ?? `${message}.`, tries: status >= 500 ? PATIENCE : (PASSING[code] ?? 0) };
   } catch {
     // A proxy that found nobody behind it, or somebody else.
-    return status >= 502 ? NOBODY : { code: String(status), words: `the licence service answers ${status}.`, passing: false };
+    return status >= 502 ? NOBODY : { code: String(status), words: `the licence service answers ${status}.`, tries: 0 };
   }
 }

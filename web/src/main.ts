@@ -18,6 +18,8 @@ const message = element("message");
 const WHAT: Record<string, string> = { ad: "Advertisement: ", slate: "We are right back: " };
 /** Between two attempts to reach an edge that went away. */
 const RETRY_MS = 2000;
+/** Three of the longest usual segments. */
+const BEHIND_S = 18;
 /** Of one item. */
 const MOST_FAULTS = 20;
 
@@ -207,7 +209,10 @@ async function begin(): Promise<void> {
   document.title = page.title;
   element("title").textContent = page.title;
   await player.attach(video);
-  player.configure({ abr: { enabled: true }, streaming: { bufferingGoal: 20 } });
+  // A channel is watched so many seconds behind what it announced last: as much can be loaded ahead, and plays while something
+  // that serves it is started anew. What channels themselves ask for is three segments.
+  const behind = { defaultPresentationDelay: BEHIND_S, dash: { ignoreSuggestedPresentationDelay: true } };
+  player.configure({ abr: { enabled: true }, streaming: { bufferingGoal: 20 }, manifest: behind });
   licences = new Licences(player, page, refused);
   // Tests read what happens here; nobody writes.
   Object.assign(window, { streamverse: { player, video, licences, facts } });

@@ -21,7 +21,7 @@ use futures::FutureExt as _;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::watch;
-use tracing::{Instrument as _, debug_span, error, info};
+use tracing::{Instrument as _, debug_span, error, info, warn};
 
 use crate::context::ServiceContext;
 use crate::error::{Error, Result};
@@ -88,6 +88,19 @@ pub enum JobEnd {
         /// Whether it may succeed if run again.
         retry: bool,
     },
+}
+
+/// Keeps what this process holds in memory, keys and passwords among it, out of files and from other processes of its user,
+/// such as an engine that strangers talk to. Nothing dumps its core, not even to a program that the kernel would pipe it to,
+/// which no limit prevents; nobody but root reads its memory or its environment, or traces it (prctl(2), PR_SET_DUMPABLE).
+pub fn keep_memory_private() {
+    use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    // Tools inherit the limit; the other one ends where they begin.
+    let done = setrlimit(Resource::Core, none).and(set_dumpable_behavior(DumpableBehavior::NotDumpable));
+    if let Err(error) = done {
+        warn!(%error, "A crash may leave what is in memory in a file.");
+    }
 }
 
 /// Runs a target to its end and returns how it ended. SIGTERM and SIGINT tell it to stop.

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
-use streamverse_core::run::{AdminAddress, JobEnd, RunOptions, run};
+use streamverse_core::run::{AdminAddress, JobEnd, RunOptions, keep_memory_private, run};
 use streamverse_core::telemetry;
 use streamverse_platform::NodeCommand;
 
@@ -76,6 +76,10 @@ fn main() -> ExitCode {
         let _inside = runtime.enter();
         telemetry::init(&service)
     };
+    // An agent is replaced by whoever may ask which program it runs, and looks after its memory itself.
+    if !matches!(cli.command, Command::Node(_)) {
+        keep_memory_private();
+    }
     let code = runtime.block_on(act(cli.command));
     // While the runtime lives: what is still to be sent goes over a connection of it.
     drop(telemetry);
