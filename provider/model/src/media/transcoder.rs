@@ -4,6 +4,11 @@ use crate::platform::{self, Isolation, Name, Object, Resources, ServiceObject, S
 use serde::{Deserialize, Serialize};
 use tfplugin_schema::{Schema, Size};
 
+/// The topic of an event log whose records are encodes to be done, without what begins all names of the log.
+pub const TRANSCODE_TOPIC: &str = "transcode";
+/// The group of workers that share it.
+pub const TRANSCODE_GROUP: &str = "transcoders";
+
 /// Workers that encode what assets ask for, a rendition's run of segments at a time.
 #[derive(Clone, Debug, PartialEq, Schema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
