@@ -394,6 +394,7 @@ fn attribute(pointer: &str, bundle: &Bundle) -> Option<Path> {
                 _ => Path::attribute("port"),
             })
         }
+        "of" => Some(Path::attribute("target")),
         // What a job uses is the spec of its transcoder.
         "uses" => Some(Path::attribute("transcoder")),
         "replicas" if bundle.owner.kind.as_str() == "transcoder" => Some(Path::attribute("workers")),
@@ -471,6 +472,7 @@ pub(crate) fn found_spec<T: serde::de::DeserializeOwned>(observed: &Observed) ->
         Object::Service(it) => Some(it.spec.clone()),
         Object::Job(it) => Some(it.spec.clone()),
         Object::Engine(it) => Some(it.spec.clone()),
+        Object::Scaler(it) => Some(it.spec.clone()),
         Object::Files(it) => serde_json::from_str(it.files.get("spec.json")?).ok(),
         _ => None,
     });

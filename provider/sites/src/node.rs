@@ -315,7 +315,7 @@ impl Site for NodeSite {
     }
 
     async fn apply(&self, bundle: &Bundle, secrets: &[SecretValue]) -> Result<Applied> {
-        if let Some(object) = bundle.objects.iter().find(|object| matches!(object, Object::Manifest(_))) {
+        if let Some(object) = bundle.objects.iter().find(|object| !SiteKind::Node.holds(object)) {
             return Err(Error::new(Class::Unsupported, format!("a node cannot hold {}", object.key()))
                 .next("Choose a Kubernetes site."));
         }

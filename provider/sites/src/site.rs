@@ -75,7 +75,7 @@ impl SiteKind {
 
     /// Whether a site of this kind can hold such an object at all, known without asking it.
     pub fn holds(self, object: &Object) -> bool {
-        !matches!((self, object), (SiteKind::Node, Object::Manifest(_)))
+        !matches!((self, object), (SiteKind::Node, Object::Manifest(_) | Object::Scaler(_)))
     }
 }
 

@@ -12,8 +12,7 @@ use streamverse_model::media::{Acceleration, AudioRendition, MediaFacts, VideoRe
 use crate::plan::{Cut, FrameRate};
 
 /// The topic of tasks, and the group that works on them.
-pub(crate) const TASKS: &str = "transcode";
-pub(crate) const WORKERS: &str = "transcoders";
+pub(crate) use streamverse_model::media::{TRANSCODE_GROUP as WORKERS, TRANSCODE_TOPIC as TASKS};
 /// The topic with one record for each segment that was finished.
 pub(crate) const ENCODED: &str = "encoded";
 /// What a source is called among the work on it.

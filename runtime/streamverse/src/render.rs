@@ -76,7 +76,8 @@ pub(crate) fn run(args: &RenderArgs) -> Result<()> {
     let mut files = BTreeMap::from([(format!("namespace-{}.json", rendering.namespace), body)]);
     let secrets = secrets(&bundles);
     for bundle in &bundles {
-        let others = Others { used: uses(bundle, &bundles), secrets: secrets.clone() };
+        let scaler = scaler(bundle, &bundles);
+        let others = Others { used: uses(bundle, &bundles), secrets: secrets.clone(), scaler };
         for one in render(bundle, &rendering, &others).map_err(|error| {
             let next = error.next.clone().map(|next| format!(" {next}")).unwrap_or_default();
             usage(format!("{}: {error}.{next}", bundle.owner))
@@ -173,6 +174,17 @@ fn uses(bundle: &Bundle, all: &[Bundle]) -> Vec<UsedService> {
             UsedService::of(used, of)
         })
         .collect()
+}
+
+/// Who decides how many of its service run, where it is not itself.
+fn scaler(bundle: &Bundle, all: &[Bundle]) -> Option<Owner> {
+    let scales = |it: &&Bundle| {
+        it.objects.iter().any(|object| match object {
+            Object::Scaler(it) => it.of.kind == bundle.owner.kind && it.of.name == bundle.owner.name,
+            _ => false,
+        })
+    };
+    all.iter().find(scales).map(|it| it.owner.clone())
 }
 
 fn write(folder: &Path, files: &BTreeMap<String, Value>) -> Result<()> {

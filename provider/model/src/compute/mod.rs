@@ -6,6 +6,8 @@ mod controller;
 mod cost;
 mod drain;
 mod gpu;
+mod keda;
+mod keda_check;
 mod money;
 mod name;
 mod policy;
@@ -26,6 +28,12 @@ pub use drain::{
     CONTROLLED, DrainSpec, DrainState, Identity, MARGIN, Notices, Order, Phase, Reason, Report, WholeNode,
 };
 pub use gpu::{GPUS_AS_OF, Gpu, GpuClass, Nvenc, gpu, gpu_names, gpus, nearest_gpu};
+pub use keda::{
+    KafkaTrigger, KedaScalerSpec, KedaScalerSpecPath, KedaScalerSpecView, SCALED_KINDS, ScaleNames,
+    ScaleQueueSpec, ScaleQueueSpecPath, ScaleQueueSpecView, ScaleTargetSpec, ScaleTargetSpecPath,
+    ScaleTargetSpecView,
+};
+pub use keda_check::{check_scaled, check_scaler, check_scaler_spec};
 pub use money::Money;
 pub use name::{GroupName, InstanceName, NAME_LIMIT, PREFIX};
 pub use policy::{

@@ -6,6 +6,10 @@ use tfplugin_schema::{Schema, Size};
 
 /// How long a site waits for a worker that is told to stop: the segment that it has begun is finished.
 pub const DRAIN_SECONDS: u32 = 30;
+/// The topic of an event log whose records are encodes to be done, without what begins all names of the log.
+pub const TRANSCODE_TOPIC: &str = "transcode";
+/// The group of workers that share it.
+pub const TRANSCODE_GROUP: &str = "transcoders";
 
 /// Workers that encode what assets ask for, a rendition's run of segments at a time.
 #[derive(Clone, Debug, PartialEq, Schema, Serialize, Deserialize)]

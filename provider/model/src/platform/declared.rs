@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::wanted::SpecError;
 use super::{Name, Object, Owner, StoreUrl, embedded_event_log, remote_keys, remote_store};
+use crate::compute::KedaScalerSpec;
 use crate::data::KafkaClusterSpec;
 use crate::delivery::{AtsEdgeSpec, OriginSpec, PlayerSpec};
 use crate::drm::{
@@ -56,6 +57,7 @@ pub fn declared_kind(resource_type: &str) -> Option<String> {
         "ats-edge",
         "web-player",
         "kafka-cluster",
+        "keda-scaler",
         "licence-service",
         "key-service",
         "drm-config",
@@ -87,6 +89,7 @@ pub fn declared_objects(owner: &Owner, attributes: &Value) -> Result<Vec<Object>
             spec::<PlayerSpec>(attributes)?.objects(owner, version)
         }
         "kafka-cluster" => spec::<KafkaClusterSpec>(attributes)?.objects(owner),
+        "keda-scaler" => spec::<KedaScalerSpec>(attributes)?.objects(),
         "licence-service" => {
             licences(attributes)?.objects(owner, attributes["admin_token_wo_version"].as_i64())
         }

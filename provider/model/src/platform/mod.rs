@@ -13,8 +13,8 @@ mod wanted;
 pub use declared::{declared_kind, declared_objects};
 pub use object::{
     ADMIN_PORT, Bundle, CredentialUse, EndpointObject, EngineKind, EngineObject, FilesObject, Isolation,
-    JobObject, ManifestObject, Object, Peer, Port, Protocol, Reach, Resources, SecretObject, SecretValue,
-    ServiceObject, SpecUse,
+    JobObject, ManifestObject, Object, Peer, Port, Protocol, Reach, Resources, ScalerObject, SecretObject,
+    SecretValue, ServiceObject, SpecUse,
 };
 pub use owner::{Name, NameError, Owner};
 pub use status::{ObjectStatus, Observed, Phase, Progress, Reason};

@@ -79,6 +79,8 @@ pub enum Object {
     Files(FilesObject),
     /// A Kubernetes object as such. Only Kubernetes holds it.
     Manifest(ManifestObject),
+    /// What decides how many of another owner's service run. Only Kubernetes holds it.
+    Scaler(ScalerObject),
 }
 
 impl Object {
@@ -92,6 +94,7 @@ impl Object {
             Object::Endpoint(it) => it.name.as_str(),
             Object::Files(it) => it.name.as_str(),
             Object::Manifest(it) => it.name.as_str(),
+            Object::Scaler(it) => it.name.as_str(),
         }
     }
 
@@ -105,6 +108,7 @@ impl Object {
             Object::Endpoint(_) => "endpoint",
             Object::Files(_) => "files",
             Object::Manifest(_) => "manifest",
+            Object::Scaler(_) => "scaler",
         }
     }
 
@@ -309,6 +313,18 @@ pub struct ManifestObject {
     pub body: Value,
     /// The plural of its kind as in the API's path (`kafkas`): it cannot be guessed.
     pub plural: String,
+}
+
+/// What decides how many of a service run. While it is there the service leaves the number to it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ScalerObject {
+    /// Unique among the owner's scalers.
+    pub name: Name,
+    /// Whose service.
+    pub of: SpecUse,
+    /// The scaler's spec, as `streamverse-model` has it.
+    pub spec: Value,
 }
 
 /// A port that something listens on.

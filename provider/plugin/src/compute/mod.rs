@@ -1,5 +1,6 @@
-//! Compute that is bought from clouds.
+//! Compute that is bought from clouds, and how many of something run.
 
+mod keda_scaler;
 mod offers;
 pub(crate) mod runpod;
 
@@ -10,6 +11,7 @@ use crate::provider::Streamverse;
 pub(crate) fn parts(parts: Parts<Streamverse>) -> Parts<Streamverse> {
     parts
         .data_source::<offers::GpuOffers>()
+        .resource::<keda_scaler::KedaScaler>()
         .resource::<runpod::RunpodEndpoint>()
         .resource::<runpod::RunpodNetworkVolume>()
         .resource::<runpod::RunpodRegistryCredential>()

@@ -288,7 +288,9 @@ pub(super) fn holders(answer: &Answer) -> Vec<Held> {
         let manager = text.split('"').nth(1).unwrap_or("somebody").to_owned();
         Held {
             field: cause["field"].as_str().unwrap_or_default().to_owned(),
-            by_hand: text.contains(" using ") && manager.starts_with("kubectl"),
+            // Whoever leaves the number of replicas to a scaler does not send it: who does is told of none any more.
+            by_hand: text.contains(" using ") && manager.starts_with("kubectl")
+                || manager.starts_with("streamverse-") && manager.contains("-keda-scaler-"),
             manager,
         }
     };

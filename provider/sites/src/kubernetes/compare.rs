@@ -1,5 +1,7 @@
 //! Whether a live object still has what was applied. What others added beside it is none of our business.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 /// The paths at which the live object has something else than was applied: `.spec.replicas`.
@@ -23,8 +25,8 @@ fn walk(wanted: &Value, live: &Value, path: &str, found: &mut Vec<String>) {
             }
         }
         (Value::Array(wanted), Value::Array(live)) => {
-            let named = |value: &Value| value.get("name").is_some();
-            if !wanted.is_empty() && wanted.iter().all(named) {
+            let names: BTreeSet<&str> = wanted.iter().filter_map(|value| value["name"].as_str()).collect();
+            if !wanted.is_empty() && names.len() == wanted.len() {
                 // A list that others may add to: sidecars, their volumes.
                 for value in wanted {
                     let at = format!("{path}[{}]", value["name"].as_str().unwrap_or_default());
@@ -96,6 +98,14 @@ mod tests {
         assert!(differences(&wanted, &live).is_empty());
         let changed = json!({ "spec": { "replicas": 5, "cpu": "1", "containers": [{ "name": "main", "image": "b" }] } });
         assert_eq!(differences(&wanted, &changed), [".spec.containers[main].image", ".spec.replicas"]);
+    }
+
+    #[test]
+    fn entries_of_one_name_are_told_apart_by_their_place() {
+        let all = json!([{ "name": "secret", "key": "password" }, { "name": "secret", "key": "ca" }]);
+        assert!(differences(&all, &all).is_empty());
+        let other = json!([{ "name": "secret", "key": "password" }, { "name": "secret", "key": "cert" }]);
+        assert_eq!(differences(&all, &other), ["[1].key"]);
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod ready;
 mod record;
 mod render;
 mod requests;
+mod scaling;
 mod secrets;
 mod site;
 

@@ -18,7 +18,8 @@ impl KubernetesSite {
     pub(super) async fn observed(&self, owner: &Owner) -> Result<Option<Observed>> {
         let Some(record) = self.record(owner).await? else { return Ok(None) };
         let secrets = self.secret_versions(&record.bundle).await?;
-        let others = Others { used: record.used.clone(), secrets };
+        let scaler = self.scaler_for(&record.bundle).await?;
+        let others = Others { used: record.used.clone(), secrets, scaler };
         let (lives, found) = match render(&record.bundle, &Rendering::from(&self.config), &others) {
             Ok(rendered) => {
                 let lives = self.look(rendered).await?;
@@ -175,8 +176,13 @@ fn gone(live: &Live) -> String {
     format!("{} is gone", live.wanted.title())
 }
 
+/// The number of replicas is not in it: it changes hands without anybody rendering anything else.
 fn digest(it: &Rendered) -> String {
-    names::short(&it.body.to_string())
+    let mut body = it.body.clone();
+    if let Some(spec) = body["spec"].as_object_mut().filter(|_| it.text("/kind") == "Deployment") {
+        spec.remove("replicas");
+    }
+    names::short(&body.to_string())
 }
 
 /// A digest of each object, by its title.

@@ -27,9 +27,15 @@ pub(super) fn standing(live: &Value) -> Standing {
         return Standing::because(Phase::Stopping, "deleting", format!("it is being removed since {since}"));
     }
     match live["kind"].as_str().unwrap_or_default() {
-        "ConfigMap" | "Secret" | "NetworkPolicy" | "PodDisruptionBudget" | "ServiceAccount" => {
-            Standing::of(Phase::Ready)
-        }
+        "ConfigMap"
+        | "Secret"
+        | "NetworkPolicy"
+        | "PodDisruptionBudget"
+        | "ServiceAccount"
+        | "TriggerAuthentication" => Standing::of(Phase::Ready),
+        // KEDA tells of no generation that it has seen.
+        "ScaledObject" => scaled_object(live),
+        "HorizontalPodAutoscaler" => seen(live).unwrap_or_else(|| autoscaler(live)),
         "Deployment" => seen(live).unwrap_or_else(|| deployment(live)),
         "DaemonSet" => seen(live).unwrap_or_else(|| daemon_set(live)),
         "Job" => job(live),
@@ -151,6 +157,30 @@ fn strimzi(live: &Value, silent: bool) -> Standing {
         return Standing::of(Phase::Ready);
     }
     Standing::because(Phase::Starting, "not-ready", "its operator has not said Ready yet")
+}
+
+/// `Ready`; `Paused` and `Fallback` say why nothing is scaled although it is (KEDA documentation, "Scaling Deployments").
+fn scaled_object(live: &Value) -> Standing {
+    if live.pointer("/status/conditions").is_none() {
+        let text = "no controller has looked at it yet: is KEDA running?";
+        return Standing::because(Phase::Waiting, "not-observed", text);
+    }
+    if let Some(paused) = condition(live, "Paused").filter(|it| it["status"] == "True") {
+        return told(Phase::Waiting, paused, "it is paused");
+    }
+    by_conditions(live)
+}
+
+/// It is able to scale, and knows by what. Where nothing runs it is disabled, which is no fault.
+fn autoscaler(live: &Value) -> Standing {
+    if let Some(it) = condition(live, "AbleToScale").filter(|it| it["status"] == "False") {
+        return told(Phase::Starting, it, "it cannot scale");
+    }
+    match condition(live, "ScalingActive") {
+        Some(it) if it["status"] == "True" || it["reason"] == "ScalingDisabled" => Standing::of(Phase::Ready),
+        Some(it) => told(Phase::Starting, it, "it knows no figures: is there a metrics server?"),
+        None => Standing::because(Phase::Starting, "not-ready", "it has not looked at its figures yet"),
+    }
 }
 
 fn by_conditions(live: &Value) -> Standing {

@@ -34,7 +34,9 @@ fn is_of(credential: &CredentialUse, owner: &Owner) -> bool {
 impl KubernetesSite {
     /// What a bundle takes from other owners, as it is now.
     pub(super) async fn others(&self, bundle: &Bundle) -> Result<Others> {
-        Ok(Others { used: self.used(bundle).await?, secrets: self.secret_versions(bundle).await? })
+        let used = self.used(bundle).await?;
+        let secrets = self.secret_versions(bundle).await?;
+        Ok(Others { used, secrets, scaler: self.scaler_for(bundle).await? })
     }
 
     /// The versions of the secrets of others that a bundle reads. One that is not there has none.
@@ -88,7 +90,8 @@ impl KubernetesSite {
     /// plan has shown that, and nothing is changed that no plan has shown.
     async fn tell_reader(&self, record: &Record, warnings: &mut Vec<String>) -> Result<()> {
         let bundle = &record.bundle;
-        let others = Others { used: record.used.clone(), secrets: self.secret_versions(bundle).await? };
+        let secrets = self.secret_versions(bundle).await?;
+        let others = Others { used: record.used.clone(), secrets, scaler: self.scaler_for(bundle).await? };
         let mut templates = render(bundle, &Rendering::from(&self.config), &others)?;
         templates.retain(|it| matches!(it.text("/kind"), "Deployment" | "DaemonSet"));
         for live in self.look(templates).await? {

@@ -19,6 +19,7 @@ use super::observe::digests;
 use super::ready;
 use super::record::{self, Place, Record};
 use super::render::{Rendered, Rendering, UsedService, render};
+use super::scaling::SCALERS;
 use super::{compare, names};
 use crate::error::{Class, Error, Result};
 use crate::site::{Address, Capability, Deletion, Site, SiteInfo, SiteKind};
@@ -30,6 +31,7 @@ const OURS: &[(&str, &str, &str)] = &[
     ("batch/v1", "Job", "jobs"),
     ("v1", "Service", "services"),
     ("v1", "Secret", "secrets"),
+    ("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers"),
     ("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets"),
     ("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies"),
     ("v1", "ConfigMap", "configmaps"),
@@ -270,6 +272,8 @@ impl Site for KubernetesSite {
         let owner = &bundle.owner;
         let others = self.others(bundle).await?;
         let rendered = render(bundle, &Rendering::from(&self.config), &others)?;
+        let scaler = others.scaler.clone();
+        self.check_scalers(bundle).await?;
         self.ensure_namespace(&owner.deployment).await?;
         let before = self.record(owner).await?;
         let lives = self.look(rendered).await?;
@@ -296,8 +300,22 @@ impl Site for KubernetesSite {
             removed: Vec::new(),
             warnings: Vec::new(),
         };
+        for place in record.retired.iter().filter(|it| SCALERS.contains(&it.kind.as_str())) {
+            self.remove(place, owner).await?;
+            self.gone(place).await?;
+        }
+        let mut first = true;
         for live in &lives {
-            self.put(live, owner, secrets, &mut applied.warnings).await?;
+            let kind = live.wanted.text("/kind");
+            if SCALERS.contains(&kind) && std::mem::take(&mut first) {
+                self.take_over(bundle, &mut applied.warnings).await?;
+            }
+            match &scaler {
+                Some(scaler) if kind == "Deployment" => {
+                    self.put_left_open(live, bundle, scaler, &mut applied.warnings).await?;
+                }
+                _ => self.put(live, owner, secrets, &mut applied.warnings).await?,
+            }
         }
         self.tell_readers(bundle, &mut applied.warnings).await?;
         sort(&lives, before.as_ref(), bundle, &mut applied);
@@ -320,12 +338,18 @@ impl Site for KubernetesSite {
 
     async fn delete(&self, owner: &Owner) -> Result<Deletion> {
         let places = self.places(owner).await?;
-        let (first, rest): (Vec<&Place>, Vec<&Place>) =
-            places.iter().partition(|place| BEFORE_THEIR_OPERATOR.contains(&place.kind.as_str()));
-        for part in [first, rest] {
-            if let Some(pending) = self.remove_all(&part, owner).await? {
-                return Ok(pending);
-            }
+        let (first, rest): (Vec<&Place>, Vec<&Place>) = places.iter().partition(|place| {
+            let kind = place.kind.as_str();
+            BEFORE_THEIR_OPERATOR.contains(&kind) || SCALERS.contains(&kind)
+        });
+        if let Some(pending) = self.remove_all(&first, owner).await? {
+            return Ok(pending);
+        }
+        if let Some(record) = self.record(owner).await? {
+            self.hand_back(&record.bundle).await?;
+        }
+        if let Some(pending) = self.remove_all(&rest, owner).await? {
+            return Ok(pending);
         }
         self.remove(&record::place(owner), owner).await?;
         Ok(Deletion::Gone)

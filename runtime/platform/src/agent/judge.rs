@@ -58,10 +58,10 @@ impl Agent {
             let target = match object {
                 Object::Service(it) => Some(&it.target),
                 Object::Job(it) => Some(&it.target),
-                Object::Manifest(_) => {
+                Object::Manifest(_) | Object::Scaler(_) => {
                     return refuse(
                         "unsupported",
-                        format!("{} is a Kubernetes object", object.key()),
+                        format!("{} is of Kubernetes", object.key()),
                         "Put it on a Kubernetes site.",
                         format!("/objects/{at}"),
                     );

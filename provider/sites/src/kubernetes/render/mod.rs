@@ -5,6 +5,7 @@ mod engine;
 mod job;
 mod network;
 mod pod;
+pub(super) mod scaler;
 mod service;
 #[cfg(test)]
 mod tests;
@@ -90,6 +91,8 @@ pub struct Others {
     pub used: Vec<UsedService>,
     /// The versions of the secrets that its services and engines read, as far as they are there.
     pub secrets: BTreeMap<CredentialUse, u64>,
+    /// Who decides how many of its service run, where it is not itself.
+    pub scaler: Option<Owner>,
 }
 
 /// One Kubernetes object.
@@ -196,6 +199,7 @@ pub fn render(bundle: &Bundle, rendering: &Rendering, others: &Others) -> Result
             Object::Endpoint(it) => network::endpoint(&scope, it).map(|it| vec![it]),
             Object::Files(it) => Ok(vec![files(&scope, it)]),
             Object::Manifest(it) => manifest(&scope, it).map(|it| vec![it]),
+            Object::Scaler(it) => scaler::render(&scope, it),
         };
         all.extend(rendered.map_err(|error| {
             let field = error.field.clone().unwrap_or_default();

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use streamverse_model::platform::{Port, Protocol, ServiceObject};
 
 use super::pod::{self, Pod};
-use super::{Rendered, Scope, network};
+use super::{Rendered, Scope, network, scaler};
 use crate::error::Result;
 use crate::kubernetes::names;
 
@@ -38,7 +38,7 @@ pub(super) fn render(scope: &Scope<'_>, it: &ServiceObject) -> Result<Vec<Render
     let selected = names::selected(scope.owner(), &object);
     let rest = json!({ "terminationGracePeriodSeconds": it.drain_seconds + 10 });
     let template = pod.template(scope, &object, &scope.secrets(&it.credentials), (Vec::new(), main), &rest);
-    let deployment = json!({
+    let mut deployment = json!({
         "apiVersion": "apps/v1",
         "kind": "Deployment",
         "metadata": scope.metadata(&object, &name),
@@ -51,6 +51,9 @@ pub(super) fn render(scope: &Scope<'_>, it: &ServiceObject) -> Result<Vec<Render
             "template": template,
         },
     });
+    if scope.others.scaler.is_some() {
+        scaler::left_open(&mut deployment);
+    }
     let budget = json!({
         "apiVersion": "policy/v1",
         "kind": "PodDisruptionBudget",

@@ -48,7 +48,7 @@ fn a_template_changes_with_the_versions_of_the_secrets_that_its_pod_reads() {
         let of = |kind: &str, of: &str| CredentialUse { kind: name(kind), name: name(of) };
         let mut secrets = BTreeMap::from([(of("catalogue", "main"), 1)]);
         secrets.extend(store.map(|version| (of("object-store", "media"), version)));
-        let all = render(&bundle, &rendering(), &Others { used: Vec::new(), secrets }).unwrap();
+        let all = render(&bundle, &rendering(), &Others { secrets, ..Others::default() }).unwrap();
         one(&all, "Deployment")["spec"]["template"]["metadata"]["annotations"]["streamverse.io/secrets"]
             .clone()
     };
@@ -125,7 +125,7 @@ fn a_job_that_failed_for_good_is_not_tried_again() {
     let Some(Object::Job(object)) = bundle.objects.first() else { panic!() };
     let of = Bundle::new(owner("transcoder"), transcoder().objects().unwrap());
     let used = object.uses.iter().filter_map(|used| UsedService::of(used, &of)).collect();
-    let all = render(&bundle, &rendering(), &Others { used, secrets: BTreeMap::new() }).unwrap();
+    let all = render(&bundle, &rendering(), &Others { used, ..Others::default() }).unwrap();
     let spec = &one(&all, "Job")["spec"];
     // Kubernetes takes a failure policy only with pods that are never restarted in place.
     assert_eq!(spec["template"]["spec"]["restartPolicy"], "Never");

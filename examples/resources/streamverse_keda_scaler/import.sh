@@ -1,0 +1,1 @@
+terraform import streamverse_keda_scaler.workers london/workers

@@ -1,0 +1,131 @@
+//! `streamverse_keda_scaler`: how many of a service run, inside of a cluster. What may be asked for, and the objects:
+//! `model::compute`; how the number changes hands: `sites`.
+
+use streamverse_model::compute::{self, KedaScalerSpec};
+use streamverse_model::platform::{Object, Owner};
+use streamverse_sites::SiteKind;
+use tfplugin_framework::schema::{Computed, Diagnostics, Path, Severity, Timeouts, Value};
+use tfplugin_framework::{
+    Context, Draft, Error, Findings, Plan, Read, Resource, Result, Schema, State, Stored, resource,
+};
+
+use crate::deploy::{self, Deployed, Imported, Planned, deployed};
+use crate::plain::spec_of;
+use crate::provider::Streamverse;
+
+/// Decides how many of a service run on a Kubernetes cluster, between `min` and `max`: by how much waits in a topic of Kafka
+/// (a ScaledObject, for which KEDA must be in the cluster), or without a `queue` by the CPU and memory that they use (a
+/// HorizontalPodAutoscaler); never both. It is the alternative to a fleet controller for services inside of a cluster.
+///
+/// Up it goes by as many as there are in 30 seconds, at most by 5; down by half in a minute, to what was the highest need of
+/// the last five minutes. While it is there the service's own `replicas` (`workers`) counts only for pods that are made anew:
+/// Terraform neither sets the number nor shows it. Without it the service goes back to that number.
+///
+/// Not proved live: KEDA never ran; a real API server checked the objects against KEDA's definitions, scripts answered for
+/// its operator, and Kubernetes' own autoscaler worked on simulated pods.
+#[derive(Clone, Schema)]
+pub struct KedaScaler {
+    /// Unique in the deployment; another name is another scaler.
+    #[attribute(
+        replace,
+        validate(regex(
+            "^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$",
+            says = "must be 1 to 40 characters of a-z, 0-9 and inner -"
+        ))
+    )]
+    pub name: String,
+    /// The site of the service: a Kubernetes cluster.
+    #[attribute(replace, default = "default")]
+    pub site: String,
+    /// What it is.
+    #[attribute(flatten)]
+    pub spec: KedaScalerSpec,
+    /// What the site holds, as a digest. It changes when somebody else changed it there: the next apply repairs that.
+    #[attribute(changes_with = any)]
+    pub revision: Computed<String>,
+    /// Deadlines. A scaler that is not ready in time goes on; the apply ends with a warning.
+    pub timeouts: Timeouts,
+}
+
+impl Deployed for KedaScaler {
+    const KIND: &'static str = "keda-scaler";
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn site(&self) -> &str {
+        &self.site
+    }
+
+    fn objects(&self, _: &Owner) -> Result<Vec<Object>> {
+        Ok(self.spec.objects()?)
+    }
+
+    fn stored(self, _: &Streamverse, revision: String) -> Result<State<Self>> {
+        Ok(self.complete(KedaScalerComputed { revision }))
+    }
+}
+
+/// What is not the spec's own.
+const REST: &[&str] = &["name", "site", "revision", "timeouts"];
+
+#[resource(name = "keda_scaler", timeouts(create = "3m", update = "3m", delete = "5m"))]
+impl Resource for KedaScaler {
+    type Provider = Streamverse;
+
+    deployed!();
+
+    async fn update(cx: &Context<Streamverse>, _: Stored<Self>, plan: Plan<Self>) -> Result<State<Self>> {
+        deploy::put(cx, plan).await
+    }
+
+    fn validate(config: &KedaScalerView, findings: &mut Findings) {
+        let mut found = Diagnostics::new();
+        compute::check_scaler(&config.spec, &mut found);
+        for diagnostic in found {
+            findings.push(diagnostic);
+        }
+    }
+
+    async fn modify_plan(cx: &Context<Streamverse>, draft: &mut Draft<Self>) -> Result<()> {
+        let Some(planned) = deploy::plan(cx, draft)? else { return Ok(()) };
+        if planned.kind(cx) == Some(SiteKind::Node) {
+            let clusters = cx.provider().sites_of(SiteKind::Kubernetes).join(", ");
+            let named = if clusters.is_empty() { "add one to `sites`".to_owned() } else { clusters };
+            return Err(Error::invalid("a node runs one process of a service, so there is nothing to scale")
+                .at(Path::attribute("site"))
+                .next(format!("Give a site that is a Kubernetes cluster: {named}.")));
+        }
+        let spec = draft.planned()?.spec;
+        // What is known by now: an event log's address, for one, is not yet while the configuration is checked.
+        let mut found = Diagnostics::new();
+        compute::check_scaler(&spec, &mut found);
+        if let Some(first) = found.iter().find(|it| it.severity == Severity::Error) {
+            let at = first.path.clone().unwrap_or_else(Path::root);
+            return Err(Error::invalid(first.summary.clone()).at(at).next(first.detail.clone()));
+        }
+        if draft.is_change() {
+            look_at_target(cx, &planned, draft.value()).await?;
+        }
+        Ok(())
+    }
+
+    async fn import(cx: &Context<Streamverse>, id: &str) -> Result<State<Self>> {
+        let Imported { site, name, observed } = deploy::find::<Self>(cx, id).await?;
+        let spec: KedaScalerSpec = deploy::found_spec(&observed)?;
+        Ok(KedaScalerState { name, site, spec, revision: observed.revision, timeouts: Timeouts::default() })
+    }
+}
+
+/// Refuses to scale what is there and cannot be several. What is made in the same apply is looked at then.
+async fn look_at_target(cx: &Context<Streamverse>, planned: &Planned, value: &Value) -> Result<()> {
+    let Some(spec) = spec_of::<KedaScalerSpec>(value, REST) else { return Ok(()) };
+    let Some(site) = planned.site.as_deref() else { return Ok(()) };
+    let used = spec.target.used()?;
+    let Ok(Some(client)) = cx.provider().try_site(site) else { return Ok(()) };
+    let Ok(owner) = cx.provider().owner(used.kind.as_str(), used.name.as_str()) else { return Ok(()) };
+    let Ok(Some(there)) = client.observe(&owner).await else { return Ok(()) };
+    compute::check_scaled(&spec, &there.bundle)
+        .map_err(|error| Error::invalid(error.to_string()).at(Path::attribute("target")))
+}
