@@ -3,7 +3,7 @@
 use streamverse_model::compute::{Money, QueueSpec};
 
 use super::fleet::ms;
-use super::pool::{Live, Tick};
+use super::pool::{Live, Tick, size};
 use super::state::PoolState;
 use super::why::Why;
 
@@ -78,8 +78,4 @@ fn asked(tick: &Tick<'_>, memory: &mut PoolState, live: &[Live], queue: &QueueSp
     let idle = |it: &&Live| it.stays() && it.idle_ms.is_some_and(|for_ms| for_ms >= tick.pool.idle_ms);
     let idle = if seen.waiting == 0 { size(live.iter().filter(idle).count()) } else { 0 };
     memory.target.saturating_sub(idle).max(least)
-}
-
-fn size(count: usize) -> u32 {
-    u32::try_from(count).unwrap_or(u32::MAX)
 }
