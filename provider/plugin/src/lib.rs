@@ -1,6 +1,7 @@
 //! The StreamVerse provider: one file per resource, in folders by domain. What may be asked for is in
 //! `streamverse-model`, how it gets to its place in `streamverse-sites`, what every resource shares in `deploy`.
 
+mod compute;
 mod data;
 mod delivery;
 mod deploy;

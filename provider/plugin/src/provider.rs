@@ -8,7 +8,7 @@ use streamverse_sites::{Site, SiteKind};
 use tfplugin_framework::{Error, Findings, Maybe, Parts, Provider, Request, Result, Schema, provider};
 
 use crate::sites::{Configured, SiteBlock};
-use crate::{data, delivery, drm, media, platform, sites};
+use crate::{compute, data, delivery, drm, media, platform, sites};
 
 /// Video platforms as resources: stores, transcoding, packaging, origins, edges and players, on a host under a node agent.
 #[derive(Clone, Schema)]
@@ -80,7 +80,7 @@ impl Provider for Streamverse {
     }
 
     fn parts(parts: Parts<Self>) -> Parts<Self> {
-        data::parts(delivery::parts(drm::parts(media::parts(platform::parts(parts)))))
+        compute::parts(data::parts(delivery::parts(drm::parts(media::parts(platform::parts(parts))))))
     }
 }
 

@@ -78,6 +78,7 @@ const ARROWS: &[Arrow] = &[
             "tfplugin-framework",
             "tfplugin-docs",
             "tfplugin-schema",
+            "streamverse-compute",
             "streamverse-model",
             "streamverse-sites",
         ],
@@ -117,6 +118,7 @@ const ARROWS: &[Arrow] = &[
     Arrow {
         from: "streamverse",
         to: &[
+            "streamverse-compute",
             "streamverse-core",
             "streamverse-delivery",
             "streamverse-drm",

@@ -47,6 +47,12 @@ pub(super) fn net(tick: &mut Tick<'_>, memory: &mut PoolState, live: &mut [Live]
             have += 1;
         }
     }
+    if aim.fenced {
+        // At night the net is not needed: whoever is idle leaves.
+        let why = aim.why.unwrap_or(Why::Night);
+        leave::some(tick, memory, live, Lifecycle::OnDemand, have, true, why);
+        return;
+    }
     let ready = spot(tick.pool, live, memory, Counted::Ready);
     let one_place = u32::from(breadth(&ready) < broad);
     let keep = aim.goal.saturating_sub(size(ready.len())).max(one_place).min(max);

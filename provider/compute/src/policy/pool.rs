@@ -66,6 +66,7 @@ pub(super) fn act(tick: &mut Tick<'_>, memory: &mut PoolState) {
         net::net(tick, memory, &mut live, &aim);
     }
     leave::drained(tick, memory, &live);
+    memory.deleted &= tick.pool.tombstone;
     let nothing = memory.known.is_empty() && memory.orders.is_empty();
     if tick.pool.tombstone && nothing && !memory.deleted {
         memory.deleted = true;

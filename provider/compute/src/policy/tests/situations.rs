@@ -135,7 +135,7 @@ fn a_notice_brings_the_replacement_before_the_loss_and_elsewhere() {
 }
 
 #[test]
-fn a_queue_gets_as_many_workers_as_empty_it_in_time_at_once() {
+fn a_queue_gets_at_once_as_many_workers_as_empty_it_in_time() {
     let mut one = pool("encode", 3, 0, 50);
     one.queue = Some(queue());
     let fleet = fleet(one);
@@ -150,6 +150,13 @@ fn a_queue_gets_as_many_workers_as_empty_it_in_time_at_once() {
     assert_eq!(one.len(), 1, "one job that waits brings the first worker");
     let (_, many) = decide(&fleet, FleetState::default(), &with(150, Vec::new()), START_MS);
     assert_eq!(many.len(), 20, "150 jobs of two minutes within a quarter of an hour");
+    // 90 wait, which is not above the threshold; one worker would need three hours for them.
+    let one = || vec![worker("i-1", 0, Lifecycle::Spot)];
+    let (state, _) = decide(&fleet, FleetState::default(), &with(1, one()), START_MS);
+    let (state, late) = decide(&fleet, state, &with(90, one()), START_MS + 15_000);
+    assert_eq!(late.len(), 11, "90 jobs of two minutes, one worker is there");
+    let (_, more) = decide(&fleet, state, &with(90, one()), START_MS + 30_000);
+    assert_eq!(more, [], "what is on its way is not asked for again");
 }
 
 #[test]
