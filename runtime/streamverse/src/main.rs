@@ -3,6 +3,7 @@
 mod keys;
 mod render;
 mod simulate;
+mod simulate_spot;
 mod sweep;
 mod targets;
 

@@ -1,4 +1,5 @@
-//! `streamverse simulate channel`: what a channel plays, hour by hour, and what must not be in it. No clock is asked.
+//! `streamverse simulate`: what a channel plays, hour by hour, and what must not be in it; a spot market is next door. No clock
+//! is asked.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -19,6 +20,8 @@ use streamverse_model::platform::Name;
 pub(crate) enum SimulateCommand {
     /// What a channel plays, and what must not be in it.
     Channel(ChannelArgs),
+    /// What a policy is worth on a spot market: capacity, outages and cost, beside other policies and a bound.
+    Spot(crate::simulate_spot::SpotArgs),
 }
 
 /// Which channel, and which hours.
@@ -66,7 +69,10 @@ fn read(path: &Path) -> Result<Value> {
 
 #[allow(clippy::print_stdout, reason = "what it found is its answer")]
 pub(crate) fn run(command: &SimulateCommand) -> Result<()> {
-    let SimulateCommand::Channel(args) = command;
+    let args = match command {
+        SimulateCommand::Channel(args) => args,
+        SimulateCommand::Spot(args) => return crate::simulate_spot::run(args),
+    };
     let ChannelDefinition { name, channel: spec } = definition(args)?;
     check_spec(&spec).map_err(|error| usage(format!("channel {name} cannot be planned: {error}")))?;
     if args.hours == 0 || args.hours > MOST_HOURS {

@@ -84,6 +84,7 @@ const ARROWS: &[Arrow] = &[
             "tfplugin-framework",
             "tfplugin-docs",
             "tfplugin-schema",
+            "streamverse-compute",
             "streamverse-compute-runpod",
             "streamverse-model",
             "streamverse-sites",
@@ -124,6 +125,7 @@ const ARROWS: &[Arrow] = &[
     Arrow {
         from: "streamverse",
         to: &[
+            "streamverse-compute",
             "streamverse-core",
             "streamverse-delivery",
             "streamverse-drm",

@@ -1,8 +1,8 @@
 //! What the policy is given: pools with their candidates, and the limits that all of them share.
 
 use streamverse_model::compute::{
-    CloudKind, FleetControllerSpec, GpuClass, Lifecycle, Money, Night, PolicySpec, QueueSpec, RangeSpec,
-    ScheduleSpec,
+    CloudKind, FleetControllerSpec, GpuClass, Lifecycle, Money, Night, NightSpec, PolicySpec, QueueSpec,
+    RangeSpec, ScheduleSpec,
 };
 use streamverse_model::platform::SpecError;
 
@@ -110,7 +110,7 @@ impl Pool {
                 range.max, range.min
             )));
         }
-        let night = schedule.night.as_ref().map(|it| it.read()).transpose()?;
+        let night = schedule.night.as_ref().map(NightSpec::read).transpose()?;
         let idle_ms = ms(schedule.idle.0);
         Ok(Pool { name: name.to_owned(), candidates, range, policy, idle_ms, night, queue, tombstone: false })
     }

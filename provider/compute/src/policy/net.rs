@@ -5,7 +5,7 @@ use streamverse_model::compute::Lifecycle;
 use super::choose::{choose, lift};
 use super::fleet::ms;
 use super::leave;
-use super::pool::{Live, Tick, count, places, ready};
+use super::pool::{Counted, Live, Tick, breadth, count, size, spot};
 use super::state::PoolState;
 use super::target::Aim;
 use super::why::Why;
@@ -14,22 +14,24 @@ pub(super) fn net(tick: &mut Tick<'_>, memory: &mut PoolState, live: &mut [Live]
     if tick.pool.primary() != Lifecycle::Spot {
         return;
     }
-    let sold = tick.pool.candidates.iter().filter(|it| it.spot.is_some()).count();
-    let breadth = aim.goal.min(2).min(u32::try_from(sold).unwrap_or(2));
+    let sold = size(tick.pool.candidates.iter().filter(|it| it.spot.is_some()).count());
+    let broad = aim.goal.min(2).min(sold);
     // What could not be launched is missing. What starts already will be there before an on-demand instance could.
-    let launched = count(live, memory, Lifecycle::Spot);
+    let asked = spot(tick.pool, live, memory, Counted::Asked);
+    let launched = size(asked.len());
     let missing = aim.goal.saturating_sub(launched);
-    let narrow = u32::from((places(tick.pool, live, memory, false).len() as u32) < breadth);
+    let narrow = u32::from(breadth(&asked) < broad);
     let now = tick.now;
-    memory.short_since = (missing > 0 || narrow > 0).then(|| memory.short_since.unwrap_or(now));
-    let (max, after, back) = match &tick.pool.policy.fallback {
-        Some(it) => (it.max, ms(it.after.0), ms(it.return_after.0)),
-        None => (0, 0, 0),
-    };
+    // What is asked for now may be refused in a moment: it does not end a shortage.
+    let sure = spot(tick.pool, live, memory, Counted::Sure);
+    let short = size(sure.len()) < aim.goal || breadth(&sure) < broad;
+    memory.short_since = short.then(|| memory.short_since.unwrap_or(now));
+    let net = tick.pool.policy.net();
+    let (max, after, back) = (net.max, ms(net.after.0), ms(net.return_after.0));
     let short_for = memory.short_since.map_or(0, |it| now.saturating_sub(it));
     let held = memory.short_since.is_none() || short_for < after;
     // A place takes back all or none: to wait would be to bet on one. A pool of one has no breadth to lose.
-    let needed = if held { if breadth > 1 { narrow } else { 0 } } else { missing.max(narrow) }.min(max);
+    let needed = if held { if broad > 1 { narrow } else { 0 } } else { missing.max(narrow) }.min(max);
     let mut have = count(live, memory, Lifecycle::OnDemand);
     if have < needed && !aim.fenced {
         lift(tick.pool, memory, Lifecycle::OnDemand, now);
@@ -45,8 +47,15 @@ pub(super) fn net(tick: &mut Tick<'_>, memory: &mut PoolState, live: &mut [Live]
             have += 1;
         }
     }
-    let broad = places(tick.pool, live, memory, true).len() as u32 >= breadth;
-    let keep = aim.goal.saturating_sub(ready(live, Lifecycle::Spot)).max(u32::from(!broad)).min(max);
+    if aim.fenced {
+        // At night the net is not needed: whoever is idle leaves.
+        let why = aim.why.unwrap_or(Why::Night);
+        leave::some(tick, memory, live, Lifecycle::OnDemand, have, true, why);
+        return;
+    }
+    let ready = spot(tick.pool, live, memory, Counted::Ready);
+    let one_place = u32::from(breadth(&ready) < broad);
+    let keep = aim.goal.saturating_sub(size(ready.len())).max(one_place).min(max);
     memory.surplus_since = (have > keep).then(|| memory.surplus_since.unwrap_or(now));
     let surplus_for = memory.surplus_since.map_or(0, |it| now.saturating_sub(it));
     if have > keep && (surplus_for >= back || aim.goal == 0) {

@@ -66,6 +66,7 @@ pub(super) fn act(tick: &mut Tick<'_>, memory: &mut PoolState) {
         net::net(tick, memory, &mut live, &aim);
     }
     leave::drained(tick, memory, &live);
+    memory.deleted &= tick.pool.tombstone;
     let nothing = memory.known.is_empty() && memory.orders.is_empty();
     if tick.pool.tombstone && nothing && !memory.deleted {
         memory.deleted = true;
@@ -122,8 +123,8 @@ fn spread_out(tick: &mut Tick<'_>, memory: &mut PoolState, live: &[Live], want: 
     if tick.pool.primary() != Lifecycle::Spot || want < 2 || !waited {
         return;
     }
-    let (have, places) = (count(live, memory, Lifecycle::Spot), places(tick.pool, live, memory, false));
-    if have != want || places.len() != 1 {
+    let places = spot(tick.pool, live, memory, Counted::Asked);
+    if size(places.len()) != want || breadth(&places) != 1 {
         return;
     }
     if let Some(place) = choose(tick, memory, live, Lifecycle::Spot, &|it| !places.contains(&it))
@@ -146,19 +147,41 @@ pub(super) fn ready(live: &[Live], lifecycle: Lifecycle) -> u32 {
     u32::try_from(live.iter().filter(ready).count()).unwrap_or(u32::MAX)
 }
 
-/// The places that hold spot instances, each once: only those that are ready, or also those that start.
-pub(super) fn places(pool: &Pool, live: &[Live], memory: &PoolState, only_ready: bool) -> Vec<usize> {
+/// Which spot instances count.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Counted {
+    /// Those that are ready.
+    Ready,
+    /// Those that run, start, or were accepted: not what was asked for a moment ago and may be refused.
+    Sure,
+    /// Those, and what was asked for.
+    Asked,
+}
+
+/// The places of spot instances, one for each instance, in order.
+pub(super) fn spot(pool: &Pool, live: &[Live], memory: &PoolState, counted: Counted) -> Vec<usize> {
     let spot = live.iter().filter(|it| it.lifecycle == Lifecycle::Spot && it.stays());
+    let only_ready = counted == Counted::Ready;
     let mut found: Vec<usize> =
         spot.filter(|it| !only_ready || it.phase == WorkerPhase::Ready).map(|it| it.place).collect();
     if !only_ready {
-        let asked = memory.orders.iter().filter(|it| it.lifecycle == Lifecycle::Spot);
+        let counts =
+            |it: &&Order| it.lifecycle == Lifecycle::Spot && (counted == Counted::Asked || it.accepted);
         let index = |it: &Order| pool.candidates.iter().position(|one| one.candidate.key == it.key);
-        found.extend(asked.filter_map(index));
+        found.extend(memory.orders.iter().filter(counts).filter_map(index));
     }
     found.sort_unstable();
-    found.dedup();
     found
+}
+
+/// How many different ones there are in an ordered list.
+pub(super) fn breadth(places: &[usize]) -> u32 {
+    let changes = places.windows(2).filter(|it| it.first() != it.last()).count();
+    size(changes + usize::from(!places.is_empty()))
+}
+
+pub(super) fn size(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
 }
 
 impl Tick<'_> {
@@ -184,7 +207,7 @@ impl Tick<'_> {
         memory.next_number += 1;
         memory.launches.push_back(self.now);
         let key = source.candidate.key.clone();
-        memory.orders.push(Order { number, key, lifecycle, asked_ms: self.now });
+        memory.orders.push(Order { number, key, lifecycle, asked_ms: self.now, accepted: false });
         self.shared.hourly += hourly;
         if lifecycle == Lifecycle::OnDemand {
             self.shared.take(source);

@@ -32,7 +32,7 @@ pub struct PoolSeen {
 pub struct Worker {
     /// The cloud's id, or the name where that identifies it.
     pub id: Arc<str>,
-    /// Which of the pool's candidates it is.
+    /// Which of the pool's candidates it is. One that the pool does not have: what the list has no more, which leaves.
     pub candidate: usize,
     /// How it was bought.
     pub lifecycle: Lifecycle,

@@ -4,11 +4,13 @@ use streamverse_model::compute::{Lifecycle, Money, month_of};
 
 use super::fleet::{Pool, ms};
 use super::seen::{Outcome, PoolSeen};
-use super::state::{Known, Place, PoolState};
+use super::state::{Known, Order, Place, PoolState};
 use crate::cloud::ErrorClass;
 
 /// An order that was not seen for so long is forgotten; what appears later all the same is adopted.
 const ORDER_LIMIT_MS: u64 = 900_000;
+/// For so long an on-demand instance that is not listed is taken for one that is there.
+const DOUBT_MS: u64 = 120_000;
 /// How long a passing fault keeps a candidate from being asked.
 const FAULT_MS: u64 = 30_000;
 /// How long a wrong request, or credentials that do not allow it, do.
@@ -63,7 +65,10 @@ fn spend(pool: &Pool, memory: &mut PoolState, passed: u64, now: u64) {
 
 /// A launch that was answered. Its order stays until its instance is seen, or until it is known that there is none.
 fn refused(pool: &Pool, memory: &mut PoolState, outcome: &Outcome, now: u64) {
-    let Some(class) = outcome.error else { return };
+    let Some(class) = outcome.error else {
+        memory.orders.iter_mut().filter(|it| it.number == outcome.number).for_each(|it| it.accepted = true);
+        return;
+    };
     if class == ErrorClass::Unknown {
         return;
     }
@@ -101,20 +106,31 @@ fn refused(pool: &Pool, memory: &mut PoolState, outcome: &Outcome, now: u64) {
 
 fn arrived(pool: &Pool, memory: &mut PoolState, seen: &PoolSeen, now: u64) {
     for worker in &seen.workers {
-        let Err(at) = memory.known.binary_search_by(|it| it.id.as_str().cmp(&worker.id)) else { continue };
-        let key =
-            pool.candidates.get(worker.candidate).map(|it| it.candidate.key.clone()).unwrap_or_default();
+        let at = match memory.known.binary_search_by(|it| it.id.as_str().cmp(&worker.id)) {
+            Err(at) => at,
+            Ok(at) => {
+                if let Some(known) = memory.known.get_mut(at) {
+                    known.missing_ms = None;
+                }
+                continue;
+            }
+        };
+        let source = pool.candidates.get(worker.candidate);
+        let key = source.map(|it| it.candidate.key.clone()).unwrap_or_default();
         // The oldest order of its kind is taken for it; without one it is adopted.
-        if let Some(order) =
-            memory.orders.iter().position(|it| it.key == key && it.lifecycle == worker.lifecycle)
-        {
-            memory.orders.remove(order);
+        let same = |it: &Order| it.key == key && it.lifecycle == worker.lifecycle;
+        let mut since_ms = now;
+        if let Some(order) = memory.orders.iter().position(same) {
+            since_ms = memory.orders.remove(order).asked_ms;
+            // It cost from the moment in which it was asked for.
+            let hourly = source.and_then(|it| it.hourly(worker.lifecycle)).unwrap_or_default();
+            let paid = memory.spent() + hourly.per_hour_for_ms(now.saturating_sub(since_ms));
+            memory.spent_micros = paid.as_micros();
         }
-        let id = worker.id.as_ref().to_owned();
-        memory.known.insert(
-            at,
-            Known { id, key, lifecycle: worker.lifecycle, since_ms: now, leaving_ms: None, ended_ms: None },
-        );
+        let (id, lifecycle) = (worker.id.as_ref().to_owned(), worker.lifecycle);
+        let known =
+            Known { id, key, lifecycle, since_ms, leaving_ms: None, missing_ms: None, ended_ms: None };
+        memory.known.insert(at, known);
     }
 }
 
@@ -135,7 +151,15 @@ fn lost(pool: &Pool, memory: &mut PoolState, seen: &PoolSeen, now: u64) {
             place.block(Lifecycle::Spot, until, true);
         }
     }
-    memory.known.retain(|it| !gone(it));
+    memory.known.retain_mut(|it| {
+        if !gone(it) {
+            return true;
+        }
+        // A list may lack for a moment what is there: spot is replaced at once, on demand is counted on.
+        let missing = *it.missing_ms.get_or_insert(now);
+        let doubted = it.lifecycle == Lifecycle::OnDemand && it.ended_ms.is_none();
+        doubted && now.saturating_sub(missing) < DOUBT_MS
+    });
 }
 
 /// For how long places have held spot instances.

@@ -98,6 +98,9 @@ pub struct Order {
     pub lifecycle: Lifecycle,
     /// When.
     pub asked_ms: u64,
+    /// Whether the cloud said that it will be.
+    #[serde(default)]
+    pub accepted: bool,
 }
 
 /// A worker that was seen.
@@ -114,6 +117,9 @@ pub struct Known {
     pub since_ms: u64,
     /// When it was told to leave.
     pub leaving_ms: Option<u64>,
+    /// Since when it has been missing in the list: one on demand counts against the limit until that is no mistake.
+    #[serde(default)]
+    pub missing_ms: Option<u64>,
     /// When it was last given back: until it is gone that is said again now and then.
     #[serde(default)]
     pub ended_ms: Option<u64>,

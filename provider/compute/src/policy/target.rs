@@ -3,7 +3,7 @@
 use streamverse_model::compute::{Money, QueueSpec};
 
 use super::fleet::ms;
-use super::pool::{Live, Tick};
+use super::pool::{Live, Tick, size};
 use super::state::PoolState;
 use super::why::Why;
 
@@ -30,8 +30,12 @@ pub(super) fn aim(tick: &Tick<'_>, memory: &mut PoolState, live: &[Live]) -> Aim
     if let Some((spent, budget)) = tick.over_budget(memory, Money::ZERO, 0) {
         return nothing(Why::Budget { spent, budget });
     }
-    let working = size(live.iter().filter(|it| it.stays() && it.busy()).count());
+    let working = |all: bool| {
+        let counts = |it: &&Live| it.stays() && it.busy() && (all || it.lifecycle == tick.pool.primary());
+        size(live.iter().filter(counts).count())
+    };
     if tick.pool.night.as_ref().is_some_and(|it| it.contains(tick.now)) {
+        let working = working(false);
         memory.target = working;
         return Aim {
             goal: working,
@@ -45,7 +49,7 @@ pub(super) fn aim(tick: &Tick<'_>, memory: &mut PoolState, live: &[Live]) -> Aim
     let range = &tick.pool.range;
     let goal = match &tick.pool.queue {
         None => range.min,
-        Some(queue) => asked(tick, memory, live, queue, working).clamp(range.min, range.max),
+        Some(queue) => asked(tick, memory, live, queue, working(true)).clamp(range.min, range.max),
     };
     memory.target = goal;
     let want = if goal == 0 { 0 } else { goal.saturating_add(tick.pool.policy.extra) };
@@ -56,18 +60,20 @@ fn nothing(why: Why) -> Aim {
     Aim { goal: 0, want: 0, fenced: true, only_idle: false, all_leave: true, why: Some(why) }
 }
 
-/// What the queue asks for. Between the thresholds nothing changes.
+/// What the queue asks for. Between the thresholds nothing changes, unless what waits would be late.
 fn asked(tick: &Tick<'_>, memory: &mut PoolState, live: &[Live], queue: &QueueSpec, working: u32) -> u32 {
     let Some(seen) = tick.seen.queue else {
         memory.low_since = None;
         return memory.target;
     };
     let job_ms = seen.job_ms.unwrap_or(ms(queue.assumed_job_time.0));
-    let needed = queue.workers_for(seen.waiting, job_ms);
+    // Those that work are free again before the window ends; more than there are jobs would find nothing.
+    let most = u32::try_from(seen.waiting.div_ceil(queue.jobs_per_worker.max(1).into())).unwrap_or(u32::MAX);
+    let needed = queue.workers_for(seen.waiting, job_ms).min(most.saturating_add(working));
     let low = seen.waiting < queue.scale_in_below;
     memory.low_since = if low { memory.low_since.or(Some(tick.now)) } else { None };
-    if seen.waiting > queue.scale_out_above {
-        return memory.target.max(needed.saturating_add(working));
+    if seen.waiting > queue.scale_out_above || queue.is_late(seen.waiting, job_ms, memory.target) {
+        return memory.target.max(needed).max(1);
     }
     // One job that waits is enough for the first worker.
     let least = u32::from(seen.waiting > 0).max(working);
@@ -78,8 +84,4 @@ fn asked(tick: &Tick<'_>, memory: &mut PoolState, live: &[Live], queue: &QueueSp
     let idle = |it: &&Live| it.stays() && it.idle_ms.is_some_and(|for_ms| for_ms >= tick.pool.idle_ms);
     let idle = if seen.waiting == 0 { size(live.iter().filter(idle).count()) } else { 0 };
     memory.target.saturating_sub(idle).max(least)
-}
-
-fn size(count: usize) -> u32 {
-    u32::try_from(count).unwrap_or(u32::MAX)
 }

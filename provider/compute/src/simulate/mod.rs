@@ -19,5 +19,7 @@ pub use ours::{Ours, pool_of};
 pub use rivals::{AllOnDemand, SpotHedge};
 pub use run::{Moment, Player, Report, Setting, compare, play, table};
 pub use svg::svg;
+#[cfg(test)]
+pub(crate) use synthetic::Dice;
 pub use synthetic::Synthetic;
 pub use world::{Instance, Ledger, World};

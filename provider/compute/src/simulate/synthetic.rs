@@ -23,6 +23,22 @@ pub struct Synthetic {
     pub seed: u64,
 }
 
+impl Default for Synthetic {
+    /// Three regions with three zones, about as available as those of the recorded market: 60 of 100 ticks.
+    fn default() -> Synthetic {
+        Synthetic {
+            regions: 3,
+            zones: 3,
+            up_minutes: 120.0,
+            down_minutes: 60.0,
+            burstiness: 2.0,
+            region_out: 0.08,
+            days: 45,
+            seed: 1,
+        }
+    }
+}
+
 /// As long as those of the recorded ones.
 const GAP_MS: u64 = 195_000;
 /// How long a whole region is out, on average.

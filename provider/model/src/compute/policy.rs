@@ -11,8 +11,7 @@ fn seconds(seconds: u64) -> Duration {
 #[derive(Clone, Debug, PartialEq, Schema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PolicySpec {
-    /// What is bought at the full price when spot is short.
-    #[attribute(optional)]
+    /// What is bought at the full price when spot is short. `max = 0` for nothing.
     pub fallback: Option<FallbackSpec>,
     /// How long a candidate is left alone after it had no capacity, or took an instance back.
     #[attribute(default = "3m")]
@@ -38,7 +37,7 @@ pub struct PolicySpec {
 impl Default for PolicySpec {
     fn default() -> PolicySpec {
         PolicySpec {
-            fallback: Some(FallbackSpec::default()),
+            fallback: None,
             capacity_block: seconds(180),
             quota_block: seconds(1800),
             launches_per_hour: 120,
@@ -46,6 +45,13 @@ impl Default for PolicySpec {
             extra: 0,
             drain: seconds(300),
         }
+    }
+}
+
+impl PolicySpec {
+    /// The safety net: the usual one where none is described.
+    pub fn net(&self) -> FallbackSpec {
+        self.fallback.clone().unwrap_or_default()
     }
 }
 

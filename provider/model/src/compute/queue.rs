@@ -14,7 +14,7 @@ pub struct QueueSpec {
     pub group: String,
     /// Where the brokers are: a `kafka://` address, the `url` of a `streamverse_event_log`.
     pub event_log: String,
-    /// More workers are asked for when more jobs than this wait.
+    /// More workers are asked for when more jobs than this wait, or when those that wait would be later than `target_p95`.
     #[attribute(default = 100, validate(range = 1..=10_000_000))]
     pub scale_out_above: u64,
     /// Fewer are kept when fewer jobs than this have waited for `scale_in_after`. Only idle workers leave.
@@ -42,6 +42,12 @@ impl QueueSpec {
         let window = (self.target_p95.0.as_millis() / 2).max(1);
         let work = u128::from(waiting) * u128::from(job_ms.max(1));
         u32::try_from(work.div_ceil(window * slots)).unwrap_or(u32::MAX)
+    }
+
+    /// Whether so many workers, but at least one, need longer for what waits than 95 of 100 jobs may take.
+    pub fn is_late(&self, waiting: u64, job_ms: u64, workers: u32) -> bool {
+        let slots = u128::from(self.jobs_per_worker.max(1)) * u128::from(workers.max(1));
+        u128::from(waiting) * u128::from(job_ms) > self.target_p95.0.as_millis() * slots
     }
 
     /// Refuses what cannot work.

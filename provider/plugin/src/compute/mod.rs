@@ -1,16 +1,19 @@
 //! Compute that is bought from clouds, and how many of something run.
 
+mod functions;
 mod keda_scaler;
 mod offers;
 pub(crate) mod runpod;
+mod spot_forecast;
 
 use tfplugin_framework::Parts;
 
 use crate::provider::Streamverse;
 
 pub(crate) fn parts(parts: Parts<Streamverse>) -> Parts<Streamverse> {
-    parts
+    functions::register(parts)
         .data_source::<offers::GpuOffers>()
+        .data_source::<spot_forecast::SpotForecast>()
         .resource::<keda_scaler::KedaScaler>()
         .resource::<runpod::RunpodEndpoint>()
         .resource::<runpod::RunpodNetworkVolume>()

@@ -1,0 +1,75 @@
+//! What a spot market is worth, and what GPUs can do and cost: asked in a configuration and at a terminal.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::process::Command;
+
+use streamverse_acceptance::{ADDRESS, binaries};
+use tfplugin_testing::cli::{Case, Cli, Failure, Feature, Step};
+
+fn example(kind: &str, name: &str, file: &str) -> String {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+    std::fs::read_to_string(format!("{root}/examples/{kind}/{name}/{file}")).unwrap()
+}
+
+#[test]
+fn a_configuration_and_a_terminal_are_told_the_same_of_a_market() -> Result<(), Failure> {
+    let traces = concat!(env!("CARGO_MANIFEST_DIR"), "/../../provider/compute/testdata");
+    let folder = tempfile::tempdir().unwrap();
+    let picture = folder.path().join("spot.svg");
+    let said = Command::new(binaries().join("streamverse"))
+        .args(["simulate", "spot", "--trace", traces, "--notice", "120", "--svg"])
+        .arg(&picture)
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&said.stdout).into_owned();
+    assert!(said.status.success(), "{text}{}", String::from_utf8_lossy(&said.stderr));
+    let row: Vec<&str> =
+        text.lines().find(|it| it.starts_with("StreamVerse ")).unwrap().split_whitespace().collect();
+    assert!(text.contains("omniscient bound") && text.contains("SpotHedge"), "{text}");
+    assert!(std::fs::read_to_string(&picture).unwrap().starts_with("<svg"));
+    let refused = Command::new(binaries().join("streamverse"))
+        .args(["simulate", "spot", "--trace", "/nowhere"])
+        .output()
+        .unwrap();
+    assert!(
+        !refused.status.success()
+            && String::from_utf8_lossy(&refused.stderr).contains("/nowhere cannot be read")
+    );
+
+    let block = "provider \"streamverse\" {\n  deployment = \"test\"\n}\n";
+    let same = format!(
+        "{block}data \"streamverse_spot_forecast\" \"it\" {{\n  trace = \"{traces}\"\n  notice = \"120s\"\n}}\n\
+         output \"told\" {{\n  value = format(\"%.2f%% %.3f\", data.streamverse_spot_forecast.it.all_ready.value * 100, \
+         data.streamverse_spot_forecast.it.cost.value)\n}}\n"
+    );
+    let both = format!("{} {}", row[1], row[4]);
+    let cli = Cli::terraform()?;
+    Case::new(&cli)
+        .provider(ADDRESS, binaries().join("terraform-provider-streamverse"))
+        .requires(Feature::Functions)
+        .step(Step::apply(same).output("told", both.as_str()))
+        .step(
+            Step::apply(format!(
+                "{block}{}{}{}",
+                example("data-sources", "streamverse_spot_forecast", "data-source.tf"),
+                example("functions", "gpu_encoder", "function.tf"),
+                example("functions", "hourly_cost", "function.tf")
+            ))
+            .output("encodes", serde_json::json!(["h264", "hevc", "av1"]))
+            .output("two_hours_of_four", 3.176),
+        )
+        .step(
+            Step::apply(format!(
+                "{block}output \"x\" {{\n  value = provider::streamverse::gpu_encoder(\"L40X\")\n}}\n"
+            ))
+            .expect_error("(?s)Did you mean \"L40"),
+        )
+        .step(
+            Step::apply(format!(
+                "{block}data \"streamverse_spot_forecast\" \"it\" {{\n  trace = \"/nowhere\"\n}}\n"
+            ))
+            .expect_error("(?s)nowhere cannot be\\s+read"),
+        )
+        .run()
+        .map(|_| ())
+}

@@ -1,0 +1,3 @@
+output "encodes" {
+  value = provider::streamverse::gpu_encoder("L40S").codecs
+}

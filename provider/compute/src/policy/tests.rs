@@ -1,1 +1,0 @@
-//! What the policy does, situation by situation.

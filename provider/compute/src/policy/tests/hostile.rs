@@ -1,0 +1,276 @@
+//! A cloud that refuses, forgets, answers late or not at all, and lists late. Its ledger is the truth.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use streamverse_model::compute::{
+    CloudKind, GpuClass, Lifecycle, Money, NightSpec, PolicySpec, QueueSpec, RangeSpec, ScheduleSpec, Tenancy,
+};
+
+use crate::cloud::{Candidate, ErrorClass};
+use crate::policy::{
+    Action, Decision, Fleet, FleetState, Outcome, Pool, PoolSeen, QueueSeen, Seen, Source, Worker,
+    WorkerPhase, decide,
+};
+use crate::simulate::Dice;
+
+pub(super) const TICK_MS: u64 = 15_000;
+/// A Sunday at noon, in the middle of a month.
+pub(super) const START_MS: u64 = 1_794_744_000_000;
+
+/// A pool on AWS with so many zones, spot at 33 cents and on demand at a dollar.
+pub(super) fn pool(name: &str, zones: usize, min: u32, max: u32) -> Pool {
+    let source = |zone: usize| Source {
+        candidate: Candidate {
+            key: format!("zone-{zone}"),
+            cloud: CloudKind::Aws,
+            region: format!("region-{}", zone / 3),
+            zone: None,
+            shape: "g6.xlarge".to_owned(),
+            gpus: 1,
+            tenancy: Tenancy::Secure,
+        },
+        spot: Some(Money::micros(330_000)),
+        on_demand: Some(Money::micros(1_000_000)),
+    };
+    let range = RangeSpec { min, max, price_ceiling: None, monthly_budget: None };
+    let schedule = ScheduleSpec::default();
+    Pool::new(name, (0..zones).map(source).collect(), range, PolicySpec::default(), &schedule, None).unwrap()
+}
+
+pub(super) fn queue() -> QueueSpec {
+    serde_json::from_value(serde_json::json!({
+        "topic": "jobs", "group": "transcoder", "event_log": "kafka://kafka:9092", "scale_out_above": 100,
+        "scale_in_below": 10, "scale_in_after": "20m", "target_p95": "30m", "jobs_per_worker": 1, "assumed_job_time": "60s",
+    }))
+    .unwrap()
+}
+
+pub(super) fn at_night(pool: &mut Pool) {
+    let night = NightSpec { from: "20:00".into(), to: "06:00".into(), time_zone: "UTC".into() };
+    pool.night = Some(night.read().unwrap());
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Paid {
+    pub(super) id: Arc<str>,
+    pub(super) zone: usize,
+    pub(super) lifecycle: Lifecycle,
+    pub(super) from_ms: u64,
+    listed_ms: u64,
+    ready_ms: u64,
+    pub(super) to_ms: Option<u64>,
+    busy: bool,
+    idle_since: u64,
+    doomed_ms: Option<u64>,
+}
+
+/// How hostile it is, in parts of a thousand, and what it has.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Faults {
+    pub(super) zone_flips: u64,
+    pub(super) quota: u64,
+    pub(super) throttle: u64,
+    pub(super) lost_answers: u64,
+    pub(super) blind: u64,
+    pub(super) late_lists: u64,
+    pub(super) dropped_decisions: u64,
+    pub(super) forgotten: u64,
+}
+
+/// The cloud, for one pool each.
+pub(super) struct Hostile {
+    pub(super) fleet: Fleet,
+    pub(super) state: FleetState,
+    pub(super) dice: Dice,
+    pub(super) faults: Faults,
+    pub(super) now: u64,
+    /// Which zones have capacity.
+    pub(super) up: Vec<bool>,
+    /// By pool.
+    pub(super) ledger: Vec<Vec<Paid>>,
+    pub(super) waiting: Vec<u64>,
+    /// The share of workers that have work, in parts of a thousand.
+    pub(super) busy: u64,
+    outcomes: Vec<Vec<Outcome>>,
+    next: u64,
+    pub(super) said: Vec<(u64, Decision)>,
+}
+
+impl Hostile {
+    pub(super) fn new(pools: Vec<Pool>, limit: u32, seed: u64, faults: Faults) -> Hostile {
+        let count = pools.len();
+        let zones = pools.iter().map(|it| it.candidates.len()).max().unwrap_or(0);
+        Hostile {
+            fleet: Fleet {
+                pools,
+                limits: vec![(CloudKind::Aws, GpuClass::Gpu, limit)],
+                monthly_budget: None,
+            },
+            state: FleetState::default(),
+            dice: Dice::new(seed),
+            faults,
+            now: START_MS,
+            up: vec![true; zones],
+            ledger: vec![Vec::new(); count],
+            waiting: vec![0; count],
+            busy: 1000,
+            outcomes: vec![Vec::new(); count],
+            next: 0,
+            said: Vec::new(),
+        }
+    }
+
+    fn chance(&mut self, thousandths: u64) -> bool {
+        self.dice.below(1000) < thousandths
+    }
+
+    /// A tick: the market moves, the controller looks and acts.
+    pub(super) fn tick(&mut self) {
+        self.now += TICK_MS;
+        for zone in 0..self.up.len() {
+            if self.chance(self.faults.zone_flips) {
+                self.up[zone] = !self.up[zone];
+            }
+        }
+        let now = self.now;
+        for pool in 0..self.ledger.len() {
+            for index in 0..self.ledger[pool].len() {
+                let busy = self.chance(self.busy);
+                let one = &mut self.ledger[pool][index];
+                if one.to_ms.is_none() && one.lifecycle == Lifecycle::Spot && !self.up[one.zone] {
+                    one.to_ms = Some(now);
+                }
+                if one.ready_ms <= now && busy != one.busy {
+                    (one.busy, one.idle_since) = (busy, now);
+                }
+            }
+        }
+        for _ in 0..8 {
+            if !self.round() {
+                break;
+            }
+        }
+    }
+
+    fn look(&mut self) -> Seen {
+        let mut seen = Seen::default();
+        for pool in 0..self.ledger.len() {
+            let complete = !self.chance(self.faults.blind);
+            let mut workers = Vec::new();
+            for index in 0..self.ledger[pool].len() {
+                let forgotten = self.chance(self.faults.forgotten);
+                let one = &self.ledger[pool][index];
+                if one.to_ms.is_some() || one.listed_ms > self.now || forgotten {
+                    continue;
+                }
+                let ready = one.ready_ms <= self.now;
+                workers.push(Worker {
+                    id: one.id.clone(),
+                    candidate: one.zone,
+                    lifecycle: one.lifecycle,
+                    phase: if ready { WorkerPhase::Ready } else { WorkerPhase::Starting },
+                    idle_ms: (ready && !one.busy).then(|| self.now - one.idle_since.max(one.ready_ms)),
+                    doomed_ms: one.doomed_ms,
+                });
+            }
+            let queue = self.fleet.pools[pool].queue.is_some();
+            let queue = queue.then(|| QueueSeen { waiting: self.waiting[pool], job_ms: Some(60_000) });
+            seen.pools.push(PoolSeen {
+                complete,
+                workers,
+                outcomes: std::mem::take(&mut self.outcomes[pool]),
+                queue,
+            });
+        }
+        seen
+    }
+
+    /// Looks, decides and acts; whether something was refused.
+    fn round(&mut self) -> bool {
+        let seen = self.look();
+        let (state, decisions) = decide(&self.fleet, self.state.clone(), &seen, self.now);
+        let again = decide(&self.fleet, self.state.clone(), &seen, self.now);
+        assert_eq!((&state, &decisions), (&again.0, &again.1), "the same arguments gave another answer");
+        // It is written before anything is done, and read by the next controller.
+        self.state = serde_json::from_str(&serde_json::to_string(&state).unwrap()).unwrap();
+        assert_eq!(self.state, state);
+        for decision in &decisions {
+            if self.chance(self.faults.dropped_decisions) {
+                return false; // killed in the middle
+            }
+            self.act(decision);
+        }
+        self.said.extend(decisions.into_iter().map(|it| (self.now, it)));
+        self.outcomes.iter().flatten().any(|it| it.error == Some(ErrorClass::Capacity))
+    }
+
+    fn act(&mut self, decision: &Decision) {
+        assert!(!decision.line(&self.fleet).contains('?'), "{}", decision.line(&self.fleet));
+        let pool = decision.pool;
+        match &decision.action {
+            Action::Launch { number, candidate, lifecycle } => {
+                let error = if self.chance(self.faults.throttle) {
+                    Some(ErrorClass::Throttle)
+                } else if self.chance(self.faults.quota) {
+                    Some(ErrorClass::Quota)
+                } else if *lifecycle == Lifecycle::Spot && !self.up[*candidate] {
+                    Some(ErrorClass::Capacity)
+                } else {
+                    None
+                };
+                if error.is_none() {
+                    self.next += 1;
+                    let late = if self.chance(self.faults.late_lists) { 3 * TICK_MS } else { 0 };
+                    self.ledger[pool].push(Paid {
+                        id: format!("i-{:06}", self.next).into(),
+                        zone: *candidate,
+                        lifecycle: *lifecycle,
+                        from_ms: self.now,
+                        listed_ms: self.now + late,
+                        ready_ms: self.now + 300_000,
+                        to_ms: None,
+                        busy: false,
+                        idle_since: self.now,
+                        doomed_ms: None,
+                    });
+                }
+                let lost = self.chance(self.faults.lost_answers);
+                let retry_after = (error == Some(ErrorClass::Throttle)).then(|| Duration::from_secs(20));
+                let error = if lost { Some(ErrorClass::Unknown) } else { error };
+                self.outcomes[pool].push(Outcome { number: *number, error, retry_after });
+            }
+            Action::Drain { .. } | Action::DeleteGroups => {}
+            Action::Terminate { id } => {
+                let now = self.now;
+                if let Some(one) = self.ledger[pool].iter_mut().find(|it| it.id == *id && it.to_ms.is_none())
+                {
+                    one.to_ms = Some(now);
+                }
+            }
+        }
+    }
+
+    pub(super) fn running(&self, pool: usize, lifecycle: Lifecycle) -> usize {
+        self.ledger[pool].iter().filter(|it| it.to_ms.is_none() && it.lifecycle == lifecycle).count()
+    }
+
+    pub(super) fn all_running(&self, pool: usize) -> usize {
+        self.running(pool, Lifecycle::Spot) + self.running(pool, Lifecycle::OnDemand)
+    }
+
+    pub(super) fn spent(&self, pool: usize) -> Money {
+        let cost = |it: &Paid| {
+            let source = &self.fleet.pools[pool].candidates[it.zone];
+            source.hourly(it.lifecycle).unwrap().per_hour_for_ms(it.to_ms.unwrap_or(self.now) - it.from_ms)
+        };
+        self.ledger[pool].iter().map(cost).sum()
+    }
+
+    /// The most launches in any hour.
+    pub(super) fn most_launches(&self, pool: usize) -> usize {
+        let times: Vec<u64> = self.ledger[pool].iter().map(|it| it.from_ms).collect();
+        let in_hour = |end: usize| times[..=end].iter().filter(|it| times[end] - **it < 3_600_000).count();
+        (0..times.len()).map(in_hour).max().unwrap_or(0)
+    }
+}

@@ -1,0 +1,5 @@
+//! What the policy does, situation by situation, and what it never does, under markets and faults at random.
+
+mod hostile;
+mod properties;
+mod situations;

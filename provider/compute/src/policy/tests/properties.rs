@@ -1,0 +1,195 @@
+//! What never happens, whatever market and cloud do. Each run prints its seed where it fails.
+
+use streamverse_model::compute::{FallbackSpec, Lifecycle, Money};
+
+use super::hostile::{Faults, Hostile, at_night, pool, queue};
+use crate::policy::Action;
+use crate::simulate::Dice;
+
+const RUNS: u64 = 12;
+/// Six hours.
+const TICKS: u64 = 1440;
+
+fn faults(dice: &mut Dice) -> Faults {
+    Faults {
+        zone_flips: dice.below(40),
+        quota: dice.below(30),
+        throttle: dice.below(50),
+        lost_answers: dice.below(200),
+        blind: dice.below(100),
+        late_lists: dice.below(500),
+        dropped_decisions: dice.below(50),
+        forgotten: 0,
+    }
+}
+
+fn each(what: impl Fn(u64, &mut Dice)) {
+    for seed in 1..=RUNS {
+        println!("seed {seed}");
+        what(seed, &mut Dice::new(seed));
+    }
+}
+
+#[test]
+fn on_demand_never_exceeds_the_limit_that_all_pools_share_at_any_tick() {
+    let mut ever = 0;
+    for seed in 1..=RUNS {
+        let mut dice = Dice::new(seed);
+        let mut faults = faults(&mut dice);
+        faults.forgotten = dice.below(30);
+        let limit = 1 + dice.below(2) as u32;
+        let pools = vec![pool("a", 3, 4, 4), pool("b", 6, 3, 3), pool("c", 1, 1, 1)];
+        let mut world = Hostile::new(pools, limit, seed, faults);
+        for _ in 0..TICKS {
+            world.tick();
+            let all: usize = (0..3).map(|it| world.running(it, Lifecycle::OnDemand)).sum();
+            assert!(all <= limit as usize, "seed {seed}: {all} on demand, the limit is {limit}");
+            ever = ever.max(all);
+        }
+    }
+    assert!(ever > 0, "no run ever needed on-demand: this proves nothing");
+}
+
+#[test]
+fn at_night_nothing_runs_that_has_nothing_to_do_and_nothing_is_started() {
+    each(|seed, dice| {
+        let mut faults = faults(dice);
+        faults.zone_flips = 0;
+        let mut one = pool("a", 4, 2, 6);
+        at_night(&mut one);
+        let mut world = Hostile::new(vec![one], 1, seed, faults);
+        world.busy = 0;
+        let mut nights = 0;
+        for _ in 0..TICKS * 3 {
+            world.tick();
+            // From 20:10 on: a lost answer may have started something just before.
+            let minute = world.now / 60_000 % 1440;
+            if !(360..1210).contains(&minute) {
+                nights += 1;
+                assert_eq!(world.all_running(0), 0, "seed {seed}, minute {minute} of the day");
+            }
+        }
+        assert!(nights > 1000, "it never was night");
+    });
+}
+
+#[test]
+fn a_pool_has_its_minimum_wherever_there_has_been_capacity_for_a_while() {
+    each(|seed, dice| {
+        let faults = Faults {
+            zone_flips: dice.below(30),
+            throttle: dice.below(50),
+            late_lists: dice.below(300),
+            ..Faults::default()
+        };
+        let mut world = Hostile::new(vec![pool("a", 5, 4, 4)], 1, seed, faults);
+        let mut calm = 0;
+        for tick in 0..TICKS {
+            world.tick();
+            // The longest block for capacity is three minutes.
+            calm = if world.up.iter().all(|it| *it) { calm + 1 } else { 0 };
+            let have = world.running(0, Lifecycle::Spot);
+            assert!(
+                tick < 20 || calm < 20 || have >= 4,
+                "seed {seed}, tick {tick}: {have} of 4 with all zones up for {calm} ticks"
+            );
+        }
+    });
+}
+
+#[test]
+fn no_pool_costs_more_than_its_budget_nor_all_of_them_more_than_theirs() {
+    each(|seed, dice| {
+        let faults = faults(dice);
+        let budget = Money::micros(2_000_000 + dice.below(20_000_000));
+        let mut one = pool("a", 4, 4, 4);
+        one.range.monthly_budget = Some(budget);
+        let mut world = Hostile::new(vec![one, pool("b", 4, 3, 3)], 1, seed, faults);
+        let both = Money::micros(budget.as_micros() + 3_000_000 + dice.below(9_000_000));
+        world.fleet.monthly_budget = Some(both);
+        for _ in 0..TICKS * 2 {
+            world.tick();
+        }
+        let (own, all) = (world.spent(0), world.spent(0) + world.spent(1));
+        assert!(own <= budget, "seed {seed}: {own} of {budget}");
+        assert!(all <= both, "seed {seed}: {all} of {both}");
+        assert!(
+            all.as_micros() * 2 > both.as_micros(),
+            "seed {seed}: {all} of {both}: it stopped far too early"
+        );
+    });
+}
+
+#[test]
+fn a_pool_launches_no_more_in_an_hour_than_it_may() {
+    let mut reached = false;
+    for seed in 1..=RUNS {
+        let mut dice = Dice::new(seed);
+        let mut faults = faults(&mut dice);
+        faults.zone_flips = 60;
+        let mut one = pool("a", 6, 8, 8);
+        one.policy.launches_per_hour = 10;
+        let mut world = Hostile::new(vec![one], 1, seed, faults);
+        for _ in 0..TICKS {
+            world.tick();
+        }
+        let most = world.most_launches(0);
+        assert!(most <= 10, "seed {seed}: {most} launches in an hour");
+        reached |= most == 10;
+    }
+    assert!(reached, "no run came near: this proves nothing");
+}
+
+#[test]
+fn nothing_is_left_in_the_ledger_of_a_pool_that_is_destroyed_and_nothing_is_started_after_the_fence() {
+    each(|seed, dice| {
+        let faults = faults(dice);
+        let mut one = pool("a", 4, 3, 12);
+        if seed % 2 == 0 {
+            one.queue = Some(queue());
+        }
+        let mut world = Hostile::new(vec![one], 1, seed, faults);
+        world.waiting[0] = dice.below(2000);
+        for _ in 0..200 {
+            world.tick();
+        }
+        world.fleet.pools[0].tombstone = true;
+        world.state = serde_json::from_str(&serde_json::to_string(&world.state).unwrap()).unwrap();
+        let before = world.ledger[0].len();
+        // Orders whose answers were lost are waited for: 15 minutes; drains last 5.
+        let mut ticks = 0;
+        while !world.said.iter().any(|(_, it)| it.action == Action::DeleteGroups) {
+            world.tick();
+            ticks += 1;
+            assert!(ticks < 160, "seed {seed}: after {ticks} ticks {:?}", world.state);
+        }
+        assert_eq!(world.ledger[0].len(), before, "seed {seed}: launched after the fence");
+        assert_eq!(world.all_running(0), 0, "seed {seed}: leaked");
+    });
+}
+
+#[test]
+fn a_queue_never_gets_more_workers_than_the_maximum_and_only_idle_ones_leave_it() {
+    each(|seed, dice| {
+        let mut one = pool("a", 4, 0, 7);
+        one.queue = Some(queue());
+        one.policy.fallback = Some(FallbackSpec { max: 0, ..FallbackSpec::default() });
+        let faults = Faults { late_lists: 300, lost_answers: 100, throttle: 50, ..Faults::default() };
+        let mut world = Hostile::new(vec![one], 1, seed, faults);
+        for tick in 0..TICKS {
+            if tick % 100 == 0 {
+                world.waiting[0] = if dice.below(2) == 0 { 0 } else { dice.below(3000) };
+                world.busy = if world.waiting[0] == 0 { 300 } else { 1000 };
+            }
+            world.tick();
+            // One more where all are in one place, until it is ready.
+            assert!(world.all_running(0) <= 8, "seed {seed}: {}", world.all_running(0));
+        }
+        world.waiting[0] = 0;
+        world.busy = 0;
+        for _ in 0..200 {
+            world.tick();
+        }
+        assert_eq!(world.all_running(0), 0, "seed {seed}: an idle pool with min 0 goes to zero");
+    });
+}

@@ -1,0 +1,215 @@
+//! One situation each.
+
+use std::sync::Arc;
+
+use streamverse_model::compute::{Lifecycle, Money};
+
+use super::hostile::{Faults, Hostile, START_MS, pool, queue};
+use crate::cloud::ErrorClass;
+use crate::policy::{
+    Action, Fleet, FleetState, Outcome, Pool, PoolSeen, QueueSeen, Seen, Why, Worker, WorkerPhase, decide,
+};
+
+fn fleet(pool: Pool) -> Fleet {
+    Fleet { pools: vec![pool], ..Fleet::default() }
+}
+
+fn worker(id: &str, candidate: usize, lifecycle: Lifecycle) -> Worker {
+    Worker {
+        id: Arc::from(id),
+        candidate,
+        lifecycle,
+        phase: WorkerPhase::Ready,
+        idle_ms: None,
+        doomed_ms: None,
+    }
+}
+
+fn seen(workers: Vec<Worker>) -> Seen {
+    Seen { pools: vec![PoolSeen { complete: true, workers, ..PoolSeen::default() }] }
+}
+
+fn launches(decisions: &[crate::policy::Decision]) -> Vec<(usize, Lifecycle)> {
+    let one = |it: &crate::policy::Decision| match it.action {
+        Action::Launch { candidate, lifecycle, .. } => Some((candidate, lifecycle)),
+        _ => None,
+    };
+    decisions.iter().filter_map(one).collect()
+}
+
+#[test]
+fn a_new_pool_asks_for_its_minimum_in_two_places_and_says_why() {
+    let fleet = fleet(pool("encode", 3, 4, 4));
+    let (state, decisions) = decide(&fleet, FleetState::default(), &seen(Vec::new()), START_MS);
+    let places: std::collections::BTreeSet<usize> = launches(&decisions).iter().map(|it| it.0).collect();
+    assert_eq!(decisions.len(), 4);
+    assert!(places.len() > 1, "all in one place: {decisions:?}");
+    assert_eq!(decisions[0].line(&fleet), "encode: launch spot 0 in zone-0: 0 of 4 run or start");
+    let (_, more) = decide(&fleet, state, &seen(Vec::new()), START_MS + 15_000);
+    assert_eq!(more, [], "what was asked for is not asked for again");
+}
+
+#[test]
+fn on_demand_starts_after_the_hold_down_and_leaves_when_spot_has_been_whole_for_long_enough() {
+    let mut world = Hostile::new(vec![pool("encode", 3, 2, 2)], 1, 1, Faults::default());
+    for _ in 0..40 {
+        world.tick();
+    }
+    assert_eq!((world.running(0, Lifecycle::Spot), world.running(0, Lifecycle::OnDemand)), (2, 0));
+    // One place is left: one of the two is there, or moves there, and a place that is the only one is a risk at once.
+    world.up = vec![false, false, true];
+    let gone = world.now;
+    while world.running(0, Lifecycle::OnDemand) == 0 {
+        world.tick();
+        assert!(world.now - gone < 30_000, "on-demand did not start");
+    }
+    let why = world
+        .said
+        .iter()
+        .rev()
+        .find(|(_, it)| matches!(it.action, Action::Launch { lifecycle: Lifecycle::OnDemand, .. }));
+    assert_eq!(why.map(|it| it.1.why), Some(Why::OnePlace));
+    world.up = vec![true; 3];
+    let back = world.now;
+    while world.running(0, Lifecycle::OnDemand) > 0 {
+        world.tick();
+        assert!(world.now - back < 1_800_000, "on-demand never left");
+    }
+    // Spot in another place takes five minutes to be ready, and must have been so for ten.
+    assert!(world.now - back >= 900_000, "it left after {} s", (world.now - back) / 1000);
+    assert!(
+        matches!(world.said.iter().rev().find_map(|(_, it)| matches!(it.action, Action::Drain { .. }).then_some(it.why)), Some(Why::SpotWhole { for_ms }) if for_ms >= 600_000)
+    );
+}
+
+#[test]
+fn a_pool_of_one_waits_for_two_and_a_half_minutes_before_it_pays_the_full_price() {
+    let mut world = Hostile::new(vec![pool("encode", 3, 1, 1)], 1, 1, Faults::default());
+    world.up = vec![false; 3];
+    let start = world.now;
+    while world.running(0, Lifecycle::OnDemand) == 0 {
+        world.tick();
+        assert!(world.now - start < 600_000);
+    }
+    let waited = world.now - start;
+    assert!((150_000..=180_000).contains(&waited), "{waited}");
+}
+
+#[test]
+fn a_quota_keeps_its_region_closed_for_half_an_hour_and_want_of_capacity_its_zone_for_three_minutes() {
+    let fleet = fleet(pool("encode", 6, 1, 1));
+    let (state, first) = decide(&fleet, FleetState::default(), &seen(Vec::new()), START_MS);
+    assert_eq!(launches(&first), [(0, Lifecycle::Spot)]);
+    let refuse = |error| {
+        let outcome = Outcome { number: 0, error: Some(error), retry_after: None };
+        Seen { pools: vec![PoolSeen { complete: true, outcomes: vec![outcome], ..PoolSeen::default() }] }
+    };
+    let (after, next) = decide(&fleet, state.clone(), &refuse(ErrorClass::Quota), START_MS);
+    assert_eq!(launches(&next), [(3, Lifecycle::Spot)], "the next region");
+    assert!(
+        after.pools[0].places[..3]
+            .iter()
+            .all(|it| it.blocks[0].is_some_and(|it| it.until_ms == START_MS + 1_800_000))
+    );
+    let (after, next) = decide(&fleet, state.clone(), &refuse(ErrorClass::Capacity), START_MS);
+    assert_eq!(launches(&next), [(1, Lifecycle::Spot)], "the next zone");
+    assert_eq!(after.pools[0].places[0].blocks[0].map(|it| it.until_ms), Some(START_MS + 180_000));
+    let (after, next) = decide(&fleet, state, &refuse(ErrorClass::Unknown), START_MS);
+    assert_eq!(
+        (launches(&next), after.pools[0].orders.len()),
+        (vec![], 1),
+        "nobody knows: it is looked for first"
+    );
+}
+
+#[test]
+fn a_notice_brings_the_replacement_before_the_loss_and_elsewhere() {
+    let fleet = fleet(pool("encode", 3, 1, 1));
+    let mut one = worker("i-1", 0, Lifecycle::Spot);
+    let (state, _) = decide(&fleet, FleetState::default(), &seen(vec![one.clone()]), START_MS);
+    one.doomed_ms = Some(START_MS + 120_000);
+    let (_, decisions) = decide(&fleet, state, &seen(vec![one]), START_MS + 15_000);
+    assert!(decisions.iter().any(|it| it.why == Why::Announced
+        && matches!(it.action, Action::Drain { deadline_ms, .. } if deadline_ms == START_MS + 120_000)));
+    assert_eq!(launches(&decisions), [(1, Lifecycle::Spot)]);
+}
+
+#[test]
+fn a_queue_gets_at_once_as_many_workers_as_empty_it_in_time() {
+    let mut one = pool("encode", 3, 0, 50);
+    one.queue = Some(queue());
+    let fleet = fleet(one);
+    let with = |waiting, workers| {
+        let mut seen = seen(workers);
+        seen.pools[0].queue = Some(QueueSeen { waiting, job_ms: Some(120_000) });
+        seen
+    };
+    let (_, none) = decide(&fleet, FleetState::default(), &with(0, Vec::new()), START_MS);
+    assert_eq!(none, []);
+    let (_, one) = decide(&fleet, FleetState::default(), &with(1, Vec::new()), START_MS);
+    assert_eq!(one.len(), 1, "one job that waits brings the first worker");
+    let (_, many) = decide(&fleet, FleetState::default(), &with(150, Vec::new()), START_MS);
+    assert_eq!(many.len(), 20, "150 jobs of two minutes within a quarter of an hour");
+    // 90 wait, which is not above the threshold; one worker would need three hours for them.
+    let one = || vec![worker("i-1", 0, Lifecycle::Spot)];
+    let (state, _) = decide(&fleet, FleetState::default(), &with(1, one()), START_MS);
+    let (state, late) = decide(&fleet, state, &with(90, one()), START_MS + 15_000);
+    assert_eq!(late.len(), 11, "90 jobs of two minutes, one worker is there");
+    let (_, more) = decide(&fleet, state, &with(90, one()), START_MS + 30_000);
+    assert_eq!(more, [], "what is on its way is not asked for again");
+}
+
+#[test]
+fn a_new_maximum_acts_within_one_tick_and_never_on_a_worker_that_works() {
+    let mut one = pool("encode", 3, 0, 3);
+    one.queue = Some(queue());
+    let mut fleet = fleet(one);
+    let all = || (0..3).map(|it| worker(&format!("i-{it}"), it, Lifecycle::Spot)).collect::<Vec<_>>();
+    let busy = |idle: Option<u64>| {
+        let mut workers = all();
+        workers[1].idle_ms = idle;
+        let mut seen = seen(workers);
+        seen.pools[0].queue = Some(QueueSeen { waiting: 500, job_ms: Some(60_000) });
+        seen
+    };
+    let (state, none) = decide(&fleet, FleetState::default(), &busy(None), START_MS);
+    assert_eq!(none, []);
+    fleet.pools[0].range.max = 1;
+    let (_, none) = decide(&fleet, state.clone(), &busy(None), START_MS + 15_000);
+    assert_eq!(none, [], "all of them work");
+    let (_, leave) = decide(&fleet, state, &busy(Some(1)), START_MS + 15_000);
+    assert!(
+        leave.iter().all(
+            |it| matches!(&it.action, Action::Drain { id, .. } | Action::Terminate { id } if **id == *"i-1")
+        ) && !leave.is_empty(),
+        "{leave:?}"
+    );
+}
+
+#[test]
+fn what_costs_more_than_the_ceiling_is_neither_bought_nor_kept() {
+    let mut one = pool("encode", 2, 1, 1);
+    one.candidates[0].spot = Some(Money::micros(200_000));
+    one.range.price_ceiling = Some(Money::micros(250_000));
+    let mut fleet = fleet(one);
+    let (_, decisions) = decide(&fleet, FleetState::default(), &seen(Vec::new()), START_MS);
+    assert_eq!(launches(&decisions), [(0, Lifecycle::Spot)]);
+    let kept = || seen(vec![worker("i-1", 0, Lifecycle::Spot)]);
+    let (state, none) = decide(&fleet, FleetState::default(), &kept(), START_MS);
+    assert_eq!(none, []);
+    fleet.pools[0].candidates[0].spot = Some(Money::micros(300_000));
+    let (_, decisions) = decide(&fleet, state, &kept(), START_MS + 15_000);
+    assert!(
+        matches!(decisions[0].why, Why::Ceiling { .. }) && launches(&decisions).is_empty(),
+        "{decisions:?}"
+    );
+}
+
+#[test]
+fn while_a_cloud_does_not_answer_nothing_is_taken_for_lost_and_nothing_asked_for() {
+    let fleet = fleet(pool("encode", 3, 1, 1));
+    let (state, _) =
+        decide(&fleet, FleetState::default(), &seen(vec![worker("i-1", 0, Lifecycle::Spot)]), START_MS);
+    let (state, none) = decide(&fleet, state, &Seen::default(), START_MS + 15_000);
+    assert_eq!((none.len(), state.pools[0].known.len()), (0, 1));
+}
