@@ -4,20 +4,17 @@
 // node licences.mjs LICENCE_ADDRESS KID FILE_OF_THE_TOKEN_KEY
 
 import crypto from "node:crypto";
-import fs from "node:fs";
+
+import { signer } from "./token.mjs";
 
 const [address, kid, file] = process.argv.slice(2);
-const key = fs.readFileSync(file, "utf8").trimEnd();
-const text = (value) => Buffer.from(value).toString("base64url");
+const sign = signer(file);
 const now = () => Math.floor(Date.now() / 1000);
 
-// A token (RFC 7515) of the page's issuer, as the test's account `crowd`.
+// A token of the page's issuer, as the test's account `crowd`.
 function token(claims, header = {}) {
-  const head = { typ: "JWT", alg: "HS256", kid: "demo", ...header };
   const body = { iss: "main-page", aud: "main-licence", sub: "crowd", iat: now(), exp: now() + 60, jti: crypto.randomUUID(), device: "first", session: "first", ...claims };
-  const signed = `${text(JSON.stringify(head))}.${text(JSON.stringify(body))}`;
-  const signature = head.alg === "none" ? "" : crypto.createHmac("sha256", key).update(signed).digest("base64url");
-  return `${signed}.${signature}`;
+  return sign({ typ: "JWT", alg: "HS256", kid: "demo", ...header }, body);
 }
 
 async function ask(bearer, wanted = kid) {

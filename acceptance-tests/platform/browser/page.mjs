@@ -15,7 +15,7 @@ export async function open(address) {
   });
   const failures = [];
   const page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
-  page.on("console", (line) => line.type() === "error" && failures.push(`console: ${line.text()}`));
+  page.on("console", (line) => line.type() === "error" && failures.push(`console: ${line.text()} ${line.location().url}`));
   page.on("pageerror", (error) => failures.push(`page: ${error}`));
   const own = new URL(address).hostname;
   page.on("request", (request) => {

@@ -22,7 +22,7 @@ export async function fill(page) {
  * Looks at a page's screen until it is stopped.
  *
  * `seen`: clip, frame and the time (Unix, in seconds) of each picture whose code was read, in order; `blank`: the times of
- * those without one; `stop()` ends it.
+ * those without one; `stop()` ends it, and puts them in order.
  */
 export async function watch(page) {
   const session = await page.context().newCDPSession(page);
@@ -40,6 +40,8 @@ export async function watch(page) {
     seen,
     blank,
     stop: async () => {
+      // Two frames that are made close to each other may come the other way round.
+      seen.sort((a, b) => a.at - b.at);
       await session.send("Page.stopScreencast").catch(() => {});
       await session.detach().catch(() => {});
     },

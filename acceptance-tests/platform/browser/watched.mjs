@@ -2,14 +2,17 @@
 // was shown when, at which quality, with how many keys. Prints one JSON object; judging it is the test's.
 //
 // node watched.mjs PAGE [--protocol hls|dash] [--account NAME] [--seconds N] [--changes N] [--stolen] [--asset TITLE]
-//   [--screenshot FILE]
+//   [--token same|expired --token-key FILE] [--denied] [--screenshot FILE]
 //
 // --changes  ends once another clip was shown so often, and two renditions
 // --asset    watches a video instead of the first channel
+// --token    the page is signed in with one token for all requests, or with tokens that have expired
+// --denied   ends soon after a licence was denied
 // --stolen   the player is given the manifest, and no licence service
 
 import { open } from "./page.mjs";
 import { fill, watch } from "./screencast.mjs";
+import { read, signer } from "./token.mjs";
 
 const option = (name, fallback) => {
   const at = process.argv.indexOf(`--${name}`);
@@ -39,6 +42,19 @@ try {
       await route.fulfill({ response: answer, json: { ...(await answer.json()), licence: null } });
     });
   }
+  const forged = option("token");
+  if (forged) {
+    const sign = signer(option("token-key"));
+    let first;
+    await page.route("**/api/token.json*", async (route) => {
+      const answer = await route.fetch();
+      const told = await answer.json();
+      first ??= told;
+      const [head, body] = read(told.token);
+      const expired = { ...told, token: sign(head, { ...body, iat: body.iat - 240, exp: body.iat - 180 }) };
+      await route.fulfill({ response: answer, json: forged === "same" ? first : expired });
+    });
+  }
   await page.goto(address.href, { waitUntil: "domcontentloaded" });
   await page.waitForSelector("#channels button", { timeout: 30000 });
   if (protocol === "dash") await page.check('input[value="dash"]');
@@ -60,6 +76,11 @@ try {
     if (now.height) heights.add(now.height);
     if (now.denial) denials.add(now.denial);
     for (; place < cast.seen.length; place += 1) if (cast.seen[place].clip !== cast.seen[place - 1].clip) changes += 1;
+    if (denials.size && process.argv.includes("--denied")) {
+      // Whatever was still on its way is shown now, or never.
+      await page.waitForTimeout(1500);
+      break;
+    }
     if (enough && changes >= enough && heights.size > 1) break;
     // The lowest rendition, then the highest, and again: what is loaded is played, so that every switch must be seamless.
     const wanted = Math.floor((Date.now() - begun) / 5000);

@@ -61,3 +61,55 @@ pub fn kill_providers_of(terraform: u32) {
         }
     }
 }
+
+/// Makes a process crash by this signal (`ABRT`, `SEGV`) as one whose limits let it dump its core, where we may lift them.
+///
+/// # Panics
+/// When others of its user may read its memory, or it lives on.
+pub fn dump(pid: u32, signal: &str) {
+    use std::os::unix::fs::MetadataExt as _;
+    // What nobody may dump belongs to root below /proc (proc(5)), whoever runs it.
+    let owner = std::fs::metadata(format!("/proc/{pid}/environ")).map(|about| about.uid());
+    assert!(owner.as_ref().is_ok_and(|it| *it == 0), "the memory of {pid} is open to {owner:?}");
+    let pid = pid.to_string();
+    let mut lift = Command::new("prlimit");
+    lift.args(["--pid", &pid, "--core=unlimited:unlimited"]);
+    let _ = lift.stdout(Stdio::null()).stderr(Stdio::null()).status();
+    // What Rust does at the first SEGV is to take its handler away.
+    for _ in 0..50 {
+        let _ = Command::new("kill").args([&format!("-{signal}"), &pid]).stderr(Stdio::null()).status();
+        std::thread::sleep(Duration::from_millis(100));
+        if !std::path::Path::new("/proc").join(&pid).exists() {
+            return;
+        }
+    }
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    assert!(stat.contains(") Z "), "{pid} lives on after {signal}");
+}
+
+/// Waits for the job of a node that packages something, and makes it crash, once: the packager within the limits that it
+/// was given, then the job that has the keys, whatever its limits. False when none was there within `patience`.
+pub fn dump_packaging(folder: &std::path::Path, patience: Duration) -> bool {
+    let until = Instant::now() + patience;
+    let packager = folder.join("packager");
+    while Instant::now() < until {
+        for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
+            let Ok(pid) = entry.file_name().to_string_lossy().parse::<u32>() else { continue };
+            let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+            let mut words = line.split(|byte| *byte == 0);
+            let runs = words.next() == Some(packager.as_os_str().as_encoded_bytes());
+            if !runs || !words.any(|word| word.starts_with(b"--flagfile=")) {
+                continue;
+            }
+            let stat = std::fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
+            let parent =
+                stat.rsplit_once(')').and_then(|(_, tail)| tail.split_whitespace().nth(1)?.parse().ok());
+            let Some(parent) = parent.filter(|it| *it > 1) else { continue };
+            let _ = Command::new("kill").args(["-SEGV", &pid.to_string()]).status();
+            dump(parent, "ABRT");
+            return true;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    false
+}

@@ -1,12 +1,12 @@
-//! HCL of single resources, and clips.
+//! HCL of single resources, clips, and what addresses answer.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitStatus};
 
-use streamverse_acceptance::Node;
+use crate::Node;
 
 /// Stores, and what stands on them.
-pub(crate) fn stores() -> &'static str {
+pub fn stores() -> &'static str {
     r#"
 resource "streamverse_object_store" "media" { name = "media" }
 resource "streamverse_event_log" "work" { name = "work" }
@@ -14,7 +14,8 @@ resource "streamverse_catalogue" "main" { name = "main" }
 "#
 }
 
-pub(crate) fn origin(port: u16, memory: &str) -> String {
+/// An origin at a port, with so much memory for its cache.
+pub fn origin(port: u16, memory: &str) -> String {
     format!(
         r#"
 resource "streamverse_origin" "main" {{
@@ -28,7 +29,8 @@ resource "streamverse_origin" "main" {{
     )
 }
 
-pub(crate) fn edge(port: u16, rest: &str) -> String {
+/// An edge before that origin, with this in its block.
+pub fn edge(port: u16, rest: &str) -> String {
     format!(
         r#"
 resource "streamverse_ats_edge" "main" {{
@@ -44,40 +46,63 @@ resource "streamverse_ats_edge" "main" {{
 }
 
 /// A clip of some seconds, small, with sound, and its digest.
-pub(crate) fn clip(node: &Node, name: &str, seconds: u32) -> (PathBuf, String) {
+///
+/// # Panics
+/// When ffmpeg cannot make it.
+pub fn clip(node: &Node, name: &str, seconds: u32) -> (PathBuf, String) {
+    clip_of(node, name, seconds, "testsrc2=s=640x360")
+}
+
+/// … of this picture: a video source of ffmpeg's with its size, such as `smptebars=s=320x180`.
+///
+/// # Panics
+/// When ffmpeg cannot make it.
+pub fn clip_of(node: &Node, name: &str, seconds: u32, picture: &str) -> (PathBuf, String) {
     let file = node.folder().join(name);
     let done = Command::new(node.tool("ffmpeg"))
-        .args(["-v", "error", "-y", "-f", "lavfi", "-i", &format!("testsrc2=s=640x360:r=25:d={seconds}")])
+        .args(["-v", "error", "-y", "-f", "lavfi", "-i", &format!("{picture}:r=25:d={seconds}")])
+        .args(["-f", "lavfi", "-i", &format!("sine=440:d={seconds}"), "-pix_fmt", "yuv420p"])
         .args([
-            "-f",
-            "lavfi",
-            "-i",
-            &format!("sine=440:d={seconds}"),
-            "-pix_fmt",
-            "yuv420p",
             "-c:v",
             "libx264",
+            "-preset",
+            "ultrafast",
+            "-c:a",
+            "aac",
+            "-metadata",
+            &format!("title={name}"),
         ])
-        .args(["-preset", "ultrafast", "-c:a", "aac", "-metadata", &format!("title={name}")])
         .arg(&file)
         .status();
-    assert!(done.unwrap().success());
+    assert!(done.as_ref().is_ok_and(ExitStatus::success), "{name} cannot be made: {done:?}");
     (file.clone(), digest(&file))
 }
 
-pub(crate) fn digest(file: &Path) -> String {
-    let said = Command::new("sha256sum").arg(file).output().unwrap();
-    format!("sha256:{}", String::from_utf8_lossy(&said.stdout).split(' ').next().unwrap())
+/// The digest of a file, as sources have it.
+///
+/// # Panics
+/// When it cannot be read.
+pub fn digest(file: &Path) -> String {
+    let said = Command::new("sha256sum").arg(file).output();
+    let text = said.map(|said| String::from_utf8_lossy(&said.stdout).into_owned()).unwrap_or_default();
+    let digest = text.split(' ').next().unwrap_or_default();
+    assert!(digest.len() == 64, "{} has no digest", file.display());
+    format!("sha256:{digest}")
 }
 
 /// English subtitles, SubRip, and their digest.
-pub(crate) fn subtitles(node: &Node) -> (PathBuf, String) {
+///
+/// # Panics
+/// When they cannot be written.
+pub fn subtitles(node: &Node) -> (PathBuf, String) {
     let file = node.folder().join("en.srt");
-    std::fs::write(&file, "1\n00:00:01,000 --> 00:00:02,500\nHello, world\n").unwrap();
+    let written = std::fs::write(&file, "1\n00:00:01,000 --> 00:00:02,500\nHello, world\n");
+    assert!(written.is_ok(), "{written:?}");
     (file.clone(), digest(&file))
 }
 
-pub(crate) fn asset(file: &Path, digest: &str) -> String {
+/// The asset `film` of a file, its ladder and its transcoder.
+pub fn asset(file: &Path, digest: &str) -> String {
     format!(
         r#"
 resource "streamverse_transcode_ladder" "small" {{
@@ -103,10 +128,10 @@ resource "streamverse_vod_asset" "film" {{
 }
 
 /// What an address answers, as status and body; 0 when nobody does.
-pub(crate) fn get(url: &str) -> (u16, String) {
-    let said =
-        Command::new("curl").args(["-sL", "--max-time", "10", "-w", "\n%{http_code}", url]).output().unwrap();
-    let text = String::from_utf8_lossy(&said.stdout).into_owned();
+pub fn get(url: &str) -> (u16, String) {
+    let said = Command::new("curl").args(["-sL", "--max-time", "10", "-w", "\n%{http_code}", url]).output();
+    let said = said.map(|said| said.stdout).unwrap_or_default();
+    let text = String::from_utf8_lossy(&said).into_owned();
     let (body, code) = text.rsplit_once('\n').unwrap_or(("", "0"));
     (code.trim().parse().unwrap_or(0), body.to_owned())
 }

@@ -5,6 +5,8 @@ mod broom;
 pub mod cluster;
 pub mod crash;
 pub mod faults;
+pub mod kit;
+pub mod replicas;
 pub mod secrets;
 pub mod servers;
 pub mod stand_in;
@@ -14,8 +16,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use streamverse_model::platform::{Name, Owner};
+use streamverse_model::platform::{Bundle, Name, Owner};
 use streamverse_sites::node::{NodeConfig, NodeSite};
+use streamverse_sites::{Deletion, Site as _};
 use tempfile::TempDir;
 
 /// The provider's address.
@@ -30,7 +33,7 @@ pub struct Node {
     extra: Vec<String>,
     /// Where the agent finds programs, where that is not where we do.
     path: Option<PathBuf>,
-    /// Free ports at the time of asking.
+    /// Free ports.
     pub ports: [u16; 3],
 }
 
@@ -196,7 +199,39 @@ impl Node {
             .map_err(|error| error.to_string())?;
         let deployment = Name::parse("test").map_err(|error| error.to_string())?;
         let site = self.site();
-        runtime.block_on(streamverse_sites::Site::list(&site, &deployment)).map_err(|error| error.to_string())
+        runtime.block_on(site.list(&deployment)).map_err(|error| error.to_string())
+    }
+
+    /// Takes what an owner has away behind Terraform's back; all of the owner, or, where it is to be `empty`, what it has.
+    ///
+    /// # Errors
+    /// An agent that refuses or does not answer.
+    pub fn behind(&self, kind: &str, name: &str, empty: bool) -> Result<(), String> {
+        let told = |error: &dyn std::fmt::Display| format!("{kind}/{name}: {error}");
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| told(&error))?;
+        let owner = Owner::new("test", kind, name).map_err(|error| told(&error))?;
+        let site = self.site();
+        runtime.block_on(async {
+            if empty {
+                let nothing = Bundle::new(owner, Vec::new());
+                return site.apply(&nothing, &[]).await.map(drop).map_err(|error| told(&error));
+            }
+            while site.delete(&owner).await.map_err(|error| told(&error))? != Deletion::Gone {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            Ok(())
+        })
+    }
+
+    /// Processes that an owner has now; none while it is being started.
+    pub fn pids(&self, kind: &str, name: &str) -> Vec<u32> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let (Ok(runtime), Ok(owner)) = (runtime, Owner::new("test", kind, name)) else { return Vec::new() };
+        let observed = runtime.block_on(self.site().observe(&owner)).ok().flatten();
+        observed.into_iter().flat_map(|it| it.objects).flat_map(|status| status.pids).collect()
     }
 
     /// What the deployment has left: owners, files of its data, sockets, processes, ports.
@@ -302,11 +337,37 @@ pub fn is_root() -> bool {
     std::fs::metadata("/proc/self").is_ok_and(|about| std::os::unix::fs::MetadataExt::uid(&about) == 0)
 }
 
-/// A port that was free when it was asked for.
+/// A port of this host that nobody listens on, and that no other test of ours is given while this one runs.
+///
+/// The kernel gives no port below its ephemeral ones (32768, /proc/sys/net/ipv4/ip_local_port_range) to anybody who did not
+/// ask for it, and the claim is a name among abstract sockets (unix(7)), which ends with the process.
+///
+/// # Panics
+/// When thousands of ports are taken.
 pub fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0")
-        .and_then(|listener| listener.local_addr())
-        .map_or(0, |address| address.port())
+    use std::os::linux::net::SocketAddrExt as _;
+    use std::os::unix::net::{SocketAddr, UnixListener};
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    static CLAIMS: std::sync::Mutex<Vec<UnixListener>> = std::sync::Mutex::new(Vec::new());
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    const FIRST: u32 = 12_000;
+    const PORTS: u32 = 20_000;
+    // Others begin elsewhere, so that few claims are in vain.
+    let begin = std::process::id().wrapping_mul(2_654_435_761) >> 8;
+    let found = (0..PORTS).find_map(|_| {
+        let number = FIRST + begin.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % PORTS;
+        let port = u16::try_from(number).ok()?;
+        let name = SocketAddr::from_abstract_name(format!("streamverse-test-port-{port}")).ok()?;
+        let claim = UnixListener::bind_addr(&name).ok()?;
+        // Of all addresses and of the one that most listen at.
+        let free = |address: &str| std::net::TcpListener::bind((address, port)).is_ok();
+        (free("0.0.0.0") && free("127.0.0.1"))
+            .then(|| CLAIMS.lock().map(|mut all| all.push(claim)).map(|()| port))?
+            .ok()
+    });
+    assert!(found.is_some(), "no port of {PORTS} is free");
+    found.unwrap_or_default()
 }
 
 /// Seconds since the Unix epoch as RFC 3339 has them, in UTC.

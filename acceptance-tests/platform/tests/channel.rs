@@ -1,44 +1,21 @@
 //! A channel of real packages, served by real processes behind a real Traffic Server, and watched by strangers' readers.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use streamverse_acceptance::{ADDRESS, Node};
+use streamverse_acceptance::replicas::Reader;
+use streamverse_acceptance::{ADDRESS, Node, free_port, kit};
 use tfplugin_testing::cli::{Case, Cli, Failure, Step};
 
 type Fault = Box<dyn std::error::Error + Send + Sync>;
 type Checked = Result<(), Fault>;
 
-/// How long it is watched while replicas are killed. Outside of CI as long as told.
-const KILLING: u64 = 30;
-
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
-/// A clip of some seconds, small, with sound, and its digest.
-fn clip(node: &Node, name: &str, seconds: u32, source: &str) -> (PathBuf, String) {
-    let file = node.folder().join(name);
-    let done = Command::new(node.tool("ffmpeg"))
-        .args(["-v", "error", "-y", "-f", "lavfi", "-i", &format!("{source}=s=320x180:r=25:d={seconds}")])
-        .args(["-f", "lavfi", "-i", &format!("sine=440:d={seconds}"), "-pix_fmt", "yuv420p"])
-        .args(["-c:v", "libx264", "-preset", "ultrafast", "-c:a", "aac"])
-        .arg(&file)
-        .status();
-    assert!(done.unwrap().success());
-    let said = Command::new("sha256sum").arg(&file).output().unwrap();
-    let digest = String::from_utf8_lossy(&said.stdout).split(' ').next().unwrap().to_owned();
-    (file, format!("sha256:{digest}"))
-}
-
 struct Ports {
     channel: u16,
     guide: u16,
-    twins: [u16; 2],
 }
 
 fn config(node: &Node, ports: &Ports) -> String {
@@ -46,7 +23,8 @@ fn config(node: &Node, ports: &Ports) -> String {
     let assets: String = [("film", 10, "testsrc2"), ("news", 7, "smptebars"), ("slate", 4, "testsrc")]
         .into_iter()
         .map(|(name, seconds, source)| {
-            let (file, digest) = clip(node, &format!("{name}.mp4"), seconds, source);
+            let (file, digest) =
+                kit::clip_of(node, &format!("{name}.mp4"), seconds, &format!("{source}=s=320x180"));
             format!(
                 r#"
 resource "streamverse_vod_asset" "{name}" {{
@@ -60,12 +38,9 @@ resource "streamverse_vod_asset" "{name}" {{
             )
         })
         .collect();
-    let Ports { channel, guide, twins: [one, two] } = ports;
+    let Ports { channel, guide } = ports;
     format!(
-        r#"{}
-resource "streamverse_object_store" "media" {{ name = "media" }}
-resource "streamverse_event_log" "work" {{ name = "work" }}
-resource "streamverse_catalogue" "main" {{ name = "main" }}
+        r#"{}{}
 resource "streamverse_transcode_ladder" "small" {{
   segment_duration = "2s"
   video = [{{ name = "180p", height = 180, bit_rate = 200000 }}]
@@ -117,7 +92,6 @@ resource "streamverse_ats_edge" "main" {{
   origins = [{{ url = streamverse_origin.main.address }}]
   routes = [
     {{ path = "/channel/main/", url = streamverse_fast_channel.main.address }},
-    {{ path = "/channel/", url = "http://127.0.0.1:{one}", fallbacks = ["http://127.0.0.1:{two}"] }},
     {{ path = "/epg/", url = streamverse_epg.main.address }},
   ]
   health_check = {{ retry = "1s" }}
@@ -125,7 +99,8 @@ resource "streamverse_ats_edge" "main" {{
   memory  = "32MiB"
 }}
 "#,
-        node.block()
+        node.block(),
+        kit::stores()
     )
 }
 
@@ -149,48 +124,10 @@ fn root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
 }
 
-/// A watcher that runs.
-fn watch(program: &Path, address: &str, seconds: u64, folder: &Path) -> Child {
-    std::fs::create_dir_all(folder).unwrap();
-    let mut command = Command::new(program);
-    command.arg(root().join("acceptance-tests/platform/browser/channel.mjs")).arg(address);
-    command.arg(seconds.to_string()).arg(folder).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command.spawn().unwrap()
-}
-
-/// What it saw, when it saw nothing wrong.
-fn seen(watcher: Child) -> Result<Value, Fault> {
-    let said = watcher.wait_with_output()?;
-    if !said.status.success() {
-        return Err(String::from_utf8_lossy(&said.stderr).into_owned().into());
-    }
-    let seen: Value = serde_json::from_slice(&said.stdout)?;
-    for list in seen["lists"].as_array().unwrap() {
-        let numbers: Vec<u64> =
-            list["numbers"].as_array().unwrap().iter().map(|it| it.as_u64().unwrap()).collect();
-        if !numbers.windows(2).all(|two| two[1] == two[0] + 1) {
-            return Err(format!("segments are missing: {list}").into());
-        }
-    }
-    if seen["faults"].as_array().is_some_and(Vec::is_empty) {
-        Ok(seen)
-    } else {
-        Err(seen["faults"].to_string().into())
-    }
-}
-
-fn get(url: &str) -> (u16, String) {
-    let said =
-        Command::new("curl").args(["-s", "--max-time", "10", "-w", "\n%{http_code}", url]).output().unwrap();
-    let text = String::from_utf8_lossy(&said.stdout).into_owned();
-    let (body, code) = text.rsplit_once('\n').unwrap_or(("", "0"));
-    (code.trim().parse().unwrap_or(0), body.to_owned())
-}
-
 fn answers(url: &str) -> Result<String, Fault> {
     let until = Instant::now() + Duration::from_secs(60);
     loop {
-        let (status, body) = get(url);
+        let (status, body) = kit::get(url);
         if status == 200 {
             return Ok(body);
         }
@@ -274,87 +211,6 @@ fn steered(seen: &Value) -> Checked {
     }
 }
 
-/// Replicas of one channel, beside what Terraform made: they end with the test.
-struct Twins {
-    program: PathBuf,
-    folder: PathBuf,
-    user: Option<u32>,
-    running: [Option<Child>; 2],
-}
-
-impl Twins {
-    /// Of the channel that the node runs, under another name.
-    fn of(node: &Node, ports: &Ports) -> Twins {
-        let mut todo = vec![node.folder().to_path_buf()];
-        let mut found = None;
-        while let Some(next) = todo.pop() {
-            for entry in std::fs::read_dir(next).into_iter().flatten().flatten() {
-                let path = entry.path();
-                if path.is_dir() {
-                    todo.push(path);
-                } else if path.ends_with("context.json")
-                    && std::fs::read_to_string(&path).is_ok_and(|it| it.contains("\"service/fast-channel\""))
-                {
-                    found = path.parent().map(Path::to_path_buf);
-                }
-            }
-        }
-        let place = found.expect("the node runs a channel");
-        let read = |name: &str| -> Value {
-            serde_json::from_slice(&std::fs::read(place.join(name)).unwrap()).unwrap()
-        };
-        let (mut spec, mut context) = (read("spec.json"), read("context.json"));
-        context["owner"]["name"] = "twins".into();
-        let folder = node.folder().join("twins");
-        std::fs::create_dir_all(&folder).unwrap();
-        std::fs::write(folder.join("context.json"), context.to_string()).unwrap();
-        for (at, port) in ports.twins.iter().enumerate() {
-            spec["port"] = (*port).into();
-            std::fs::write(folder.join(format!("spec-{at}.json")), spec.to_string()).unwrap();
-        }
-        let id = |arguments: &[&str]| {
-            let said = Command::new("id").args(arguments).output().unwrap();
-            String::from_utf8_lossy(&said.stdout).trim().parse::<u32>().ok()
-        };
-        // As the node's services: they share a database.
-        let user = if id(&["-u"]) == Some(0) { id(&["-u", "trafficserver"]) } else { None };
-        if let Some(user) = user {
-            let _ = std::os::unix::fs::chown(&folder, Some(user), None);
-        }
-        Twins { program: node.folder().join("streamverse"), folder, user, running: [None, None] }
-    }
-
-    fn start(&mut self, at: usize) {
-        let mut command = Command::new(&self.program);
-        command
-            .args(["run", "--target", "fast-channel", "--spec"])
-            .arg(self.folder.join(format!("spec-{at}.json")));
-        command.arg("--context").arg(self.folder.join("context.json"));
-        command.arg("--admin").arg(format!("unix:{}", self.folder.join(format!("{at}.sock")).display()));
-        let log =
-            std::fs::OpenOptions::new().create(true).append(true).open(self.folder.join(format!("{at}.log")));
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log.unwrap());
-        if let Some(user) = self.user {
-            command.uid(user);
-        }
-        self.running[at] = Some(command.spawn().unwrap());
-    }
-
-    fn kill(&mut self, at: usize) {
-        if let Some(mut child) = self.running[at].take() {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
-}
-
-impl Drop for Twins {
-    fn drop(&mut self) {
-        self.kill(0);
-        self.kill(1);
-    }
-}
-
 /// The same without the film, which the channel still names.
 fn without_film(config: &str) -> String {
     let (before, film) = config.split_once("\nresource \"streamverse_vod_asset\" \"film\"").unwrap();
@@ -363,20 +219,19 @@ fn without_film(config: &str) -> String {
 }
 
 #[test]
-fn a_channel_plays_over_boundaries_in_hls_and_dash_and_nobody_notices_that_replicas_are_killed()
--> Result<(), Failure> {
+fn a_channel_plays_over_boundaries_in_hls_and_dash() -> Result<(), Failure> {
     let cli = Cli::terraform()?;
     let Some((program, site)) = readers() else { return Ok(()) };
     let Some(node) = Node::start() else { return Ok(()) };
-    let ports = Ports { channel: free_port(), guide: free_port(), twins: [free_port(), free_port()] };
+    let ports = Ports { channel: free_port(), guide: free_port() };
     let front = format!("http://127.0.0.1:{}", node.ports[1]);
     let plays = || -> Checked {
         let channel = format!("{front}/channel/main");
         answers(&format!("{channel}/hls.m3u8"))?;
         // ffmpeg plays while another reader watches.
-        let watcher = watch(&program, &channel, 24, &node.folder().join("seen"));
+        let reader = Reader::start(&program, &channel, 24, &node.folder().join("seen"))?;
         let frames = decoded(&node, &format!("{channel}/hls.m3u8"));
-        let seen = seen(watcher)?;
+        let seen = reader.seen()?;
         eprintln!("{} {:?}", seen["statuses"], seen["assets"]);
         // Fourteen seconds of 25 pictures each: over two boundaries at least.
         let frames = frames?;
@@ -412,35 +267,6 @@ fn a_channel_plays_over_boundaries_in_hls_and_dash_and_nobody_notices_that_repli
         }
         Ok(())
     };
-    let survives = || -> Checked {
-        let mut twins = Twins::of(&node, &ports);
-        twins.start(0);
-        twins.start(1);
-        let address = format!("{front}/channel/twins");
-        answers(&format!("{address}/hls.m3u8"))?;
-        let told = std::env::var("STREAMVERSE_KILLING").ok().and_then(|it| it.parse().ok());
-        let seconds = told.unwrap_or(KILLING);
-        let mut watcher = watch(&program, &address, seconds, &node.folder().join("killed"));
-        let mut kills = 0;
-        while matches!(watcher.try_wait(), Ok(None)) {
-            let at = kills % 2;
-            std::thread::sleep(Duration::from_millis(1500));
-            twins.kill(at);
-            std::thread::sleep(Duration::from_millis(1000));
-            twins.start(at);
-            kills += 1;
-            // It has to be there again before the other one goes.
-            let _ = answers(&format!("http://127.0.0.1:{}/readyz", ports.twins[at]));
-        }
-        let seen = seen(watcher)?;
-        eprintln!("{kills} kills: {}", seen["statuses"]);
-        let changes = seen["lists"][0]["changes"].as_u64().unwrap_or(0);
-        // A busy machine takes its time for each; what counts is that the reader lived through some.
-        if kills < 2 || changes < seconds / 4 {
-            return Err(format!("{kills} kills, {changes} changes").into());
-        }
-        Ok(())
-    };
     // An asset goes while the channel has it on: what was announced stays as it was, and its segments have one stable answer.
     let goes_on = || -> Checked {
         let channel = format!("http://127.0.0.1:{}/channel/main", ports.channel);
@@ -460,7 +286,7 @@ fn a_channel_plays_over_boundaries_in_hls_and_dash_and_nobody_notices_that_repli
     let config = config(&node, &ports);
     Case::new(&cli)
         .provider(ADDRESS, node.provider())
-        .step(Step::apply(config.as_str()).after(|_| plays().and_then(|()| survives())))
+        .step(Step::apply(config.as_str()).after(|_| plays()))
         .step(
             Step::apply(without_film(&config))
                 .expect_warning("A channel still plays the asset")

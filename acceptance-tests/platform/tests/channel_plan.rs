@@ -7,14 +7,10 @@
     reason = "a test fails by panicking, and says aloud what it skips"
 )]
 
-#[path = "node/kit.rs"]
-#[allow(dead_code, reason = "shared with the tests of a node")]
-mod kit;
-
 use std::process::Command;
 
 use serde_json::{Value, json};
-use streamverse_acceptance::{ADDRESS, Node, free_port};
+use streamverse_acceptance::{ADDRESS, Node, free_port, kit};
 use tfplugin_testing::cli::{Action, Case, Cli, Failure, Step, action, known, unknown};
 
 use kit::{get, stores};

@@ -1,14 +1,10 @@
 //! TLS at the edge: its private key is a secret of its own.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-#[path = "node/kit.rs"]
-#[allow(dead_code, reason = "shared with the tests of a node")]
-mod kit;
-
 use std::path::Path;
 use std::process::Command;
 
-use streamverse_acceptance::{ADDRESS, Node};
+use streamverse_acceptance::{ADDRESS, Node, kit};
 use tfplugin_testing::cli::{Case, Cli, Failure, Step};
 
 /// A certificate of its own authority, and its key.

@@ -10,24 +10,19 @@
     reason = "a test fails by panicking, and prints its seed"
 )]
 
-#[path = "node/kit.rs"]
-#[allow(dead_code, reason = "shared with the tests of a node")]
-mod kit;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use streamverse_acceptance::crash::{Dice, hit, kill_providers_of};
-use streamverse_acceptance::{Node, free_port};
+use streamverse_acceptance::{Node, free_port, kit};
 use streamverse_core::log::open_log;
 use streamverse_core::stores::{ContentKey, ContentKeys as _, KeyServiceClient, key_wire::AccessKey};
 use streamverse_core::{Metrics, ServiceContext};
 use streamverse_model::drm::KeyId;
 use streamverse_model::media::PackageIndex;
 use streamverse_model::platform::{Name, Owner};
-use streamverse_sites::Site as _;
 
 const TIMES: u32 = 21;
 /// About as long as an apply of this configuration takes.
@@ -85,10 +80,7 @@ fn text(said: &Output) -> String {
 
 /// Kills the processes that an owner has now; none while it is being started.
 fn kill_processes_of(node: &Node, kind: &str) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let owner = Owner::new("test", kind, "main").unwrap();
-    let observed = runtime.block_on(node.site().observe(&owner)).unwrap();
-    for pid in observed.into_iter().flat_map(|it| it.objects).flat_map(|status| status.pids) {
+    for pid in node.pids(kind, "main") {
         let _ = Command::new("kill").args(["-9", &pid.to_string()]).status();
     }
 }

@@ -2,9 +2,6 @@
 //! who is told why not, a policy that changes under it, and secrets that are nowhere.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-#[path = "node/kit.rs"]
-#[allow(dead_code, reason = "shared with the tests of a node")]
-mod kit;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -13,13 +10,10 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, EncodingKey};
 use reqwest::blocking::Client;
 use serde_json::{Value, json};
-use streamverse_acceptance::{ADDRESS, Node, free_port, secrets};
+use streamverse_acceptance::{ADDRESS, Node, crash, free_port, secrets};
 use streamverse_core::stores::key_wire::AccessKey;
 use streamverse_core::stores::{ContentKey, ContentKeys as _, KeyServiceClient, KeyWanted};
 use streamverse_model::drm::KeyId;
-use streamverse_model::platform::Owner;
-use streamverse_sites::Deletion;
-use streamverse_sites::Site as _;
 use tfplugin_testing::cli::{Action, Case, Cli, Failure, Id, Step, action, not_tainted, value};
 
 const ADMIN: &str = "planted-admin-token-0123456789abcdef-77aa";
@@ -165,45 +159,10 @@ resource "streamverse_licence_service" "main" {{
     }
 }
 
-/// Somebody takes the service away behind Terraform's back.
-fn removed(node: &Node) {
-    let owner = Owner::new("test", "licence-service", "main").unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let site = node.site();
-        while site.delete(&owner).await.unwrap() != Deletion::Gone {
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-    });
-}
-
-/// A content key in every form that somebody may have written it in.
-fn forms(key: &ContentKey) -> Vec<Vec<u8>> {
-    let hex = |bytes: &[u8]| bytes.iter().map(|it| format!("{it:02x}")).collect::<String>();
-    let key = key.secret();
-    let mut guid = *key;
-    guid[..4].reverse();
-    guid[4..6].reverse();
-    guid[6..8].reverse();
-    let plain = hex(key);
-    let uuid =
-        format!("{}-{}-{}-{}-{}", &plain[..8], &plain[8..12], &plain[12..16], &plain[16..20], &plain[20..]);
-    let texts = [
-        uuid,
-        STANDARD.encode(key).trim_end_matches('=').to_owned(),
-        URL_SAFE_NO_PAD.encode(key),
-        STANDARD.encode(guid).trim_end_matches('=').to_owned(),
-        hex(&guid),
-        plain.to_uppercase(),
-        plain,
-    ];
-    texts.into_iter().map(String::into_bytes).chain([key.to_vec(), guid.to_vec()]).collect()
-}
-
 fn planted_nowhere(site: &Site<'_>, key: &ContentKey) -> Result<(), String> {
     let texts = [ADMIN.to_owned(), TOKEN.to_owned(), STANDARD.encode(KEK), STANDARD.encode(ACCESS)];
     let mut all: Vec<Vec<u8>> = texts.into_iter().map(String::into_bytes).collect();
-    all.extend(forms(key));
+    all.extend(secrets::forms(key.secret()));
     secrets::planted_nowhere(site.node, &all)
 }
 
@@ -307,7 +266,7 @@ fn a_key_is_for_who_was_granted_it_through_every_change_of_the_service() -> Resu
             Step::reapply()
                 .named("somebody removed it: what was granted is still there")
                 .before(|_| {
-                    removed(&node);
+                    node.behind("licence-service", "main", false)?;
                     Ok(())
                 })
                 .plan(action(AT, Action::Create))
@@ -319,12 +278,12 @@ fn a_key_is_for_who_was_granted_it_through_every_change_of_the_service() -> Resu
                     planted_nowhere(&site, film.get().unwrap()).map_err(Into::into)
                 }),
         )
-        .step(Step::reapply().named("its process was killed").before(|_| {
+        .step(Step::reapply().named("its process crashed").before(|_| {
             let killed = site.claims("tv-2");
             assert_eq!(site.admin("PUT", "ann/grants/h", &json!({ "kind": "rental", "asset": "film" })), 200);
             given("two", &killed);
             let pid = site.pid().unwrap();
-            assert!(std::process::Command::new("kill").args(["-9", &pid.to_string()]).status()?.success());
+            crash::dump(pid, "SEGV");
             let until = Instant::now() + Duration::from_secs(60);
             while site.pid().is_none_or(|now| now == pid) {
                 assert!(Instant::now() < until, "it does not come back: {}", node.log());
@@ -333,7 +292,7 @@ fn a_key_is_for_who_was_granted_it_through_every_change_of_the_service() -> Resu
             denied("two", killed, "token-replayed");
             // Nobody who plays is kept waiting.
             given("two", &site.claims("tv-2"));
-            Ok(())
+            planted_nowhere(&site, film.get().unwrap()).map_err(Into::into)
         }))
         .step(Step::import(AT, Id::attribute("name")).ignoring(&[
             "timeouts",

@@ -8,10 +8,6 @@
     reason = "a test fails by panicking"
 )]
 
-#[path = "node/kit.rs"]
-#[allow(dead_code, reason = "shared with the tests of a node")]
-mod kit;
-
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
@@ -19,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use streamverse_acceptance::{ADDRESS, Node, free_port};
+use streamverse_acceptance::{ADDRESS, Node, free_port, kit};
 use streamverse_model::platform::Owner;
 use streamverse_sites::Site as _;
 use tfplugin_testing::cli::{Case, Cli, Failure, Step};

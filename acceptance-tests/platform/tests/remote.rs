@@ -8,14 +8,10 @@
     reason = "a test fails by panicking"
 )]
 
-#[path = "node/kit.rs"]
-#[allow(dead_code, reason = "shared with the tests of a node")]
-mod kit;
-
 use std::path::Path;
 use std::process::Command;
 
-use streamverse_acceptance::{ADDRESS, Node, free_port};
+use streamverse_acceptance::{ADDRESS, Node, free_port, kit};
 use tfplugin_testing::cli::{Case, Cli, Failure, Step, value};
 
 fn openssl(folder: &Path, words: &str) {

@@ -1,11 +1,7 @@
 //! What a source file is, as the site that would transcode it sees it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-#[path = "node/kit.rs"]
-#[allow(dead_code, reason = "shared with the tests of a node")]
-mod kit;
-
-use streamverse_acceptance::{ADDRESS, Node};
+use streamverse_acceptance::{ADDRESS, Node, kit};
 use tfplugin_testing::cli::{Case, Cli, Failure, Step};
 
 #[test]

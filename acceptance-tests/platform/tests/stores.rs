@@ -2,9 +2,6 @@
 //! with logins: only their addresses change.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-#[path = "node/kit.rs"]
-#[allow(dead_code, reason = "shared with the tests of a node")]
-mod kit;
 #[path = "../../../runtime/core/tests/stores/kit.rs"]
 mod place;
 
@@ -13,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use streamverse_acceptance::servers::{PASSWORD, Servers};
-use streamverse_acceptance::{ADDRESS, Node, secrets};
+use streamverse_acceptance::{ADDRESS, Node, kit, secrets};
 use tfplugin_testing::cli::{Case, Cli, Failure, StateCheck, Step};
 
 const S3_SECRET: &str = "planted-s3-key-77aa";

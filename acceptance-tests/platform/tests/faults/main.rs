@@ -8,9 +8,7 @@
     reason = "a test fails by panicking"
 )]
 
-#[path = "../node/kit.rs"]
-#[allow(dead_code, reason = "shared with the tests of a node")]
-mod kit;
+use streamverse_acceptance::kit;
 
 mod host;
 mod inside;

@@ -13,7 +13,7 @@ use streamverse_core::stores::{ContentKey, ContentKeys as _};
 use streamverse_model::drm::KeyId;
 use tfplugin_testing::cli::{Case, Cli, Failure, Step};
 
-use crate::kit::{ACCESS, KEK, by_secret, client, pids, service, text, wanted};
+use crate::kit::{ACCESS, KEK, by_secret, client, service, text, wanted};
 
 const ROUNDS: u64 = 6;
 
@@ -67,7 +67,7 @@ fn whenever_the_key_service_is_killed_no_key_is_lost_and_none_is_of_two_assets()
                 .collect();
             for (index, delay) in delays.iter().enumerate() {
                 std::thread::sleep(*delay);
-                for pid in pids(&node.borrow(), "main") {
+                for pid in node.borrow().pids("key-service", "main") {
                     let _ = Command::new("kill").args(["-9", &pid.to_string()]).status();
                 }
                 if index == 1 && round % 3 == 1 {

@@ -9,8 +9,6 @@ use streamverse_acceptance::{Node, is_root, secrets};
 use streamverse_core::stores::key_wire::AccessKey;
 use streamverse_core::stores::{ContentKey, ContentKeys as _, KeyServiceClient, KeyWanted};
 use streamverse_model::drm::KeyId;
-use streamverse_model::platform::{Bundle, Owner};
-use streamverse_sites::Site as _;
 
 pub(crate) const AT: &str = "streamverse_key_service.main";
 /// The access key and two key-encryption keys: bytes that nothing else has, whose base64 has no `+` and no `/`.
@@ -120,25 +118,4 @@ pub(crate) fn must(said: &Output) -> String {
     let text = format!("{}{}", String::from_utf8_lossy(&said.stdout), String::from_utf8_lossy(&said.stderr));
     assert!(said.status.success(), "{text}");
     text
-}
-
-/// Takes what an owner has away behind Terraform's back, or all of the owner.
-pub(crate) fn behind(node: &Node, kind: &str, name: &str, empty: bool) {
-    let owner = Owner::new("test", kind, name).unwrap();
-    runtime().block_on(async {
-        let site = node.site();
-        if empty {
-            site.apply(&Bundle::new(owner, Vec::new()), &[]).await.unwrap();
-            return;
-        }
-        while site.delete(&owner).await.unwrap() != streamverse_sites::Deletion::Gone {
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-        }
-    });
-}
-
-pub(crate) fn pids(node: &Node, name: &str) -> Vec<u32> {
-    let owner = Owner::new("test", "key-service", name).unwrap();
-    let observed = runtime().block_on(node.site().observe(&owner)).unwrap();
-    observed.into_iter().flat_map(|it| it.objects).flat_map(|status| status.pids).collect()
 }

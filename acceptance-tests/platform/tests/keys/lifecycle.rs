@@ -1,12 +1,10 @@
 //! The definition of done: created with an empty plan after it, changed in place, repaired, another key-encryption key,
-//! imported, destroyed without a trace; and no planted key anywhere in any form.
+//! imported, destroyed without a trace; and no planted key anywhere in any form, also where it crashed.
 
-use streamverse_acceptance::{ADDRESS, Node, secrets};
+use streamverse_acceptance::{ADDRESS, Node, crash, secrets};
 use tfplugin_testing::cli::{Action, Case, Cli, Failure, Id, Step, action, not_tainted, value};
 
-use crate::kit::{
-    ACCESS, AT, Files, KEK, OTHER_KEK, behind, by_secret, keys, must, obtain, planted, service, text,
-};
+use crate::kit::{ACCESS, AT, Files, KEK, OTHER_KEK, by_secret, keys, must, obtain, planted, service, text};
 
 #[test]
 fn a_key_service_is_done_and_tells_no_key_to_anybody() -> Result<(), Failure> {
@@ -46,12 +44,20 @@ fn a_key_service_is_done_and_tells_no_key_to_anybody() -> Result<(), Failure> {
                     same("at once")
                 }),
         )
+        .step(Step::reapply().named("it crashes").before(|_| {
+            for signal in ["ABRT", "SEGV"] {
+                node.pids("key-service", "main").into_iter().for_each(|pid| crash::dump(pid, signal));
+                // It waits for a service that is started anew.
+                same(signal)?;
+            }
+            Ok(())
+        }))
         .step(Step::apply(config(&second)).named("change in place").plan(update()).after(|_| same("changed")))
         .step(
             Step::reapply()
                 .named("somebody emptied it")
                 .before(|_| {
-                    behind(&node, "key-service", "main", true);
+                    node.behind("key-service", "main", true)?;
                     Ok(())
                 })
                 .plan(update())
@@ -61,7 +67,7 @@ fn a_key_service_is_done_and_tells_no_key_to_anybody() -> Result<(), Failure> {
             Step::reapply()
                 .named("somebody removed it")
                 .before(|_| {
-                    behind(&node, "key-service", "main", false);
+                    node.behind("key-service", "main", false)?;
                     Ok(())
                 })
                 .plan(action(AT, Action::Create))

@@ -3,18 +3,9 @@
 use std::time::{Duration, Instant};
 
 use streamverse_acceptance::{ADDRESS, Node};
-use streamverse_model::platform::Owner;
-use streamverse_sites::Site as _;
 use tfplugin_testing::cli::{Case, Cli, Failure, Step};
 
 use crate::kit::{edge, get, origin, stores};
-
-pub(crate) fn pids(node: &Node, kind: &str) -> Vec<u32> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let owner = Owner::new("test", kind, "main").unwrap();
-    let observed = runtime.block_on(node.site().observe(&owner)).unwrap().unwrap();
-    observed.objects.into_iter().flat_map(|status| status.pids).collect()
-}
 
 pub(crate) fn kill(pids: &[u32]) {
     for pid in pids {
@@ -51,12 +42,14 @@ fn what_is_killed_comes_back_and_the_plan_stays_empty() -> Result<(), Failure> {
             Step::reapply()
                 .named("the agent is killed: everything serves on, and is found again")
                 .before(|_| {
-                    let before = (pids(&node.borrow(), "origin"), pids(&node.borrow(), "ats-edge"));
+                    let before =
+                        (node.borrow().pids("origin", "main"), node.borrow().pids("ats-edge", "main"));
                     node.borrow_mut().kill_agent();
                     serves_within(front, Duration::from_secs(5))?;
                     node.borrow_mut().start_agent();
                     std::thread::sleep(Duration::from_secs(3));
-                    let after = (pids(&node.borrow(), "origin"), pids(&node.borrow(), "ats-edge"));
+                    let after =
+                        (node.borrow().pids("origin", "main"), node.borrow().pids("ats-edge", "main"));
                     if before == after { Ok(()) } else { Err(format!("{before:?} became {after:?}").into()) }
                 })
                 .after(|_| serves_within(front, long)),
@@ -65,8 +58,8 @@ fn what_is_killed_comes_back_and_the_plan_stays_empty() -> Result<(), Failure> {
             Step::reapply()
                 .named("the origin and Traffic Server are killed")
                 .before(|_| {
-                    kill(&pids(&node.borrow(), "origin"));
-                    kill(&pids(&node.borrow(), "ats-edge"));
+                    kill(&node.borrow().pids("origin", "main"));
+                    kill(&node.borrow().pids("ats-edge", "main"));
                     std::thread::sleep(Duration::from_secs(1));
                     serves_within(front, long)
                 })
@@ -77,9 +70,9 @@ fn what_is_killed_comes_back_and_the_plan_stays_empty() -> Result<(), Failure> {
                 .named("a reboot: everything is killed and the run directory emptied")
                 .before(|_| {
                     let all = [
-                        pids(&node.borrow(), "origin"),
-                        pids(&node.borrow(), "ats-edge"),
-                        pids_of(&node.borrow(), "event-log", "work"),
+                        node.borrow().pids("origin", "main"),
+                        node.borrow().pids("ats-edge", "main"),
+                        node.borrow().pids("event-log", "work"),
                     ]
                     .concat();
                     node.borrow_mut().kill_agent();
@@ -93,11 +86,4 @@ fn what_is_killed_comes_back_and_the_plan_stays_empty() -> Result<(), Failure> {
         .check_destroyed(|_| node.borrow().nothing_left().map_err(Into::into))
         .run();
     report.map(|_| ())
-}
-
-fn pids_of(node: &Node, kind: &str, name: &str) -> Vec<u32> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let owner = Owner::new("test", kind, name).unwrap();
-    let observed = runtime.block_on(node.site().observe(&owner)).unwrap().unwrap();
-    observed.objects.into_iter().flat_map(|status| status.pids).collect()
 }

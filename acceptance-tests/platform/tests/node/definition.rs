@@ -6,7 +6,6 @@ use streamverse_acceptance::{ADDRESS, Node};
 use tfplugin_testing::cli::{Action, Case, Cli, Failure, Id, Step, action, not_tainted};
 
 use crate::kit::{asset, clip, stores};
-use crate::lifecycle::behind;
 
 /// A resource as this suite puts it to the test.
 struct Subject<'a> {
@@ -37,7 +36,7 @@ impl Subject<'_> {
         let spoilt = |empty: bool| {
             let owner = owner.clone();
             move |_: &tfplugin_testing::cli::Context<'_>| {
-                behind(self.node, &owner, "one", empty);
+                self.node.behind(&owner, "one", empty)?;
                 Ok(())
             }
         };

@@ -1,30 +1,9 @@
 //! Each resource from its creation to its end: empty second plan, update in place, drift repaired, import, nothing left.
 
 use streamverse_acceptance::{ADDRESS, Node};
-use streamverse_model::platform::{Bundle, Owner};
-use streamverse_sites::Site as _;
 use tfplugin_testing::cli::{Action, Case, Cli, Failure, Id, Step, action, value, with_each};
 
 use crate::kit::{asset, clip, edge, get, origin, stores};
-
-fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
-}
-
-/// Somebody takes an owner away behind Terraform's back, or empties what it has.
-pub(crate) fn behind(node: &Node, kind: &str, name: &str, empty: bool) {
-    let owner = Owner::new("test", kind, name).unwrap();
-    runtime().block_on(async {
-        let site = node.site();
-        if empty {
-            site.apply(&Bundle::new(owner, Vec::new()), &[]).await.unwrap();
-            return;
-        }
-        while site.delete(&owner).await.unwrap() != streamverse_sites::Deletion::Gone {
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-        }
-    });
-}
 
 #[test]
 fn stores_and_an_origin_live_on_a_node() -> Result<(), Failure> {
@@ -48,7 +27,7 @@ fn stores_and_an_origin_live_on_a_node() -> Result<(), Failure> {
                 Step::reapply()
                     .named("somebody emptied what it has")
                     .before(|_| {
-                        behind(&node, "origin", "main", true);
+                        node.behind("origin", "main", true)?;
                         Ok(())
                     })
                     .plan(action(at, Action::Update)),
@@ -57,7 +36,7 @@ fn stores_and_an_origin_live_on_a_node() -> Result<(), Failure> {
                 Step::reapply()
                     .named("somebody removed it")
                     .before(|_| {
-                        behind(&node, "origin", "main", false);
+                        node.behind("origin", "main", false)?;
                         Ok(())
                     })
                     .plan(action(at, Action::Create)),

@@ -6,14 +6,18 @@
     reason = "a test stops at the first thing that is not as it must be"
 )]
 
+use streamverse_acceptance::kit;
+
 mod attributes;
 mod crash;
 mod definition;
-mod kit;
+mod killed;
 mod lifecycle;
+mod pictures;
 mod plan;
 mod protected;
 mod readers;
 mod screen;
+mod stage;
 mod watched;
 mod whole;

@@ -3,9 +3,10 @@
 
 use std::collections::BTreeMap;
 use std::process::Command;
+use std::time::Duration;
 
 use serde_json::json;
-use streamverse_acceptance::{ADDRESS, Node, secrets};
+use streamverse_acceptance::{ADDRESS, Node, crash, secrets};
 use streamverse_core::stores::open_keys;
 use streamverse_core::{Metrics, ServiceContext};
 use streamverse_model::drm::{DrmDefinition, KeyId};
@@ -15,6 +16,8 @@ use tfplugin_testing::cli::{Action, Case, Cli, Failure, Id, Step, action, value}
 
 use crate::kit::{asset, clip, get, origin, stores};
 
+/// How long an asset may take until it is packaged.
+const PATIENCE: Duration = Duration::from_secs(120);
 const ACCESS_KEY: &str = "cGxhbnRlZC1hY2Nlc3Mta2V5LW9mLTMyLWJ5dGVzLi4=";
 const KEK: &str = "cGxhbnRlZC1rZXktZW5jcnlwdGlvbi1rZXktMzItYi4=";
 
@@ -95,13 +98,23 @@ fn an_asset_is_encrypted_with_keys_that_only_the_key_service_tells() -> Result<(
     let at = "streamverse_vod_asset.film";
     let address = format!("http://127.0.0.1:{port}/vod/film");
     let generation = std::cell::RefCell::new(String::new());
+    let crashed = std::cell::RefCell::new(None);
     Case::new(&cli)
         .provider(ADDRESS, node.provider())
         .step(
             Step::apply(format!("{below}{}{used}", config("")))
                 .named("encrypted")
                 .plan(action(at, Action::Create))
+                .before(|_| {
+                    let folder = node.folder().to_owned();
+                    let crash = std::thread::spawn(move || crash::dump_packaging(&folder, PATIENCE));
+                    *crashed.borrow_mut() = Some(crash);
+                    Ok(())
+                })
                 .after(|cx| {
+                    // Whatever was made once more, and what is searched below, is what a crash left.
+                    let crashed = crashed.borrow_mut().take().unwrap().join();
+                    assert!(crashed.unwrap(), "nothing was being packaged");
                     let state = cx.state()?;
                     let values = &state.resource(at)?["values"];
                     *generation.borrow_mut() = values["generation"].as_str().unwrap().to_owned();

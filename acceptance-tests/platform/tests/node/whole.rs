@@ -131,7 +131,7 @@ fn playback_ends_with_traffic_server_and_goes_on_with_it() -> Result<(), Failure
             let cut = (|| {
                 wait_for(&folder.path().join("playing"), &mut browser)?;
                 // First the agent, which would start Traffic Server again.
-                let edge = crate::crash::pids(&node.borrow(), "ats-edge");
+                let edge = node.borrow().pids("ats-edge", "main");
                 node.borrow_mut().kill_agent();
                 crate::crash::kill(&edge);
                 let stalled = wait_for(&folder.path().join("stalled"), &mut browser);
