@@ -18,7 +18,8 @@ use crate::provider::Streamverse;
 /// What plays follows from the schedule, the packages and the clock, and is announced ahead in the catalogue, so that replicas
 /// answer the same and a restart is not seen. What was announced never changes: a changed schedule holds from the `horizon`
 /// on. A catalogue that is restored from an older copy takes the sequences of its channels back to it: players that are in
-/// the middle then have to load anew.
+/// the middle then have to load anew. Replicas go by the clocks of their hosts, which should be in step: who is sent from one to
+/// another is set back by as much as these differ, and sees nothing changed.
 ///
 /// Not proved live: its pods on Kubernetes never ran; there, a real API server, its controllers and scheduler worked
 /// on simulated nodes. Years of playing are simulated, and minutes of it played in a browser.

@@ -1,5 +1,5 @@
 //! Channels over hours and days, looked at by every rule of [`rules`](super::rules): each segment for half an hour, and the
-//! boundaries of what plays, and a look each minute, for days.
+//! boundaries of what plays for hours.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -130,7 +130,7 @@ impl<'w> Watch<'w> {
         kept.unwrap_or_else(|why| panic!("dash.mpd{both}: {why}\n{manifest}"));
     }
 
-    /// Watches for hours: just before and at each boundary, and once a minute.
+    /// Watches for hours: just before and at each boundary, and more often than a window is long.
     async fn hours(&mut self, from: u64, hours: u64) {
         let until = from + hours * 3_600_000;
         let mut now = from;
@@ -144,7 +144,7 @@ impl<'w> Watch<'w> {
             let timeline = self.channel.announced.timeline();
             let ends = timeline.entries().iter().map(|it| it.item.end_ms());
             let next = ends.flat_map(|end| [end - 1, end]).filter(|it| *it > now).min();
-            now = next.unwrap_or(u64::MAX).min(now + 60_000);
+            now = next.unwrap_or(u64::MAX).min(now + 100_000);
         }
         let numbers: Vec<u64> = self.seen[VIDEO].segments.keys().copied().collect();
         assert!(numbers.windows(2).all(|two| two[1] == two[0] + 1), "every segment was shown");
