@@ -274,7 +274,7 @@ fn a_channel_plays_over_boundaries_in_hls_and_dash() -> Result<(), Failure> {
         let gone = list.lines().find(|it| it.contains("/vod/film/") && !it.starts_with('#'));
         let gone = gone.ok_or("what was announced of the film is not listed any more")?;
         let segment = format!("http://127.0.0.1:{}/{}", node.ports[0], gone.trim_start_matches("../"));
-        let found = (get(&segment), get(&segment));
+        let found = (kit::get(&segment), kit::get(&segment));
         if found.0.0 != 404 || found.0 != found.1 {
             return Err(format!("{segment} answers {found:?}").into());
         }
