@@ -218,7 +218,8 @@ impl Process {
         held
     }
 
-    /// Whether it runs another file than the one that lies at the path now: it was started before an upgrade.
+    /// Whether it runs another file than the one that lies at the path now: it was started before an upgrade. Of services of
+    /// ours, which keep their memory to themselves, the kernel tells it root alone.
     pub(crate) fn is_older_than(&self, program: &Path) -> bool {
         let file = |path: &Path| std::fs::metadata(path).ok().map(|about| (about.dev(), about.ino()));
         let running = file(Path::new(&format!("/proc/{}/exe", self.identity.pid)));
