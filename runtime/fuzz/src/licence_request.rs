@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use streamverse_drm::licence::request;
+use streamverse_model::drm::entitlement::Refusal;
 
 /// Any bytes as the body of a request.
 pub fn any(data: &[u8]) {
@@ -19,6 +20,6 @@ pub fn any(data: &[u8]) {
         }
     }
     if data.len() > request::LONGEST {
-        assert_eq!(request::read(data).map_err(|it| it.code()), Err("request-too-large"));
+        assert_eq!(request::read(data).map_err(Refusal::code), Err("request-too-large"));
     }
 }
