@@ -124,7 +124,11 @@ resource "streamverse_licence_service" "main" {{
 
     /// What the service answers: the key, or a code.
     fn asks(&self, kid: &str, claims: &Value, key: &ContentKey) -> Result<String, String> {
-        let body = json!({ "kids": [URL_SAFE_NO_PAD.encode(key.kid.0)], "type": "temporary" });
+        self.asks_for("temporary", kid, claims, key)
+    }
+
+    fn asks_for(&self, kind: &str, kid: &str, claims: &Value, key: &ContentKey) -> Result<String, String> {
+        let body = json!({ "kids": [URL_SAFE_NO_PAD.encode(key.kid.0)], "type": kind });
         let url = format!("http://127.0.0.1:{}/licence/clearkey", self.port);
         let answer = self.http.post(url).bearer_auth(self.token(kid, claims)).json(&body).send();
         let said: Value =
@@ -210,6 +214,10 @@ fn a_key_is_for_who_was_granted_it_through_every_change_of_the_service() -> Resu
                     // The same token by another key is the same token.
                     denied("two", used.clone(), "token-replayed");
                     old.set(used).unwrap();
+                    // Nothing allows that it is kept.
+                    let key = film.get().unwrap();
+                    let said = site.asks_for("persistent-license", "one", &site.claims("tv-1"), key);
+                    assert_eq!(said, Err("offline-not-allowed".to_owned()));
                     denied("one", with("aud", json!("radio")), "token-audience");
                     denied("two", with("iss", json!("thief")), "token-issuer");
                     let (from, to) = (now() - 70, now() - 10);

@@ -2,6 +2,7 @@
 //! process of the same service may share (SO_REUSEPORT), so that an upgrade is no gap.
 
 mod holder;
+mod timed;
 
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -16,7 +17,6 @@ use axum::http::{StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use axum::{Json, Router};
-use futures::{StreamExt as _, stream};
 use hyper::service::Service as _;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -33,6 +33,7 @@ use crate::error::{Error, Result};
 use crate::lifecycle::Stop;
 
 pub use holder::holder_of;
+use timed::Timed;
 
 /// What a listener lets others do to it.
 #[derive(Clone, Copy, Debug)]
@@ -148,14 +149,8 @@ async fn bound(limits: Limits, request: Request, next: Next) -> Response {
         return next.run(request).await;
     }
     let until = Instant::now() + limits.request;
-    let (head, body) = request.into_parts();
-    let timed = stream::try_unfold(body.into_data_stream(), move |mut body| async move {
-        match tokio::time::timeout_at(until, body.next()).await {
-            Ok(next) => Ok(next.transpose()?.map(|bytes| (bytes, body))),
-            Err(_) => Err(axum::Error::new(std::io::Error::from(std::io::ErrorKind::TimedOut))),
-        }
-    });
-    next.run(Request::from_parts(head, Body::from_stream(timed))).await
+    let timed = |body| Body::new(Timed::new(body, until));
+    next.run(request.map(timed)).await
 }
 
 struct Serving {

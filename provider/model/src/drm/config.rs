@@ -31,7 +31,8 @@ pub struct DrmConfigSpec {
     pub crypto_period_segments: Option<u32>,
     /// Where content keys come from: the `url` of a `streamverse_key_service`.
     pub key_service: String,
-    /// What licences allow. It changes no byte of a package: a change reaches assets without encrypting them again.
+    /// What licences allow. It changes no byte of a package: a change reaches assets without encrypting them again. It stands in
+    /// the catalogue with each asset, where licence services and those that talk to vendors' servers read it.
     #[serde(default)]
     pub usage: Option<UsageSpec>,
 }
@@ -53,12 +54,15 @@ pub enum KeyGranularity {
 #[derive(Clone, Debug, PartialEq, Schema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct UsageSpec {
-    /// How long a licence is good for; as long as playback lasts where none is given.
+    /// How long a licence is good for, with all its renewals; as long as playback lasts where none is given. The licence
+    /// service refuses a further one then (`licence-expired`).
     pub expiry: Option<Duration>,
-    /// Whether a player may keep a licence and play without a network.
+    /// Whether a player may keep a licence and play without a network. The licence service refuses it otherwise
+    /// (`offline-not-allowed`).
     #[attribute(default = false)]
     pub offline: bool,
-    /// A rental: how long it may wait, and how long it may be watched.
+    /// A rental: how long it may wait, and how long it may be watched. Of this and of what the entitlement policy says of
+    /// rentals, the shorter holds.
     pub rental: Option<RentalSpec>,
     /// What the player and the screen must have, by what a key is for: `all`, `video`, `audio`, `video-sd`, `video-hd` or
     /// `video-uhd`, as `key_granularity` has them.

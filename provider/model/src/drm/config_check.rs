@@ -106,8 +106,8 @@ fn check_usage(
     if clearkey && usage.offline.known() == Some(&true) {
         out.warning_at(
             at("offline"),
-            "ClearKey keeps no licence",
-            "Browsers give ClearKey no persistent licences: its players need the network. The other systems' licences allow it.",
+            "Few browsers keep a ClearKey licence",
+            "The licence service gives one to be kept where `offline` is true and neither `expiry` nor `rental` is set: a ClearKey licence is a key and nothing else, and obeys nobody once it is kept. The other systems' licences obey all of it.",
         );
     }
     for (name, set) in
@@ -116,8 +116,8 @@ fn check_usage(
         if clearkey && set {
             out.warning_at(
                 at(name),
-                "ClearKey licences do not obey this",
-                "A ClearKey licence is a key and nothing else (W3C EME, \"Clear Key\"): how long somebody may watch is decided by the `streamverse_entitlement_policy` of the licence service. The licences of the other systems are to obey it.",
+                "A browser keeps a ClearKey key",
+                "The licence service gives no licence after it. But a ClearKey licence is a key and nothing else (W3C EME, \"Clear Key\"): what a page has, it has until its next crypto period. Set `crypto_period` to bound that. The licences of the other systems obey it by themselves.",
             );
         }
     }

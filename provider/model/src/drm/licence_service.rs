@@ -38,7 +38,8 @@ pub struct LicenceServiceSpec {
     pub replicas: u32,
     /// Where content keys come from: the `url` of a `streamverse_key_service`.
     pub key_service: String,
-    /// Where accounts are kept: the `url` of a `streamverse_catalogue`.
+    /// Where accounts are kept, and where assets are listed with what their licences allow (`usage` of a
+    /// `streamverse_drm_config`): the `url` of a `streamverse_catalogue`.
     pub catalogue: String,
     /// Where replicas remember which tokens were used: the `url` of a `streamverse_cache` that is Redis and evicts nothing
     /// (`maxmemory-policy noeviction`). Without one the process itself remembers, also for the next process on its host. At the

@@ -18,7 +18,7 @@ const UNKNOWN: Duration = Duration::from_secs(2);
 /// The keys of a key service.
 pub(super) struct Keys {
     service: Arc<dyn ContentKeys>,
-    known: Cache<KeyId, ContentKey>,
+    known: Cache<KeyId, Arc<ContentKey>>,
     unknown: Cache<KeyId, ()>,
 }
 
@@ -30,7 +30,7 @@ impl Keys {
     }
 
     /// Those that are there, in the order asked for.
-    pub(super) async fn find(&self, kids: &[KeyId]) -> Result<Vec<Option<ContentKey>>> {
+    pub(super) async fn find(&self, kids: &[KeyId]) -> Result<Vec<Option<Arc<ContentKey>>>> {
         let mut found = Vec::with_capacity(kids.len());
         let mut missing = Vec::new();
         for (place, kid) in kids.iter().enumerate() {
@@ -48,7 +48,8 @@ impl Keys {
         for ((place, kid), answer) in missing.into_iter().zip(answers) {
             match answer.filter(|it| it.kid == kid) {
                 Some(key) => {
-                    self.known.insert(kid, key.clone()).await;
+                    let key = Arc::new(key);
+                    self.known.insert(kid, Arc::clone(&key)).await;
                     if let Some(found) = found.get_mut(place) {
                         *found = Some(key);
                     }

@@ -4,14 +4,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use streamverse_core::stores::{ContentKey, ContentKeys, Records};
+use streamverse_core::stores::{Catalogue, ContentKey, ContentKeys, Records};
 use streamverse_core::{Error, Result};
 use streamverse_model::drm::entitlement::{Allowed, Clock, EntitlementPolicySpec, Refusal, Request, decide};
-use streamverse_model::drm::{KeyId, TokenSpec};
+use streamverse_model::drm::{KeyId, TokenSpec, UsageSpec};
 
 use super::accounts::{Accounts, Next, Unchanged};
 use super::replay::{Memory, Replay};
 use super::token::{Token, Verifier};
+use super::usage::Usages;
 use super::{keys::Keys, request};
 
 /// How long the accounts may take.
@@ -30,6 +31,8 @@ pub struct Parts {
     pub policy: EntitlementPolicySpec,
     /// Where accounts are.
     pub records: Arc<dyn Records>,
+    /// Where assets are listed, with what their licences allow.
+    pub catalogue: Arc<dyn Catalogue>,
     /// Where replicas remember tokens.
     pub cache: Option<Arc<dyn streamverse_core::stores::Cache>>,
     /// Where a file outlives this process and not the machine: the next process knows from it which tokens were used.
@@ -47,6 +50,7 @@ pub struct Licensor {
     verifier: Verifier,
     policy: EntitlementPolicySpec,
     accounts: Accounts,
+    usages: Usages,
     replay: Replay,
     keys: Keys,
     skew_ms: u64,
@@ -96,6 +100,7 @@ impl Licensor {
             verifier: parts.verifier,
             policy: parts.policy,
             accounts: Accounts::new(parts.records),
+            usages: Usages::new(parts.catalogue),
             replay,
             keys: Keys::new(parts.keys),
             skew_ms,
@@ -147,18 +152,20 @@ impl Licensor {
         let clock = self.clock();
         let token = self.verifier.verify(bearer(authorization)?, clock)?;
         self.replay.is_open(&token, clock)?;
-        let kids = request::read(body)?;
+        let wanted = request::wanted(body)?;
         // Before the token is used: it may be sent again where the key service does not answer.
-        let keys = self.keys(&kids).await?;
+        let keys = self.keys(&wanted.kids).await?;
         self.replay.take(&token, clock).await?;
-        let allowed = match tokio::time::timeout(PATIENCE, self.decide(&token, &keys, clock)).await {
+        let deciding = self.decide(&token, &keys, wanted.is_persistent, clock);
+        let allowed = match tokio::time::timeout(PATIENCE, deciding).await {
             Ok(decided) => decided?,
             Err(_) => return Err(Refusal::CatalogueUnavailable),
         };
-        Ok(Licence { body: request::licence(&keys), renew_after_ms: allowed.renew_after_ms })
+        let body = request::licence(keys.iter().map(|it| &**it), wanted.is_persistent);
+        Ok(Licence { body, renew_after_ms: allowed.renew_after_ms })
     }
 
-    async fn keys(&self, kids: &[KeyId]) -> Result<Vec<ContentKey>, Refusal> {
+    async fn keys(&self, kids: &[KeyId]) -> Result<Vec<Arc<ContentKey>>, Refusal> {
         let found = self.keys.find(kids).await.map_err(|error| {
             tracing::warn!(error = %error.chain(), "The key service does not answer.");
             Refusal::KeyServiceUnavailable
@@ -166,15 +173,33 @@ impl Licensor {
         found.into_iter().collect::<Option<Vec<_>>>().ok_or(Refusal::KeyUnknown)
     }
 
-    async fn decide(&self, token: &Token, keys: &[ContentKey], clock: Clock) -> Result<Allowed, Refusal> {
+    async fn decide(
+        &self,
+        token: &Token,
+        keys: &[Arc<ContentKey>],
+        is_persistent: bool,
+        clock: Clock,
+    ) -> Result<Allowed, Refusal> {
         let mut assets: Vec<&str> = keys.iter().map(|it| it.asset.as_str()).collect();
         assets.sort_unstable();
         assets.dedup();
+        let mut usages: Vec<(&str, Arc<UsageSpec>)> = Vec::new();
+        for asset in &assets {
+            let found = self.usages.of(asset).await.map_err(|error| {
+                tracing::warn!(error = %error.chain(), "What an asset's licences allow cannot be read.");
+                Refusal::CatalogueUnavailable
+            })?;
+            usages.extend(found.map(|usage| (*asset, usage)));
+        }
+        let usages: Vec<(&str, &UsageSpec)> =
+            usages.iter().map(|(asset, usage)| (*asset, &**usage)).collect();
         let request = Request {
             assets: &assets,
             device: &token.device,
             session: &token.session,
             country: token.country.as_deref(),
+            usage: &usages,
+            is_persistent,
         };
         let judge = |account: Option<&_>| {
             let account = account.ok_or(Refusal::AccountUnknown)?;

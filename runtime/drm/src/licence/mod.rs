@@ -12,7 +12,12 @@
 //! set, and in `Licence-Renew-After` the seconds after which a player that goes on asks again, with another token. A token is
 //! signed with HS256 or ES256, names its key in `kid`, and has the claims `iss`, `aud`, `sub` (the account), `iat`, `exp` (at
 //! most `max_lifetime` later), `jti`, `device`, and optionally `nbf`, `country` (ISO 3166-1 alpha-2) and `session`. It gives
-//! one licence. A licence is given for all keys that are asked for, or for none.
+//! one licence. A licence is given for all keys that are asked for, or for none. `persistent-license` instead of `temporary` is
+//! for a licence that the player keeps.
+//!
+//! What the `usage` of an asset's `streamverse_drm_config` says is read from the catalogue that has the accounts: how long a
+//! stream may go on (`expiry`), how long a rental may wait and be watched, and whether a licence may be kept. HDCP and
+//! robustness are for systems that can promise them; they stand in the same place.
 //!
 //! A refusal is `{"code":"…","message":"…"}`. The codes never change: [`Refusal`](streamverse_model::drm::entitlement::Refusal).
 //!
@@ -20,7 +25,7 @@
 //! |---|---|
 //! | 400 | `request-malformed` |
 //! | 401 | `token-missing`, `token-malformed`, `token-algorithm`, `token-key-unknown`, `token-signature`, `token-audience`, `token-issuer`, `token-expired`, `token-too-long`, `token-not-yet-valid`, `token-replayed`, `token-before-start` |
-//! | 403 | `account-unknown`, `not-entitled`, `rental-expired`, `event-not-open`, `blackout`, `too-many-devices` |
+//! | 403 | `account-unknown`, `not-entitled`, `rental-expired`, `licence-expired`, `offline-not-allowed`, `event-not-open`, `blackout`, `too-many-devices` |
 //! | 404 | `key-unknown` |
 //! | 413 | `request-too-large` |
 //! | 429 | `too-many-streams` |
@@ -51,6 +56,7 @@ mod replay;
 pub mod request;
 mod service;
 mod token;
+mod usage;
 
 pub use licensor::{Licence, Licensor, Now, Parts};
 pub use service::LICENCE_SERVICE;

@@ -1,5 +1,7 @@
 //! Licence requests of W3C ClearKey (Encrypted Media Extensions, section 9.1.3), and their answers.
 
+use std::borrow::Cow;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
@@ -11,12 +13,25 @@ use streamverse_model::drm::entitlement::Refusal;
 pub const LONGEST: usize = 4 << 10;
 /// Keys of a request: an asset has a few tracks.
 const MOST_KEYS: usize = 32;
+/// The types of licences (Encrypted Media Extensions, section 3, `MediaKeySessionType`).
+const TEMPORARY: &str = "temporary";
+const PERSISTENT: &str = "persistent-license";
 
 #[derive(Deserialize)]
-struct Asked {
-    kids: Vec<String>,
-    #[serde(rename = "type")]
-    kind: Option<String>,
+struct Asked<'a> {
+    #[serde(borrow)]
+    kids: Vec<Cow<'a, str>>,
+    #[serde(rename = "type", borrow)]
+    kind: Option<Cow<'a, str>>,
+}
+
+/// What a request wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// The keys, each once.
+    pub kids: Vec<KeyId>,
+    /// Whether the player keeps the licence.
+    pub is_persistent: bool,
 }
 
 #[derive(Serialize)]
@@ -39,11 +54,24 @@ struct Key {
 /// # Errors
 /// `request-too-large`, `request-malformed`.
 pub fn read(body: &[u8]) -> Result<Vec<KeyId>, Refusal> {
+    wanted(body).map(|it| it.kids)
+}
+
+/// Reads a request.
+///
+/// # Errors
+/// As [`read`].
+pub fn wanted(body: &[u8]) -> Result<Wanted, Refusal> {
     if body.len() > LONGEST {
         return Err(Refusal::RequestTooLarge);
     }
-    let asked: Asked = serde_json::from_slice(body).map_err(|_| Refusal::RequestMalformed)?;
-    if asked.kids.is_empty() || asked.kind.is_some_and(|kind| kind != "temporary") {
+    let asked: Asked<'_> = serde_json::from_slice(body).map_err(|_| Refusal::RequestMalformed)?;
+    let is_persistent = match asked.kind.as_deref() {
+        None | Some(TEMPORARY) => false,
+        Some(PERSISTENT) => true,
+        Some(_) => return Err(Refusal::RequestMalformed),
+    };
+    if asked.kids.is_empty() {
         return Err(Refusal::RequestMalformed);
     }
     if asked.kids.len() > MOST_KEYS {
@@ -51,23 +79,27 @@ pub fn read(body: &[u8]) -> Result<Vec<KeyId>, Refusal> {
     }
     let mut kids = Vec::with_capacity(asked.kids.len());
     for text in &asked.kids {
-        let bytes = URL_SAFE_NO_PAD.decode(text).ok().and_then(|it| <[u8; 16]>::try_from(it).ok());
-        let kid = KeyId(bytes.ok_or(Refusal::RequestMalformed)?);
+        let mut bytes = [0; 18];
+        let length =
+            URL_SAFE_NO_PAD.decode_slice(&**text, &mut bytes).map_err(|_| Refusal::RequestMalformed)?;
+        let kid = bytes.get(..length).and_then(|it| <[u8; 16]>::try_from(it).ok());
+        let kid = KeyId(kid.ok_or(Refusal::RequestMalformed)?);
         if !kids.contains(&kid) {
             kids.push(kid);
         }
     }
-    Ok(kids)
+    Ok(Wanted { kids, is_persistent })
 }
 
 /// The licence: a set of JSON Web Keys.
-pub(super) fn licence(keys: &[ContentKey]) -> Vec<u8> {
+pub(super) fn licence<'a>(keys: impl Iterator<Item = &'a ContentKey>, is_persistent: bool) -> Vec<u8> {
     let key = |it: &ContentKey| Key {
         kty: "oct",
         kid: URL_SAFE_NO_PAD.encode(it.kid.0),
         k: URL_SAFE_NO_PAD.encode(it.secret()),
     };
-    let licence = Licence { keys: keys.iter().map(key).collect(), kind: "temporary" };
+    let licence =
+        Licence { keys: keys.map(key).collect(), kind: if is_persistent { PERSISTENT } else { TEMPORARY } };
     // Strings and a list of them can always be written.
     serde_json::to_vec(&licence).unwrap_or_default()
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
@@ -16,7 +16,7 @@ use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
-use streamverse_core::stores::{open_cache, open_keys, open_records};
+use streamverse_core::stores::{open_cache, open_catalogue, open_keys, open_records};
 use streamverse_core::{Error, Ready, Result, Service, ServiceContext, Start, Stop, Target, http};
 use streamverse_model::drm::entitlement::{EntitlementPolicySpec, Refusal};
 use streamverse_model::drm::{LicenceRun, TokenKey};
@@ -74,6 +74,7 @@ async fn start(spec: serde_json::Value, cx: ServiceContext) -> Result<Box<dyn Se
         token: spec.token,
         policy,
         records,
+        catalogue: open_catalogue(&spec.catalogue, &cx).await?,
         cache,
         folder: Some(cx.run_dir.clone()),
         fresh: FRESH,
@@ -218,9 +219,10 @@ async fn readyz(State(front): State<Arc<Front>>) -> Response {
 }
 
 async fn clearkey(State(front): State<Arc<Front>>, request: Request) -> Response {
-    let headers = request.headers().clone();
-    let mut answer = match *request.method() {
-        Method::POST => licence(&front, &headers, request.into_body()).await,
+    let (parts, body) = request.into_parts();
+    let headers = parts.headers;
+    let mut answer = match parts.method {
+        Method::POST => licence(&front, &headers, body).await,
         Method::OPTIONS => {
             let mut answer = StatusCode::NO_CONTENT.into_response();
             front.cors.preflight(&headers, answer.headers_mut());
@@ -272,7 +274,7 @@ async fn asked(front: &Front, headers: &HeaderMap, body: Body) -> Result<super::
     if told.is_some_and(|bytes| bytes > request::LONGEST as u64) {
         return Err(Refusal::RequestTooLarge);
     }
-    let mut bytes = Vec::new();
+    let mut bytes = Bytes::new();
     let mut parts = body.into_data_stream();
     while let Some(part) = parts.next().await {
         // It broke off, or came too slowly.
@@ -280,7 +282,8 @@ async fn asked(front: &Front, headers: &HeaderMap, body: Body) -> Result<super::
         if bytes.len() + part.len() > request::LONGEST {
             return Err(Refusal::RequestTooLarge);
         }
-        bytes.extend_from_slice(&part);
+        // Nearly always it comes in one piece.
+        bytes = if bytes.is_empty() { part } else { [bytes, part].concat().into() };
     }
     front.licensor.answer(authorization, &bytes).await
 }

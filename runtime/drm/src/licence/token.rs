@@ -1,11 +1,13 @@
 //! Tokens: JWT (RFC 7519) as this service takes them, and nothing else that the RFC allows.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
+use aws_lc_rs::hmac;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ParsedPublicKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::{Algorithm, DecodingKey};
 use serde::Deserialize;
 use serde::de::{IgnoredAny, SeqAccess, Visitor};
 use streamverse_core::{Error, Result};
@@ -40,11 +42,29 @@ pub struct Token {
     pub expires: u64,
 }
 
-/// A key, and the one algorithm that it is for: what a token's header says is only compared with it.
-struct Key {
-    algorithm: Algorithm,
-    name: &'static str,
-    key: DecodingKey,
+/// A key, and the one algorithm that it is for: what a token's header says is only compared with it. It is made ready once,
+/// not for each token.
+enum Key {
+    /// HS256 (RFC 7518 section 3.2).
+    Secret(hmac::Key),
+    /// ES256 (section 3.4).
+    Public(ParsedPublicKey),
+}
+
+impl Key {
+    fn algorithm(&self) -> &'static str {
+        match self {
+            Key::Secret(_) => "HS256",
+            Key::Public(_) => "ES256",
+        }
+    }
+
+    fn holds(&self, signed: &[u8], signature: &[u8]) -> bool {
+        match self {
+            Key::Secret(key) => hmac::verify(key, signed, signature).is_ok(),
+            Key::Public(key) => key.verify_sig(signed, signature).is_ok(),
+        }
+    }
 }
 
 /// What judges tokens.
@@ -63,17 +83,21 @@ impl fmt::Debug for Verifier {
 }
 
 #[derive(Deserialize)]
-struct Header {
-    alg: String,
-    kid: Option<String>,
+struct Header<'a> {
+    #[serde(borrow)]
+    alg: Cow<'a, str>,
+    #[serde(borrow)]
+    kid: Option<Cow<'a, str>>,
     /// Whatever it asks for, we do not have it (RFC 7515 section 4.1.11).
     crit: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]
-struct Claims {
-    iss: String,
-    aud: Audiences,
+struct Claims<'a> {
+    #[serde(borrow)]
+    iss: Cow<'a, str>,
+    #[serde(borrow)]
+    aud: Audiences<'a>,
     sub: String,
     iat: u64,
     exp: u64,
@@ -85,25 +109,29 @@ struct Claims {
 }
 
 /// One, or a list of a few.
-struct Audiences(Vec<String>);
+struct Audiences<'a>(Vec<Cow<'a, str>>);
 
-impl<'de> Deserialize<'de> for Audiences {
+impl<'de: 'a, 'a> Deserialize<'de> for Audiences<'a> {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct OneOrMore;
         impl<'de> Visitor<'de> for OneOrMore {
-            type Value = Audiences;
+            type Value = Audiences<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an audience, or a list of a few")
             }
 
-            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Audiences, E> {
-                Ok(Audiences(vec![text.to_owned()]))
+            fn visit_borrowed_str<E: serde::de::Error>(self, text: &'de str) -> Result<Audiences<'de>, E> {
+                Ok(Audiences(vec![text.into()]))
             }
 
-            fn visit_seq<A: SeqAccess<'de>>(self, mut all: A) -> Result<Audiences, A::Error> {
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Audiences<'de>, E> {
+                Ok(Audiences(vec![text.to_owned().into()]))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut all: A) -> Result<Audiences<'de>, A::Error> {
                 let mut found = Vec::new();
-                while let Some(one) = all.next_element::<String>()? {
+                while let Some(one) = all.next_element::<Cow<'de, str>>()? {
                     if found.len() == MOST_AUDIENCES {
                         return Err(serde::de::Error::custom("too many audiences"));
                     }
@@ -136,8 +164,7 @@ impl Verifier {
             let text = format!("the secret of the token key {id:?} is shorter than {SHORTEST_SECRET} bytes");
             return Err(Error::permanent("spec-invalid", text));
         }
-        let key = DecodingKey::from_secret(secret);
-        self.keys.insert(id.to_owned(), Key { algorithm: Algorithm::HS256, name: "HS256", key });
+        self.keys.insert(id.to_owned(), Key::Secret(hmac::Key::new(hmac::HMAC_SHA256, secret)));
         Ok(self)
     }
 
@@ -149,10 +176,9 @@ impl Verifier {
         let wrong = |why: String| Error::permanent("spec-invalid", format!("the token key {id:?}: {why}"));
         let point = es256_point(pem).map_err(|error| wrong(error.to_string()))?;
         // A point that is not on the curve.
-        aws_lc_rs::signature::ParsedPublicKey::new(&aws_lc_rs::signature::ECDSA_P256_SHA256_FIXED, point)
+        let key = ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point)
             .map_err(|_| wrong("it is no point of the curve P-256".to_owned()))?;
-        let key = DecodingKey::from_ec_der(&point);
-        self.keys.insert(id.to_owned(), Key { algorithm: Algorithm::ES256, name: "ES256", key });
+        self.keys.insert(id.to_owned(), Key::Public(key));
         Ok(self)
     }
 
@@ -171,30 +197,31 @@ impl Verifier {
             return Err(Refusal::TokenMalformed);
         };
         let signed = token.get(..header.len() + 1 + claims.len()).ok_or(Refusal::TokenMalformed)?;
-        let header: Header = part(header)?;
+        let header = decoded(header)?;
+        let header: Header<'_> = part(&header)?;
         if header.crit.is_some() {
             return Err(Refusal::TokenMalformed);
         }
-        if !["HS256", "ES256"].contains(&header.alg.as_str()) {
+        if !["HS256", "ES256"].contains(&&*header.alg) {
             return Err(Refusal::TokenAlgorithm);
         }
         let id = header.kid.ok_or(Refusal::TokenMalformed)?;
-        let key = self.keys.get(&id).ok_or(Refusal::TokenKeyUnknown)?;
-        if key.name != header.alg {
+        let key = self.keys.get(&*id).ok_or(Refusal::TokenKeyUnknown)?;
+        if key.algorithm() != header.alg {
             return Err(Refusal::TokenAlgorithm);
         }
-        match jsonwebtoken::crypto::verify(signature, signed.as_bytes(), &key.key, key.algorithm) {
-            Ok(true) => {}
-            _ => return Err(Refusal::TokenSignature),
+        let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| Refusal::TokenSignature)?;
+        if !key.holds(signed.as_bytes(), &signature) {
+            return Err(Refusal::TokenSignature);
         }
-        self.judge(part(claims)?, clock)
+        self.judge(part(&decoded(claims)?)?, clock)
     }
 
-    fn judge(&self, claims: Claims, clock: Clock) -> Result<Token, Refusal> {
+    fn judge(&self, claims: Claims<'_>, clock: Clock) -> Result<Token, Refusal> {
         if claims.iss != self.issuer {
             return Err(Refusal::TokenIssuer);
         }
-        if !claims.aud.0.contains(&self.audience) {
+        if !claims.aud.0.iter().any(|it| *it == self.audience) {
             return Err(Refusal::TokenAudience);
         }
         let millis = |seconds: u64| seconds.saturating_mul(1000);
@@ -234,8 +261,12 @@ pub(super) fn is_id(text: &str) -> bool {
     !text.is_empty() && text.len() <= LONGEST_ID && text.bytes().all(|it| it.is_ascii_graphic())
 }
 
-/// One part of a token: base64url without padding, JSON without duplicates.
-fn part<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, Refusal> {
-    let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| Refusal::TokenMalformed)?;
-    serde_json::from_slice(&bytes).map_err(|_| Refusal::TokenMalformed)
+/// One part of a token: base64url without padding …
+fn decoded(text: &str) -> Result<Vec<u8>, Refusal> {
+    URL_SAFE_NO_PAD.decode(text).map_err(|_| Refusal::TokenMalformed)
+}
+
+/// … and JSON without duplicates.
+fn part<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Refusal> {
+    serde_json::from_slice(bytes).map_err(|_| Refusal::TokenMalformed)
 }

@@ -11,7 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, EncodingKey};
 use serde_json::{Value, json};
-use streamverse_core::stores::{Cache, ContentKey, ContentKeys, KeyWanted, open_records};
+use streamverse_core::stores::{Cache, ContentKey, ContentKeys, KeyWanted, open_catalogue, open_records};
 use streamverse_core::{Error, Metrics, Result, ServiceContext};
 use streamverse_drm::licence::{Licensor, Parts, Verifier};
 use streamverse_model::drm::entitlement::EntitlementPolicySpec;
@@ -141,6 +141,7 @@ pub(crate) async fn another(
         token: token_spec(),
         policy: EntitlementPolicySpec::read(&policy.to_string()).unwrap(),
         records: open_records("sqlite://here/main", cx).await?,
+        catalogue: open_catalogue("sqlite://here/main", cx).await?,
         cache,
         folder,
         fresh: Duration::ZERO,

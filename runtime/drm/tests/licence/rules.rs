@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, EncodingKey};
 use serde_json::{Value, json};
-use streamverse_core::stores::open_cache;
+use streamverse_core::stores::{AssetRecord, open_cache, open_catalogue};
 use streamverse_drm::licence::{Licensor, Verifier};
 use streamverse_model::drm::entitlement::{Clock, Refusal};
 
@@ -255,6 +255,49 @@ async fn replicas_with_a_cache_take_a_token_once_and_a_cache_that_forgot_takes_n
         assert_eq!(ask(replica, &claims, &["film"]).await, Ok(()), "{number}");
         assert_eq!(ask(&replicas[1 - number], &claims, &["film"]).await, Err("token-replayed"), "{number}");
     }
+}
+
+#[tokio::test]
+async fn what_the_catalogue_says_of_an_assets_licences_is_obeyed() {
+    let (folder, hand) = (tempfile::tempdir().unwrap(), Hand::at(START));
+    let cx = context(folder.path());
+    let keys = Arc::new(Keys::default());
+    let licensor = licensor(&cx, &keys, &policy(), &hand, None).await.unwrap();
+    let catalogue = open_catalogue("sqlite://here/main", &cx).await.unwrap();
+    for (name, offline, expiry) in [("film", true, Value::Null), ("other", false, json!("90s"))] {
+        let usage = json!({ "expiry": expiry, "offline": offline, "rental": null, "tracks": null });
+        let usage = serde_json::from_value(usage).unwrap();
+        let record = AssetRecord { name: name.to_owned(), usage: Some(usage), ..AssetRecord::default() };
+        catalogue.publish(&record).await.unwrap();
+    }
+    let mut grants = subscription();
+    grants["b"] = json!({ "kind": "purchase", "of": "other", "from_ms": 0 });
+    grants["c"] = json!({ "kind": "rental", "of": "rented", "from_ms": START });
+    grant(&cx, "ann", &grants).await;
+    for (id, asset, wanted) in [
+        ("1", "film", Ok(json!("persistent-license"))),
+        ("2", "other", Err("offline-not-allowed")),
+        // The catalogue does not list it.
+        ("3", "rented", Err("offline-not-allowed")),
+    ] {
+        let body = String::from_utf8(wanted_bytes(asset)).unwrap().replace("temporary", "persistent-license");
+        let said = licensor.answer(Some(&bearer(&claims("ann", id, START))), body.as_bytes()).await;
+        let said = said.map(|it| serde_json::from_slice::<Value>(&it.body).unwrap()["type"].clone());
+        assert_eq!(said.map_err(Refusal::code), wanted, "{asset}");
+    }
+    for (seconds, wanted) in [(0, Ok(30)), (50, Ok(30)), (80, Ok(6)), (86, Err("licence-expired"))] {
+        let now = START + seconds * 1000;
+        hand.0.store(now, Ordering::SeqCst);
+        let mut claims = claims("ann", &format!("s{seconds}"), now);
+        claims["device"] = json!("tv-2");
+        let said = licensor.answer(Some(&bearer(&claims)), &wanted_bytes("other")).await;
+        let said = said.map(|it| it.renew_after_ms / 1000).map_err(Refusal::code);
+        assert_eq!(said, wanted, "{seconds}");
+    }
+}
+
+fn wanted_bytes(asset: &str) -> Vec<u8> {
+    wanted(&[asset])
 }
 
 fn digest(text: &str) -> String {

@@ -60,6 +60,9 @@ pub struct Stream {
     pub asset: String,
     /// When it began.
     pub since_ms: u64,
+    /// When it had its first licence for that asset, where it began with another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asset_since_ms: Option<u64>,
     /// When its place is free again.
     pub until_ms: u64,
 }

@@ -6,6 +6,7 @@
 use super::account::{Account, Grant, GrantKind, Stream};
 use super::refusal::Refusal;
 use super::spec::{EntitlementPolicySpec, instant, lists};
+use crate::drm::UsageSpec;
 
 /// What time it is, as far as clocks can be trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +35,16 @@ pub struct Request<'a> {
     pub session: &'a str,
     /// Where the viewer is (ISO 3166-1 alpha-2), if the token says.
     pub country: Option<&'a str>,
+    /// What the DRM configurations of assets say, by asset; those that say nothing are not here.
+    pub usage: &'a [(&'a str, &'a UsageSpec)],
+    /// Whether the licence is to be kept, and to be used without a network.
+    pub is_persistent: bool,
+}
+
+impl<'a> Request<'a> {
+    fn usage(&self, asset: &str) -> Option<&'a UsageSpec> {
+        self.usage.iter().find(|(of, _)| *of == asset).map(|(_, usage)| *usage)
+    }
 }
 
 /// A licence may be given.
@@ -58,15 +69,43 @@ pub fn decide(
     for asset in request.assets {
         blacked_out(policy, asset, request.country, clock)?;
     }
-    let mut next = account.clone();
-    for asset in request.assets {
-        entitled(policy, &mut next, asset, clock)?;
+    if request.is_persistent {
+        // What is kept obeys nobody: only what has no end may be.
+        let may = |it: &UsageSpec| it.offline && it.expiry.is_none() && it.rental.is_none();
+        if !request.assets.iter().all(|asset| request.usage(asset).is_some_and(may)) {
+            return Err(Refusal::OfflineNotAllowed);
+        }
     }
-    device(policy, &mut next, request.device)?;
-    let lease = u64::try_from(policy.licence_duration.0.as_millis()).unwrap_or(u64::MAX);
-    stream(policy, &mut next, request, lease, clock)?;
-    let changed = (next != *account).then_some(next);
-    Ok(Allowed { account: changed, renew_after_ms: lease / 2 })
+    let mut begun: Vec<&str> = Vec::new();
+    for asset in request.assets {
+        begun.extend(entitled(policy, account, asset, request.usage(asset), clock)?);
+    }
+    let is_new = device(policy, account, request.device)?;
+    let lease = millis(policy.licence_duration.0);
+    let (stream, renew_after_ms) = stream(policy, account, request, lease, clock)?;
+    // Most licences change nothing.
+    if begun.is_empty() && !is_new && stream.is_none() {
+        return Ok(Allowed { account: None, renew_after_ms });
+    }
+    let mut next = account.clone();
+    for (_, grant) in next.grants.iter_mut().filter(|(id, _)| begun.contains(&id.as_str())) {
+        grant.first_play_ms = Some(clock.earliest_ms);
+    }
+    if is_new {
+        next.devices.push(request.device.to_owned());
+    }
+    if let Some(stream) = stream {
+        next.streams.retain(|it| runs(it, clock));
+        match next.streams.iter_mut().find(|it| is_of(it, request)) {
+            Some(it) => *it = stream,
+            None => next.streams.push(stream),
+        }
+    }
+    Ok(Allowed { account: Some(next), renew_after_ms })
+}
+
+fn millis(it: std::time::Duration) -> u64 {
+    u64::try_from(it.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn blacked_out(
@@ -99,36 +138,39 @@ enum Says {
     No(Refusal),
 }
 
-/// Finds a right to the asset. What costs nothing comes first: a rental does not begin where a subscription covers it.
-fn entitled(
+/// Finds a right to the asset, and says which rental begins with it. What costs nothing comes first: a rental does not begin
+/// where a subscription covers it.
+fn entitled<'a>(
     policy: &EntitlementPolicySpec,
-    account: &mut Account,
+    account: &'a Account,
     asset: &str,
+    usage: Option<&UsageSpec>,
     clock: Clock,
-) -> Result<(), Refusal> {
+) -> Result<Option<&'a str>, Refusal> {
     let mut why = Refusal::NotEntitled;
-    let mut begins: Option<(u64, String)> = None;
+    let mut begins: Option<(u64, &str)> = None;
     for (id, grant) in &account.grants {
-        match says(policy, grant, asset, clock) {
+        match says(policy, grant, asset, usage, clock) {
             Says::Nothing => {}
-            Says::Yes => return Ok(()),
+            Says::Yes => return Ok(None),
             // Of several, the one that was rented first.
             Says::Begins => {
-                let candidate = (grant.from_ms, id.clone());
-                begins = Some(begins.map_or(candidate.clone(), |other| other.min(candidate)));
+                let candidate = (grant.from_ms, id.as_str());
+                begins = Some(begins.map_or(candidate, |other| other.min(candidate)));
             }
             Says::No(refusal) => why = refusal,
         }
     }
-    let Some((_, id)) = begins else { return Err(why) };
-    if let Some(grant) = account.grants.get_mut(&id) {
-        grant.first_play_ms = Some(clock.earliest_ms);
-    }
-    Ok(())
+    begins.map(|(_, id)| Some(id)).ok_or(why)
 }
 
-fn says(policy: &EntitlementPolicySpec, grant: &Grant, asset: &str, clock: Clock) -> Says {
-    let millis = |it: std::time::Duration| u64::try_from(it.as_millis()).unwrap_or(u64::MAX);
+fn says(
+    policy: &EntitlementPolicySpec,
+    grant: &Grant,
+    asset: &str,
+    usage: Option<&UsageSpec>,
+    clock: Clock,
+) -> Says {
     let begun = clock.earliest_ms >= grant.from_ms;
     let over = grant.until_ms.is_some_and(|until| clock.latest_ms >= until);
     match grant.kind {
@@ -142,9 +184,14 @@ fn says(policy: &EntitlementPolicySpec, grant: &Grant, asset: &str, clock: Clock
             let Some(rental) = policy.rental.as_ref().filter(|_| grant.of == asset && begun) else {
                 return Says::Nothing;
             };
+            // The stricter of what is sold and of how the asset is encrypted.
+            let of_asset = usage.and_then(|it| it.rental.as_ref());
+            let window = of_asset.map_or(rental.window.0, |it| it.watch_within.0.min(rental.window.0));
+            let wait =
+                of_asset.map_or(rental.start_within.0, |it| it.start_within.0.min(rental.start_within.0));
             let ends = match grant.first_play_ms {
-                Some(first) => first.saturating_add(millis(rental.window.0)),
-                None => grant.from_ms.saturating_add(millis(rental.start_within.0)),
+                Some(first) => first.saturating_add(millis(window)),
+                None => grant.from_ms.saturating_add(millis(wait)),
             };
             if over || clock.latest_ms >= ends {
                 return Says::No(Refusal::RentalExpired);
@@ -164,57 +211,79 @@ fn says(policy: &EntitlementPolicySpec, grant: &Grant, asset: &str, clock: Clock
     }
 }
 
-/// The first devices are those that count, also when the policy allowed more of them before.
-fn device(policy: &EntitlementPolicySpec, account: &mut Account, device: &str) -> Result<(), Refusal> {
+/// Whether it is another device than those that the account has. The first ones are those that count, also when the policy
+/// allowed more of them before.
+fn device(policy: &EntitlementPolicySpec, account: &Account, device: &str) -> Result<bool, Refusal> {
     let most = policy.devices as usize;
     match account.devices.iter().position(|it| it == device) {
-        Some(place) if place < most => Ok(()),
-        None if account.devices.len() < most => {
-            account.devices.push(device.to_owned());
-            Ok(())
-        }
+        Some(place) if place < most => Ok(false),
+        None if account.devices.len() < most => Ok(true),
         _ => Err(Refusal::TooManyDevices),
     }
 }
 
-/// A stream that runs goes on; another one needs a place. As with devices, the first ones count.
+fn runs(it: &Stream, clock: Clock) -> bool {
+    clock.earliest_ms < it.until_ms
+}
+
+fn is_of(it: &Stream, request: &Request<'_>) -> bool {
+    it.device == request.device && it.session == request.session
+}
+
+/// A stream that runs goes on; another one needs a place. As with devices, the first ones count. Returns the stream as it
+/// must be kept, unless it is kept so already, and after how long the player should ask again.
 fn stream(
     policy: &EntitlementPolicySpec,
-    account: &mut Account,
+    account: &Account,
     request: &Request<'_>,
     lease: u64,
     clock: Clock,
-) -> Result<(), Refusal> {
+) -> Result<(Option<Stream>, u64), Refusal> {
     let most = policy.streams as usize;
     let asset = request.assets.first().copied().unwrap_or_default();
     // To the player it lasts `lease` from now, whatever our clock says: its place is taken at least that long. It is taken
     // for half of it more, so that not every licence is a write.
     let needed = clock.latest_ms.saturating_add(lease);
     let until = needed.saturating_add(lease / 2);
-    let runs = |it: &Stream| clock.earliest_ms < it.until_ms;
-    let is = |it: &Stream| it.device == request.device && it.session == request.session;
-    let running = account.streams.iter().filter(|it| runs(it));
-    match running.clone().position(is) {
-        Some(place) if place < most => {
-            if let Some(it) = account.streams.iter_mut().find(|it| runs(it) && is(it))
-                && (it.until_ms < needed || it.asset != asset)
-            {
-                it.until_ms = it.until_ms.max(until);
-                asset.clone_into(&mut it.asset);
-                account.streams.retain(runs);
-            }
-            Ok(())
+    let expiry = request.assets.iter().filter_map(|it| Some(millis(request.usage(it)?.expiry?.0))).min();
+    let mut running = 0;
+    let mut found = None;
+    for it in account.streams.iter().filter(|it| runs(it, clock)) {
+        if found.is_none() && is_of(it, request) {
+            found = Some((running, it));
         }
-        None if running.count() < most => {
-            account.streams.retain(runs);
-            account.streams.push(Stream {
+        running += 1;
+    }
+    let renew = |left: Option<u64>| left.map_or(lease / 2, |left| left.min(lease / 2));
+    match found {
+        Some((place, it)) if place < most => {
+            let is_same = it.asset == asset;
+            let since = if is_same { it.asset_since_ms.unwrap_or(it.since_ms) } else { clock.earliest_ms };
+            let left = expiry.map(|expiry| since.saturating_add(expiry).saturating_sub(clock.latest_ms));
+            if left == Some(0) {
+                return Err(Refusal::LicenceExpired);
+            }
+            if is_same && it.until_ms >= needed {
+                return Ok((None, renew(left)));
+            }
+            let next = Stream {
+                asset: asset.to_owned(),
+                asset_since_ms: Some(since).filter(|since| *since != it.since_ms),
+                until_ms: it.until_ms.max(until),
+                ..it.clone()
+            };
+            Ok((Some(next), renew(left)))
+        }
+        None if running < most => {
+            let next = Stream {
                 device: request.device.to_owned(),
                 session: request.session.to_owned(),
                 asset: asset.to_owned(),
                 since_ms: clock.earliest_ms,
+                asset_since_ms: None,
                 until_ms: until,
-            });
-            Ok(())
+            };
+            Ok((Some(next), renew(expiry)))
         }
         _ => Err(Refusal::TooManyStreams),
     }

@@ -35,6 +35,10 @@ pub enum Refusal {
     NotEntitled,
     /// It was rented, and that is over.
     RentalExpired,
+    /// It was given for as long as its licences are good for.
+    LicenceExpired,
+    /// It may not be kept.
+    OfflineNotAllowed,
     /// It is an event's, which is not open.
     EventNotOpen,
     /// Not in that country.
@@ -78,6 +82,8 @@ impl Refusal {
         Refusal::AccountUnknown,
         Refusal::NotEntitled,
         Refusal::RentalExpired,
+        Refusal::LicenceExpired,
+        Refusal::OfflineNotAllowed,
         Refusal::EventNotOpen,
         Refusal::Blackout,
         Refusal::TooManyStreams,
@@ -142,6 +148,12 @@ impl Refusal {
             Refusal::AccountUnknown => ("account-unknown", 403, "there is no such account"),
             Refusal::NotEntitled => ("not-entitled", 403, "nothing that the account has covers this"),
             Refusal::RentalExpired => ("rental-expired", 403, "the time of the rental is over"),
+            Refusal::LicenceExpired => {
+                ("licence-expired", 403, "this was played for as long as a licence is good for: begin anew")
+            }
+            Refusal::OfflineNotAllowed => {
+                ("offline-not-allowed", 403, "this may not be kept to be played without a network")
+            }
             Refusal::EventNotOpen => ("event-not-open", 403, "the event has not begun, or is over"),
             Refusal::Blackout => ("blackout", 403, "this may not be watched in the viewer's country"),
             Refusal::TooManyStreams => {

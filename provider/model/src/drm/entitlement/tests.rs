@@ -34,7 +34,7 @@ fn with(grants: &[(&str, GrantKind, &str)]) -> Account {
 }
 
 fn ask<'a>(assets: &'a [&'a str], device: &'a str) -> Request<'a> {
-    Request { assets, device, session: "", country: Some("FR") }
+    Request { assets, device, session: "", country: Some("FR"), usage: &[], is_persistent: false }
 }
 
 /// Decides and keeps.
@@ -139,6 +139,77 @@ fn a_clock_that_may_be_off_opens_late_and_closes_early() {
         [opens + 1999, opens + 2000, opens + DAY - 2001, opens + DAY - 2000].map(at),
         [false, true, true, false]
     );
+}
+
+fn usage(rest: &serde_json::Value) -> crate::drm::UsageSpec {
+    let mut all = json!({ "expiry": null, "offline": false, "rental": null, "tracks": null });
+    all.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
+    serde_json::from_value(all).unwrap()
+}
+
+#[test]
+fn a_licence_is_renewed_no_longer_than_its_asset_allows_and_another_asset_or_stream_begins_anew() {
+    let policy = policy(&json!({}));
+    let mut account = with(&[("a", GrantKind::Subscription, "basic")]);
+    let usage = usage(&json!({ "expiry": "100s" }));
+    let all = [("film", &usage)];
+    let mut at = |asset: &str, session: &str, now: u64| {
+        let assets = [asset];
+        let request = Request { usage: &all, session, ..ask(&assets, "tv") };
+        let allowed = decide(&policy, &account, &request, Clock::around(now, 0)).map_err(Refusal::code)?;
+        account = allowed.account.unwrap_or_else(|| account.clone());
+        Ok(allowed.renew_after_ms)
+    };
+    assert_eq!(at("film", "", NOW), Ok(30_000));
+    assert_eq!(at("film", "", NOW + 60_000), Ok(30_000));
+    assert_eq!(at("film", "", NOW + 90_000), Ok(10_000), "it asks when the licence is over");
+    assert_eq!(at("film", "", NOW + 100_000), Err("licence-expired"));
+    // What has no end goes on, and the film begins anew after it.
+    assert_eq!(at("news-1", "", NOW + 100_000), Ok(30_000));
+    assert_eq!(at("film", "", NOW + 130_000), Ok(30_000));
+    assert_eq!(at("film", "", NOW + 190_000), Ok(30_000));
+    assert_eq!(at("film", "", NOW + 229_999), Ok(1));
+    assert_eq!(at("film", "", NOW + 230_000), Err("licence-expired"));
+    assert_eq!(at("film", "other", NOW + 230_000), Ok(30_000));
+}
+
+#[test]
+fn a_rental_ends_when_the_policy_or_the_asset_says_whichever_is_first() {
+    let policy = policy(&json!({}));
+    let usage = usage(&json!({ "rental": { "start_within": "25days", "watch_within": "1day" } }));
+    let all = [("other", &usage)];
+    let rented = with(&[("r", GrantKind::Rental, "other")]);
+    let assets = ["other"];
+    let request = Request { usage: &all, ..ask(&assets, "tv") };
+    let mut account = rented.clone();
+    assert_eq!(play(&policy, &mut account, &request, NOW), Ok(true));
+    assert_eq!(play(&policy, &mut account, &request, NOW + DAY - 1), Ok(true));
+    assert_eq!(play(&policy, &mut account, &request, NOW + DAY), Err("rental-expired"));
+    assert_eq!(play(&policy, &mut rented.clone(), &request, NOW + 24 * DAY), Err("rental-expired"));
+    assert_eq!(play(&policy, &mut rented.clone(), &ask(&assets, "tv"), NOW + 24 * DAY), Ok(true));
+}
+
+#[test]
+fn a_licence_is_kept_only_where_the_asset_allows_it_and_has_no_end() {
+    let policy = policy(&json!({}));
+    for (rest, wanted) in [
+        (json!({}), Err("offline-not-allowed")),
+        (json!({ "offline": true }), Ok(true)),
+        (json!({ "offline": true, "expiry": "1h" }), Err("offline-not-allowed")),
+        (
+            json!({ "offline": true, "rental": { "start_within": "1day", "watch_within": "1day" } }),
+            Err("offline-not-allowed"),
+        ),
+    ] {
+        let usage = usage(&rest);
+        let all = [("film", &usage)];
+        let request = |assets| Request { usage: &all, is_persistent: true, ..ask(assets, "tv") };
+        let mut account = with(&[("a", GrantKind::Subscription, "basic")]);
+        assert_eq!(play(&policy, &mut account, &request(&["film"]), NOW), wanted, "{rest}");
+        // Another one of which nothing is known.
+        let both = play(&policy, &mut account, &request(&["film", "news-1"]), NOW);
+        assert_eq!(both, Err("offline-not-allowed"));
+    }
 }
 
 #[test]
