@@ -20,5 +20,6 @@ mod plan;
 mod policies;
 mod protected;
 mod render;
+mod scaler;
 mod security;
 mod timeouts;
