@@ -212,6 +212,9 @@ pub(crate) fn nothing_left(cluster: &Cluster, namespace: &str) -> Result<(), Str
         "apis/batch/v1/{n}/jobs",
         "apis/networking.k8s.io/v1/{n}/networkpolicies",
         "apis/policy/v1/{n}/poddisruptionbudgets",
+        "apis/autoscaling/v2/{n}/horizontalpodautoscalers",
+        "apis/keda.sh/v1alpha1/{n}/scaledobjects",
+        "apis/keda.sh/v1alpha1/{n}/triggerauthentications",
     ];
     let mut left = Vec::new();
     for kind in kinds {

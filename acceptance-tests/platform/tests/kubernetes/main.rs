@@ -21,5 +21,6 @@ mod plan;
 mod policies;
 mod protected;
 mod render;
+mod scaler;
 mod security;
 mod timeouts;

@@ -267,6 +267,31 @@ mod tests {
     }
 
     #[test]
+    fn who_scales_is_ready_when_it_can_and_knows_by_what() {
+        let live = |kind: &str, conditions: &Value| {
+            let status = json!({ "observedGeneration": 1, "conditions": conditions });
+            standing(&json!({ "kind": kind, "metadata": { "generation": 1 }, "status": status })).phase
+        };
+        let one = |kind: &str, status: &str, reason: &str| json!({ "type": kind, "status": status, "reason": reason });
+        let able = one("AbleToScale", "True", "ReadyForNewScale");
+        let hpa = |active: Value| live("HorizontalPodAutoscaler", &json!([able, active]));
+        assert_eq!(hpa(one("ScalingActive", "True", "ValidMetricFound")), Phase::Ready);
+        assert_eq!(hpa(one("ScalingActive", "False", "ScalingDisabled")), Phase::Ready);
+        assert_eq!(hpa(one("ScalingActive", "False", "FailedGetResourceMetric")), Phase::Starting);
+        // KEDA tells of no generation.
+        let keda = |status: &Value| {
+            standing(&json!({ "kind": "ScaledObject", "metadata": { "generation": 4 }, "status": status }))
+        };
+        assert_eq!(keda(&json!({ "conditions": [one("Ready", "True", "")] })).phase, Phase::Ready);
+        assert_eq!(keda(&json!({ "conditions": [one("Ready", "False", "")] })).phase, Phase::Starting);
+        assert_eq!(
+            keda(&json!({ "conditions": [one("Ready", "True", ""), one("Paused", "True", "")] })).phase,
+            Phase::Waiting
+        );
+        assert!(keda(&json!({})).reason.unwrap().text.contains("is KEDA running?"));
+    }
+
+    #[test]
     fn a_pod_that_no_node_takes_says_why() {
         let pods_of = json!({ "items": [{ "metadata": { "name": "a-1" }, "status": { "conditions": [
             { "type": "PodScheduled", "status": "False", "message": "0/2 nodes are available: 2 Insufficient cpu." }] } }] });
