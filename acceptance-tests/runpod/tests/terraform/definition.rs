@@ -8,7 +8,7 @@ use tfplugin_testing::cli::{Action, Case, Cli, Failure, Id, Step, action, not_ta
 use crate::kit::{PASSWORD, block, case, only, text};
 
 struct Subject {
-    /// The resource, without `streamverse_runpod_`.
+    /// The resource.
     resource: &'static str,
     /// The kind in the ledger, and its path.
     kind: &'static str,
@@ -25,17 +25,14 @@ struct Subject {
 
 impl Subject {
     fn hcl(&self, block: &str, name: &str, arguments: &str) -> String {
-        format!(
-            "{block}resource \"streamverse_runpod_{}\" \"it\" {{\n  name = \"{name}\"\n  {arguments}\n}}\n",
-            self.resource
-        )
+        format!("{block}resource \"{}\" \"it\" {{\n  name = \"{name}\"\n  {arguments}\n}}\n", self.resource)
     }
 
     fn done(&self) -> Result<(), Failure> {
         let cli = Cli::terraform()?;
         let it = &StandIn::start();
         let block = &block(it);
-        let at = &format!("streamverse_runpod_{}.it", self.resource);
+        let at = &format!("{}.it", self.resource);
         let id = std::cell::RefCell::new(String::new());
         let ours = |name: &str| {
             let all = it.things(self.kind);
@@ -49,7 +46,11 @@ impl Subject {
             let (status, told) = it.api("PATCH", &format!("{}/{}", self.path, id.borrow()), Some(body));
             assert_eq!(status, 200, "{told}");
         };
-        let change = if self.resource == "registry_credential" { Action::Replace } else { Action::Update };
+        let change = if self.resource == "streamverse_runpod_registry_credential" {
+            Action::Replace
+        } else {
+            Action::Update
+        };
         let mut case: Case<'_> = case(&cli)
             .named(self.resource)
             .step(
@@ -153,7 +154,7 @@ impl Subject {
 #[test]
 fn a_template_is_done() -> Result<(), Failure> {
     Subject {
-        resource: "template",
+        resource: "streamverse_runpod_template",
         kind: "template",
         path: "/v2/templates",
         before: "image = \"registry.example/worker:1\"".into(),
@@ -169,7 +170,7 @@ fn a_template_is_done() -> Result<(), Failure> {
 #[test]
 fn a_network_volume_is_done() -> Result<(), Failure> {
     Subject {
-        resource: "network_volume",
+        resource: "streamverse_runpod_network_volume",
         kind: "volume",
         path: "/v2/network-volumes",
         before: "size_gb = 20\n  data_center = \"EU-RO-1\"".into(),
@@ -184,7 +185,7 @@ fn a_network_volume_is_done() -> Result<(), Failure> {
 #[test]
 fn a_registry_credential_is_done() -> Result<(), Failure> {
     Subject {
-        resource: "registry_credential",
+        resource: "streamverse_runpod_registry_credential",
         kind: "registry",
         path: "/v2/registries",
         before: "username = \"robot\"\n  password_wo = \"planted-registry-password-90ce\"\n  password_wo_version = 1".into(),
@@ -199,7 +200,7 @@ fn a_registry_credential_is_done() -> Result<(), Failure> {
 #[test]
 fn an_endpoint_is_done() -> Result<(), Failure> {
     Subject {
-        resource: "endpoint",
+        resource: "streamverse_runpod_endpoint",
         kind: "endpoint",
         path: "/v2/serverless",
         before: "image = \"registry.example/worker:1\"\n  scaling = { queue_delay = \"4s\" }\n  gpu = { pools = [\"ADA_48_PRO\"] }\n  workers = {}".into(),
