@@ -209,7 +209,7 @@ impl Checker {
                 }
             }
             "minItems" if count < rule.as_u64().unwrap_or(0) => {
-                wrong.push(format!("{at}: has fewer than {rule} elements"))
+                wrong.push(format!("{at}: has fewer than {rule} elements"));
             }
             "maxItems" if count > rule.as_u64().unwrap_or(u64::MAX) => {
                 wrong.push(format!("{at}: has more than {rule} elements"));

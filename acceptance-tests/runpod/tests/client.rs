@@ -4,10 +4,13 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use streamverse_compute::cloud::{Candidate, Cloud as _, ErrorClass, GroupSpec, OfferQuery, Stock};
 use streamverse_compute_runpod::{
     Action, ApiKey, Availability, Class, Client, Cloud, Config, GpuRequest, Limit, NetworkVolume,
-    NetworkVolumeBody, Pod, PodBody, PodStatus, Product, Registry, RegistryBody,
+    NetworkVolumeBody, Pod, PodBody, PodStatus, Product, Registry, RegistryBody, Runpod,
 };
+use streamverse_model::compute::{CloudKind, GroupName, InstanceName, Lifecycle, Money, Tenancy};
+use streamverse_model::platform::Name;
 use streamverse_runpod_stand_in::{KEY, StandIn};
 
 fn client(it: &StandIn) -> Client {
@@ -272,6 +275,90 @@ async fn a_pod_is_a_real_program_that_gets_sigterm_and_then_sigkill() {
         }
     }
     it.clean().unwrap();
+}
+
+#[tokio::test]
+async fn a_fleet_buys_finds_and_gives_back_pods_by_their_names() {
+    let it = StandIn::start();
+    let runpod = Runpod::new(client(&it), Duration::from_secs(60));
+    let candidate = |gpu: &str, region: &str| Candidate {
+        key: format!("{}-{}", gpu.replace("NVIDIA ", "").to_lowercase(), region.to_lowercase()),
+        cloud: CloudKind::Runpod,
+        region: region.to_owned(),
+        zone: None,
+        shape: gpu.to_owned(),
+        gpus: 1,
+        tenancy: Tenancy::Secure,
+    };
+    it.stock(&json!({ "gpu": "NVIDIA L4", "data_center": "EU-RO-1", "free": 0 }));
+    let query = OfferQuery {
+        candidates: vec![
+            candidate("NVIDIA L4", "EU-RO-1"),
+            candidate("NVIDIA L40S", "EU-CZ-1"),
+            candidate("NVIDIA X9", "EU-CZ-1"),
+        ],
+    };
+    let offers = runpod.offers(&query).await.unwrap();
+    let told: Vec<_> = offers.iter().map(|it| (it.candidate.shape.as_str(), it.stock, it.hourly)).collect();
+    assert_eq!(
+        told,
+        [
+            ("NVIDIA L4", Stock::None, Money::micros(430_000)),
+            ("NVIDIA L40S", Stock::High, Money::micros(860_000))
+        ]
+    );
+    assert!(runpod.offers(&OfferQuery::default()).await.unwrap().len() > 20, "all that the catalogue lists");
+
+    let spec = |deployment: &str, gpu: &str, region: &str| GroupSpec {
+        name: GroupName::new(deployment, "encode", "d-l40s").unwrap(),
+        candidate: candidate(gpu, region),
+        lifecycle: Lifecycle::OnDemand,
+        max: 4,
+        max_hourly: Some(Money::micros(900_000)),
+        image: "registry.example/streamverse:1".to_owned(),
+        environment: [("MODE".to_owned(), "gpu".to_owned())].into(),
+        options: [("disk_gb".to_owned(), "30".to_owned())].into(),
+    };
+    let one = spec("prod", "NVIDIA L40S", "EU-CZ-1");
+    let name = |spec: &GroupSpec, number| InstanceName { group: spec.name.clone(), number };
+    runpod.ensure_group(&one).await.unwrap();
+    it.faults(&json!([{ "method": "POST", "path": "/v2/pods", "what": "lose" }]));
+    let first = runpod.launch(&one, &name(&one, 1)).await.unwrap();
+    let again = runpod.launch(&one, &name(&one, 1)).await.unwrap();
+    assert_eq!((first.id.as_str(), it.account().created("pod")), (again.id.as_str(), 1), "one name, one pod");
+    let other = spec("other", "NVIDIA L40S", "EU-RO-1");
+    runpod.launch(&other, &name(&other, 1)).await.unwrap();
+    let _ = it.api(
+        "POST",
+        "/v2/pods",
+        Some(&json!({ "name": "by hand", "image": "x", "gpu": { "id": "NVIDIA L40S" } })),
+    );
+    let prod = Name::parse("prod").unwrap();
+    let mine = runpod.instances(&prod).await.unwrap();
+    assert_eq!(
+        mine.iter().map(|it| it.id.as_str()).collect::<Vec<_>>(),
+        [first.id.as_str()],
+        "others' and people's are not ours"
+    );
+    assert!(mine[0].launched_ms.is_some() && mine[0].hourly == Some(Money::micros(860_000)));
+
+    // A full place, a price above the ceiling, no money, and what RunPod has not.
+    let full = spec("prod", "NVIDIA L4", "EU-RO-1");
+    assert_eq!(runpod.launch(&full, &name(&full, 2)).await.unwrap_err().class, ErrorClass::Capacity);
+    let dear = spec("prod", "NVIDIA A100 80GB PCIe", "EU-RO-1");
+    assert_eq!(runpod.launch(&dear, &name(&dear, 3)).await.unwrap_err().class, ErrorClass::Capacity);
+    assert!(!it.account().open().iter().any(|open| open.contains("--3")), "what is too dear was kept");
+    it.settings(&json!({ "balance": false }));
+    assert_eq!(runpod.launch(&one, &name(&one, 4)).await.unwrap_err().class, ErrorClass::Auth);
+    let spot = GroupSpec { lifecycle: Lifecycle::Spot, ..one.clone() };
+    assert_eq!(runpod.ensure_group(&spot).await.unwrap_err().class, ErrorClass::Permanent);
+    let odd = GroupSpec { options: [("bid".to_owned(), "1".to_owned())].into(), ..one };
+    assert!(runpod.ensure_group(&odd).await.unwrap_err().message.contains("there is no option \"bid\""));
+
+    runpod.terminate(&first).await.unwrap();
+    runpod.terminate(&first).await.unwrap();
+    assert_eq!(runpod.instances(&prod).await.unwrap(), []);
+    assert_eq!(it.violations(), Vec::<String>::new());
 }
 
 /// Whether a process has this in its environment.

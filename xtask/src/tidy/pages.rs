@@ -25,7 +25,8 @@ struct Provider {
     examples: &'static str,
     /// Holds `resources/<name>.md` and the like, the name without the prefix.
     pages: &'static str,
-    tests: &'static str,
+    /// Where its acceptance tests are: in one of these.
+    tests: &'static [&'static str],
     /// Whether each page of a resource says what was never run against a live system.
     says_what_is_unproved: bool,
 }
@@ -39,7 +40,7 @@ const PROVIDERS: &[Provider] = &[
         sources: "acceptance-tests/corner/src",
         examples: "acceptance-tests/corner/examples",
         pages: "acceptance-tests/corner/docs",
-        tests: "acceptance-tests/corner/tests",
+        tests: &["acceptance-tests/corner/tests"],
         says_what_is_unproved: false,
     },
     Provider {
@@ -47,7 +48,7 @@ const PROVIDERS: &[Provider] = &[
         sources: "provider/plugin/src",
         examples: "examples",
         pages: "docs/provider",
-        tests: "acceptance-tests/platform/tests",
+        tests: &["acceptance-tests/platform/tests", "acceptance-tests/runpod/tests"],
         says_what_is_unproved: true,
     },
 ];
@@ -92,8 +93,10 @@ fn check(tree: &Tree, provider: &Provider, kind: &Kind) -> Vec<Finding> {
                 "paragraph `{UNPROVED} …` in its doc comment: say what never ran against a live system"
             ));
         }
-        if tree.has(provider.tests) && !tree.below(provider.tests).any(|(_, text)| mentions(text, &full)) {
-            lacks(format!("acceptance test below {}", provider.tests));
+        let there = provider.tests.iter().any(|folder| tree.has(folder));
+        let mut texts = provider.tests.iter().flat_map(|folder| tree.below(folder));
+        if there && !texts.any(|(_, text)| mentions(text, &full)) {
+            lacks(format!("acceptance test below {}", provider.tests.join(" or ")));
         }
     }
     for (path, _) in tree.below(&examples) {

@@ -1,6 +1,7 @@
 //! RunPod as one of the clouds: single pods, launched by their names; no groups, no spot, no notice.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -248,10 +249,13 @@ impl Cloud for Runpod {
         let mut all = Vec::new();
         for candidate in query.candidates.iter().filter(|it| it.cloud == CloudKind::Runpod) {
             let shape = (candidate.tenancy, candidate.gpus);
-            if !catalogues.contains_key(&shape) {
-                catalogues.insert(shape, self.catalogue(candidate.tenancy, candidate.gpus).await?);
-            }
-            all.extend(catalogues.get(&shape).and_then(|catalogue| offer(catalogue, candidate)));
+            let catalogue = match catalogues.entry(shape) {
+                Entry::Occupied(asked) => asked.into_mut(),
+                Entry::Vacant(place) => {
+                    place.insert(self.catalogue(candidate.tenancy, candidate.gpus).await?)
+                }
+            };
+            all.extend(offer(catalogue, candidate));
         }
         Ok(all)
     }

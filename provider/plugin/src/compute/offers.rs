@@ -31,7 +31,7 @@ pub struct GpuOffers {
     pub cloud: String,
     /// GPUs of one pod or worker: the price is of all of them.
     #[attribute(default = 1, validate(range = 1..=16))]
-    pub count: u32,
+    pub gpu_count: u32,
     /// Whether only the built-in table is asked.
     #[attribute(default = false)]
     pub offline: bool,
@@ -93,13 +93,13 @@ impl GpuOffers {
         let known = gpu(&it.id);
         let most = if community { it.max_count.community } else { it.max_count.secure };
         let centres = it.data_centers.iter();
-        (self.count <= most).then_some(())?;
+        (self.gpu_count <= most).then_some(())?;
         Some(GpuOffer {
             model: known.map(|it| it.name.to_owned()),
             memory_gb: it.memory,
             encodes: known.map(|it| it.nvenc.is_some()),
             pool: it.pool,
-            hourly: Money::dollars(price)?.times(u64::from(self.count)),
+            hourly: Money::dollars(price)?.times(u64::from(self.gpu_count)),
             stock: word(it.availability).to_owned(),
             data_centers: centres.map(|it| (it.id.clone(), word(Some(it.availability)).to_owned())).collect(),
             gpu: it.id,
@@ -122,7 +122,7 @@ impl GpuOffers {
                 memory_gb: known.memory_gib,
                 encodes: Some(known.nvenc.is_some()),
                 pool: None,
-                hourly: row.hourly.times(u64::from(self.count)),
+                hourly: row.hourly.times(u64::from(self.gpu_count)),
                 stock: "unknown".to_owned(),
                 data_centers: std::collections::BTreeMap::new(),
             })
@@ -144,7 +144,7 @@ impl GpuOffers {
         let limit = Limit::within(cx.time_left().map_or(LIMIT, |left| left.min(LIMIT)));
         let cloud = if self.cloud == "COMMUNITY" { Cloud::Community } else { Cloud::Secure };
         let product = if self.product == "SERVERLESS" { Product::Serverless } else { Product::Pod };
-        match client.gpus(product, cloud, self.count, limit).await {
+        match client.gpus(product, cloud, self.gpu_count, limit).await {
             Ok(all) => Ok(Ok(all
                 .into_iter()
                 .filter(|it| self.wants(&it.id))

@@ -1,0 +1,74 @@
+//! Prices and stock: live, and from the dated table where RunPod cannot be asked.
+
+use serde_json::json;
+use streamverse_runpod_stand_in::{KEY, StandIn};
+use tfplugin_testing::cli::{Case, Cli, Failure, Step, value};
+
+use crate::kit::{ADDRESS, block, provider};
+
+const AT: &str = "data.streamverse_gpu_offers.it";
+
+#[test]
+fn offers_are_live_and_fall_back_to_the_dated_table_aloud() -> Result<(), Failure> {
+    let cli = Cli::terraform()?;
+    let it = &StandIn::start();
+    it.stock(&json!({ "gpu": "NVIDIA L40S", "free": 0 }));
+    it.stock(&json!({ "gpu": "NVIDIA L40S", "data_center": "EU-CZ-1", "cloud": "SECURE", "free": 1 }));
+    let config = |rest: &str| {
+        format!(
+            "{}data \"streamverse_gpu_offers\" \"it\" {{\n  gpus = [\"A100\", \"NVIDIA L40S\"]\n  {rest}\n}}\n",
+            block(it)
+        )
+    };
+    Case::new(&cli)
+        .provider(ADDRESS, provider())
+        .secrets_absent(&[KEY])
+        .step(
+            Step::apply(config(""))
+                .named("live")
+                .env("RUNPOD_API_KEY", KEY)
+                .state(value(AT, "live", true))
+                .state(value(AT, "offers[0].gpu", "NVIDIA L40S"))
+                .state(value(AT, "offers[0].stock", "low"))
+                .state(value(AT, "offers[0].encodes", true))
+                .state(value(AT, "offers[0].data_centers[\"EU-CZ-1\"]", "low"))
+                .state(value(AT, "offers[1].gpu", "NVIDIA A100 80GB PCIe"))
+                .state(value(AT, "offers[1].encodes", false))
+                .expect_no_warnings(),
+        )
+        .step(
+            Step::apply(config("product = \"SERVERLESS\""))
+                .named("no key")
+                .state(value(AT, "live", false))
+                .state(value(AT, "offers[0].stock", "unknown"))
+                .expect_warning("(?s)Prices are not live.*RUNPOD_API_KEY.*built-in table of 2026"),
+        )
+        .step(
+            Step::apply(config(""))
+                .named("RunPod fails")
+                .env("RUNPOD_API_KEY", KEY)
+                .before(|_| {
+                    it.faults(&json!([{ "path": "/v2/catalog", "what": { "answer": { "status": 503, "retry_after": 3600 } }, "times": 99 }]));
+                    Ok(())
+                })
+                .state(value(AT, "live", false))
+                .expect_warning("(?s)Prices are not live.*503"),
+        )
+        .step(
+            Step::plan_only(config("").replace("NVIDIA L40S", "NVIDIA L40X"))
+                .named("a misspelt name")
+                .expect_error("There is no GPU \"NVIDIA L40X\". Did you mean"),
+        )
+        .step(
+            Step::plan_only(config("gpu_count = 2"))
+                .named("a wrong key")
+                .env("RUNPOD_API_KEY", "rpa_of-somebody-else")
+                .before(|_| {
+                    it.clear_faults();
+                    Ok(())
+                })
+                .expect_error("401, the bearer token is missing or invalid"),
+        )
+        .run()
+        .map(|_| ())
+}

@@ -1,0 +1,85 @@
+//! Whose a thing is: its name says it, another deployment's is never taken, and import adopts what is nobody's.
+
+use serde_json::{Value, json};
+use streamverse_runpod_stand_in::StandIn;
+use tfplugin_testing::cli::{Action, Cli, Failure, Step, action};
+
+use crate::kit::{block, block_of, case, only, text};
+
+const VOLUME: &str = "resource \"streamverse_runpod_network_volume\" \"it\" {\n  name = \"main\"\n  size_gb = 20\n  data_center = \"EU-RO-1\"\n}\n";
+const AT: &str = "streamverse_runpod_network_volume.it";
+
+#[test]
+fn another_deployment_s_things_are_left_alone_and_named() -> Result<(), Failure> {
+    let cli = Cli::terraform()?;
+    let it = &StandIn::start();
+    let config = format!("{}{VOLUME}", block(it));
+    case(&cli)
+        .step(
+            Step::import(AT, "main")
+                .config(&config)
+                .keep()
+                .named("only another deployment has it")
+                .before(|_| {
+                    let body =
+                        json!({ "name": "streamverse.other.main", "size": 20, "dataCenter": "EU-RO-1" });
+                    assert_eq!(it.api("POST", "/v2/network-volumes", Some(&body)).0, 201);
+                    Ok(())
+                })
+                .expect_error("deployment \"other\", and this is \"test\""),
+        )
+        .step(Step::apply(&config).named("both have one of that name").after(|_| {
+            assert_eq!(it.things("volume").len(), 2);
+            Ok(())
+        }))
+        .step(
+            Step::plan_only(format!("{}{VOLUME}", block_of(it, "elsewhere")))
+                .named("the provider block names another deployment")
+                .expect_error("is \"main\" of the deployment \"test\", and this is \"elsewhere\""),
+        )
+        .step(Step::apply(&config).named("and the right one again"))
+        .check_destroyed(|_| {
+            assert_eq!(text(&only(it, "volume"), "name"), "streamverse.other.main");
+            Ok(())
+        })
+        .run()
+        .map(|_| ())
+}
+
+#[test]
+fn import_adopts_what_is_nobodys() -> Result<(), Failure> {
+    let cli = Cli::terraform()?;
+    let it = &StandIn::start();
+    let config = format!("{}{VOLUME}", block(it));
+    let body = json!({ "name": "by hand", "size": 20, "dataCenter": "EU-RO-1" });
+    let (status, made) = it.api("POST", "/v2/network-volumes", Some(&body));
+    assert_eq!(status, 201);
+    case(&cli)
+        .step(Step::import(AT, format!("main={}", text(&made, "id"))).config(&config).keep())
+        .step(Step::apply(&config).named("it gets its name").after(|_| {
+            let volume: Value = only(it, "volume");
+            assert_eq!(
+                (text(&volume, "name").as_str(), &volume["id"]),
+                ("streamverse.test.main", &made["id"])
+            );
+            Ok(())
+        }))
+        .step(
+            Step::plan_only(config.replace("size_gb = 20", "size_gb = 10"))
+                .named("a volume does not shrink")
+                .expect_error("It has 20 GB"),
+        )
+        .step(
+            Step::plan_only(config.replace("size_gb = 20", "size_gb = 10").replace("EU-RO-1", "EU-CZ-1"))
+                .named("another one has nothing to lose")
+                .plan(action(AT, Action::Replace)),
+        )
+        .step(
+            Step::import(AT, "nowhere")
+                .config(&config)
+                .expect_error("RunPod has no network volume \"streamverse.test.nowhere\""),
+        )
+        .check_destroyed(|_| it.clean().map_err(Into::into))
+        .run()
+        .map(|_| ())
+}

@@ -1,0 +1,1 @@
+terraform import streamverse_runpod_registry_credential.main main
