@@ -46,7 +46,7 @@ pub struct Token {
 /// not for each token.
 enum Key {
     /// HS256 (RFC 7518 section 3.2).
-    Secret(hmac::Key),
+    Secret(Box<hmac::Key>),
     /// ES256 (section 3.4).
     Public(ParsedPublicKey),
 }
@@ -164,7 +164,7 @@ impl Verifier {
             let text = format!("the secret of the token key {id:?} is shorter than {SHORTEST_SECRET} bytes");
             return Err(Error::permanent("spec-invalid", text));
         }
-        self.keys.insert(id.to_owned(), Key::Secret(hmac::Key::new(hmac::HMAC_SHA256, secret)));
+        self.keys.insert(id.to_owned(), Key::Secret(Box::new(hmac::Key::new(hmac::HMAC_SHA256, secret))));
         Ok(self)
     }
 
