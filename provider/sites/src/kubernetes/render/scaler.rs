@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use streamverse_model::compute::{KedaScalerSpec, ScaleNames};
+use streamverse_model::compute::{KafkaTrigger, KedaScalerSpec, ScaleNames};
 use streamverse_model::platform::{CredentialUse, Owner, ScalerObject, SpecUse};
 
 use super::{Rendered, Scope, secret_name};
@@ -37,7 +37,7 @@ pub(super) fn render(scope: &Scope<'_>, it: &ScalerObject) -> Result<Vec<Rendere
     let spec: KedaScalerSpec = serde_json::from_value(it.spec.clone()).map_err(|error| invalid(&error))?;
     let target = target(scope.owner(), &it.of);
     let kafka = spec.kafka().map_err(|error| invalid(&error))?;
-    let credentials = kafka.iter().flat_map(|it| it.credentials()).cloned();
+    let credentials = kafka.iter().flat_map(KafkaTrigger::credentials).cloned();
     let secret = |of: CredentialUse| (of.clone(), secret_name(scope.owner().deployment.as_str(), &of));
     let given = ScaleNames {
         own: names::name(scope.owner(), ""),
