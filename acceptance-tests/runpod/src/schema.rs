@@ -307,6 +307,7 @@ mod tests {
 
     use super::*;
 
+    #[allow(clippy::needless_pass_by_value, reason = "json! is written where it is used")]
     fn wrong(schema: Value, value: Value) -> Vec<String> {
         Checker::new(json!({})).check(&schema, &value)
     }

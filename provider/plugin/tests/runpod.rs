@@ -18,7 +18,7 @@ async fn plan(client: &Client, kind: &str, base: &Value, change: &Value) -> Resu
     for (name, value) in change.as_object().unwrap() {
         config[name] = value.clone();
     }
-    client.resource(&format!("streamverse_runpod_{kind}")).plan(None, config).await
+    client.resource(format!("streamverse_runpod_{kind}")).plan(None, config).await
 }
 
 async fn refused(kind: &str, base: &Value, all: &[(Value, &str, &str)]) {

@@ -141,7 +141,7 @@ impl Here {
             match RemoteName::standing(thing.name(), &self.deployment) {
                 Standing::Ours(name) if plain(&name) == text => ours.push(thing),
                 Standing::Other(owner) if plain(&owner.name) == text => {
-                    others.push((thing.id().to_owned(), owner))
+                    others.push((thing.id().to_owned(), owner));
                 }
                 _ => {}
             }
