@@ -165,10 +165,11 @@ impl Agent {
             return Ok(code);
         }
         // Without a worker this is a pod of a DaemonSet: one that ends is started again, so it waits for its node.
-        while self.alone && !closed {
-            match heard.recv().await {
-                None | Some(Notice { reason: Reason::Signalled, .. }) => break,
-                Some(_) => {}
+        if self.alone && !closed {
+            while let Some(notice) = heard.recv().await {
+                if notice.reason == Reason::Signalled {
+                    break;
+                }
             }
         }
         Ok(u8::from(phase == Phase::Overrun))
@@ -218,7 +219,7 @@ impl Agent {
             match draining {
                 Some(draining) => draining.hurry(until_ms),
                 None if first => {
-                    *draining = Some(node::Draining::begin(node.clone(), notice.reason, until_ms))
+                    *draining = Some(node::Draining::begin(node.clone(), notice.reason, until_ms));
                 }
                 None => {}
             }

@@ -196,9 +196,10 @@ async fn serve() -> std::io::Result<()> {
 
 fn main() -> ExitCode {
     // Whoever started it is gone when its input ends.
-    std::thread::spawn(|| {
+    let (there, gone) = tokio::sync::oneshot::channel::<()>();
+    std::thread::spawn(move || {
         let _ = std::io::stdin().read_to_end(&mut Vec::new());
-        std::process::exit(0);
+        drop(there);
     });
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build() {
         Ok(runtime) => runtime,
@@ -207,7 +208,13 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(serve()) {
+    let served = runtime.block_on(async {
+        tokio::select! {
+            served = serve() => served,
+            _ = gone => Ok(()),
+        }
+    });
+    match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");

@@ -22,7 +22,7 @@ use crate::provider::Streamverse;
 /// Terraform neither sets the number nor shows it. Without it the service goes back to that number.
 ///
 /// Not proved live: KEDA never ran; a real API server checked the objects against KEDA's definitions, scripts answered for
-/// its operator, and Kubernetes' own autoscaler worked on simulated pods.
+/// its operator. Kubernetes' own autoscaler was there, but no metrics for it to act on.
 #[derive(Clone, Schema)]
 pub struct KedaScaler {
     /// Unique in the deployment; another name is another scaler.

@@ -35,7 +35,10 @@ pub(crate) async fn suite(one: Arc<dyn Records>, other: Arc<dyn Records>) {
     // A removed one begins anew, and whoever still has an old version replaces nothing.
     assert!(one.insert("keys", "k", &first).await.unwrap());
     for old in [begun, begun + 1] {
-        assert!(!other.replace("keys", "k", old, &second).await.unwrap(), "a version of one that was removed");
+        assert!(
+            !other.replace("keys", "k", old, &second).await.unwrap(),
+            "a version of one that was removed"
+        );
     }
     assert_eq!(one.get("keys", "k").await.unwrap().unwrap().value, first);
     stamped(&*one, &*other).await;

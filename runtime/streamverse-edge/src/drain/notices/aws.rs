@@ -71,7 +71,7 @@ async fn look(metadata: Metadata, told: Arc<Mutex<Told>>, tell: mpsc::Sender<Not
 /// When the instance is gone; none when that has begun.
 fn read_action(text: &str) -> Result<Option<u64>> {
     let unreadable = |text: &str| {
-        Error::passing("metadata", format!("the spot instance action cannot be read: {:.200}", text))
+        Error::passing("metadata", format!("the spot instance action cannot be read: {text:.200}"))
     };
     let action: InstanceAction =
         serde_json::from_str(text).map_err(|error| unreadable(text).because(error))?;
