@@ -103,6 +103,14 @@ impl Setting {
         }
     }
 
+    /// The most that the agent had in memory, in KiB.
+    fn resident(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.agent.as_ref().unwrap().id());
+        let status = std::fs::read_to_string(path).unwrap();
+        let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        most.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
     /// The code that the agent ends with.
     fn ends(&mut self) -> i32 {
         let until = Instant::now() + PATIENCE;
@@ -146,6 +154,8 @@ fn on_ec2_a_worker_has_the_notice_less_fifteen_seconds_also_after_faults_and_a_t
     it.set(&json!({ "tokens": 2, "rebalance": { "noticeTime": "2026-01-01T00:00:00Z" } }));
     it.until("the advice is told", |it| it.reports().1["reason"] == "rebalance");
     assert_eq!(it.said(), "began\n", "an advice alone drains nothing");
+    let kib = it.resident();
+    assert!(kib < 64 * 1024, "an agent has {kib} KiB resident");
     let gone = in_seconds(120);
     it.set(&json!({ "action": action(gone) }));
     let last = it.drained("preempted");
