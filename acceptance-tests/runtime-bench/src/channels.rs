@@ -28,6 +28,7 @@ pub async fn measure(setup: &Setup) -> Outcome<Vec<Row>> {
     let mut one = Process::start(setup, 1).await?;
     let mut many = Process::start(setup, MANY).await?;
     let (mut first, mut memory, mut idle) = (Rounds::default(), Rounds::default(), Rounds::default());
+    let (mut quiet, mut loaded) = (Rounds::default(), Rounds::default());
     let (mut busy, mut late) = (Rounds::default(), Rounds::default());
     first.push(many.ready.as_secs_f64(), one.ready.as_secs_f64());
     for round in 1..=setup.rounds(3) {
@@ -35,7 +36,12 @@ pub async fn measure(setup: &Setup) -> Outcome<Vec<Row>> {
         tokio::time::sleep(Duration::from_secs(if setup.quick { 20 } else { 60 })).await;
         let percent = |now: f64, before: f64| (now - before) / since.elapsed().as_secs_f64() * 100.0;
         idle.push(percent(many.server.cpu_seconds(), before.0), percent(one.server.cpu_seconds(), before.1));
-        let (all, alone) = (many.asked(setup, MANY).await?, many.asked(setup, 1).await?);
+        quiet.push(resident(many.server.pid())?, resident(one.server.pid())?);
+        let (before, since) = (many.server.cpu_seconds(), Instant::now());
+        let all = many.asked(setup, MANY).await?;
+        let spent = (many.server.cpu_seconds() - before) / since.elapsed().as_secs_f64() * 100.0;
+        loaded.push_alone(spent);
+        let alone = many.asked(setup, 1).await?;
         busy.push(all.requests_per_core(), alone.requests_per_core());
         late.push(all.p99, alone.p99);
         one.asked(setup, 1).await?;
@@ -50,8 +56,10 @@ pub async fn measure(setup: &Setup) -> Outcome<Vec<Row>> {
     let turns = "HLS and DASH in turns; 32 at a time";
     Ok(vec![
         first.row(name("until all are ready / one"), "s", "less is better"),
+        quiet.row(name("resident memory before load / one"), "MB", "less is better"),
         memory.row(name("resident memory after load / one"), "MB", "less is better"),
         idle.row(name("idle / one"), "% of a core", "less is better"),
+        loaded.row(name("while all are asked"), "% of a core", "as much as the load asks for"),
         busy.row(name("playlists of all, per core / of one of them"), "1/CPU-s", turns),
         late.row(name("playlists of all, 99th percentile / of one of them"), "ms", "less is better"),
     ])

@@ -1,5 +1,5 @@
 //! Keys leave and come: a CPIX document that PyPI's cpix reads and validates and PyPI's cryptography decrypts, another
-//! site that takes it and plays what was encrypted before, a backup, and who asked for what.
+//! key service, with another key-encryption key, that takes it and plays what was encrypted before, a backup, and who asked for what.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -102,7 +102,7 @@ fn decoded(node: &Node, file: &Path, key: &ContentKey) -> (usize, bool) {
 }
 
 #[test]
-fn a_catalogue_moves_to_another_site_in_a_document_that_others_read_too() -> Result<(), Failure> {
+fn keys_move_to_another_service_in_a_document_that_others_read_too() -> Result<(), Failure> {
     let cli = Cli::terraform()?;
     let Some(node) = Node::start() else { return Ok(()) };
     let files = Files::new();
@@ -168,7 +168,7 @@ fn a_catalogue_moves_to_another_site_in_a_document_that_others_read_too() -> Res
                 assert_eq!(read, ours);
                 assert!(found["keys"].as_array().unwrap().iter().all(|it| it["track"] == "all"));
             }
-            // Another site, under another key-encryption key: the same keys, so that the same media plays.
+            // Another service, under another key-encryption key: the same keys, so that the same media plays.
             let taken = must(&run(there, &["import", &whole, "--private-key-file", &key_file]));
             assert!(taken.starts_with("8 of 8 keys"), "{taken}");
             let again = must(&run(there, &["import", &whole, "--private-key-file", &key_file]));

@@ -117,7 +117,7 @@ fn check_usage(
             out.warning_at(
                 at(name),
                 "A browser keeps a ClearKey key",
-                "The licence service gives no licence after it. But a ClearKey licence is a key and nothing else (W3C EME, \"Clear Key\"): what a page has, it has until its next crypto period. Set `crypto_period` to bound that. The licences of the other systems obey it by themselves.",
+                "The licence service renews none beyond it; a stream that is begun anew begins it anew, and a rental never does. But a ClearKey licence is a key and nothing else (W3C EME, \"Clear Key\"): what a page has, it has until its next crypto period. Set `crypto_period` to bound that. The licences of the other systems obey it by themselves.",
             );
         }
     }

@@ -111,7 +111,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever the clock does in between, forwards or back, no request is taken twice within its window.
+        /// However far the clock goes on in between, no request is taken twice within its window.
         #[test]
         fn no_request_is_taken_twice(steps in proptest::collection::vec((0_u8..6, 0_u64..300_000), 1..60)) {
             let guard = guard();

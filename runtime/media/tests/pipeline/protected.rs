@@ -162,9 +162,10 @@ async fn an_encrypted_asset_decodes_with_its_keys_and_not_without() {
     let keys = Arc::new(Keys::default());
     for (scheme, granularity, expected) in [("cbcs", "track_type", 2), ("cenc", "asset", 1)] {
         let mut spec = spec("film", &clip);
-        spec["drm"] = drm(
-            &json!({ "scheme": scheme, "key_granularity": granularity, "systems": ["clearkey", "widevine", "playready"] }),
-        );
+        spec["drm"] = drm(&json!({
+            "scheme": scheme, "key_granularity": granularity, "systems": ["clearkey", "widevine", "playready"],
+            "usage": { "expiry": "1h", "offline": false },
+        }));
         let made = platform.protect(spec, &keys).await.unwrap();
         let package = platform.package("film", &made);
         let index = index_of(&package);
@@ -209,6 +210,18 @@ async fn an_encrypted_asset_decodes_with_its_keys_and_not_without() {
     let catalogue = open_catalogue("sqlite://here/main", &platform.cx("test")).await.unwrap();
     let record = catalogue.asset("film").await.unwrap().unwrap();
     assert_eq!((record.scheme.as_deref(), record.kids.len()), (Some("cenc"), 1));
+    // What its licences allow is told with it, and told anew without being made anew.
+    let hour = std::time::Duration::from_secs(3600);
+    assert_eq!(record.usage.and_then(|it| it.expiry).map(|it| it.0), Some(hour));
+    let mut spec = spec("film", &clip);
+    spec["drm"] = drm(&json!({
+        "scheme": "cenc", "key_granularity": "asset", "systems": ["clearkey", "widevine", "playready"],
+        "usage": { "offline": true },
+    }));
+    let again = platform.protect(spec, &keys).await.unwrap();
+    assert_eq!(again["generation"], record.generation.as_str());
+    let usage = catalogue.asset("film").await.unwrap().unwrap().usage.unwrap();
+    assert_eq!((usage.expiry, usage.offline), (None, true));
     stop.stop();
     worker.await.unwrap().unwrap();
     platform.end().await;

@@ -70,7 +70,7 @@ pub fn decide(
         blacked_out(policy, asset, request.country, clock)?;
     }
     if request.is_persistent {
-        // What is kept obeys nobody: only what has no end may be.
+        // What is kept obeys nobody: only what has no end may be, of the asset here, of the rights to it below.
         let may = |it: &UsageSpec| it.offline && it.expiry.is_none() && it.rental.is_none();
         if !request.assets.iter().all(|asset| request.usage(asset).is_some_and(may)) {
             return Err(Refusal::OfflineNotAllowed);
@@ -78,7 +78,11 @@ pub fn decide(
     }
     let mut begun: Vec<&str> = Vec::new();
     for asset in request.assets {
-        begun.extend(entitled(policy, account, asset, request.usage(asset), clock)?);
+        let usage = request.usage(asset);
+        begun.extend(entitled(policy, account, asset, usage, clock)?);
+        if request.is_persistent && !for_good(policy, account, asset, usage, clock) {
+            return Err(Refusal::OfflineNotAllowed);
+        }
     }
     let is_new = device(policy, account, request.device)?;
     let lease = millis(policy.licence_duration.0);
@@ -162,6 +166,26 @@ fn entitled<'a>(
         }
     }
     begins.map(|(_, id)| Some(id)).ok_or(why)
+}
+
+/// Whether one right to the asset has no end, and no blackout is to come that it would not obey.
+fn for_good(
+    policy: &EntitlementPolicySpec,
+    account: &Account,
+    asset: &str,
+    usage: Option<&UsageSpec>,
+    clock: Clock,
+) -> bool {
+    let blackouts = policy.blackouts.iter().flatten().filter(|it| lists(&it.assets, asset));
+    let mut ends = blackouts.map(|it| it.to.as_deref().and_then(instant).unwrap_or(u64::MAX));
+    let endless = |it: &Grant| {
+        matches!(it.kind, GrantKind::Subscription | GrantKind::Purchase) && it.until_ms.is_none()
+    };
+    ends.all(|end| clock.earliest_ms >= end)
+        && account
+            .grants
+            .values()
+            .any(|it| endless(it) && matches!(says(policy, it, asset, usage, clock), Says::Yes))
 }
 
 fn says(

@@ -213,6 +213,41 @@ fn a_licence_is_kept_only_where_the_asset_allows_it_and_has_no_end() {
 }
 
 #[test]
+fn a_right_that_ends_gives_no_licence_that_is_kept() {
+    let usage = usage(&json!({ "offline": true }));
+    let all = [("film", &usage), ("other", &usage), ("match", &usage)];
+    let keep = |policy: &EntitlementPolicySpec, account: &Account, asset: &str| {
+        let assets = [asset];
+        let request = Request { usage: &all, is_persistent: true, ..ask(&assets, "tv") };
+        play(policy, &mut account.clone(), &request, NOW)
+    };
+    let open = policy(&json!({}));
+    let bought = with(&[("p", GrantKind::Purchase, "other")]);
+    assert_eq!(keep(&open, &bought, "other"), Ok(true));
+    assert_eq!(keep(&open, &with(&[("r", GrantKind::Rental, "other")]), "other"), Err("offline-not-allowed"));
+    let mut ending = with(&[("a", GrantKind::Subscription, "basic")]);
+    assert_eq!(keep(&open, &ending, "film"), Ok(true));
+    for grant in ending.grants.values_mut() {
+        grant.until_ms = Some(NOW + DAY);
+    }
+    assert_eq!(keep(&open, &ending, "film"), Err("offline-not-allowed"));
+    // Beside a right that ends, one that does not is enough; without any it is said so.
+    let mut both = ending.clone();
+    both.grants.insert("p".to_owned(), Grant { of: "film".to_owned(), ..bought.grants["p"].clone() });
+    assert_eq!(keep(&open, &both, "film"), Ok(true));
+    assert_eq!(keep(&open, &ending, "other"), Err("not-entitled"));
+    let event = policy(&json!({
+        "events": [{ "name": "cup", "assets": ["match"], "from": "2000-01-01T00:00:00Z", "to": "2100-01-01T00:00:00Z" }],
+        "blackouts": null,
+    }));
+    assert_eq!(keep(&event, &with(&[("e", GrantKind::Event, "cup")]), "match"), Err("offline-not-allowed"));
+    let black = policy(
+        &json!({ "blackouts": [{ "assets": ["other"], "countries": ["CH"], "from": "2100-01-01T00:00:00Z" }] }),
+    );
+    assert_eq!(keep(&black, &bought, "other"), Err("offline-not-allowed"), "it is to come");
+}
+
+#[test]
 fn a_policy_that_cannot_work_is_refused_at_its_place() {
     for (rest, place) in [
         (json!({ "licence_duration": "1s" }), "licence"),

@@ -143,7 +143,7 @@ pub struct ChannelSource {
     /// What it is an episode of. A rotation keeps episodes of one series apart.
     pub series: Option<String>,
     /// Its length: the `duration_ms` of its `streamverse_vod_asset`. It is how long its slot is; without it, its package
-    /// says it once it is made, and until then the guide of the plan is not known.
+    /// says it once it is made, and until then the plan assumes `assumed_duration`.
     #[attribute(validate(range = 1..=604_800_000))]
     pub duration_ms: Option<u64>,
     /// Its `ladder`, to be told while planning of what players cannot switch between.
