@@ -239,6 +239,20 @@ fn the_controllers_order_and_a_signal_drain_and_a_worker_that_ends_by_itself_end
 }
 
 #[test]
+fn a_worker_that_fails_while_it_finishes_has_not_finished() {
+    let mut it = Setting::new();
+    it.set(&json!({ "order": { "order": "drain", "seconds": 300 } }));
+    it.start(
+        &json!("signal"),
+        &json!({}),
+        r#"trap 'exit 3' TERM; echo began >>"$0"; while :; do sleep 0.05; done"#,
+    );
+    assert_eq!(it.ends(), 1, "{}", it.log());
+    let (phases, last) = it.reports();
+    assert_eq!(phases.last().map(String::as_str), Some("overrun"), "{last}");
+}
+
+#[test]
 fn a_preemption_in_the_middle_of_a_scale_in_leaves_the_shorter_time() {
     let mut it = Setting::new();
     it.start(&json!({ "aws": { "endpoint": it.url() } }), &json!({}), DEAF);

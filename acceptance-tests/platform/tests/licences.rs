@@ -147,7 +147,10 @@ resource "streamverse_licence_service" "main" {{
 
     /// The process of the licence service.
     fn pid(&self) -> Option<u32> {
-        streamverse_core::http::holder_of([127, 0, 0, 1].into(), self.port)
+        match streamverse_core::http::holder_of([127, 0, 0, 1].into(), self.port)? {
+            streamverse_core::http::Holder::Process(pid) => Some(pid),
+            streamverse_core::http::Holder::Unseen => None,
+        }
     }
 
     fn case<'c>(&'c self, cli: &'c Cli) -> Case<'c> {

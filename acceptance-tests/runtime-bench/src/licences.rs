@@ -338,12 +338,18 @@ impl Site {
         json!({ "kids": [URL_SAFE_NO_PAD.encode(self.kid.0)], "type": "temporary" }).to_string()
     }
 
-    /// A token for each request; who runs out of them asks in vain, and the round fails.
+    /// A token for each request; who runs out of them asks for a licence in vain, and the round fails.
     fn lua(&self, list: &Path, path: &str) -> String {
-        let (body, method) = (self.body(), if path == LICENCE { "POST" } else { "GET" });
+        let body = self.body();
+        // What looks at no token takes one as well twice.
+        let (method, run_out) = match path {
+            LICENCE => ("POST", "token = \"none\""),
+            _ => ("GET", "tokens:seek(\"set\") token = tokens:read(\"*l\")"),
+        };
         format!(
-            "local tokens = io.lines(\"{}\")\nlocal body = '{body}'\n\
-             function request()\n  local token = tokens() or \"none\"\n  \
+            "local tokens = assert(io.open(\"{}\"))\nlocal body = '{body}'\n\
+             function request()\n  local token = tokens:read(\"*l\")\n  \
+             if not token then {run_out} end\n  \
              return wrk.format(\"{method}\", \"{path}\", {{ [\"Authorization\"] = \"Bearer \" .. token, \
              [\"Content-Type\"] = \"application/json\" }}, body)\nend\n{}",
             list.display(),

@@ -32,7 +32,7 @@ use crate::telemetry::SPANS;
 use crate::error::{Error, Result};
 use crate::lifecycle::Stop;
 
-pub use holder::holder_of;
+pub use holder::{Holder, holder_of};
 use timed::Timed;
 
 /// What a listener lets others do to it.
@@ -76,7 +76,10 @@ pub fn listen(address: SocketAddr) -> Result<TcpListener> {
     let failed = |error: std::io::Error| match error.kind() {
         std::io::ErrorKind::AddrInUse => {
             let holder = holder_of(address.ip(), address.port())
-                .map(|pid| format!(" by process {pid}"))
+                .and_then(|it| match it {
+                    Holder::Process(pid) => Some(format!(" by process {pid}")),
+                    Holder::Unseen => None,
+                })
                 .unwrap_or_default();
             Error::passing(
                 "port-taken",

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 use streamverse_core::engine::Prepared;
+use streamverse_core::http::{Holder, holder_of};
 use streamverse_core::run::{JobEnd, RunOptions};
 use streamverse_core::{Error, JobNews, Result};
 use streamverse_model::platform::{
@@ -314,10 +315,14 @@ impl Keeper {
         let bind = self.context(ports).bind;
         ports.iter().filter(|port| port.protocol == Protocol::Tcp).find_map(|port| {
             let port = port.number;
-            let pid = streamverse_core::http::holder_of(bind, port)?;
-            let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-            let name = name.trim();
-            Some(format!("port {port} is taken by process {pid} ({name}): end it, or choose another port"))
+            let who = match holder_of(bind, port)? {
+                Holder::Process(pid) => {
+                    let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+                    format!("process {pid} ({})", name.trim())
+                }
+                Holder::Unseen => "a process that this agent may not look into".to_owned(),
+            };
+            Some(format!("port {port} is taken by {who}: end it, or choose another port"))
         })
     }
 

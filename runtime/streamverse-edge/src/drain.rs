@@ -60,7 +60,8 @@ pub(crate) async fn run(spec: &Path, admin: Option<AdminAddress>, words: &[OsStr
         listeners.push(tokio::spawn(controller.clone().orders(sender.clone())));
         (tell, tokio::spawn(controller.reports(told)))
     });
-    listeners.push(tokio::spawn(notices::signals(sender)));
+    // Before there is a worker: a signal must find somebody who passes it on.
+    listeners.push(tokio::spawn(notices::signals(sender)?));
 
     let worker = if words.is_empty() { None } else { Some(Worker::start(words)?) };
     let alone = worker.is_none();
@@ -140,7 +141,13 @@ impl Agent {
                 },
                 code = ended(worker.as_mut()) => {
                     worker = None;
-                    if !self.state.is_leaving() {
+                    if self.state.is_leaving() {
+                        // 143 is a worker that SIGTERM ends, which has nothing to finish.
+                        if !matches!(code, 0 | 143) {
+                            warn!(code, "The worker failed while it finished.");
+                            overrun = true;
+                        }
+                    } else {
                         self.counted.left(Reason::Ended);
                         self.state.leave(Reason::Ended, Some(now_ms()), 0, now_ms());
                         info!(code, "The worker ended by itself.");
@@ -218,10 +225,7 @@ impl Agent {
         if let Some(node) = self.spec.node.as_ref().filter(|_| notice.reason != Reason::Signalled) {
             match draining {
                 Some(draining) => draining.hurry(until_ms),
-                None if first => {
-                    *draining = Some(node::Draining::begin(node.clone(), notice.reason, until_ms));
-                }
-                None => {}
+                None => *draining = Some(node::Draining::begin(node.clone(), notice.reason, until_ms)),
             }
         }
         self.say(self.state.report(Phase::Draining, Vec::new(), now_ms()));

@@ -47,6 +47,54 @@ fn another_deployment_s_things_are_left_alone_and_named() -> Result<(), Failure>
 }
 
 #[test]
+fn a_volume_is_not_lost_where_its_tier_is_told_later_or_where_it_is_to_be_made_before_it_is_destroyed()
+-> Result<(), Failure> {
+    let cli = Cli::terraform()?;
+    let it = &StandIn::start();
+    let volume = |rest: &str| {
+        let fast = VOLUME.replace("EU-RO-1", "EU-CZ-1");
+        format!("{}{}", block(it), fast.replace("size_gb = 20", &format!("size_gb = 20\n  {rest}")))
+    };
+    let id = std::sync::Mutex::new(String::new());
+    let same = |it: &StandIn| {
+        assert_eq!(text(&only(it, "volume"), "id"), *id.lock().unwrap());
+        Ok(())
+    };
+    case(&cli)
+        .step(Step::apply(volume("")).named("the data centre's own tier").after(|_| {
+            let volume = only(it, "volume");
+            assert_eq!(text(&volume, "type"), "HIGH_PERFORMANCE");
+            *id.lock().unwrap() = text(&volume, "id");
+            Ok(())
+        }))
+        .step(
+            Step::apply(volume("tier = \"HIGH_PERFORMANCE\""))
+                .named("the same, told")
+                .plan(action(AT, Action::NoOp))
+                .after(|_| same(it)),
+        )
+        .step(Step::apply(volume("")).named("and not told again").plan(action(AT, Action::NoOp)))
+        .step(Step::import(AT, "main").config(volume("tier = \"HIGH_PERFORMANCE\"")))
+        .step(
+            Step::apply(volume("lifecycle { create_before_destroy = true }")).plan(action(AT, Action::NoOp)),
+        )
+        .step(
+            Step::replace(AT)
+                .named("it is kept, and the reason told")
+                .expect_error("(?s)took it over in this apply.*create_before_destroy")
+                .after(|_| same(it)),
+        )
+        .step(Step::apply(volume("")).named("as it was").after(|_| same(it)))
+        .step(
+            Step::apply(volume("tier = \"STANDARD\""))
+                .named("another tier is another volume")
+                .plan(action(AT, Action::Replace)),
+        )
+        .run()
+        .map(|_| ())
+}
+
+#[test]
 fn import_adopts_what_is_nobodys() -> Result<(), Failure> {
     let cli = Cli::terraform()?;
     let it = &StandIn::start();

@@ -130,7 +130,8 @@ const CAPACITY: &[&str] = &[
     "capacity",
 ];
 
-const QUOTA: &[&str] = &["balance", "spend limit", "quota", "credit"];
+const QUOTA: &[&str] =
+    &["account balance", "balance is", "insufficient balance", "spend limit", "quota", "credit"];
 
 fn speaks_of_capacity(says: &str) -> bool {
     let says = says.to_lowercase();
@@ -153,6 +154,7 @@ mod tests {
             (400, "There are no longer any instances available", None, false, Class::Capacity),
             (400, "Set exactly one of gpu or cpu", None, false, Class::Invalid),
             (400, "Your account balance is too low", None, false, Class::Quota),
+            (400, "type LOAD_BALANCER takes no scaling of QUEUE_DELAY", None, false, Class::Invalid),
             (401, "", None, true, Class::Auth),
             (402, "", None, false, Class::Quota),
             (403, "", None, true, Class::Auth),

@@ -44,19 +44,25 @@ impl Client {
             return Ok(Obtained { thing, adopted: true });
         }
         let mut attempts = 0;
+        // Once an answer was lost, whatever comes after it does not say that nothing was made.
+        let unsure = |error: Error, attempts: u32| match attempts {
+            0 => error,
+            _ => Error { class: Class::UnknownOutcome, ..error },
+        };
         loop {
             let error = match self.create::<K>(body, limit).await {
                 Ok(thing) => return self.settle(name, thing, limit).await,
                 Err(error) => error,
             };
             if error.class != Class::UnknownOutcome {
-                return Err(error);
+                return Err(unsure(error, attempts));
             }
             attempts += 1;
             tracing::warn!(%error, name, "Whether RunPod made it is not known: it is looked up by its name.");
             let look = Limit::within(LOOK.min(limit.left()));
             while !look.left().is_zero() {
-                if let Some(thing) = self.only::<K>(name, limit).await? {
+                let found = self.only::<K>(name, limit).await.map_err(|error| unsure(error, attempts))?;
+                if let Some(thing) = found {
                     // Ours: there was none of this name, and nobody else makes this name now.
                     return Ok(Obtained { thing, adopted: false });
                 }

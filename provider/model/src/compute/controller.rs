@@ -9,8 +9,8 @@ use super::{CloudKind, GpuClass, Money};
 #[derive(Clone, Debug, PartialEq, Schema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FleetControllerSpec {
-    /// How many on-demand instances all of its pools together may have at any time, for each cloud and class; 1 where
-    /// none is given. RunPod has no spot: its pods are not counted.
+    /// How many on-demand instances all of its pools together may have, for each cloud and class; 1 where
+    /// none is given. None is started above it; one that is made smaller takes none away that runs. RunPod has no spot: its pods are not counted.
     #[serde(default)]
     pub on_demand_limits: Vec<OnDemandLimitSpec>,
     /// The most that all of its pools together cost in a calendar month (UTC), in US dollars.

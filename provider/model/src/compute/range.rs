@@ -12,7 +12,8 @@ pub struct RangeSpec {
     /// So many workers are kept whenever there is capacity, except at night. 0: none, as long as nothing waits.
     #[attribute(default = 0, validate(range = 0..=10_000))]
     pub min: u32,
-    /// Never more than so many. A new `max` acts within one tick of the controller.
+    /// So many at most. While one moves to another place there may be one more for minutes, `extra` and the on-demand net of
+    /// the policy come on top. A new `max` acts within one tick of the controller.
     #[attribute(validate(range = 0..=10_000))]
     pub max: u32,
     /// No instance that costs more per hour, in US dollars; any where none is given.

@@ -42,7 +42,9 @@ pub struct LicenceServiceSpec {
     /// `streamverse_drm_config`): the `url` of a `streamverse_catalogue`.
     pub catalogue: String,
     /// Where replicas remember which tokens were used: the `url` of a `streamverse_cache` that is Redis and evicts nothing
-    /// (`maxmemory-policy noeviction`). Without one the process itself remembers, also for the next process on its host. At the
+    /// (`maxmemory-policy noeviction`) and never comes back with less than it had: with `appendfsync always`, or without any
+    /// persistence and without a failover (a cache that comes back empty is noticed, one that lost its last seconds is not).
+    /// Without one the process itself remembers, also for the next process on its host. At the
     /// first start, on another host and with another cache, tokens are taken from a few seconds later on, so that none is
     /// used twice; until then requests are told to come again.
     pub cache: Option<String>,

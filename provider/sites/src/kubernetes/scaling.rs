@@ -77,6 +77,14 @@ impl KubernetesSite {
                 if super::compare::differences(&live.wanted.body, there).is_empty() {
                     self.put_left_open(&live, &record.bundle, &bundle.owner, warnings).await?;
                 }
+                // Kubernetes' own autoscaler does nothing where there is nothing: what KEDA left at none begins again.
+                let spec: KedaScalerSpec = serde_json::from_value(it.spec.clone()).map_err(|error| {
+                    Error::new(Class::Invalid, "the scaler's spec cannot be read").because(error)
+                })?;
+                if spec.queue.is_none() && there.pointer("/spec/replicas").and_then(Value::as_u64) == Some(0)
+                {
+                    self.wake(&Place::of(&live.wanted), &bundle.owner, spec.min).await?;
+                }
             }
         }
         Ok(())
@@ -144,6 +152,16 @@ impl KubernetesSite {
             self.hold(&place, scaler).await?;
         }
         self.patch(&place, &live.wanted.body, owner, false, warnings).await
+    }
+
+    /// Has a scaler declare the number that a Deployment begins with.
+    async fn wake(&self, place: &Place, scaler: &Owner, count: u32) -> Result<()> {
+        let body = held(&place.name, self.namespace(), Some(i64::from(count.max(1))));
+        let answer = self.apply_as(place, &body, &names::manager(scaler), true).await?;
+        match answer.status {
+            200..300 => Ok(()),
+            _ => Err(refused(&answer, &place.title())),
+        }
     }
 
     /// Has a scaler declare the number of a Deployment as it is.

@@ -98,8 +98,14 @@ impl KubernetesSite {
             let Some(there) = &live.there else { continue };
             let differences = compare::differences(&live.wanted.body, there);
             if !differences.is_empty() && differences.iter().all(|path| path.starts_with(VERSIONS)) {
-                let place = Place::of(&live.wanted);
-                self.patch(&place, &live.wanted.body, &bundle.owner, false, warnings).await?;
+                match others.scaler.as_ref().filter(|_| live.wanted.text("/kind") == "Deployment") {
+                    // Its number is left to the scaler, which must declare it before we let go of it.
+                    Some(scaler) => self.put_left_open(&live, bundle, scaler, warnings).await?,
+                    None => {
+                        let place = Place::of(&live.wanted);
+                        self.patch(&place, &live.wanted.body, &bundle.owner, false, warnings).await?;
+                    }
+                }
             }
         }
         Ok(())

@@ -2,8 +2,17 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// The process of this host whose listening on a TCP port keeps others from that address; for the address of all, from any.
-pub fn holder_of(address: IpAddr, port: u16) -> Option<u32> {
+/// Who keeps others from a TCP port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holder {
+    /// The process of this number.
+    Process(u32),
+    /// One into which we may not look: another user's, or one that does not let itself be looked into.
+    Unseen,
+}
+
+/// Who on this host listens on a TCP port so that it keeps others from that address; for the address of all, from any.
+pub fn holder_of(address: IpAddr, port: u16) -> Option<Holder> {
     let mut inodes = Vec::new();
     for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
         let text = std::fs::read_to_string(table).unwrap_or_default();
@@ -22,8 +31,7 @@ pub fn holder_of(address: IpAddr, port: u16) -> Option<u32> {
     if inodes.is_empty() {
         return None;
     }
-    let processes = std::fs::read_dir("/proc").ok()?;
-    for process in processes.flatten() {
+    for process in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
         let Some(pid) = process.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {
             continue;
         };
@@ -31,11 +39,11 @@ pub fn holder_of(address: IpAddr, port: u16) -> Option<u32> {
         for file in files.flatten() {
             let target = std::fs::read_link(file.path()).unwrap_or_default();
             if inodes.iter().any(|inode| target.as_os_str() == inode.as_str()) {
-                return Some(pid);
+                return Some(Holder::Process(pid));
             }
         }
     }
-    None
+    Some(Holder::Unseen)
 }
 
 /// `0100007F:1F90`: words of four bytes as the machine has them, then the port (proc(5)).
@@ -69,7 +77,7 @@ mod tests {
     fn a_listener_keeps_others_from_its_own_address_and_from_that_of_all() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let us = Some(std::process::id());
+        let us = Some(Holder::Process(std::process::id()));
         for (address, holder) in
             [("127.0.0.1", us), ("0.0.0.0", us), ("::", us), ("127.0.0.2", None), ("::1", None)]
         {

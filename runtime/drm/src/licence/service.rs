@@ -244,7 +244,7 @@ async fn licence(front: &Front, headers: &HeaderMap, body: Body) -> Response {
     match answer {
         Ok(licence) => {
             front.counters.given.inc();
-            let seconds = HeaderValue::from(licence.renew_after_ms / 1000);
+            let seconds = HeaderValue::from(renew_after(licence.renew_after_ms));
             let kind = HeaderValue::from_static("application/json");
             ([(header::CONTENT_TYPE, kind), (RENEW, seconds)], licence.body).into_response()
         }
@@ -257,6 +257,12 @@ async fn licence(front: &Front, headers: &HeaderMap, body: Body) -> Response {
             refused(refusal, wait)
         }
     }
+}
+
+/// After how many whole seconds to ask again. Never at once, which players take for never, and not before what was given is
+/// over: who asks a moment early gets a moment.
+fn renew_after(ms: u64) -> u64 {
+    ms.div_ceil(1000).max(1)
 }
 
 /// After how many seconds a player should ask for the next licence of its stream.

@@ -78,6 +78,7 @@ impl Controller {
     pub(super) async fn orders(self, tell: mpsc::Sender<Notice>) {
         let (mut pause, mut failing) = (Duration::from_secs(1), false);
         while !tell.is_closed() {
+            let asked = tokio::time::Instant::now();
             match self.order().await {
                 Ok(order) => {
                     if failing {
@@ -96,6 +97,9 @@ impl Controller {
                         }
                         // The same order is answered until it is done.
                         tokio::time::sleep(Duration::from_secs(5)).await;
+                    } else {
+                        // Whoever does not hold the request is not asked without a pause.
+                        tokio::time::sleep_until(asked + Duration::from_secs(1)).await;
                     }
                 }
                 Err(error) => {

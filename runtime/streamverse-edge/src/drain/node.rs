@@ -112,7 +112,11 @@ fn leaves(pod: &Value, own: Option<&str>) -> bool {
 /// Asks a pod to leave. One that may not yet, because of its budget, is asked again at the next step.
 async fn evict(api: &Api, pod: &Value, until_ms: u64) -> Result<()> {
     let meta = &pod["metadata"];
-    if !meta["deletionTimestamp"].is_null() {
+    // One that is going already is told again only where it would be later than the node.
+    let ends = meta["deletionTimestamp"].as_str().and_then(|it| it.parse::<jiff::Timestamp>().ok());
+    if let Some(ends) = ends
+        && u64::try_from(ends.as_millisecond()).unwrap_or_default() <= until_ms.saturating_add(1000)
+    {
         return Ok(());
     }
     let own = pod["spec"]["terminationGracePeriodSeconds"].as_u64().unwrap_or(30);

@@ -7,7 +7,7 @@ mod gcp;
 use std::future::Future;
 use std::time::Duration;
 
-use streamverse_core::Result;
+use streamverse_core::{Error, Result};
 use streamverse_model::compute::{Notices, Reason};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -70,23 +70,26 @@ pub(super) async fn watch(notices: Notices, tell: mpsc::Sender<Notice>) {
     }
 }
 
-/// SIGTERM and SIGINT.
-pub(super) async fn signals(tell: mpsc::Sender<Notice>) {
-    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        warn!("Signals cannot be listened to.");
-        return;
-    };
-    loop {
-        tokio::select! {
-            _ = term.recv() => {}
-            _ = int.recv() => {}
+/// SIGTERM and SIGINT, which are listened to from now on.
+///
+/// # Errors
+/// When they cannot be.
+pub(super) fn signals(tell: mpsc::Sender<Notice>) -> Result<impl Future<Output = ()>> {
+    let failed = |error| Error::permanent("signals", "signals cannot be listened to").because(error);
+    let mut term = signal(SignalKind::terminate()).map_err(failed)?;
+    let mut int = signal(SignalKind::interrupt()).map_err(failed)?;
+    Ok(async move {
+        loop {
+            tokio::select! {
+                _ = term.recv() => {}
+                _ = int.recv() => {}
+            }
+            info!("Told to stop.");
+            if tell.send(Notice::new(Reason::Signalled, None)).await.is_err() {
+                return;
+            }
         }
-        info!("Told to stop.");
-        if tell.send(Notice::new(Reason::Signalled, None)).await.is_err() {
-            return;
-        }
-    }
+    })
 }
 
 /// Asks again and again, every `pause`; a service that fails is told of once, and given more time.

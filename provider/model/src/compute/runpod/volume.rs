@@ -13,10 +13,6 @@ pub struct RunpodNetworkVolumeSpec {
     /// Its data centre, `EU-RO-1`. Another one is another volume.
     #[attribute(replace, validate(length = 1..))]
     pub data_center: String,
-    /// Its storage tier, `STANDARD` or `HIGH_PERFORMANCE`; the data centre's own where none is given. Another one is another
-    /// volume.
-    #[attribute(replace, validate(one_of = ["STANDARD", "HIGH_PERFORMANCE"]))]
-    pub tier: Option<String>,
 }
 
 /// Refuses to shrink: RunPod does not, and a new volume would be empty.

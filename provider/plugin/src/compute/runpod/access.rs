@@ -27,11 +27,17 @@ pub struct RunpodBlock {
 pub(crate) struct Account {
     block: Maybe<RunpodBlockView>,
     client: Arc<Mutex<Option<Client>>>,
+    adopted: super::Adopted,
 }
 
 impl Account {
     pub(crate) fn new(block: Maybe<RunpodBlockView>) -> Account {
-        Account { block, client: Arc::default() }
+        Account { block, client: Arc::default(), adopted: super::Adopted::default() }
+    }
+
+    /// What creates of this process took over.
+    pub(super) fn adopted(&self) -> super::Adopted {
+        super::Adopted::clone(&self.adopted)
     }
 
     fn endpoint(&self) -> Maybe<String> {

@@ -19,7 +19,8 @@ use crate::provider::Streamverse;
 /// Workers cost by the second while they are there, also idle ones.
 ///
 /// Calls: `POST`, `GET`, `PATCH` and `DELETE /v2/serverless`. Import takes `NAME`, or `NAME=ID` to adopt an endpoint that has another
-/// name. One that was made from a template is imported with what it took of it.
+/// name. One that was made from a template is imported with what it took of it. It is found by its name, so it cannot be made
+/// before it is destroyed: no `create_before_destroy`.
 ///
 /// Not proved live: it ran against a stand-in that is held to RunPod's API description of 2026-08-18, never against RunPod. Workers
 /// never ran.

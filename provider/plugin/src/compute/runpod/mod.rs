@@ -10,6 +10,8 @@ pub(crate) use access::{Account, RunpodBlock, validate};
 pub(crate) use endpoint::RunpodEndpoint;
 pub(crate) use network_volume::RunpodNetworkVolume;
 pub(crate) use registry_credential::RunpodRegistryCredential;
+use std::sync::PoisonError;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use streamverse_compute_runpod::{Class, Client, Error as Fault, Kind, Limit, RemoteName, Standing};
@@ -47,12 +49,19 @@ pub(crate) struct Here {
     pub(crate) client: Client,
     pub(crate) deployment: String,
     pub(crate) limit: Limit,
+    /// What creates of this process found there and took over.
+    adopted: Adopted,
 }
+
+/// Identifiers of things.
+pub(crate) type Adopted = std::sync::Arc<std::sync::Mutex<std::collections::BTreeSet<String>>>;
 
 impl Here {
     pub(crate) async fn of(cx: &Context<Streamverse>) -> Result<Here> {
         let deployment = cx.provider().owner("runpod", "account")?.deployment.as_str().to_owned();
-        Ok(Here { client: cx.provider().runpod().client(cx).await?, deployment, limit: limit(cx) })
+        let account = cx.provider().runpod();
+        let adopted = account.adopted();
+        Ok(Here { client: account.client(cx).await?, deployment, limit: limit(cx), adopted })
     }
 
     /// What something of ours is called at RunPod.
@@ -69,6 +78,8 @@ impl Here {
     ) -> Result<K> {
         let made = self.client.obtain::<K>(remote, body, self.limit).await.map_err(|fault| told(&fault))?;
         if made.adopted {
+            let id = made.thing.id().to_owned();
+            self.adopted.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
             return self.change(made.thing.id(), change).await;
         }
         Ok(made.thing)
@@ -103,8 +114,16 @@ impl Here {
         Ok(found)
     }
 
-    /// Deletes it, unless it is another deployment's. One that is gone is no error.
+    /// Deletes it, unless it is another deployment's. One that is gone is no error. What a create of this apply took over, because
+    /// it has the name that was wanted, is not deleted: that create and this destroy are about one thing.
     pub(crate) async fn delete<K: Kind + DeserializeOwned>(&self, id: &str) -> Result<()> {
+        if self.adopted.lock().unwrap_or_else(PoisonError::into_inner).contains(id) {
+            return Err(Error::permanent(format!(
+                "the {} {id} is wanted under its name by another resource, or by its own replacement, which took it over in this apply",
+                K::WHAT
+            ))
+            .next("It was kept. Do not use `create_before_destroy` here; for a block that got another address write a `moved` block. `terraform state rm` forgets the old one."));
+        }
         if self.look::<K>(id).await?.is_none() {
             return Ok(());
         }

@@ -14,7 +14,8 @@ use crate::provider::Streamverse;
 /// by its size for as long as it is there. Destroying it removes what is in it.
 ///
 /// Calls: `POST`, `GET`, `PATCH` and `DELETE /v2/network-volumes`. Import takes `NAME`, or `NAME=ID` to adopt a volume that has another
-/// name.
+/// name. A volume is found by its name, so it cannot be made before it is destroyed: no `create_before_destroy`, and
+/// `prevent_destroy` for what must not be lost.
 ///
 /// Not proved live: it ran against a stand-in that is held to RunPod's API description of 2026-08-18, never against RunPod.
 #[derive(Clone, Schema)]
@@ -31,6 +32,10 @@ pub struct RunpodNetworkVolume {
     /// What it is.
     #[attribute(flatten)]
     pub spec: RunpodNetworkVolumeSpec,
+    /// Its storage tier, `STANDARD` or `HIGH_PERFORMANCE`; the data centre's own where none is given. Another one is another
+    /// volume.
+    #[attribute(optional, replace(if_configured), validate(one_of = ["STANDARD", "HIGH_PERFORMANCE"]))]
+    pub tier: Computed<String>,
     /// What it is called at RunPod: `streamverse.DEPLOYMENT.NAME`.
     #[attribute(changes_with = [name])]
     pub remote_name: Computed<String>,
@@ -42,8 +47,8 @@ pub struct RunpodNetworkVolume {
 
 /// A volume of ours that is not what was asked for was made under another configuration, by an apply that was cut short: it may
 /// hold nothing yet, but that is not ours to guess.
-fn fits(it: &NetworkVolume, spec: &RunpodNetworkVolumeSpec) -> Result<()> {
-    let tier = spec.tier.as_ref().is_none_or(|tier| *tier == it.tier);
+fn fits(it: &NetworkVolume, spec: &RunpodNetworkVolumeSpec, tier: Option<&String>) -> Result<()> {
+    let tier = tier.is_none_or(|tier| *tier == it.tier);
     if it.data_center == spec.data_center && tier && it.size <= spec.size_gb {
         return Ok(());
     }
@@ -66,28 +71,25 @@ impl Resource for RunpodNetworkVolume {
             name: remote_name.clone(),
             size: spec.size_gb,
             data_center: spec.data_center.clone(),
-            tier: spec.tier.clone(),
+            tier: plan.tier.known().cloned(),
         };
         let there = here.client.only::<NetworkVolume>(&remote_name, here.limit).await;
         if let Some(it) = there.map_err(|fault| super::told(&fault))? {
-            fits(&it, spec)?;
+            fits(&it, spec, plan.tier.known())?;
         }
         let change = NetworkVolumeChange { name: remote_name.clone(), size: spec.size_gb };
         let made: NetworkVolume = here.obtain(&remote_name, &body, &change).await?;
-        Ok(plan.complete(RunpodNetworkVolumeComputed { remote_name, id: made.id }))
+        Ok(plan.complete(RunpodNetworkVolumeComputed { remote_name, id: made.id, tier: made.tier }))
     }
 
     async fn read(cx: &Context<Streamverse>, stored: Stored<Self>) -> Result<Read<Self>> {
         let here = Here::of(cx).await?;
         let Some(it) = here.look::<NetworkVolume>(stored.id.get()?).await? else { return Ok(Read::Gone) };
         let stored = stored.into_inner();
-        let spec = RunpodNetworkVolumeSpec {
-            size_gb: it.size,
-            data_center: it.data_center,
-            tier: stored.spec.tier.map(|_| it.tier),
-        };
-        let (name, timeouts) = (stored.name, stored.timeouts);
-        Ok(Read::Found(RunpodNetworkVolumeState { name, spec, remote_name: it.name, id: it.id, timeouts }))
+        let spec = RunpodNetworkVolumeSpec { size_gb: it.size, data_center: it.data_center };
+        let (name, timeouts, tier) = (stored.name, stored.timeouts, it.tier);
+        let state = RunpodNetworkVolumeState { name, spec, tier, remote_name: it.name, id: it.id, timeouts };
+        Ok(Read::Found(state))
     }
 
     async fn update(
@@ -99,8 +101,8 @@ impl Resource for RunpodNetworkVolume {
         let remote_name = here.remote(&plan.name);
         let id = stored.id.get()?.clone();
         let change = NetworkVolumeChange { name: remote_name.clone(), size: plan.spec.size_gb };
-        here.update::<NetworkVolume>(&id, &change).await?;
-        Ok(plan.complete(RunpodNetworkVolumeComputed { remote_name, id }))
+        let it: NetworkVolume = here.update(&id, &change).await?;
+        Ok(plan.complete(RunpodNetworkVolumeComputed { remote_name, id, tier: it.tier }))
     }
 
     async fn delete(cx: &Context<Streamverse>, stored: Stored<Self>) -> Result<()> {
@@ -127,10 +129,8 @@ impl Resource for RunpodNetworkVolume {
 
     async fn import(cx: &Context<Streamverse>, text: &str) -> Result<State<Self>> {
         let (name, it) = Here::of(cx).await?.import::<NetworkVolume>(text).await?;
-        // The tier only where it is not what RunPod gives by itself: what the configuration leaves out must stay left out.
-        let tier = Some(it.tier).filter(|tier| tier != "STANDARD");
-        let spec = RunpodNetworkVolumeSpec { size_gb: it.size, data_center: it.data_center, tier };
-        let timeouts = Timeouts::default();
-        Ok(RunpodNetworkVolumeState { name, spec, remote_name: it.name, id: it.id, timeouts })
+        let spec = RunpodNetworkVolumeSpec { size_gb: it.size, data_center: it.data_center };
+        let (timeouts, tier) = (Timeouts::default(), it.tier);
+        Ok(RunpodNetworkVolumeState { name, spec, tier, remote_name: it.name, id: it.id, timeouts })
     }
 }

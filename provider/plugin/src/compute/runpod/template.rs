@@ -16,6 +16,7 @@ use crate::provider::Streamverse;
 /// they are made: a change reaches later ones.
 ///
 /// Calls: `POST`, `GET`, `PATCH` and `DELETE /v2/templates`. Import takes `NAME`, or `NAME=ID` to adopt a template that has another name.
+/// It is found by its name, so it cannot be made before it is destroyed: no `create_before_destroy`.
 ///
 /// Not proved live: it ran against a stand-in that is held to RunPod's API description of 2026-08-18, never against RunPod.
 #[derive(Clone, Schema)]

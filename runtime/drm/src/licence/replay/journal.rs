@@ -60,6 +60,8 @@ struct Room {
     parts: u64,
     /// Something could not be written: the next process must not rely on it.
     is_broken: bool,
+    /// The next process may have it.
+    is_released: bool,
     skew_s: u64,
 }
 
@@ -93,6 +95,10 @@ impl Journal {
         entry[..16].copy_from_slice(&id.to_be_bytes());
         entry[16..].copy_from_slice(&expires.to_be_bytes());
         let mut room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
+        if room.is_released {
+            // The next process has read it by now: what it does not know of is for it.
+            return Err(Refusal::TokenBeforeStart);
+        }
         if room.is_broken {
             return Ok(());
         }
@@ -110,6 +116,7 @@ impl Journal {
 
     /// Lets the next process have it. Nothing may be added any more.
     pub(super) fn release(&self) {
+        self.room.lock().unwrap_or_else(PoisonError::into_inner).is_released = true;
         if let Err(error) = self.file.unlock() {
             warn!(%error, "The file of used tokens stays locked until this process is gone.");
         }
@@ -175,7 +182,9 @@ fn opened(path: &PathBuf) -> std::io::Result<Found> {
     // All that is there counts as one full part each: they are used again when the last token of all is over.
     let latest = left.tokens.iter().map(|(_, expires)| *expires).max().unwrap_or_default();
     let full = (0..parts).map(|part| (part, latest)).collect();
-    let room = Room { part: parts, used: 0, latest: 0, full, parts: parts + 1, is_broken: false, skew_s: 0 };
+    let (is_broken, is_released) = (false, false);
+    let room =
+        Room { part: parts, used: 0, latest: 0, full, parts: parts + 1, is_broken, is_released, skew_s: 0 };
     Ok(Found::Ours(Journal { file, boot, room: Mutex::new(room) }, left))
 }
 

@@ -11,7 +11,7 @@ use serde_json::json;
 use streamverse_core::{Error, Result};
 use streamverse_model::compute::Reason;
 use tokio::sync::{Mutex, mpsc};
-use tracing::debug;
+use tracing::{debug, warn};
 
 use super::{Notice, Release};
 use crate::drain::metadata::Metadata;
@@ -21,7 +21,8 @@ const EVENTS: &str = "/metadata/scheduledevents?api-version=2020-07-01";
 const NAME: &str = "/metadata/instance/compute/name?api-version=2021-02-01&format=text";
 const EVERY: Duration = Duration::from_secs(1);
 /// The first request switches the service on, which takes up to two minutes.
-const WITHIN: Duration = Duration::from_secs(130);
+const FIRST: Duration = Duration::from_secs(130);
+const WITHIN: Duration = Duration::from_secs(5);
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -67,7 +68,8 @@ async fn look(metadata: Metadata, seen: Arc<Mutex<Seen>>, tell: mpsc::Sender<Not
         }
         seen.name = Some(answer.body.trim().to_owned());
     }
-    let answer = metadata.ask(metadata.get(EVENTS).header("Metadata", "true"), WITHIN).await?;
+    let within = if seen.incarnation.is_none() { FIRST } else { WITHIN };
+    let answer = metadata.ask(metadata.get(EVENTS).header("Metadata", "true"), within).await?;
     if answer.status != 200 {
         let text = format!("the metadata service answers scheduled events with {}", answer.status);
         return Err(Error::passing("metadata", text));
@@ -88,7 +90,10 @@ async fn look(metadata: Metadata, seen: Arc<Mutex<Seen>>, tell: mpsc::Sender<Not
             debug!(kind = event.event_type, "A scheduled event that takes nothing away.");
             continue;
         };
-        let gone_ms = gone(event)?;
+        let gone_ms = gone(event).unwrap_or_else(|error| {
+            warn!(error = %error.chain(), "An event without a time is taken to begin now.");
+            now_ms()
+        });
         let release = Release { metadata: metadata.clone(), event: event.event_id.clone() };
         let notice = Notice { release: Some(release), ..Notice::new(reason, Some(gone_ms)) };
         seen.told.push(event.event_id.clone());
@@ -96,7 +101,6 @@ async fn look(metadata: Metadata, seen: Arc<Mutex<Seen>>, tell: mpsc::Sender<Not
             return Ok(true);
         }
     }
-    // An event that cannot be read is looked at again.
     seen.incarnation = Some(document.document_incarnation);
     Ok(false)
 }
