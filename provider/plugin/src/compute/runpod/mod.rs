@@ -122,7 +122,7 @@ impl Here {
                 "the {} {id} is wanted under its name by another resource, or by its own replacement, which took it over in this apply",
                 K::WHAT
             ))
-            .next("It was kept. Do not use `create_before_destroy` here; for a block that got another address write a `moved` block. `terraform state rm` forgets the old one."));
+            .next("It was kept, and the next apply would delete it: before the next apply, `terraform state rm` the resource and import it again. Then take `create_before_destroy` away; for a block that got another address write a `moved` block."));
         }
         if self.look::<K>(id).await?.is_none() {
             return Ok(());
