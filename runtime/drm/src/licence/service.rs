@@ -306,3 +306,13 @@ fn refused(refusal: Refusal, wait_seconds: u64) -> Response {
     }
     answer
 }
+
+#[cfg(test)]
+mod tests {
+    use super::renew_after;
+
+    #[test]
+    fn nobody_is_told_to_ask_again_at_once_or_before_the_licence_is_over() {
+        assert_eq!([0, 1, 400, 1000, 1001, 30_000].map(renew_after), [1, 1, 1, 1, 2, 30]);
+    }
+}
