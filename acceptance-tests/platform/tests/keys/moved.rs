@@ -27,6 +27,8 @@ struct Place<'a> {
     node: &'a Node,
     site: &'static str,
     admin: u16,
+    /// The provider block, which has both sites.
+    block: &'a str,
 }
 
 /// A track as a player gets it: its key's identifier, and the file.
@@ -40,8 +42,7 @@ impl Place<'_> {
     /// Everything, with these key-encryption keys.
     fn config(&self, file: &Path, digest: &str, keks: &str) -> String {
         let (site, admin, [origin, keys, licence]) = (self.site, self.admin, self.node.ports);
-        let block = self.node.block().replace("{ default =", &format!("{{ {site} ="));
-        assert!(block.contains(&format!("{site} = {{ node")), "{block}");
+        let block = &self.block;
         format!(
             r#"{block}
 resource "streamverse_object_store" "media" {{
@@ -109,7 +110,7 @@ resource "streamverse_licence_service" "main" {{
   key_service     = streamverse_key_service.main.url
   catalogue       = streamverse_catalogue.main.url
   policy          = streamverse_entitlement_policy.main.definition
-  token           = {{ issuer = "shop", audience = "tv" }}
+  token           = {{ issuer = "shop", audience = "tv", clock_skew = "1s" }}
   token_keys      = {{ one = {{ secret_ref = "env:PLANTED_TOKEN" }} }}
   admin_token_ref = "env:PLANTED_ADMIN"
 }}
@@ -255,8 +256,13 @@ fn a_catalogue_moves_to_another_site_and_nothing_is_encrypted_again() -> Result<
     let cli = Cli::terraform()?;
     let second = |_: &Path| vec!["--site".to_owned(), "second".to_owned()];
     let (Some(old), Some(new)) = (Node::start(), Node::start_with(second)) else { return Ok(()) };
-    let here = Place { node: &old, site: "default", admin: free_port() };
-    let there = Place { node: &new, site: "second", admin: free_port() };
+    let [one, two] =
+        [&old, &new].map(|node| format!("{{ node = {{ socket = \"{}\" }} }}", node.socket().display()));
+    let both_sites =
+        old.block().replace(&format!("default = {one}"), &format!("default = {one}, second = {two}"));
+    assert!(both_sites.contains(&two), "{both_sites}");
+    let here = Place { node: &old, site: "default", admin: free_port(), block: &both_sites };
+    let there = Place { node: &new, site: "second", admin: free_port(), block: &both_sites };
     let files = Files::new();
     let access = files.private("access", &text(&ACCESS));
     let (made, digest) = clip(&old, "film.mp4", 3);
