@@ -33,6 +33,8 @@ pub struct Node {
     extra: Vec<String>,
     /// Where the agent finds programs, where that is not where we do.
     path: Option<PathBuf>,
+    /// Variables of the agent's environment beyond ours.
+    variables: Vec<(String, String)>,
     /// Free ports.
     pub ports: [u16; 3],
 }
@@ -85,7 +87,8 @@ impl Node {
         open(&program);
         let ports = [free_port(), free_port(), free_port()];
         let extra = extra(folder.path());
-        let mut node = Node { folder, binaries, agent: None, extra, path: None, ports };
+        let (path, variables) = (None, Vec::new());
+        let mut node = Node { folder, binaries, agent: None, extra, path, variables, ports };
         node.start_agent();
         Some(node)
     }
@@ -109,6 +112,7 @@ impl Node {
         if let Some(path) = &self.path {
             command.env("PATH", path);
         }
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         if let Ok(log) = log {
             command.stderr(log);
         }
@@ -135,6 +139,11 @@ impl Node {
     /// From the next start on the agent finds programs in this folder alone.
     pub fn finds_programs_in(&mut self, folder: PathBuf) {
         self.path = Some(folder);
+    }
+
+    /// From the next start on the agent's environment has this variable.
+    pub fn has_variable(&mut self, name: &str, value: &str) {
+        self.variables.push((name.to_owned(), value.to_owned()));
     }
 
     /// The agent's process.

@@ -15,6 +15,16 @@ use crate::Node;
 /// # Errors
 /// Where the first one was found.
 pub fn planted_nowhere<S: AsRef<[u8]>>(node: &Node, secrets: &[S]) -> Result<(), String> {
+    planted_only_with(node, secrets, &[])
+}
+
+/// … but for the environments of these processes, which were given a planted secret by a variable, and must have it.
+///
+/// # Errors
+/// Where the first one was found, or which of the processes has none.
+pub fn planted_only_with<S: AsRef<[u8]>>(node: &Node, secrets: &[S], given: &[u32]) -> Result<(), String> {
+    let mut without: Vec<String> = given.iter().map(u32::to_string).collect();
+    let given = without.clone();
     let needles = Needles::new(secrets.iter().map(AsRef::as_ref));
     let found = |text: &[u8]| needles.are_in(text);
     for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
@@ -26,8 +36,15 @@ pub fn planted_nowhere<S: AsRef<[u8]>>(node: &Node, secrets: &[S]) -> Result<(),
         }
         let ours = contains(&arguments, node.folder().as_os_str().as_encoded_bytes());
         if ours && !shown.contains("terraform") && found(&read("environ")) {
-            return Err(format!("the environment of {shown}"));
+            let pid = entry.file_name().to_string_lossy().into_owned();
+            if !given.contains(&pid) {
+                return Err(format!("the environment of {shown}"));
+            }
+            without.retain(|it| *it != pid);
         }
+    }
+    if !without.is_empty() {
+        return Err(format!("the environments of {without:?} do not have what they were given"));
     }
     let (mut sockets, mut credentials) = (Vec::new(), 0);
     for path in below(node.folder()) {

@@ -1,5 +1,6 @@
 //! Keys leave and come: a CPIX document that PyPI's cpix reads and validates and PyPI's cryptography decrypts, another
-//! key service, with another key-encryption key, that takes it and plays what was encrypted before, a backup, and who asked for what.
+//! key service, with another key-encryption key, whose keys then decode what was encrypted before, a backup, and who asked
+//! for what. A whole catalogue moves in `moved.rs`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -168,14 +169,14 @@ fn keys_move_to_another_service_in_a_document_that_others_read_too() -> Result<(
                 assert_eq!(read, ours);
                 assert!(found["keys"].as_array().unwrap().iter().all(|it| it["track"] == "all"));
             }
-            // Another service, under another key-encryption key: the same keys, so that the same media plays.
+            // Another service, under another key-encryption key: the same keys.
             let taken = must(&run(there, &["import", &whole, "--private-key-file", &key_file]));
             assert!(taken.starts_with("8 of 8 keys"), "{taken}");
             let again = must(&run(there, &["import", &whole, "--private-key-file", &key_file]));
             assert!(again.starts_with("0 of 8 keys"), "{again}");
             assert_eq!(obtain(there, "film", 0..5), film);
             assert_eq!(obtain(there, "other", 0..3), other);
-            // What was encrypted here plays there, and with no other key of the catalogue.
+            // What is encrypted with a key of here decodes with the one of there, and with no other key.
             let moved = obtain(there, "film", 0..5);
             for (scheme, number) in [("cbcs", 0), ("cenc", 4)] {
                 let media = encrypted(&node, &files, scheme, &film[number]);

@@ -1,6 +1,9 @@
 //! The definition of done: created with an empty plan after it, changed in place, repaired, another key-encryption key,
 //! imported, destroyed without a trace; and no planted key anywhere in any form, also where it crashed.
 
+use std::process::Command;
+
+use streamverse_acceptance::kit::origin;
 use streamverse_acceptance::{ADDRESS, Node, crash, secrets};
 use tfplugin_testing::cli::{Action, Case, Cli, Failure, Id, Step, action, not_tainted, value};
 
@@ -137,6 +140,70 @@ fn a_key_file_that_others_may_read_is_told_and_used_once_it_is_private() -> Resu
                 }),
         )
         .check_destroyed(|_| node.nothing_left().map_err(Into::into))
+        .run()
+        .map(|_| ())
+}
+
+#[test]
+fn a_key_in_the_environment_reaches_the_key_service_and_nothing_else() -> Result<(), Failure> {
+    const VARIABLE: &str = "PLANTED_KEK_OF_THE_AGENT";
+    let cli = Cli::terraform()?;
+    let Some(node) = Node::start() else { return Ok(()) };
+    let node = std::cell::RefCell::new(node);
+    let [port, other, _] = node.borrow().ports;
+    let rest = format!(
+        "key_encryption_key = {{ environment = \"{VARIABLE}\" }}\n  timeouts = {{ create = \"8s\" }}"
+    );
+    // A service that the agent starts beside it.
+    let beside = format!(
+        "resource \"streamverse_object_store\" \"media\" {{ name = \"media\" }}\n{}",
+        origin(other, "64MiB")
+    );
+    let config = format!("{}{}{beside}", node.borrow().block(), service("main", port, &rest));
+    let provider = node.borrow().provider();
+    let started_anew = |given: Option<&str>| {
+        let mut node = node.borrow_mut();
+        node.kill_agent();
+        given.into_iter().for_each(|value| node.has_variable(VARIABLE, value));
+        node.start_agent();
+    };
+    let key = text(&KEK);
+    let forms: Vec<String> =
+        planted(&[]).into_iter().filter_map(|form| String::from_utf8(form).ok()).collect();
+    let forms: Vec<&str> = forms.iter().map(String::as_str).collect();
+    Case::new(&cli)
+        .provider(ADDRESS, provider)
+        .env("PLANTED_ACCESS", text(&ACCESS))
+        .secrets_absent(&forms)
+        .step(
+            Step::apply(config).named("without the variable").expect_warning(&format!(
+                "(?s)not ready.*no variable {VARIABLE}.*start the node agent with it"
+            )),
+        )
+        .step(
+            Step::reapply()
+                .named("with it")
+                .before(|_| {
+                    started_anew(Some(&key));
+                    Ok(())
+                })
+                .after(|_| {
+                    let known = obtain(port, "film", 0..5);
+                    let was = node.borrow().pids("key-service", "main");
+                    assert_eq!(was.len(), 1);
+                    assert!(Command::new("kill").args(["-9", &was[0].to_string()]).status()?.success());
+                    // It waits for a service that is started anew.
+                    assert_eq!(obtain(port, "film", 0..5), known);
+                    let node = node.borrow();
+                    let is = node.pids("key-service", "main");
+                    assert!(is.len() == 1 && is != was, "{is:?}");
+                    let beside = node.pids("origin", "main");
+                    assert!(beside.len() == 1 && beside != is, "{beside:?}");
+                    let given: Vec<u32> = is.into_iter().chain(node.agent_pid()).collect();
+                    secrets::planted_only_with(&node, &planted(&known), &given).map_err(Into::into)
+                }),
+        )
+        .check_destroyed(|_| node.borrow().nothing_left().map_err(Into::into))
         .run()
         .map(|_| ())
 }

@@ -11,4 +11,5 @@ mod documents;
 mod kills;
 mod kit;
 mod lifecycle;
+mod moved;
 mod vault;

@@ -23,6 +23,8 @@ use crate::provider::Streamverse;
 ///
 /// Whoever knows the access key may have every content key: give it to packagers and licence services only. Losing the key-encryption key is losing the content keys; `streamverse keys backup` does not hold it, `streamverse keys export` (CPIX 2.4, encrypted to a certificate of yours) needs none.
 ///
+/// Sealed keys move with the catalogue, to another site too, and no media is encrypted again: copy object store and catalogue there before that site's first apply, and give its key service a key-encryption key of its own, with the old one as `previous_key_encryption_key` until `streamverse keys rotate` says that nothing is left under it. Deployment and asset names stay, for key identifiers come from them. Where the old key must not leave its site, exchange it there first for the one that the new site will have. `docs/quickstart/protected-channel.md` has the commands for a node.
+///
 /// Not proved live: a Vault server (its transit engine was a stand-in that answers as the API's documentation says, with faults), key managers of clouds, and its pods on Kubernetes, where a real API server, its controllers and scheduler worked on simulated nodes that enforce no network policy.
 #[derive(Clone, Schema)]
 pub struct KeyService {
