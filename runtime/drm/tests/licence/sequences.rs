@@ -474,8 +474,10 @@ fn run(kind: Kind, cases: u32) {
         limited: sum(|it| it.limited),
     };
     eprintln!("{given:?}");
-    let all = given.licences > counts.len() && given.kept.min(given.of_two).min(given.limited) > 0;
-    assert!(all && given.nowhere > 0, "only {given:?} were given: not all was judged");
+    // Where the memory of tokens is changed all the time, few licences are given.
+    let rare = given.kept.min(given.of_two).min(given.nowhere).min(given.limited);
+    let all = given.licences > counts.len() && (rare > 0 || kind == Kind::Exchanged);
+    assert!(all, "only {given:?} were given: not all was judged");
 }
 
 #[test]
