@@ -55,8 +55,9 @@ pub enum KeyGranularity {
 #[serde(deny_unknown_fields)]
 pub struct UsageSpec {
     /// How long a licence is good for, with all its renewals; as long as playback lasts where none is given. The licence
-    /// service then refuses to renew it (`licence-expired`); a stream that is begun anew has all of it again. What must end
-    /// for good is a `rental`, or a grant with an end.
+    /// service then refuses to renew it (`licence-expired`), also where the stream had other assets meanwhile; a stream that is
+    /// begun anew, or that had no licence for the asset for one and a half `licence_duration`, has all of it again. What must
+    /// end for good is a `rental`, or a grant with an end.
     pub expiry: Option<Duration>,
     /// Whether a player may keep a licence and play without a network. The licence service refuses it otherwise
     /// (`offline-not-allowed`).

@@ -54,7 +54,10 @@ impl Accounts {
     pub(super) fn new(records: Arc<dyn Records>) -> Accounts {
         let weigh = |id: &String, (_, (_, account)): &(Option<i64>, Seen)| {
             let account = account.as_deref();
-            let parts = account.map_or(0, |it| it.grants.len() + it.devices.len() + it.streams.len());
+            let parts = account.map_or(0, |it| {
+                let limited: usize = it.streams.iter().map(|it| it.limited.len()).sum();
+                it.grants.len() + it.devices.len() + it.streams.len() + limited
+            });
             u32::try_from(id.len() + 200 + parts * 250).unwrap_or(u32::MAX)
         };
         Accounts { records, seen: Cache::builder().max_capacity(REMEMBERED).weigher(weigh).build() }

@@ -47,6 +47,8 @@
 //! What it cannot do: a browser keeps the keys of ClearKey as long as the page likes. A revoked grant gives no further
 //! licence; what was given plays on until the asset's next crypto period.
 
+use std::sync::Arc;
+
 mod accounts;
 mod admin;
 mod cors;
@@ -61,3 +63,11 @@ mod usage;
 pub use licensor::{Licence, Licensor, Now, Parts};
 pub use service::LICENCE_SERVICE;
 pub use token::{Token, Verifier};
+
+/// The admin API of a licensor, as the admin port answers.
+///
+/// # Errors
+/// A token that can be guessed.
+pub fn admin_api(licensor: Arc<Licensor>, token: &[u8]) -> streamverse_core::Result<axum::Router> {
+    Ok(admin::router(admin::Admin::new(licensor, token)?))
+}

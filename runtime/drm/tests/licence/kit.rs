@@ -177,8 +177,18 @@ pub(crate) fn bearer(claims: &Value) -> String {
 }
 
 pub(crate) fn wanted(assets: &[&str]) -> Vec<u8> {
+    wanted_as(assets, "temporary")
+}
+
+/// A request for a licence of that type.
+pub(crate) fn wanted_as(assets: &[&str], kind: &str) -> Vec<u8> {
     let kids: Vec<String> = assets.iter().map(|it| URL_SAFE_NO_PAD.encode(kid(it).0)).collect();
-    json!({ "kids": kids, "type": "temporary" }).to_string().into_bytes()
+    json!({ "kids": kids, "type": kind }).to_string().into_bytes()
+}
+
+/// Whose key it is, by the `kid` of a licence.
+pub(crate) fn asset_of(name: &Value) -> &'static str {
+    ASSETS.iter().find(|it| *name == URL_SAFE_NO_PAD.encode(kid(it).0)).unwrap()
 }
 
 /// Writes an account's document as the admin API does.

@@ -5,5 +5,6 @@ mod fuzzed;
 mod hostile;
 mod http;
 mod kit;
+mod oracle;
 mod rules;
 mod sequences;

@@ -60,9 +60,20 @@ pub struct Stream {
     pub asset: String,
     /// When it began.
     pub since_ms: u64,
-    /// When it had its first licence for that asset, where it began with another one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub asset_since_ms: Option<u64>,
     /// When its place is free again.
+    pub until_ms: u64,
+    /// The assets whose licences have an `expiry`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub limited: Vec<Limited>,
+}
+
+/// An asset whose licences have an `expiry`, in a stream.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limited {
+    /// The asset.
+    pub asset: String,
+    /// When the stream had its first licence for it.
+    pub since_ms: u64,
+    /// When the last one is over: what asks again later begins anew.
     pub until_ms: u64,
 }

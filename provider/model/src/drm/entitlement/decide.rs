@@ -3,10 +3,13 @@
 //! It errs on the side of whoever sells: where clocks disagree, what opens does so at the latest time that it may be, and
 //! what closes at the earliest. So no clock that is off by at most the allowed skew gives more than the policy says.
 
-use super::account::{Account, Grant, GrantKind, Stream};
+use super::account::{Account, Grant, GrantKind, Limited, Stream};
 use super::refusal::Refusal;
 use super::spec::{EntitlementPolicySpec, instant, lists};
 use crate::drm::UsageSpec;
+
+/// Assets with an `expiry` that one stream may have at a time: a bound of what an account needs.
+const MOST_LIMITED: usize = 1000;
 
 /// What time it is, as far as clocks can be trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -269,7 +272,6 @@ fn stream(
     // for half of it more, so that not every licence is a write.
     let needed = clock.latest_ms.saturating_add(lease);
     let until = needed.saturating_add(lease / 2);
-    let expiry = request.assets.iter().filter_map(|it| Some(millis(request.usage(it)?.expiry?.0))).min();
     let mut running = 0;
     let mut found = None;
     for it in account.streams.iter().filter(|it| runs(it, clock)) {
@@ -278,37 +280,73 @@ fn stream(
         }
         running += 1;
     }
-    let renew = |left: Option<u64>| left.map_or(lease / 2, |left| left.min(lease / 2));
-    match found {
-        Some((place, it)) if place < most => {
-            let is_same = it.asset == asset;
-            let since = if is_same { it.asset_since_ms.unwrap_or(it.since_ms) } else { clock.earliest_ms };
-            let left = expiry.map(|expiry| since.saturating_add(expiry).saturating_sub(clock.latest_ms));
-            if left == Some(0) {
-                return Err(Refusal::LicenceExpired);
-            }
-            if is_same && it.until_ms >= needed {
-                return Ok((None, renew(left)));
-            }
-            let next = Stream {
-                asset: asset.to_owned(),
-                asset_since_ms: Some(since).filter(|since| *since != it.since_ms),
-                until_ms: it.until_ms.max(until),
-                ..it.clone()
-            };
-            Ok((Some(next), renew(left)))
+    let held: &[Limited] = match found {
+        Some((place, it)) if place < most => &it.limited,
+        None if running < most => &[],
+        _ => return Err(Refusal::TooManyStreams),
+    };
+    let Limits { limited, left, is_held } = limits(held, request, needed, until, clock)?;
+    let renew_after_ms = left.map_or(lease / 2, |left| left.min(lease / 2));
+    let next = match found {
+        Some((_, it)) if it.asset == asset && it.until_ms >= needed && is_held => None,
+        Some((_, it)) => {
+            Some(Stream { asset: asset.to_owned(), until_ms: it.until_ms.max(until), limited, ..it.clone() })
         }
-        None if running < most => {
-            let next = Stream {
-                device: request.device.to_owned(),
-                session: request.session.to_owned(),
-                asset: asset.to_owned(),
-                since_ms: clock.earliest_ms,
-                asset_since_ms: None,
-                until_ms: until,
-            };
-            Ok((Some(next), renew(expiry)))
-        }
-        _ => Err(Refusal::TooManyStreams),
+        None => Some(Stream {
+            device: request.device.to_owned(),
+            session: request.session.to_owned(),
+            asset: asset.to_owned(),
+            since_ms: clock.earliest_ms,
+            until_ms: until,
+            limited,
+        }),
+    };
+    Ok((next, renew_after_ms))
+}
+
+/// The assets of a stream whose licences have an `expiry`.
+struct Limits {
+    /// As they must be kept.
+    limited: Vec<Limited>,
+    /// For how many milliseconds the first of those that are asked for may go on.
+    left: Option<u64>,
+    /// Whether they are kept so already.
+    is_held: bool,
+}
+
+/// Each asset has its own time: another one that is asked for beside it, or in turn with it, does not begin it anew.
+fn limits(
+    held: &[Limited],
+    request: &Request<'_>,
+    needed: u64,
+    until: u64,
+    clock: Clock,
+) -> Result<Limits, Refusal> {
+    let mut limited: Vec<Limited> =
+        held.iter().filter(|it| clock.earliest_ms < it.until_ms).cloned().collect();
+    let (mut left, mut is_held) = (None, true);
+    for asset in request.assets {
+        let Some(expiry) = request.usage(asset).and_then(|it| it.expiry.as_ref()) else { continue };
+        let (expiry, count) = (millis(expiry.0), limited.len());
+        let rest = match limited.iter_mut().find(|it| it.asset == *asset) {
+            Some(it) => {
+                let rest = it.since_ms.saturating_add(expiry).saturating_sub(clock.latest_ms);
+                if rest == 0 {
+                    return Err(Refusal::LicenceExpired);
+                }
+                is_held &= it.until_ms >= needed;
+                it.until_ms = it.until_ms.max(until);
+                rest
+            }
+            None if count >= MOST_LIMITED => return Err(Refusal::TooManyStreams),
+            None => {
+                is_held = false;
+                let (asset, since_ms) = ((*asset).to_owned(), clock.earliest_ms);
+                limited.push(Limited { asset, since_ms, until_ms: until });
+                expiry
+            }
+        };
+        left = Some(left.map_or(rest, |left: u64| left.min(rest)));
     }
+    Ok(Limits { limited, left, is_held })
 }

@@ -6,7 +6,7 @@ mod decide;
 mod refusal;
 mod spec;
 
-pub use account::{Account, Grant, GrantKind, Stream};
+pub use account::{Account, Grant, GrantKind, Limited, Stream};
 pub use check::check;
 pub use decide::{Allowed, Clock, Request, decide};
 pub use refusal::Refusal;

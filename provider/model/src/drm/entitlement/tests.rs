@@ -148,7 +148,7 @@ fn usage(rest: &serde_json::Value) -> crate::drm::UsageSpec {
 }
 
 #[test]
-fn a_licence_is_renewed_no_longer_than_its_asset_allows_and_another_asset_or_stream_begins_anew() {
+fn a_licence_is_renewed_no_longer_than_its_asset_allows_and_another_stream_begins_anew() {
     let policy = policy(&json!({}));
     let mut account = with(&[("a", GrantKind::Subscription, "basic")]);
     let usage = usage(&json!({ "expiry": "100s" }));
@@ -164,13 +164,53 @@ fn a_licence_is_renewed_no_longer_than_its_asset_allows_and_another_asset_or_str
     assert_eq!(at("film", "", NOW + 60_000), Ok(30_000));
     assert_eq!(at("film", "", NOW + 90_000), Ok(10_000), "it asks when the licence is over");
     assert_eq!(at("film", "", NOW + 100_000), Err("licence-expired"));
-    // What has no end goes on, and the film begins anew after it.
+    // What has no end goes on, and does not begin the film anew; a stream that had none for so long does.
     assert_eq!(at("news-1", "", NOW + 100_000), Ok(30_000));
-    assert_eq!(at("film", "", NOW + 130_000), Ok(30_000));
-    assert_eq!(at("film", "", NOW + 190_000), Ok(30_000));
-    assert_eq!(at("film", "", NOW + 229_999), Ok(1));
-    assert_eq!(at("film", "", NOW + 230_000), Err("licence-expired"));
-    assert_eq!(at("film", "other", NOW + 230_000), Ok(30_000));
+    assert_eq!(at("film", "", NOW + 149_999), Err("licence-expired"));
+    assert_eq!(at("film", "", NOW + 150_000), Ok(30_000));
+    assert_eq!(at("film", "", NOW + 210_000), Ok(30_000));
+    assert_eq!(at("film", "", NOW + 249_999), Ok(1));
+    assert_eq!(at("film", "", NOW + 250_000), Err("licence-expired"));
+    assert_eq!(at("film", "other", NOW + 250_000), Ok(30_000));
+}
+
+#[test]
+fn each_of_several_assets_has_its_own_time() {
+    let policy = policy(&json!({}));
+    let mut account = with(&[("a", GrantKind::Subscription, "basic")]);
+    let (long, short) = (usage(&json!({ "expiry": "100s" })), usage(&json!({ "expiry": "50s" })));
+    let all = [("news-1", &long), ("news-2", &short)];
+    let mut at = |assets: &[&str], now: u64| {
+        let request = Request { usage: &all, ..ask(assets, "tv") };
+        let allowed = decide(&policy, &account, &request, Clock::around(now, 0)).map_err(Refusal::code)?;
+        account = allowed.account.unwrap_or_else(|| account.clone());
+        Ok(allowed.renew_after_ms)
+    };
+    assert_eq!(at(&["film"], NOW), Ok(30_000));
+    assert_eq!(at(&["film", "news-1"], NOW + 40_000), Ok(30_000));
+    assert_eq!(at(&["film", "news-1", "news-2"], NOW + 80_000), Ok(30_000), "not of the film's time");
+    assert_eq!(at(&["news-1", "news-2"], NOW + 120_000), Ok(10_000));
+    assert_eq!(at(&["film", "news-2"], NOW + 130_000), Err("licence-expired"));
+    assert_eq!(at(&["news-1"], NOW + 139_999), Ok(1));
+    assert_eq!(at(&["film", "news-1"], NOW + 140_000), Err("licence-expired"));
+    assert_eq!(at(&["film"], NOW + 140_000), Ok(30_000));
+}
+
+#[test]
+fn a_stream_has_no_more_assets_with_an_end_than_an_account_can_keep() {
+    let policy = policy(&json!({}));
+    let mut account = with(&[("a", GrantKind::Subscription, "basic")]);
+    let usage = usage(&json!({ "expiry": "1h" }));
+    let names: Vec<String> = (0..=1000).map(|it| format!("news-{it}")).collect();
+    let all: Vec<_> = names.iter().map(|it| (it.as_str(), &usage)).collect();
+    let assets: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut at = |assets: &[&str], now: u64| {
+        play(&policy, &mut account, &Request { usage: &all, ..ask(assets, "tv") }, now)
+    };
+    assert_eq!(at(&assets[..1000], NOW), Ok(true));
+    assert_eq!(at(&assets[1000..], NOW), Err("too-many-streams"));
+    assert_eq!(at(&["film"], NOW), Ok(true));
+    assert_eq!(at(&assets[1000..], NOW + 90_000), Ok(true), "they are over");
 }
 
 #[test]
