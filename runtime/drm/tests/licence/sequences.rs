@@ -293,7 +293,7 @@ impl World {
         let (kind, of) = RIGHTS[which];
         let ends = !endless && ["subscription", "purchase"].contains(&kind);
         let until = ends.then_some(self.now + 100_000);
-        self.model.rights.insert(key, Right { since: self.now, until, played: None });
+        self.model.rights.insert(key, Right { since: self.now, until, played: None, maybe: None });
         let document = json!({ "kind": kind, "of": of, "from_ms": self.now, "until_ms": until });
         self.change(account).await;
         self.grants.entry(account).or_default().insert(which.to_string(), document);
