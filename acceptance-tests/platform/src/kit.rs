@@ -101,28 +101,34 @@ pub fn subtitles(node: &Node) -> (PathBuf, String) {
     (file.clone(), digest(&file))
 }
 
-/// The asset `film` of a file, its ladder and its transcoder.
-pub fn asset(file: &Path, digest: &str) -> String {
-    format!(
-        r#"
-resource "streamverse_transcode_ladder" "small" {{
+/// A small ladder, and the workers.
+pub fn workers() -> &'static str {
+    r#"
+resource "streamverse_transcode_ladder" "small" {
   segment_duration = "2s"
-  video = [{{ name = "180p", height = 180, bit_rate = 200000 }}]
-  audio = [{{ name = "stereo" }}]
-}}
-resource "streamverse_transcoder" "main" {{
+  video = [{ name = "180p", height = 180, bit_rate = 200000 }]
+  audio = [{ name = "stereo" }]
+}
+resource "streamverse_transcoder" "main" {
   name         = "main"
   event_log    = streamverse_event_log.work.url
   object_store = streamverse_object_store.media.url
   catalogue    = streamverse_catalogue.main.url
-}}
-resource "streamverse_vod_asset" "film" {{
+}
+"#
+}
+
+/// The asset `film` of a file, its ladder and its transcoder.
+pub fn asset(file: &Path, digest: &str) -> String {
+    format!(
+        r#"{}resource "streamverse_vod_asset" "film" {{
   name       = "film"
   ladder     = streamverse_transcode_ladder.small.definition
   transcoder = streamverse_transcoder.main.name
   source     = {{ url = "file://{}", digest = "{digest}" }}
 }}
 "#,
+        workers(),
         file.display()
     )
 }

@@ -40,19 +40,7 @@ resource "streamverse_vod_asset" "{name}" {{
         .collect();
     let Ports { channel, guide } = ports;
     format!(
-        r#"{}{}
-resource "streamverse_transcode_ladder" "small" {{
-  segment_duration = "2s"
-  video = [{{ name = "180p", height = 180, bit_rate = 200000 }}]
-  audio = [{{ name = "stereo" }}]
-}}
-resource "streamverse_transcoder" "main" {{
-  name         = "main"
-  event_log    = streamverse_event_log.work.url
-  object_store = streamverse_object_store.media.url
-  catalogue    = streamverse_catalogue.main.url
-}}
-{assets}
+        r#"{}{}{}{assets}
 resource "streamverse_origin" "main" {{
   name         = "main"
   port         = {origin}
@@ -100,7 +88,8 @@ resource "streamverse_ats_edge" "main" {{
 }}
 "#,
         node.block(),
-        kit::stores()
+        kit::stores(),
+        kit::workers(),
     )
 }
 

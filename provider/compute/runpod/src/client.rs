@@ -5,11 +5,12 @@ use std::time::Duration;
 use reqwest::{Method, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use streamverse_model::platform::is_this_host;
 use tokio::time::Instant;
 
 use crate::Kind;
 use crate::answer::{failure, retry_after};
-use crate::config::{Config, is_here};
+use crate::config::Config;
 use crate::error::{Class, Error};
 use crate::retry::{ATTEMPTS, pause};
 
@@ -61,7 +62,7 @@ impl Client {
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(Duration::from_secs(10))
             .pool_idle_timeout(Duration::from_secs(30));
-        if is_here(&config.endpoint) {
+        if is_this_host(&config.endpoint) {
             builder = builder.no_proxy();
         }
         let http = builder.build().map_err(|error| {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use streamverse_model::platform::is_this_host;
 use url::Url;
 
 use crate::error::{Class, Error};
@@ -66,20 +67,10 @@ impl Config {
         }
         match url.scheme() {
             "https" => Ok(url),
-            "http" if is_here(&url) => Ok(url),
+            "http" if is_this_host(&url) => Ok(url),
             "http" => Err(wrong("would send the key in the clear: use https")),
             _ => Err(wrong("is no https address")),
         }
-    }
-}
-
-/// Whether an address is of this machine.
-pub(crate) fn is_here(url: &Url) -> bool {
-    match url.host() {
-        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
-        Some(url::Host::Domain(name)) => name == "localhost",
-        None => false,
     }
 }
 

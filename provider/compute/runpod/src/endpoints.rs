@@ -4,8 +4,6 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Kind;
-
 /// A serverless endpoint.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -165,16 +163,4 @@ pub struct EndpointBody {
     pub registry: Option<Option<String>>,
 }
 
-impl Kind for Endpoint {
-    const WHAT: &'static str = "serverless endpoint";
-    const PATH: &'static str = "/v2/serverless";
-    const LIST: &'static str = "endpoints";
-
-    fn id(&self) -> &str {
-        &self.id
-    }
-
-    fn name(&self) -> &str {
-        &self.name
-    }
-}
+kind!(Endpoint, "serverless endpoint", "/v2/serverless", "endpoints");

@@ -8,6 +8,25 @@
 //! Not proved live: nothing here ever spoke to RunPod. It is held to the API description of 2026-08-18 by a stand-in that checks
 //! requests and answers against it.
 
+/// A thing with an `id` and a `name` is of a kind: what it is called, where its list is, and the list's member.
+macro_rules! kind {
+    ($thing:ty, $what:literal, $path:literal, $list:literal) => {
+        impl $crate::Kind for $thing {
+            const WHAT: &'static str = $what;
+            const PATH: &'static str = $path;
+            const LIST: &'static str = $list;
+
+            fn id(&self) -> &str {
+                &self.id
+            }
+
+            fn name(&self) -> &str {
+                &self.name
+            }
+        }
+    };
+}
+
 mod answer;
 mod catalogue;
 mod client;

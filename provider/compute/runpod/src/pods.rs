@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
 
-use crate::Kind;
 use crate::catalogue::Cloud;
 use crate::client::{Client, Limit, Repeat, path_of};
 use crate::error::Error;
@@ -90,19 +89,7 @@ pub struct Pod {
     pub runtime: Option<Runtime>,
 }
 
-impl Kind for Pod {
-    const WHAT: &'static str = "pod";
-    const PATH: &'static str = "/v2/pods";
-    const LIST: &'static str = "pods";
-
-    fn id(&self) -> &str {
-        &self.id
-    }
-
-    fn name(&self) -> &str {
-        &self.name
-    }
-}
+kind!(Pod, "pod", "/v2/pods", "pods");
 
 /// What is measured of a pod while it runs.
 #[derive(Clone, Debug, Deserialize)]

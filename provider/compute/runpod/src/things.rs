@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Kind;
 use crate::pods::PersistentMount;
 
 /// A template: what a container is, for pods or serverless workers.
@@ -92,19 +91,7 @@ pub struct TemplateBody {
     pub allowed_cuda_versions: Vec<String>,
 }
 
-impl Kind for Template {
-    const WHAT: &'static str = "template";
-    const PATH: &'static str = "/v2/templates";
-    const LIST: &'static str = "templates";
-
-    fn id(&self) -> &str {
-        &self.id
-    }
-
-    fn name(&self) -> &str {
-        &self.name
-    }
-}
+kind!(Template, "template", "/v2/templates", "templates");
 
 /// A network volume: storage in a data centre that outlives pods.
 #[derive(Clone, Debug, Deserialize)]
@@ -147,19 +134,7 @@ pub struct NetworkVolumeChange {
     pub size: u32,
 }
 
-impl Kind for NetworkVolume {
-    const WHAT: &'static str = "network volume";
-    const PATH: &'static str = "/v2/network-volumes";
-    const LIST: &'static str = "networkVolumes";
-
-    fn id(&self) -> &str {
-        &self.id
-    }
-
-    fn name(&self) -> &str {
-        &self.name
-    }
-}
+kind!(NetworkVolume, "network volume", "/v2/network-volumes", "networkVolumes");
 
 /// A credential of a container registry. What is in it the API never shows.
 #[derive(Clone, Debug, Deserialize)]
@@ -187,16 +162,4 @@ impl std::fmt::Debug for RegistryBody {
     }
 }
 
-impl Kind for Registry {
-    const WHAT: &'static str = "registry credential";
-    const PATH: &'static str = "/v2/registries";
-    const LIST: &'static str = "registries";
-
-    fn id(&self) -> &str {
-        &self.id
-    }
-
-    fn name(&self) -> &str {
-        &self.name
-    }
-}
+kind!(Registry, "registry credential", "/v2/registries", "registries");

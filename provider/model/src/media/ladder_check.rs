@@ -10,14 +10,10 @@ use super::ladder::{
     VideoCodec, VideoRendition, VideoRenditionView,
 };
 use super::levels::{Picture, audio_codec_string, codec_string, highest, level_of};
+use crate::compute::{GPUS_AS_OF, gpus};
 
-/// When the two tables below were made: of the project's notes on rented GPUs, where A100 and H100 without and T4, A10G,
-/// L4 and L40S with NVENC are general knowledge that was not looked up again.
-const GPUS_AS_OF: &str = "2026-11-21";
-/// NVIDIA's GPUs that compute but have no video encoder; A30, H200 and GH200 are made of the same two dies as A100 and
-/// H100 (GA100, GH100).
-const WITHOUT_ENCODER: &[&str] = &["A100", "A30", "H100", "H200", "GH200"];
-/// NVIDIA's GPUs with an encoder that clouds rent. One of neither table is not judged by its model: the worker finds out.
+/// NVIDIA's GPUs with an encoder that clouds rent, whose names alone say who made them. One that is in no table is not judged
+/// by its model: the worker finds out.
 const WITH_ENCODER: &[&str] = &["T4", "A10", "A10G", "L4", "L40", "L40S"];
 /// Words of a GPU's name that say who made it.
 const MAKERS: &[(&str, Maker)] = &[
@@ -89,7 +85,7 @@ fn accelerated(acceleration: Acceleration, gpu: &str, out: &mut Diagnostics) {
             Maker::Amd => "vaapi",
         };
         out.error_at(LadderSpec::gpu(), "Encoder of another maker", format!("{gpu:?} is made by {maker:?} and has no {name} (table of {GPUS_AS_OF}). Use acceleration = {own:?}, or {others}."));
-    } else if acceleration == Acceleration::Nvenc && has_word(gpu, WITHOUT_ENCODER) {
+    } else if acceleration == Acceleration::Nvenc && is_without_encoder(gpu) {
         out.error_at(LadderSpec::gpu(), "GPU without an encoder", format!("{gpu:?} computes, but has no NVENC (table of {GPUS_AS_OF}). Use an L4, L40S, A10, T4 or RTX, or {others}."));
     }
 }
@@ -97,9 +93,15 @@ fn accelerated(acceleration: Acceleration, gpu: &str, out: &mut Diagnostics) {
 fn maker(gpu: &str) -> Option<Maker> {
     let named = MAKERS.iter().find(|(word, _)| has_word(gpu, &[word])).map(|(_, maker)| *maker);
     named.or_else(|| {
-        let ours = has_word(gpu, WITH_ENCODER) || has_word(gpu, WITHOUT_ENCODER);
+        let ours = has_word(gpu, WITH_ENCODER) || is_without_encoder(gpu);
         ours.then_some(Maker::Nvidia)
     })
+}
+
+/// Those that compute but have no video encoder, in the table of what clouds rent: `A100` for all kinds of it.
+fn is_without_encoder(gpu: &str) -> bool {
+    let models = gpus().iter().filter(|it| it.nvenc.is_none());
+    models.filter_map(|it| it.name.split(' ').next()).any(|model| has_word(gpu, &[model]))
 }
 
 /// By whole words of its name: an `A100-SXM4-80GB` is an A100, an `RTX A1000` is none.

@@ -8,6 +8,7 @@ mod status;
 mod store_address;
 mod store_url;
 mod store_use;
+mod this_host;
 mod wanted;
 
 pub use declared::{declared_kind, declared_objects};
@@ -24,5 +25,6 @@ pub use store_address::{
 };
 pub use store_url::{Certificates, KEYS_PORT, StoreUrl, StoreUrlError};
 pub use store_use::StoreUse;
+pub use this_host::is_this_host;
 pub use wanted::SpecError;
 pub(crate) use wanted::{http, public_http, reach, spec_value, uses};

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use streamverse_core::{Error, Result};
 use streamverse_model::compute::{Identity, Order, Phase, Reason, Report};
+use streamverse_model::platform::is_this_host;
 use tokio::sync::{mpsc, watch};
 use tracing::{debug, info, warn};
 use url::Url;
@@ -32,13 +33,7 @@ impl Controller {
         let mut base: Url = identity.url.parse().map_err(|error| {
             refused(format!("the controller's url {:?} is none", identity.url)).because(error)
         })?;
-        let here = match base.host() {
-            Some(url::Host::Ipv4(address)) => address.is_loopback(),
-            Some(url::Host::Ipv6(address)) => address.is_loopback(),
-            Some(url::Host::Domain(name)) => name == "localhost",
-            None => false,
-        };
-        if base.scheme() != "https" && !(base.scheme() == "http" && here) {
+        if base.scheme() != "https" && !(base.scheme() == "http" && is_this_host(&base)) {
             return Err(refused(format!("the controller's url {base} must begin with https://")));
         }
         let mut http = reqwest::Client::builder()
@@ -149,9 +144,7 @@ impl Controller {
             tokio::select! {
                 changed = told.changed() => if changed.is_err() {
                     // The agent is done; what it said last is sent as often as its patience allows.
-                    if last || matches!(told.borrow().phase, Phase::Working | Phase::Draining) {
-                        tokio::time::sleep(pause.min(Duration::from_secs(1))).await;
-                    }
+                    tokio::time::sleep(pause.min(Duration::from_secs(1))).await;
                 },
                 () = tokio::time::sleep(wait) => {}
             }

@@ -54,9 +54,10 @@ pub(super) async fn done(draining: Option<&mut Draining>) -> Vec<String> {
 async fn drain(node: WholeNode, reason: Reason, until: watch::Receiver<u64>) -> Vec<String> {
     let mut left = vec![format!("node/{}", node.name)];
     let mut told: Option<String> = None;
+    let mut connected: Option<Api> = None;
     loop {
         let until_ms = *until.borrow();
-        match step(&node, reason, until_ms).await {
+        match step(&mut connected, &node, reason, until_ms).await {
             Ok(there) if there.is_empty() => {
                 info!(node = node.name, "The node is empty.");
                 return Vec::new();
@@ -69,6 +70,8 @@ async fn drain(node: WholeNode, reason: Reason, until: watch::Receiver<u64>) -> 
                     warn!(error = text, "The node cannot be drained; it is tried again.");
                 }
                 told = Some(text);
+                // Credentials may have run out.
+                connected = None;
             }
         }
         if now_ms() >= *until.borrow() {
@@ -79,15 +82,23 @@ async fn drain(node: WholeNode, reason: Reason, until: watch::Receiver<u64>) -> 
 }
 
 /// Cordons the node and asks each of its pods to leave. Returns those that are still there. All of it may be repeated.
-async fn step(node: &WholeNode, reason: Reason, until_ms: u64) -> Result<Vec<String>> {
-    let api = Api::connect(node.kubeconfig.as_deref()).await?;
+async fn step(
+    connected: &mut Option<Api>,
+    node: &WholeNode,
+    reason: Reason,
+    until_ms: u64,
+) -> Result<Vec<String>> {
+    let api = match connected {
+        Some(api) => api,
+        none => none.insert(Api::connect(node.kubeconfig.as_deref()).await?),
+    };
     let path = format!("/api/v1/nodes/{}", node.name);
     let why = json!({ "streamverse.io/draining": reason.as_str() });
     let cordon = json!({ "metadata": { "annotations": why }, "spec": { "unschedulable": true } });
     api.merge(&path, &cordon).await?;
     let pods = api.pods_of(&node.name).await?;
     let leaving: Vec<&Value> = pods.iter().filter(|pod| leaves(pod, node.own_pod.as_deref())).collect();
-    let asked = join_all(leaving.iter().map(|pod| evict(&api, pod, until_ms))).await;
+    let asked = join_all(leaving.iter().map(|pod| evict(api, pod, until_ms))).await;
     asked.into_iter().collect::<Result<Vec<()>>>()?;
     Ok(leaving.iter().map(|pod| name_of(pod)).collect())
 }
