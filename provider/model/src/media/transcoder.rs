@@ -8,6 +8,8 @@ use tfplugin_schema::{Schema, Size};
 pub const DRAIN_SECONDS: u32 = 30;
 /// The topic of an event log whose records are encodes to be done, without what begins all names of the log.
 pub const TRANSCODE_TOPIC: &str = "transcode";
+/// How many partitions it is made with, where its event log does not say: as many workers share it at most.
+pub const TRANSCODE_PARTITIONS: u32 = 16;
 /// The group of workers that share it.
 pub const TRANSCODE_GROUP: &str = "transcoders";
 

@@ -226,8 +226,8 @@ pub struct JobObject {
     pub deadline_seconds: u64,
 }
 
-/// The spec of another owner's service, and the credentials of that service, in the job's specs directory as
-/// `KIND.NAME.json`.
+/// The spec of another owner's service, in the job's specs directory as `KIND.NAME.json`, and the credentials of that service but for
+/// its own secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SpecUse {

@@ -121,11 +121,13 @@ impl Keeper {
         }
         for one in uses {
             let owner = self.other(&one.kind, &one.name);
-            let Some((spec, credentials)) = self.shared.spec_of(&owner, &one.service) else {
+            let Some((spec, mut credentials)) = self.shared.spec_of(&owner, &one.service) else {
                 return Ok(Some(Reason::new("owner-missing", format!("{owner} is not here yet"))));
             };
             let path = self.place().join("specs").join(format!("{}.json", owner.key()));
             write_whole(&path, spec.to_string().as_bytes(), 0o600, user)?;
+            // What is that service's own stays its own: whoever reads its spec needs its stores.
+            credentials.retain(|it| it.kind != one.kind || it.name != one.name);
             if let Some(missing) = self.lay(&credentials, &[])? {
                 return Ok(Some(missing));
             }

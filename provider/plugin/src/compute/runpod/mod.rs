@@ -2,12 +2,15 @@
 
 mod access;
 mod endpoint;
+mod fleet;
+mod fleet_live;
 mod network_volume;
 mod registry_credential;
 mod template;
 
 pub(crate) use access::{Account, RunpodBlock, validate};
 pub(crate) use endpoint::RunpodEndpoint;
+pub(crate) use fleet::RunpodFleet;
 pub(crate) use network_volume::RunpodNetworkVolume;
 pub(crate) use registry_credential::RunpodRegistryCredential;
 use std::sync::PoisonError;
