@@ -22,6 +22,7 @@ fn worker(id: &str, candidate: usize, lifecycle: Lifecycle) -> Worker {
         phase: WorkerPhase::Ready,
         idle_ms: None,
         doomed_ms: None,
+        hourly: None,
     }
 }
 
