@@ -35,7 +35,7 @@ pub(super) fn broken(tick: &mut Tick<'_>, memory: &mut PoolState, live: &mut [Li
                 Why::Announced
             }
             _ if one.phase == WorkerPhase::Failed => Why::Failed,
-            (None, None, _) => Why::NoCandidate,
+            (None, None, _) if !tick.pool.tombstone => Why::NoCandidate,
             (None, Some(_), Some((_, hourly))) => {
                 // Where only the instance is so dear, and not the offer, the next one there would be, too.
                 if let Some(place) = memory.places.get_mut(one.place) {

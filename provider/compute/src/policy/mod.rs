@@ -108,7 +108,7 @@ impl Shared {
             shared.hourly += memory.hourly();
             for kind in memory.on_demand(true) {
                 limit::each(fleet, index, kind, &mut |cloud, class| {
-                    limit::add(&mut shared.used, cloud, class)
+                    limit::add(&mut shared.used, cloud, class);
                 });
             }
         }
