@@ -6,4 +6,6 @@
 //! | `fleet` | the job that hands a fleet to its controller |
 //! | `fleet-remove` | the job that fences a fleet and waits until nothing of it is left |
 
+pub mod authority;
+pub mod token;
 pub mod workers;
