@@ -6,5 +6,7 @@
 //! | `fleet` | the job that hands a fleet to its controller |
 //! | `fleet-remove` | the job that fences a fleet and waits until nothing of it is left |
 
+pub mod authority;
 pub mod jobs;
+pub mod token;
 pub mod workers;

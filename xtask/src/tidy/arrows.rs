@@ -170,6 +170,12 @@ const ARROWS: &[Arrow] = &[
         reason: "a cloud as its description has it: what it stands in for knows nothing of us",
     },
     Arrow {
+        from: "streamverse-zones-stand-in",
+        to: &["streamverse-compute", "streamverse-model"],
+        tests: &["streamverse-acceptance"],
+        reason: "clouds with groups, and their adapter: it implements the trait of clouds as a leaf crate does",
+    },
+    Arrow {
         from: "acceptance-tests",
         to: &[
             "tfplugin-testing",

@@ -7,6 +7,7 @@ mod controller;
 mod controller_run;
 mod cost;
 mod drain;
+mod enrol;
 mod fleet;
 mod fleet_job;
 mod gpu;
@@ -34,7 +35,9 @@ pub use controller_run::{
 pub use cost::{HOURS_PER_MONTH, RangeCost, range_cost};
 pub use drain::{
     CONTROLLED, DrainSpec, DrainState, Identity, MARGIN, Notices, Order, Phase, Reason, Report, WholeNode,
+    WorkReport,
 };
+pub use enrol::{EnrolRequest, Enrolled, WorkOrder, enrol_variables};
 pub use fleet::{
     FleetControllerRun, FleetDecision, FleetDefinition, FleetRecord, FleetStatus, FleetWork, RunpodAccess,
     fleet_collection,

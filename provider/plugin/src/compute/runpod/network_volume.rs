@@ -73,8 +73,8 @@ impl Resource for RunpodNetworkVolume {
             data_center: spec.data_center.clone(),
             tier: plan.tier.known().cloned(),
         };
-        let there = here.client.only::<NetworkVolume>(&remote_name, here.limit).await;
-        if let Some(it) = there.map_err(|fault| super::told(&fault))? {
+        let there = here.client.there::<NetworkVolume>(|it| it == remote_name, here.limit).await;
+        for it in there.map_err(|fault| super::told(&fault))? {
             fits(&it, spec, plan.tier.known())?;
         }
         let change = NetworkVolumeChange { name: remote_name.clone(), size: spec.size_gb };
