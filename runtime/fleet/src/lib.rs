@@ -6,6 +6,8 @@
 //! | `fleet` | the job that hands a fleet to its controller |
 //! | `fleet-remove` | the job that fences a fleet and waits until nothing of it is left |
 
+pub mod api;
 pub mod authority;
+pub mod registry;
 pub mod token;
 pub mod workers;
