@@ -8,6 +8,18 @@
 
 pub mod api;
 pub mod authority;
+mod clock;
+mod controller;
+mod lease;
+mod queues;
 pub mod registry;
+mod roster;
+pub mod service;
 pub mod token;
 pub mod workers;
+
+pub use clock::{Clock, SystemClock};
+pub use controller::{Controller, Parts};
+pub use lease::{FileLease, Lease};
+pub use queues::{Logs, Queues};
+pub use roster::{Member, Roster};
