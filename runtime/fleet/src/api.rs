@@ -34,14 +34,16 @@ use streamverse_core::http::{Limits, Peer, serve_tls};
 use streamverse_core::stores::Records;
 use streamverse_core::{Error, Metrics, Result, ServiceContext, Stop};
 use streamverse_model::compute::{
-    EnrolRequest, Enrolled, FleetRecord, InstanceName, NAME_LIMIT, Order, Report, WorkOrder, fleet_collection,
+    CONTROLLED, EnrolRequest, Enrolled, NAME_LIMIT, Order, Report, WorkOrder, fleet_collection,
 };
 use streamverse_model::platform::Owner;
 use tokio::net::TcpListener;
 use tracing::{debug, error, info, warn};
 
 use crate::authority::{Authority, PublicKey, is_of};
-use crate::registry::{Now, Registry, Standing};
+use crate::clock::Clock;
+use crate::registry::Registry;
+use crate::roster::{Member, Roster, Standing};
 use crate::token::{Refused, TOKEN_LIFETIME};
 use throttle::Throttle;
 
@@ -72,21 +74,25 @@ struct Outcome {
 /// The API of one controller.
 pub struct WorkerApi {
     registry: Registry,
+    roster: Arc<Roster>,
     authority: Arc<Authority>,
     records: Arc<dyn Records>,
     stores: Vec<String>,
     cx: ServiceContext,
-    now: Now,
+    clock: Arc<dyn Clock>,
     throttle: Throttle,
     enrolments: Family<Outcome, Counter>,
     lifetime: Duration,
+    /// Whoever is held is let go.
     stop: Stop,
 }
 
-/// What an [`WorkerApi`] is made of.
-pub struct ApiParts {
-    /// Who is alive.
+/// What a [`WorkerApi`] is made of.
+pub struct WorkerApiParts {
+    /// What workers told, and are to be told.
     pub registry: Registry,
+    /// Who is alive.
+    pub roster: Arc<Roster>,
     /// Who signs.
     pub authority: Arc<Authority>,
     /// The controller's catalogue.
@@ -96,7 +102,7 @@ pub struct ApiParts {
     /// The controller's context: its owner, its credentials, its metrics.
     pub cx: ServiceContext,
     /// What time it is.
-    pub now: Now,
+    pub clock: Arc<dyn Clock>,
     /// How long a worker's certificate is good for: [`WORKER_LIFETIME`](crate::authority::WORKER_LIFETIME) unless a test is in a hurry.
     pub lifetime: Duration,
 }
@@ -127,6 +133,10 @@ fn refusal(status: StatusCode, code: &'static str, message: impl Into<String>) -
     Refusal { status, code, message: message.into() }
 }
 
+fn gone() -> Refusal {
+    refusal(StatusCode::GONE, "gone", "the controller does not want this worker any more")
+}
+
 fn answer(it: Answer) -> Response {
     it.unwrap_or_else(Response::from)
 }
@@ -143,18 +153,19 @@ fn failed(error: &Error) -> Refusal {
 
 impl WorkerApi {
     /// Nothing listens yet.
-    pub fn new(parts: ApiParts, stop: &Stop) -> Arc<WorkerApi> {
-        let ApiParts { registry, authority, records, stores, cx, now, lifetime } = parts;
+    pub fn new(parts: WorkerApiParts) -> Arc<WorkerApi> {
+        let WorkerApiParts { registry, roster, authority, records, stores, cx, clock, lifetime } = parts;
         let enrolments = Family::default();
         register(&cx.metrics, &enrolments);
-        let (throttle, stop) = (Throttle::default(), stop.clone());
+        let (throttle, stop) = (Throttle::default(), Stop::new());
         Arc::new(WorkerApi {
             registry,
+            roster,
             authority,
             records,
             stores,
             cx,
-            now,
+            clock,
             throttle,
             enrolments,
             lifetime,
@@ -166,13 +177,14 @@ impl WorkerApi {
     ///
     /// # Errors
     /// A URL without a host, an authority that cannot be used.
-    pub async fn serve(self: Arc<Self>, listener: TcpListener, public_url: &str) -> Result<()> {
+    pub async fn serve(self: Arc<Self>, listener: TcpListener, public_url: &str, stop: &Stop) -> Result<()> {
         let config = Arc::new(self.tls(public_url)?);
         let limits = Limits { connections: CONNECTIONS, body: REPORT_BYTES, ..Limits::default() };
-        let stop = self.stop.clone();
-        let forgetting = tokio::spawn(Arc::clone(&self).forget());
-        serve_tls(listener, config, self.router(), limits, STRANGERS, &stop).await;
-        forgetting.abort();
+        tokio::select! {
+            () = serve_tls(listener, config, Arc::clone(&self).router(), limits, STRANGERS, stop) => {}
+            () = self.forget() => {}
+        }
+        self.stop.stop();
         Ok(())
     }
 
@@ -223,7 +235,7 @@ impl WorkerApi {
     }
 
     async fn enrol(&self, from: IpAddr, body: &Bytes) -> Answer {
-        let now_ms = (self.now)();
+        let now_ms = self.clock.now_ms();
         if !self.throttle.may(from, now_ms) {
             self.count("throttled");
             return Err(refusal(
@@ -277,23 +289,20 @@ impl WorkerApi {
         Ok(record.and_then(|it| PublicKey::parse(&it.public_key)))
     }
 
-    fn standing(&self, worker: &str) -> std::result::Result<(), Refusal> {
-        match self.registry.standing(worker) {
-            Standing::Alive => Ok(()),
+    fn standing(&self, worker: &str) -> std::result::Result<Member, Refusal> {
+        match self.roster.standing(worker) {
+            Standing::Alive(member) => Ok(member),
             Standing::NotKnown => Err(refusal(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "not-leading",
                 "another controller leads, or this one has not looked yet: ask again",
             )),
-            Standing::Gone => {
-                self.count("gone");
-                Err(refusal(StatusCode::GONE, "gone", "the controller does not want this worker any more"))
-            }
+            Standing::Gone => Err(gone()),
         }
     }
 
     /// The worker that the certificate names, if it is this one and still wanted.
-    fn admit(&self, peer: &Peer, worker: &str) -> std::result::Result<(), Refusal> {
+    fn admit(&self, peer: &Peer, worker: &str) -> std::result::Result<Member, Refusal> {
         let Some(certificate) = &peer.certificate else {
             let text = "a worker's certificate is needed: enrol first";
             return Err(refusal(StatusCode::UNAUTHORIZED, "certificate", text));
@@ -304,19 +313,10 @@ impl WorkerApi {
         self.standing(worker)
     }
 
-    async fn work(&self, worker: &str) -> Answer {
-        let gone = || refusal(StatusCode::GONE, "gone", "there is no fleet any more that this worker is of");
-        let name = InstanceName::parse(worker).filter(|it| it.group.deployment == self.cx.owner.deployment);
-        let fleet = name.ok_or_else(gone)?.group.pool;
-        let collection = fleet_collection("", self.cx.owner.name.as_str());
-        let found = self.records.get(&collection, fleet.as_str()).await.map_err(|error| failed(&error))?;
-        let record: FleetRecord = serde_json::from_value(found.ok_or_else(gone)?.value).map_err(|error| {
-            let text = format!("the record of fleet {fleet} is of another version");
-            failed(&Error::permanent("record", text).because(error))
-        })?;
-        let work = record.work.filter(|_| !record.tombstone).ok_or_else(gone)?;
-        let credentials = secrets::of(&work.spec, &self.stores, &self.cx).map_err(|error| failed(&error))?;
-        let mut spec = work.spec;
+    fn work(&self, member: Member) -> Answer {
+        let work = member.work.ok_or_else(gone)?;
+        let mut spec = work.spec.clone();
+        let credentials = secrets::of(&spec, &self.stores, &self.cx).map_err(|error| failed(&error))?;
         let owner = Owner::new(self.cx.owner.deployment.as_str(), "transcoder", work.transcoder.as_str())
             .map_err(|error| failed(&Error::permanent("record", error.to_string())))?;
         // What lists finished assets is the site's alone: a transcoder never opens it.
@@ -325,7 +325,7 @@ impl WorkerApi {
             target: "transcoder".to_owned(),
             spec: serde_json::to_value(spec).unwrap_or_default(),
             owner,
-            drain_seconds: record.definition.policy.drain.0.as_secs(),
+            drain_seconds: CONTROLLED,
             credentials,
         };
         let body = zeroize::Zeroizing::new(serde_json::to_vec(&order).unwrap_or_default());
@@ -355,7 +355,7 @@ impl WorkerApi {
     }
 
     /// Forgets the enrolments of workers that are gone, once no token of theirs can be good any more.
-    async fn forget(self: Arc<Self>) {
+    async fn forget(&self) {
         loop {
             tokio::time::sleep(TOKEN_LIFETIME.mul_f64(rand::random_range(0.9..1.1))).await;
             if let Err(error) = self.forget_once().await {
@@ -373,8 +373,9 @@ impl WorkerApi {
             for (worker, record) in page {
                 let record: Option<EnrolledRecord> = serde_json::from_value(record.value).ok();
                 let at_ms = record.map_or(0, |it| it.at_ms);
-                let old = u128::from((self.now)().saturating_sub(at_ms)) > 2 * TOKEN_LIFETIME.as_millis();
-                if old && self.registry.standing(&worker) == Standing::Gone {
+                let old =
+                    u128::from(self.clock.now_ms().saturating_sub(at_ms)) > 2 * TOKEN_LIFETIME.as_millis();
+                if old && matches!(self.roster.standing(&worker), Standing::Gone) {
                     self.records.remove(&collection, &worker).await?;
                 }
             }
@@ -407,17 +408,15 @@ async fn renew(State(api): Api, Extension(peer): Extension<Peer>, Path(worker): 
     let renewed = async {
         api.admit(&peer, &worker)?;
         // Always for the key that enrolled: a certificate that was stolen without its key stays of no use.
-        let key = api.key_of(&worker).await?.ok_or_else(|| {
-            refusal(StatusCode::GONE, "gone", "nothing is known of this worker's enrolment")
-        })?;
-        api.certify(&worker, &key, (api.now)())
+        let key = api.key_of(&worker).await?.ok_or_else(gone)?;
+        api.certify(&worker, &key, api.clock.now_ms())
     };
     answer(renewed.await)
 }
 
 async fn work(State(api): Api, Extension(peer): Extension<Peer>, Path(worker): Path<String>) -> Response {
     match api.admit(&peer, &worker) {
-        Ok(()) => answer(api.work(&worker).await),
+        Ok(member) => answer(api.work(member)),
         Err(refusal) => refusal.into(),
     }
 }
@@ -435,7 +434,7 @@ async fn orders(
     Query(asked): Query<Wait>,
 ) -> Response {
     match api.admit(&peer, &worker) {
-        Ok(()) => answer(api.orders(&worker, Duration::from_secs(asked.wait)).await),
+        Ok(_) => answer(api.orders(&worker, Duration::from_secs(asked.wait)).await),
         Err(refusal) => refusal.into(),
     }
 }

@@ -22,4 +22,4 @@ pub use clock::{Clock, SystemClock};
 pub use controller::{Controller, Parts};
 pub use lease::{FileLease, Lease};
 pub use queues::{Logs, Queues};
-pub use roster::{Member, Roster};
+pub use roster::{Member, Roster, Standing};

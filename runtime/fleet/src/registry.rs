@@ -1,73 +1,37 @@
-//! The workers that a controller knows: which of them it launched and still wants, what they told, what they are told.
+//! What the workers of a controller told, and what they are to be told.
 //!
-//! It is memory alone. A controller that begins to lead knows nobody: whoever asks meanwhile is asked to come again, until
-//! the first tick has said who is alive, and what a worker has to say it says again within half a minute.
+//! It is memory alone, and of one term: a controller that takes the lease again has heard nobody. What a worker has to say it
+//! says again within half a minute, and an order the controller repeats at each look.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use streamverse_model::compute::{InstanceName, Report, WorkReport, enrol_variables as variables};
+use streamverse_model::compute::{InstanceName, Reason, Report, WorkReport, enrol_variables as variables};
 use streamverse_model::platform::Name;
 use tokio::sync::Notify;
 
 use crate::authority::Authority;
+use crate::clock::Clock;
+use crate::roster::Roster;
 use crate::token::TOKEN_LIFETIME;
 use crate::workers::{WorkerTold, Workers};
 
-/// What time it is, in milliseconds since the epoch.
-pub type Now = Arc<dyn Fn() -> u64 + Send + Sync>;
-
-/// Who was invited is taken for alive this long without being seen: clouds list what they launched after minutes.
-const APPEARS: Duration = Duration::from_secs(600);
-/// Who is gone is remembered this long, so that it is told so at once.
-const REMEMBERED: Duration = Duration::from_secs(3 * 3600);
 /// How many measured job times a fleet's estimate rests on: of these, the middle one.
 const SAMPLES: usize = 64;
 
-/// What may be done for a worker that has proved its name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// Another controller leads, or this one has not looked yet: it should ask again.
-    NotKnown,
-    /// It is not, or no longer, one of ours.
-    Gone,
-    /// It is one of ours.
-    Alive,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Life {
-    /// It was launched then, and has not been seen.
-    Invited {
-        at_ms: u64,
-    },
-    /// It asked, and no tick has said whether it is ours.
-    Asked,
-    Alive,
-    Gone {
-        since_ms: u64,
-    },
-}
-
+#[derive(Default)]
 struct Known {
-    life: Life,
     told: Option<WorkerTold>,
     work: Option<WorkReport>,
-    drain: Option<u64>,
+    /// By when it must have left.
+    leave_ms: Option<u64>,
     wake: Arc<Notify>,
-}
-
-impl Known {
-    fn new(life: Life) -> Known {
-        Known { life, told: None, work: None, drain: None, wake: Arc::default() }
-    }
 }
 
 #[derive(Default)]
 struct Inner {
-    leading: bool,
-    workers: BTreeMap<String, Known>,
+    term: u64,
+    workers: HashMap<String, Known>,
     jobs: BTreeMap<Name, VecDeque<u64>>,
 }
 
@@ -75,9 +39,10 @@ struct Inner {
 #[derive(Clone)]
 pub struct Registry {
     inner: Arc<Mutex<Inner>>,
+    roster: Arc<Roster>,
     authority: Arc<Authority>,
     public_url: Arc<str>,
-    now: Now,
+    clock: Arc<dyn Clock>,
 }
 
 impl std::fmt::Debug for Registry {
@@ -87,52 +52,28 @@ impl std::fmt::Debug for Registry {
 }
 
 impl Registry {
-    /// It knows nobody, and does not lead.
-    pub fn new(authority: Arc<Authority>, public_url: &str, now: Now) -> Registry {
-        Registry { inner: Arc::default(), authority, public_url: public_url.into(), now }
+    /// It has heard nobody.
+    pub fn new(
+        authority: Arc<Authority>,
+        roster: Arc<Roster>,
+        public_url: &str,
+        clock: Arc<dyn Clock>,
+    ) -> Registry {
+        Registry { inner: Arc::default(), roster, authority, public_url: public_url.into(), clock }
     }
 
-    /// Whether this controller leads. One that begins to knows nobody.
-    pub fn lead(&self, leading: bool) {
-        let mut inner = self.inner();
-        if inner.leading == leading {
-            return;
-        }
-        inner.leading = leading;
-        for known in std::mem::take(&mut inner.workers).into_values() {
-            known.wake.notify_waiters();
-        }
-    }
-
-    /// How a worker stands that has proved its name.
-    pub fn standing(&self, worker: &str) -> Standing {
-        let mut inner = self.inner();
-        if !inner.leading {
-            return Standing::NotKnown;
-        }
-        let known = inner.workers.entry(worker.to_owned()).or_insert_with(|| Known::new(Life::Asked));
-        match known.life {
-            Life::Asked => Standing::NotKnown,
-            Life::Gone { .. } => Standing::Gone,
-            Life::Invited { .. } | Life::Alive => Standing::Alive,
-        }
-    }
-
-    /// A worker has reported. Nothing of who is not alive is kept.
+    /// A worker that is alive has reported.
     pub fn report(&self, worker: &str, report: &Report) {
-        let now_ms = (self.now)();
+        let now_ms = self.clock.now_ms();
         let mut inner = self.inner();
-        let Some(known) = inner.workers.get_mut(worker) else { return };
-        if !matches!(known.life, Life::Alive | Life::Invited { .. }) {
-            return;
-        }
+        let known = inner.workers.entry(worker.to_owned()).or_default();
         let idle = report.work.filter(|it| it.running == 0);
         known.told = Some(WorkerTold {
             phase: report.phase,
             heard_ms: now_ms,
             idle_since_ms: idle.map(|it| now_ms.saturating_sub(it.idle_ms)),
             until_ms: report.until_ms,
-            preempted: report.reason == Some(streamverse_model::compute::Reason::Preempted),
+            preempted: report.reason == Some(Reason::Preempted),
         });
         let Some(work) = report.work else { return };
         let before = known.work.replace(work).unwrap_or_default();
@@ -150,24 +91,26 @@ impl Registry {
         }
     }
 
-    /// The order for a worker, and what tells of the next one. The order may be given again until it is obeyed.
+    /// How many seconds a worker has to leave, if it is to, and what tells of the next order. The same order is given again
+    /// until it is obeyed, each time with what is left of its time.
     pub fn order(&self, worker: &str) -> (Option<u64>, Arc<Notify>) {
-        let inner = self.inner();
-        match inner.workers.get(worker) {
-            Some(known) => (known.drain, Arc::clone(&known.wake)),
-            None => (None, Arc::default()),
-        }
-    }
-
-    /// All who are taken for alive.
-    pub fn alive(&self) -> Vec<String> {
-        let inner = self.inner();
-        let alive = |it: &Known| matches!(it.life, Life::Alive | Life::Invited { .. });
-        inner.workers.iter().filter(|(_, known)| alive(known)).map(|(name, _)| name.clone()).collect()
+        let now_ms = self.clock.now_ms();
+        let mut inner = self.inner();
+        let known = inner.workers.entry(worker.to_owned()).or_default();
+        let seconds = known.leave_ms.map(|until| until.saturating_sub(now_ms).div_ceil(1000));
+        (seconds, Arc::clone(&known.wake))
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        let term = self.roster.term();
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        if inner.term != term {
+            inner.term = term;
+            for known in std::mem::take(&mut inner.workers).into_values() {
+                known.wake.notify_waiters();
+            }
+        }
+        inner
     }
 }
 
@@ -176,12 +119,6 @@ impl Workers for Registry {
         let worker = name.to_string();
         let lifetime = u64::try_from(TOKEN_LIFETIME.as_millis()).unwrap_or(u64::MAX);
         let token = self.authority.tokens().make(&worker, now_ms.saturating_add(lifetime));
-        let mut inner = self.inner();
-        let known = inner.workers.entry(worker.clone()).or_insert_with(|| Known::new(Life::Asked));
-        if known.life != Life::Alive {
-            known.life = Life::Invited { at_ms: now_ms };
-        }
-        drop(inner);
         BTreeMap::from([
             (variables::CONTROLLER.to_owned(), self.public_url.to_string()),
             (variables::WORKER.to_owned(), worker),
@@ -195,10 +132,11 @@ impl Workers for Registry {
     }
 
     fn drain(&self, worker: &str, seconds: u64) {
+        let until_ms = self.clock.now_ms().saturating_add(seconds.saturating_mul(1000));
         let mut inner = self.inner();
-        let known = inner.workers.entry(worker.to_owned()).or_insert_with(|| Known::new(Life::Alive));
+        let known = inner.workers.entry(worker.to_owned()).or_default();
         // Said again it is the same order; one that leaves less time hurries the worker.
-        known.drain = Some(known.drain.map_or(seconds, |it| it.min(seconds)));
+        known.leave_ms = Some(known.leave_ms.map_or(until_ms, |it| it.min(until_ms)));
         known.wake.notify_waiters();
     }
 
@@ -210,22 +148,12 @@ impl Workers for Registry {
     }
 
     fn keep_only(&self, live: &dyn Fn(&str) -> bool) {
-        let now_ms = (self.now)();
-        let within = |since: u64, span: Duration| u128::from(now_ms.saturating_sub(since)) < span.as_millis();
-        let mut inner = self.inner();
-        inner.workers.retain(|name, known| {
-            let life = match known.life {
-                _ if live(name) => Life::Alive,
-                Life::Invited { at_ms } if within(at_ms, APPEARS) => return true,
-                Life::Gone { since_ms } => return within(since_ms, REMEMBERED),
-                Life::Invited { .. } | Life::Asked | Life::Alive => Life::Gone { since_ms: now_ms },
-            };
-            if matches!(life, Life::Gone { .. }) {
-                *known = Known { life, told: None, work: None, drain: None, wake: Arc::clone(&known.wake) };
+        self.inner().workers.retain(|name, known| {
+            let stays = live(name);
+            if !stays {
                 known.wake.notify_waiters();
             }
-            known.life = life;
-            true
+            stays
         });
     }
 }
@@ -234,6 +162,7 @@ impl Workers for Registry {
 mod tests {
     use super::*;
     use std::sync::atomic::{AtomicU64, Ordering};
+    use std::time::Duration;
     use streamverse_model::compute::Phase;
     use streamverse_model::platform::Owner;
 
@@ -245,14 +174,35 @@ mod tests {
         let identity = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
         let authority = Arc::new(Authority::new(identity, &owner).unwrap());
         let clock = Arc::new(AtomicU64::new(NOW));
-        let now = Arc::clone(&clock);
-        let now: Now = Arc::new(move || now.load(Ordering::Relaxed));
-        (Registry::new(authority, "https://127.0.0.1:9443", now), clock)
+        let roster = Arc::new(Roster::new(Arc::new(Ours)));
+        let turned = Arc::new(Turned(Arc::clone(&clock)));
+        (Registry::new(authority, roster, "https://127.0.0.1:9443", turned), clock)
     }
 
-    fn invited(registry: &Registry, name: &str) -> BTreeMap<String, String> {
-        let name = InstanceName::parse(name).unwrap();
-        registry.invite(&name.group.pool, &name, NOW)
+    struct Ours;
+
+    #[async_trait::async_trait]
+    impl crate::Lease for Ours {
+        async fn renew(&self) -> streamverse_core::Result<bool> {
+            Ok(true)
+        }
+        fn held_until(&self) -> Option<tokio::time::Instant> {
+            Some(tokio::time::Instant::now() + Duration::from_secs(60))
+        }
+        async fn release(&self) {}
+        fn every(&self) -> Duration {
+            Duration::from_secs(60)
+        }
+    }
+
+    struct Turned(Arc<AtomicU64>);
+
+    #[async_trait::async_trait]
+    impl Clock for Turned {
+        fn now_ms(&self) -> u64 {
+            self.0.load(Ordering::Relaxed)
+        }
+        async fn sleep(&self, _: Duration) {}
     }
 
     fn working(running: u32, idle_ms: u64, done: u64, busy_ms: u64) -> Report {
@@ -267,52 +217,8 @@ mod tests {
     }
 
     #[test]
-    fn who_was_invited_is_alive_until_a_tick_says_that_it_is_gone_and_for_ten_minutes_unseen() {
-        let (registry, clock) = registry();
-        assert_eq!(registry.standing(ONE), Standing::NotKnown, "it does not lead");
-        registry.lead(true);
-        let environment = invited(&registry, ONE);
-        assert_eq!(environment.len(), 4);
-        assert!(registry.authority.tokens().check(&environment["STREAMVERSE_TOKEN"], ONE, NOW).is_ok());
-        registry.keep_only(&|_| false);
-        assert_eq!(registry.standing(ONE), Standing::Alive, "clouds list what they launched late");
-        registry.keep_only(&|_| true);
-        registry.keep_only(&|_| false);
-        assert_eq!(
-            registry.standing(ONE),
-            Standing::Gone,
-            "what was there and is not any more is gone at once"
-        );
-        invited(&registry, "sv--prod--encode--a--2");
-        clock.fetch_add(601_000, Ordering::Relaxed);
-        registry.keep_only(&|_| false);
-        assert_eq!(registry.standing("sv--prod--encode--a--2"), Standing::Gone);
-        clock.fetch_add(3 * 3_600_000, Ordering::Relaxed);
-        registry.keep_only(&|_| false);
-        assert!(registry.inner().workers.is_empty(), "it does not remember for ever");
-    }
-
-    #[test]
-    fn a_controller_that_begins_to_lead_knows_nobody_until_its_first_tick() {
-        let (registry, _) = registry();
-        registry.lead(true);
-        invited(&registry, ONE);
-        registry.report(ONE, &working(1, 0, 0, 0));
-        registry.lead(false);
-        registry.lead(true);
-        assert_eq!((registry.standing(ONE), registry.told(ONE)), (Standing::NotKnown, None));
-        registry.keep_only(&|name| name == ONE);
-        assert_eq!(registry.standing(ONE), Standing::Alive);
-        assert_eq!(registry.standing("sv--prod--encode--a--9"), Standing::NotKnown);
-        registry.keep_only(&|name| name == ONE);
-        assert_eq!(registry.standing("sv--prod--encode--a--9"), Standing::Gone);
-    }
-
-    #[test]
     fn who_works_is_not_idle_and_who_is_idle_says_since_when() {
         let (registry, clock) = registry();
-        registry.lead(true);
-        invited(&registry, ONE);
         registry.report(ONE, &working(1, 0, 0, 0));
         assert_eq!(registry.told(ONE).unwrap().idle_since_ms, None);
         clock.fetch_add(10_000, Ordering::Relaxed);
@@ -321,15 +227,16 @@ mod tests {
         assert_eq!((told.heard_ms, told.idle_since_ms), (NOW + 10_000, Some(NOW + 6_000)));
         registry.report(ONE, &Report { work: None, ..working(0, 0, 0, 0) });
         assert_eq!(registry.told(ONE).unwrap().idle_since_ms, None, "an agent that does not say is not idle");
-        registry.report("sv--prod--encode--a--5", &working(0, 0, 0, 0));
-        assert_eq!(registry.told("sv--prod--encode--a--5"), None);
+        registry.keep_only(&|name| name != ONE);
+        assert_eq!(registry.told(ONE), None, "what is gone is forgotten");
+        registry.report(ONE, &working(0, 0, 0, 0));
+        registry.roster.clear();
+        assert_eq!(registry.told(ONE), None, "what was told in another term is of yesterday");
     }
 
     #[test]
     fn the_time_of_a_job_is_the_middle_of_what_was_measured_and_survives_a_restarted_transcoder() {
         let (registry, _) = registry();
-        registry.lead(true);
-        invited(&registry, ONE);
         let fleet = Name::parse("encode").unwrap();
         assert_eq!(registry.job_ms(&fleet), None);
         registry.report(ONE, &working(1, 0, 2, 20_000)); // 10 s each
@@ -350,10 +257,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_order_wakes_who_waits_for_it_and_only_ever_hurries() {
-        let (registry, _) = registry();
-        registry.lead(true);
-        invited(&registry, ONE);
+    async fn an_order_wakes_who_waits_for_it_its_time_runs_and_another_one_only_ever_hurries() {
+        let (registry, clock) = registry();
         let (none, wake) = registry.order(ONE);
         assert_eq!(none, None);
         let woken = wake.notified();
@@ -361,9 +266,27 @@ mod tests {
         woken.as_mut().enable();
         registry.drain(ONE, 300);
         woken.await;
+        clock.fetch_add(10_000, Ordering::Relaxed);
+        assert_eq!(registry.order(ONE).0, Some(290));
         registry.drain(ONE, 400);
-        assert_eq!(registry.order(ONE).0, Some(300));
+        assert_eq!(registry.order(ONE).0, Some(290));
         registry.drain(ONE, 20);
         assert_eq!(registry.order(ONE).0, Some(20));
+        clock.fetch_add(60_000, Ordering::Relaxed);
+        assert_eq!(registry.order(ONE).0, Some(0));
+    }
+
+    #[test]
+    fn who_is_launched_is_given_what_it_needs_to_enrol_and_no_more() {
+        let (registry, _) = registry();
+        let name = InstanceName::parse(ONE).unwrap();
+        let environment = registry.invite(&name.group.pool, &name, NOW);
+        let names: Vec<_> = environment.keys().map(String::as_str).collect();
+        let four =
+            ["STREAMVERSE_AUTHORITY", "STREAMVERSE_CONTROLLER", "STREAMVERSE_TOKEN", "STREAMVERSE_WORKER"];
+        assert_eq!(names, four);
+        assert!(registry.authority.tokens().check(&environment["STREAMVERSE_TOKEN"], ONE, NOW).is_ok());
+        let late = NOW + 3_600_000;
+        assert!(registry.authority.tokens().check(&environment["STREAMVERSE_TOKEN"], ONE, late).is_err());
     }
 }

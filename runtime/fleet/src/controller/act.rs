@@ -510,8 +510,9 @@ impl Controller {
             }
         }
         self.names = names;
-        self.parts.workers.keep_only(&|worker| members.contains_key(worker));
+        // First: whoever waits for an order and is gone learns it now.
         self.parts.roster.set(members);
+        self.parts.workers.keep_only(&|worker| self.parts.roster.has(worker));
     }
 }
 

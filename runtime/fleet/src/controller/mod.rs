@@ -145,7 +145,7 @@ impl Controller {
             () = self.keep_all(&ready, &stop) => {}
         }
         ready.set(false);
-        self.parts.roster.set(HashMap::new());
+        self.parts.roster.clear();
         self.parts.lease.release().await;
     }
 
@@ -158,10 +158,11 @@ impl Controller {
                 info!(held, "The lease {}.", if held { "is ours" } else { "is not ours" });
                 ready.set(held);
                 self.meters.leader.set(i64::from(held));
-                // What was written since, somebody else wrote.
+                // What was written since, somebody else wrote, and workers report to this one from now on.
                 self.loaded = false;
+                self.remembered.started_ms = self.parts.clock.now_ms();
                 if !held {
-                    self.parts.roster.set(HashMap::new());
+                    self.parts.roster.clear();
                 }
             }
             let wait = if held {

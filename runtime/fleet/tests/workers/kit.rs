@@ -1,25 +1,28 @@
 //! The API of a controller on a port of this host, with records in a temporary folder, and workers that ask it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use async_trait::async_trait;
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use streamverse_core::stores::{Records, open_records};
-use streamverse_core::{Metrics, ServiceContext, Stop};
-use streamverse_fleet::api::{ApiParts, WorkerApi};
+use streamverse_core::{Metrics, Result, ServiceContext, Stop};
+use streamverse_fleet::api::{WorkerApi, WorkerApiParts};
 use streamverse_fleet::authority::{Authority, WORKER_LIFETIME};
-use streamverse_fleet::registry::{Now, Registry};
+use streamverse_fleet::registry::Registry;
 use streamverse_fleet::workers::Workers as _;
-use streamverse_model::compute::{FleetRecord, InstanceName, fleet_collection};
+use streamverse_fleet::{Clock, Lease, Member, Roster};
+use streamverse_model::compute::{FleetWork, InstanceName};
 use streamverse_model::platform::{Name, Owner};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 pub(crate) const IDENTITY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 pub(crate) const ONE: &str = "sv--prod--encode--a--1";
@@ -29,6 +32,8 @@ pub(crate) const OBJECTS: &str = "s3://media?endpoint=https://s3.example&secret=
 
 pub(crate) struct Setting {
     pub(crate) registry: Registry,
+    pub(crate) roster: Arc<Roster>,
+    pub(crate) leads: Arc<AtomicBool>,
     pub(crate) authority: Arc<Authority>,
     pub(crate) records: Arc<dyn Records>,
     pub(crate) metrics: Metrics,
@@ -76,30 +81,41 @@ impl Setting {
             metrics: Metrics::new(),
         };
         let records = open_records("sqlite://here/main", &cx).await.unwrap();
-        let record = json!(fleet());
-        assert!(records.insert(&fleet_collection("", "main"), "encode", &record).await.unwrap());
         let authority = Arc::new(Authority::new(IDENTITY, &cx.owner).unwrap());
         let later_ms = Arc::new(AtomicU64::new(0));
-        let later = Arc::clone(&later_ms);
-        let now: Now = Arc::new(move || real_ms() + later.load(Ordering::Relaxed));
+        let clock = Arc::new(Later(Arc::clone(&later_ms)));
+        let leads = Arc::new(AtomicBool::new(true));
+        let roster = Arc::new(Roster::new(Arc::new(Switch(Arc::clone(&leads)))));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let url = format!("https://{address}");
-        let registry = Registry::new(Arc::clone(&authority), &url, Arc::clone(&now));
-        registry.lead(true);
+        let registry = Registry::new(Arc::clone(&authority), Arc::clone(&roster), &url, clock.clone());
         let (stop, metrics) = (Stop::new(), cx.metrics.clone());
-        let parts = ApiParts {
+        let parts = WorkerApiParts {
             registry: registry.clone(),
+            roster: Arc::clone(&roster),
             authority: Arc::clone(&authority),
             records: Arc::clone(&records),
             stores: vec![LOG.to_owned(), OBJECTS.to_owned()],
             cx,
-            now,
+            clock,
             lifetime: WORKER_LIFETIME,
         };
-        let api = WorkerApi::new(parts, &stop);
-        let served = tokio::spawn(async move { api.serve(listener, &url).await.unwrap() });
-        Setting { registry, authority, records, metrics, address, later_ms, stop, served, _folder: folder }
+        let (api, told) = (WorkerApi::new(parts), stop.clone());
+        let served = tokio::spawn(async move { api.serve(listener, &url, &told).await.unwrap() });
+        Setting {
+            registry,
+            roster,
+            leads,
+            authority,
+            records,
+            metrics,
+            address,
+            later_ms,
+            stop,
+            served,
+            _folder: folder,
+        }
     }
 
     /// Has time pass for the controller.
@@ -110,8 +126,15 @@ impl Setting {
     /// The token of an instance that is launched.
     pub(crate) fn token(&self, worker: &str) -> String {
         let name = InstanceName::parse(worker).unwrap();
+        self.roster.add(worker.to_owned(), member());
         let now_ms = real_ms() + self.later_ms.load(Ordering::Relaxed);
         self.registry.invite(&name.group.pool, &name, now_ms)["STREAMVERSE_TOKEN"].clone()
+    }
+
+    /// A look of the controller found these.
+    pub(crate) fn look(&self, names: &[&str]) {
+        self.roster.set(members(names));
+        self.registry.keep_only(&|name| self.roster.has(name));
     }
 
     pub(crate) fn at(&self, path: &str) -> String {
@@ -197,20 +220,53 @@ pub(crate) fn real_ms() -> u64 {
     u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
 }
 
-pub(crate) fn fleet() -> FleetRecord {
-    serde_json::from_value(json!({
-        "definition": {
-            "name": "encode", "candidates": [], "range": { "min": 0, "max": 2 }, "policy": { "drain": "2m" },
-            "schedule": { "idle": "20m" },
+/// What a look finds.
+fn members(names: &[&str]) -> HashMap<String, Member> {
+    names.iter().map(|name| ((*name).to_owned(), member())).collect()
+}
+
+fn member() -> Member {
+    let work: FleetWork = serde_json::from_value(json!({
+        "transcoder": "main",
+        "spec": {
+            "concurrency": 1, "workers": 1, "scratch": "1GiB", "memory": "1GiB",
+            "event_log": LOG, "object_store": OBJECTS, "catalogue": "postgres://u@h/d?secret=catalogue.main",
         },
-        "work": {
-            "transcoder": "main",
-            "spec": {
-                "concurrency": 1, "workers": 1, "scratch": "1GiB", "memory": "1GiB",
-                "event_log": LOG, "object_store": OBJECTS, "catalogue": "postgres://u@h/d?secret=catalogue.main",
-            },
-        },
-        "generation": "1",
     }))
-    .unwrap()
+    .unwrap();
+    Member { fleet: Name::parse("encode").unwrap(), work: Some(Arc::new(work)) }
+}
+
+/// The machine's clock, and what a test adds to it.
+struct Later(Arc<AtomicU64>);
+
+#[async_trait]
+impl Clock for Later {
+    fn now_ms(&self) -> u64 {
+        real_ms() + self.0.load(Ordering::Relaxed)
+    }
+
+    async fn sleep(&self, time: Duration) {
+        tokio::time::sleep(time).await;
+    }
+}
+
+/// A lease that a test gives and takes.
+struct Switch(Arc<AtomicBool>);
+
+#[async_trait]
+impl Lease for Switch {
+    async fn renew(&self) -> Result<bool> {
+        Ok(self.held())
+    }
+
+    fn held_until(&self) -> Option<Instant> {
+        self.0.load(Ordering::Relaxed).then(|| Instant::now() + Duration::from_secs(60))
+    }
+
+    async fn release(&self) {}
+
+    fn every(&self) -> Duration {
+        Duration::from_secs(60)
+    }
 }

@@ -8,6 +8,7 @@
 
 mod kit;
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -17,7 +18,7 @@ use streamverse_model::compute::{Phase, fleet_collection};
 use streamverse_model::platform::{Name, Owner};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use kit::{ONE, Setting, TWO, Worker, fleet, identity, real_ms};
+use kit::{ONE, Setting, TWO, Worker, identity, real_ms};
 
 async fn status(client: &reqwest::Client, url: String) -> u16 {
     client.get(url).send().await.unwrap().status().as_u16()
@@ -79,7 +80,7 @@ async fn secrets_go_to_the_worker_itself_by_its_certificate_and_are_those_of_its
         },
     });
     assert_eq!(given["credentials"], secrets);
-    assert_eq!((&given["target"], &given["drain_seconds"]), (&json!("transcoder"), &json!(120)));
+    assert_eq!((&given["target"], &given["drain_seconds"]), (&json!("transcoder"), &json!(300)));
     assert_eq!(given["spec"]["catalogue"], "", "not even where the catalogue is");
     assert!(!given.to_string().contains("catalogue.main"), "{given}");
 
@@ -120,38 +121,30 @@ async fn a_worker_that_is_not_wanted_any_more_gets_nothing_not_even_the_end_of_i
     let one = it.enrolled(ONE).await;
     let client = it.client(Some(&one.pem()));
     let url = |what: &str| it.at(&format!("/v1/workers/{ONE}/{what}"));
-    it.registry.keep_only(&|name| name == ONE);
+    it.look(&[ONE]);
     let waiting = {
         let (client, url) = (client.clone(), url("orders?wait=30"));
         tokio::spawn(async move { status(&client, url).await })
     };
     tokio::time::sleep(Duration::from_millis(200)).await;
-    it.registry.keep_only(&|_| false);
+    it.look(&[]);
     assert_eq!(waiting.await.unwrap(), 410);
     for what in ["work", "orders?wait=20"] {
         assert_eq!(status(&client, url(what)).await, 410, "{what}");
     }
     assert_eq!(client.post(url("renew")).send().await.unwrap().status().as_u16(), 410);
     let token = it.authority.tokens().make(TWO, u64::MAX);
-    assert_eq!(it.enrol(&Worker::new().asks(TWO, &token)).await.0, 503, "nobody has said whose it is");
-    it.registry.keep_only(&|_| false);
     assert_eq!(it.enrol(&Worker::new().asks(TWO, &token)).await.0, 410);
 
-    it.registry.lead(false);
+    // Another one leads; then this one again, which knows nobody until it has looked.
+    it.leads.store(false, Ordering::Relaxed);
+    it.roster.clear();
     let early = client.get(url("work")).send().await.unwrap();
     assert_eq!((early.status().as_u16(), early.headers()["retry-after"].to_str().unwrap()), (503, "5"));
-    it.registry.lead(true);
-    it.registry.keep_only(&|_| true);
+    it.leads.store(true, Ordering::Relaxed);
     assert_eq!(status(&client, url("work")).await, 503);
-    it.registry.keep_only(&|_| true);
-    assert_eq!(status(&client, url("work")).await, 200, "the next leader serves it once it has looked");
-
-    // A fleet that is being destroyed hands out nothing.
-    let (collection, mut record) = (fleet_collection("", "main"), fleet());
-    record.tombstone = true;
-    let version = it.records.version(&collection, "encode").await.unwrap().unwrap();
-    assert!(it.records.replace(&collection, "encode", version, &json!(record)).await.unwrap());
-    assert_eq!(status(&client, url("work")).await, 410);
+    it.look(&[ONE]);
+    assert_eq!(status(&client, url("work")).await, 200);
     it.end().await;
 }
 
