@@ -33,3 +33,25 @@ pub trait Workers: Send + Sync {
     /// What is gone need not be remembered. `live` are all workers that there are.
     fn keep_only(&self, live: &dyn Fn(&str) -> bool);
 }
+
+/// Nobody enrols: an instance that runs is a worker that is ready.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoWorkers;
+
+impl Workers for NoWorkers {
+    fn invite(&self, _: &Name, _: &InstanceName, _: u64) -> BTreeMap<String, String> {
+        BTreeMap::new()
+    }
+
+    fn told(&self, _: &str) -> Option<WorkerTold> {
+        None
+    }
+
+    fn drain(&self, _: &str, _: u64) {}
+
+    fn job_ms(&self, _: &Name) -> Option<u64> {
+        None
+    }
+
+    fn keep_only(&self, _: &dyn Fn(&str) -> bool) {}
+}

@@ -73,8 +73,9 @@ fn turn(
     }
 }
 
-/// Brings what is remembered into the order of the fleet's pools; what is remembered of others stays behind them.
-fn align(fleet: &Fleet, state: &mut FleetState) {
+/// Brings what is remembered into the order of the fleet's pools; what is remembered of others stays behind them. [`decide`] does it
+/// first; who looks something up by a pool's place does it before.
+pub fn align(fleet: &Fleet, state: &mut FleetState) {
     for (index, pool) in fleet.pools.iter().enumerate() {
         if state.pools.get(index).is_some_and(|it| it.name == pool.name) {
             continue;

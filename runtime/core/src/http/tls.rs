@@ -1,7 +1,8 @@
 //! TLS over TCP: the handshake, who is at the other end, and room that strangers cannot take from those who are known.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::{Extension, Router};
@@ -27,8 +28,56 @@ pub struct Peer {
     pub certificate: Option<CertificateDer<'static>>,
 }
 
-/// Serves TLS until told to stop. At most `strangers` connections are shaking hands or have shown no certificate, and at most
-/// [`Limits::connections`] have shown one; what is above that is closed at once.
+/// The part of the strangers' room that one address may take.
+const OF_ONE: usize = 8;
+
+/// What stands for whoever is at an address: an IPv6 address for its /64, which one host may have whole.
+pub fn network_of(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(it) => {
+            let [a, b, c, d, ..] = it.segments();
+            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+        }
+        v4 @ IpAddr::V4(_) => v4,
+    }
+}
+
+/// Connections whose other end is not known, each address' counted.
+struct Strangers {
+    most: usize,
+    by_address: Mutex<HashMap<IpAddr, usize>>,
+}
+
+/// The place of one of them, until it is dropped.
+struct Stranger(Arc<Strangers>, IpAddr);
+
+impl Strangers {
+    fn admit(self: &Arc<Self>, address: IpAddr) -> Option<Stranger> {
+        let address = network_of(address);
+        let mut all = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
+        let (here, there) = (all.get(&address).copied().unwrap_or(0), all.values().sum::<usize>());
+        if there >= self.most || here >= (self.most / OF_ONE).max(1) {
+            return None;
+        }
+        all.insert(address, here + 1);
+        Some(Stranger(Arc::clone(self), address))
+    }
+}
+
+impl Drop for Stranger {
+    fn drop(&mut self) {
+        let mut all = self.0.by_address.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = all.get_mut(&self.1) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                all.remove(&self.1);
+            }
+        }
+    }
+}
+
+/// Serves TLS until told to stop. At most `strangers` connections are shaking hands or have shown no certificate, an eighth of
+/// them from one address, and at most [`Limits::connections`] have shown one; what is above that is closed at once.
 pub async fn serve_tls(
     listener: TcpListener,
     config: Arc<ServerConfig>,
@@ -38,7 +87,7 @@ pub async fn serve_tls(
     stop: &Stop,
 ) {
     let acceptor = TlsAcceptor::from(config);
-    let strangers = Arc::new(Semaphore::new(strangers));
+    let strangers = Arc::new(Strangers { most: strangers, by_address: Mutex::default() });
     let known = Arc::new(Semaphore::new(limits.connections));
     loop {
         let accepted = tokio::select! {
@@ -50,7 +99,7 @@ pub async fn serve_tls(
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
-        let Ok(stranger) = Arc::clone(&strangers).try_acquire_owned() else {
+        let Some(stranger) = strangers.admit(address.ip()) else {
             debug!(%address, "Too many connections of strangers.");
             continue;
         };
@@ -64,18 +113,17 @@ pub async fn serve_tls(
             };
             let shown = stream.get_ref().1.peer_certificates().and_then(|it| it.first());
             let certificate = shown.map(|it| it.clone().into_owned());
-            let permit = if certificate.is_some() {
-                let Ok(permit) = known.try_acquire_owned() else {
+            let (mut permit, mut stranger) = (None, Some(stranger));
+            if certificate.is_some() {
+                permit = known.try_acquire_owned().ok();
+                if permit.is_none() {
                     return debug!(%address, "Too many connections.");
-                };
-                drop(stranger);
-                permit
-            } else {
-                stranger
-            };
+                }
+                stranger = None;
+            }
             let router = router.layer(Extension(Peer { address, certificate }));
             serve_stream(stream, router, limits, stop).await;
-            drop(permit);
+            drop((permit, stranger));
         });
     }
 }
