@@ -10,6 +10,8 @@ mod plan;
 mod prices;
 mod sizes;
 mod tell;
+#[cfg(test)]
+mod tests;
 mod view;
 
 use std::collections::{BTreeMap, HashMap};
