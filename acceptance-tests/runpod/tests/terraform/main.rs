@@ -6,3 +6,4 @@ mod faults;
 mod kit;
 mod offers;
 mod owners;
+mod replaced;

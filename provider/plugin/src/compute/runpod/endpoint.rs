@@ -12,15 +12,16 @@ use tfplugin_framework::{
     Context, Draft, Error, Findings, Plan, Read, Resource, Result, Schema, State, Stored, resource,
 };
 
-use super::{Here, or_empty, or_none, pass, plan_name};
+use super::{Fit, Here, Identity, Made, or_empty, or_none, pass, plan_name, unmarked};
 use crate::provider::Streamverse;
 
 /// A serverless endpoint at RunPod: workers on whichever of its GPU pools has capacity, from `min` to `max`, as RunPod scales them.
 /// Workers cost by the second while they are there, also idle ones.
 ///
 /// Calls: `POST`, `GET`, `PATCH` and `DELETE /v2/serverless`. Import takes `NAME`, or `NAME=ID` to adopt an endpoint that has another
-/// name. One that was made from a template is imported with what it took of it. It is found by its name, so it cannot be made
-/// before it is destroyed: no `create_before_destroy`.
+/// name. One that was made from a template is imported with what it took of it. One that an apply left which was cut short is found by
+/// its name and taken over, unless its routing is another: then a new one is made beside it. So with `create_before_destroy` one that is
+/// replaced only because it was asked for (`-replace`) is kept, and told.
 ///
 /// Not proved live: it ran against a stand-in that is held to RunPod's API description of 2026-08-18, never against RunPod. Workers
 /// never ran.
@@ -40,7 +41,7 @@ pub struct RunpodEndpoint {
     pub spec: RunpodEndpointSpec,
     /// Where requests go, by what they do: `run`, `runSync`, `status` … of a queue, `base` and `health` of a load balancer.
     pub request_urls: Computed<BTreeMap<String, String>>,
-    /// What it is called at RunPod: `streamverse.DEPLOYMENT.NAME`.
+    /// What it is called at RunPod: `streamverse.DEPLOYMENT.NAME`, and where that name is taken `streamverse.DEPLOYMENT.NAME_…`.
     #[attribute(changes_with = [name])]
     pub remote_name: Computed<String>,
     /// RunPod's identifier.
@@ -162,9 +163,18 @@ fn found(it: Endpoint, stored: Option<&RunpodEndpointSpec>) -> Result<RunpodEndp
     })
 }
 
-/// The name without RunPod's mark of FlashBoot.
-fn unmarked(name: &str) -> String {
-    name.strip_suffix(" -fb").unwrap_or(name).to_owned()
+/// What an endpoint runs on, and how requests reach it, are for good.
+fn fits(it: &Endpoint, spec: &RunpodEndpointSpec) -> Fit {
+    let routing = it.routing.as_deref().unwrap_or("QUEUE");
+    match &it.gpu {
+        None => Err("which runs on CPUs".to_owned()),
+        Some(_) if routing != spec.routing => Err(format!("whose routing is {routing}")),
+        Some(_) => Ok(()),
+    }
+}
+
+fn identity(stored: &Stored<RunpodEndpoint>) -> Result<Identity<'_>> {
+    Ok(Identity { id: stored.id.get()?, name: &stored.name, remote: stored.remote_name.get()? })
 }
 
 #[resource(name = "runpod_endpoint", timeouts(create = "2m", update = "2m", delete = "2m"))]
@@ -173,26 +183,19 @@ impl Resource for RunpodEndpoint {
 
     async fn create(cx: &Context<Streamverse>, plan: Plan<Self>) -> Result<State<Self>> {
         let here = Here::of(cx).await?;
-        let remote_name = here.remote(&plan.name);
-        let (made, change) =
-            (create(&plan.spec, remote_name.clone()), change(&plan.spec, remote_name.clone()));
-        let made: Endpoint = here.obtain(&remote_name, &made, &change).await?;
-        if made.routing.as_ref().is_some_and(|it| *it != plan.spec.routing) {
-            return Err(Error::permanent(format!(
-                "RunPod has the endpoint {remote_name} already, as {}, with another routing, which RunPod does not change",
-                made.id
-            ))
-            .next("Delete it at RunPod, or give this one another name."));
-        }
-        let (id, request_urls) = (made.id, made.request_urls);
-        Ok(plan.complete(RunpodEndpointComputed { request_urls, remote_name, id }))
+        let (new, changed) = (|remote| create(&plan.spec, remote), |remote| change(&plan.spec, remote));
+        let Made::<Endpoint> { thing, remote } =
+            here.obtain(cx, &plan.name, new, changed, |it| fits(it, &plan.spec)).await?;
+        let (id, request_urls) = (thing.id, thing.request_urls);
+        Ok(plan.complete(RunpodEndpointComputed { request_urls, remote_name: remote, id }))
     }
 
     async fn read(cx: &Context<Streamverse>, stored: Stored<Self>) -> Result<Read<Self>> {
         let here = Here::of(cx).await?;
-        let Some(it) = here.look::<Endpoint>(stored.id.get()?).await? else { return Ok(Read::Gone) };
+        let Some(it) = here.look::<Endpoint>(identity(&stored)?).await? else { return Ok(Read::Gone) };
         let stored = stored.into_inner();
-        let (id, remote_name, request_urls) = (it.id.clone(), unmarked(&it.name), it.request_urls.clone());
+        let (id, remote_name, request_urls) =
+            (it.id.clone(), unmarked(&it.name).to_owned(), it.request_urls.clone());
         let spec = found(it, Some(&stored.spec))?;
         let (name, timeouts) = (stored.name, stored.timeouts);
         Ok(Read::Found(RunpodEndpointState { name, spec, request_urls, remote_name, id, timeouts }))
@@ -204,20 +207,20 @@ impl Resource for RunpodEndpoint {
         plan: Plan<Self>,
     ) -> Result<State<Self>> {
         let here = Here::of(cx).await?;
-        let remote_name = here.remote(&plan.name);
+        let remote_name = plan.remote_name.known().cloned().unwrap_or_else(|| here.remote(&plan.name));
         let id = stored.id.get()?.clone();
         let mut change = change(&plan.spec, remote_name.clone());
         // A template is copied when it is named: naming it again would undo what was changed since.
         if stored.spec.template_id == plan.spec.template_id {
             change.template_id = None;
         }
-        here.update::<Endpoint>(&id, &change).await?;
+        here.update::<Endpoint>(identity(&stored)?, &change).await?;
         let request_urls = stored.request_urls.get()?.clone();
         Ok(plan.complete(RunpodEndpointComputed { request_urls, remote_name, id }))
     }
 
     async fn delete(cx: &Context<Streamverse>, stored: Stored<Self>) -> Result<()> {
-        Here::of(cx).await?.delete::<Endpoint>(stored.id.get()?).await
+        Here::of(cx).await?.delete::<Endpoint>(cx, identity(&stored)?).await
     }
 
     fn validate(config: &RunpodEndpointView, findings: &mut Findings) {
@@ -231,12 +234,14 @@ impl Resource for RunpodEndpoint {
             return Ok(());
         }
         let name = draft.planned()?.name;
-        plan_name(cx, draft, &name, Self::remote_name())
+        let prior = draft.prior()?.map(|it| it.remote_name);
+        plan_name(cx, draft, &name, prior, Self::remote_name())
     }
 
     async fn import(cx: &Context<Streamverse>, text: &str) -> Result<State<Self>> {
         let (name, it) = Here::of(cx).await?.import::<Endpoint>(text).await?;
-        let (id, remote_name, request_urls) = (it.id.clone(), unmarked(&it.name), it.request_urls.clone());
+        let (id, remote_name, request_urls) =
+            (it.id.clone(), unmarked(&it.name).to_owned(), it.request_urls.clone());
         let (spec, timeouts) = (found(it, None)?, Timeouts::default());
         Ok(RunpodEndpointState { name, spec, request_urls, remote_name, id, timeouts })
     }
