@@ -12,6 +12,7 @@ pub(crate) const ALL: TargetTable = &[
     streamverse_drm::LICENCE_SERVICE,
     streamverse_fleet::jobs::FLEET,
     streamverse_fleet::jobs::FLEET_REMOVE,
+    crate::clouds::FLEET_CONTROLLER,
     streamverse_delivery::FAST_CHANNEL,
     streamverse_delivery::EPG,
     streamverse_delivery::ORIGIN,
