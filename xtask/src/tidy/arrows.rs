@@ -117,6 +117,12 @@ const ARROWS: &[Arrow] = &[
         reason: "a domain of the runtime: it knows no other domain",
     },
     Arrow {
+        from: "streamverse-fleet",
+        to: &["streamverse-compute", "streamverse-core", "streamverse-model"],
+        tests: &[],
+        reason: "the controller knows clouds by their trait: which ones there are, the binary says",
+    },
+    Arrow {
         from: "streamverse-platform",
         to: &["streamverse-core", "streamverse-model"],
         tests: &["streamverse-delivery"],
@@ -126,9 +132,11 @@ const ARROWS: &[Arrow] = &[
         from: "streamverse",
         to: &[
             "streamverse-compute",
+            "streamverse-compute-runpod",
             "streamverse-core",
             "streamverse-delivery",
             "streamverse-drm",
+            "streamverse-fleet",
             "streamverse-media",
             "streamverse-model",
             "streamverse-platform",

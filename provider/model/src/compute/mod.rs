@@ -1,10 +1,12 @@
 //! Compute that is bought from clouds: GPUs and what they can do, dated prices and their arithmetic, schedules, queues,
 //! ranges and policies of pools and fleets, the controller. Who buys is `provider/compute` and `runtime/fleet`.
 
+mod candidate;
 mod cloud;
 mod controller;
 mod cost;
 mod drain;
+mod fleet;
 mod gpu;
 mod keda;
 mod keda_check;
@@ -18,6 +20,7 @@ mod range;
 pub mod runpod;
 mod schedule;
 
+pub use candidate::Candidate;
 pub use cloud::{CloudKind, Lifecycle, Tenancy};
 pub use controller::{
     FleetControllerSpec, FleetControllerSpecPath, FleetControllerSpecView, OnDemandLimitSpec,
@@ -26,6 +29,10 @@ pub use controller::{
 pub use cost::{HOURS_PER_MONTH, RangeCost, range_cost};
 pub use drain::{
     CONTROLLED, DrainSpec, DrainState, Identity, MARGIN, Notices, Order, Phase, Reason, Report, WholeNode,
+};
+pub use fleet::{
+    FleetControllerRun, FleetDecision, FleetDefinition, FleetRecord, FleetStatus, FleetWork, RunpodAccess,
+    fleet_collection,
 };
 pub use gpu::{GPUS_AS_OF, Gpu, GpuClass, Nvenc, gpu, gpu_names, gpus, nearest_gpu};
 pub use keda::{

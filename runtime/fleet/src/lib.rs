@@ -1,0 +1,21 @@
+//! The fleet controller: looks at clouds and queues, asks the policy, writes down what follows, and does it.
+//!
+//! | target | is |
+//! |---|---|
+//! | `fleet-controller` | the controller, and the API that its workers ask |
+//! | `fleet` | the job that hands a fleet to its controller |
+//! | `fleet-remove` | the job that fences a fleet and waits until nothing of it is left |
+
+mod clock;
+mod controller;
+mod lease;
+mod queues;
+mod roster;
+pub mod service;
+pub mod workers;
+
+pub use clock::{Clock, SystemClock};
+pub use controller::{Controller, Parts};
+pub use lease::{FileLease, Lease};
+pub use queues::{Logs, Queues};
+pub use roster::{Member, Roster};
