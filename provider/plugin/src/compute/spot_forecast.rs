@@ -166,8 +166,7 @@ fn market(config: &SpotForecast, setting: &Setting) -> Result<Market> {
             days: it.days,
             seed: it.seed,
         };
-        let too_much =
-            |error: SpecError| Error::invalid(error.to_string()).at(Path::attribute("synthetic"));
+        let too_much = |error: SpecError| Error::invalid(error.to_string()).at(Path::attribute("synthetic"));
         made_up.check(setting).map_err(too_much)?;
         return Ok(made_up.market());
     }
