@@ -23,8 +23,6 @@ const IDENTITY: &str = "cGxhbnRlZC1pZGVudGl0eS1vZi1hLWNvbnRyb2xsZXI=";
 const SECONDS: u32 = 48;
 const FILMS: [&str; 3] = ["one", "two", "three"];
 
-type Checked = Result<(), Box<dyn std::error::Error + Send + Sync>>;
-
 /// Everything but the films.
 fn platform(node: &Node, servers: &Servers, runpod: &StandIn, port: u16, films: &str) -> String {
     let ca = servers.file("ca.pem").display().to_string();

@@ -5,7 +5,6 @@
 #[path = "common/encoded.rs"]
 mod encoded;
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 

@@ -156,6 +156,7 @@ const ARROWS: &[Arrow] = &[
         to: &["tfplugin-testing", "streamverse-core", "streamverse-model", "streamverse-sites"],
         tests: &[
             "streamverse-delivery",
+            "streamverse-fleet",
             "streamverse-media",
             "streamverse-platform",
             "streamverse-runpod-stand-in",
