@@ -13,7 +13,7 @@ pub struct FleetControllerSpec {
     /// none is given. None is started above it. When it is made smaller, those that are too many leave at the next tick, idle and young
     /// ones first; one that works has the time to drain. RunPod has no spot: its pods are not counted.
     #[serde(default)]
-    pub on_demand_limits: Vec<OnDemandLimitSpec>,
+    pub on_demand_limits: Option<Vec<OnDemandLimitSpec>>,
     /// The most that all of its pools together cost in a calendar month (UTC), in US dollars.
     #[serde(default)]
     pub monthly_budget: Option<Money>,
@@ -44,7 +44,7 @@ impl FleetControllerSpec {
         if cloud == CloudKind::Runpod {
             return None;
         }
-        let found = self.on_demand_limits.iter().find(|it| it.cloud == cloud && it.class == class);
+        let found = self.on_demand_limits.iter().flatten().find(|it| it.cloud == cloud && it.class == class);
         Some(found.map_or(1, |it| it.max))
     }
 
