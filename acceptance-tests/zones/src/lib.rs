@@ -13,6 +13,8 @@ mod faults;
 mod ledger;
 mod metadata;
 mod process;
+mod replay;
+pub mod rig;
 mod server;
 mod verdict;
 mod wire;
@@ -27,6 +29,7 @@ pub use config::{Config, EPOCH_MS, KEY, QuotaConfig, Settings, ZoneConfig, made_
 pub use dice::Dice;
 pub use ledger::{Entry, Event};
 pub use process::StandIn;
+pub use replay::{Replayed, first_days, pure, report, through_controller};
 pub use verdict::{Account, Life, Timeline};
 pub use wire::{Answer, Lost, Wire};
 

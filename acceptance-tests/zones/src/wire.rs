@@ -1,5 +1,6 @@
-//! HTTP/1.1 over one connection that is kept: a replay makes a million calls.
+//! HTTP/1.1 over connections that are kept: a replay makes a million calls.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,7 +10,6 @@ use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::TcpStream;
-use tokio::sync::Mutex;
 
 /// No answer is longer.
 const LONGEST: usize = 64 << 20;
@@ -38,14 +38,18 @@ pub enum Lost {
 pub struct Wire {
     host: String,
     key: String,
-    kept: Mutex<Option<SendRequest<Full<Bytes>>>>,
+    kept: Mutex<Vec<SendRequest<Full<Bytes>>>>,
+}
+
+fn lock<T>(kept: &Mutex<T>) -> MutexGuard<'_, T> {
+    kept.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Wire {
     /// A client; nothing is connected yet.
     pub fn new(endpoint: &str, key: &str) -> Wire {
         let host = endpoint.trim_start_matches("http://").trim_end_matches('/').to_owned();
-        Wire { host, key: format!("Bearer {key}"), kept: Mutex::new(None) }
+        Wire { host, key: format!("Bearer {key}"), kept: Mutex::default() }
     }
 
     /// One call, within a time.
@@ -75,7 +79,7 @@ impl Wire {
         sent: &std::sync::atomic::AtomicBool,
     ) -> Result<Answer, Lost> {
         // It is put back when the answer was read: a call that is given up takes its connection along.
-        let mut kept = self.kept.lock().await.take();
+        let mut kept = lock(&self.kept).pop();
         let usable = match &mut kept {
             Some(sender) => sender.ready().await.is_ok(),
             None => false,
@@ -110,7 +114,7 @@ impl Wire {
         let bytes =
             Limited::new(answer.into_body(), LONGEST).collect().await.map_err(|error| lost(&error))?;
         let body = serde_json::from_slice(&bytes.to_bytes()).unwrap_or_default();
-        *self.kept.lock().await = Some(sender);
+        lock(&self.kept).push(sender);
         Ok(Answer { status, retry_after, body })
     }
 

@@ -154,7 +154,13 @@ const ARROWS: &[Arrow] = &[
     Arrow {
         from: "streamverse-acceptance",
         to: &["tfplugin-testing", "streamverse-core", "streamverse-model", "streamverse-sites"],
-        tests: &["streamverse-delivery", "streamverse-media", "streamverse-platform"],
+        tests: &[
+            "streamverse-delivery",
+            "streamverse-fleet",
+            "streamverse-media",
+            "streamverse-platform",
+            "streamverse-runpod-stand-in",
+        ],
         reason: "it drives binaries as users do; specs and clients only to look behind them",
     },
     Arrow {
@@ -171,9 +177,9 @@ const ARROWS: &[Arrow] = &[
     },
     Arrow {
         from: "streamverse-zones-stand-in",
-        to: &["streamverse-compute", "streamverse-model"],
+        to: &["streamverse-compute", "streamverse-core", "streamverse-fleet", "streamverse-model"],
         tests: &["streamverse-acceptance"],
-        reason: "clouds with groups, and their adapter: it implements the trait of clouds as a leaf crate does",
+        reason: "clouds with groups, their adapter, and a controller that is built from the fleet's parts and it",
     },
     Arrow {
         from: "acceptance-tests",

@@ -3,16 +3,17 @@
 use std::collections::BTreeMap;
 use std::time::Duration as Span;
 
-use streamverse_compute_runpod::{Endpoint, EndpointBody, EndpointGpuBody, Scaling, Workers};
+use streamverse_compute_runpod::{Endpoint, EndpointBody, EndpointGpuBody, Scaling, Template, Workers};
 use streamverse_model::compute::runpod::{
-    DISK_GB, EndpointGpuSpec, IDLE_TIMEOUT, RunpodEndpointSpec, ScalingSpec, WorkersSpec, check_endpoint,
+    DISK_GB, EndpointGpuSpec, IDLE_TIMEOUT, RunpodEndpointSpec, RunpodEndpointSpecView, ScalingSpec,
+    WorkersSpec, check_endpoint,
 };
-use tfplugin_framework::schema::{Computed, Diagnostics, Duration, Timeouts};
+use tfplugin_framework::schema::{Computed, Diagnostics, Duration, Path, Timeouts};
 use tfplugin_framework::{
     Context, Draft, Error, Findings, Plan, Read, Resource, Result, Schema, State, Stored, resource,
 };
 
-use super::{Fit, Here, Identity, Made, or_empty, or_none, pass, plan_name, unmarked};
+use super::{Fit, Here, Identity, Made, or_empty, or_none, pass, plan_name, told, unmarked};
 use crate::provider::Streamverse;
 
 /// A serverless endpoint at RunPod: workers on whichever of its GPU pools has capacity, from `min` to `max`, as RunPod scales them.
@@ -97,6 +98,74 @@ fn change(spec: &RunpodEndpointSpec, name: String) -> EndpointBody {
     body
 }
 
+/// What a template can say besides the environment.
+const SAID: [&str; 5] = ["image", "args", "disk_gb", "ports", "registry_credential_id"];
+
+/// Which of [`SAID`] a configuration says.
+fn said(it: &RunpodEndpointSpec) -> [bool; 5] {
+    let registry = it.registry_credential_id.is_some();
+    [it.image.is_some(), it.args.is_some(), it.disk_gb.is_some(), it.ports.is_some(), registry]
+}
+
+/// … as far as it is planned.
+fn planned_said(it: &RunpodEndpointSpecView) -> [bool; 5] {
+    let registry = it.registry_credential_id.is_null();
+    [it.image.is_null(), it.args.is_null(), it.disk_gb.is_null(), it.ports.is_null(), registry].map(|it| !it)
+}
+
+/// What a change must take of the template: what the configuration no longer says, and the environment, which the template's and the
+/// configuration's make up together.
+fn needed(before: [bool; 5], after: [bool; 5], env: bool) -> Vec<&'static str> {
+    let left = before.iter().zip(after).map(|(before, after)| *before && !after);
+    let names = SAID.into_iter().zip(left).filter(|(_, left)| *left).map(|(name, _)| name);
+    names.chain(env.then_some("env")).collect()
+}
+
+/// The template, for what is needed of it.
+async fn template(here: &Here, id: &str, wanted: &[&str]) -> Result<Template> {
+    let found = here.client.get::<Template>(id, here.limit).await.map_err(|fault| told(&fault))?;
+    found.ok_or_else(|| {
+        Error::invalid(format!(
+            "RunPod has no template {id} any more: what it says of {} cannot be restored",
+            wanted.join(", ")
+        ))
+        .at(Path::attribute("template_id"))
+        .next("Say in the configuration what these are to be, or name another template.")
+    })
+}
+
+/// Has a change restore what the template says, as far as the configuration no longer says it.
+async fn restore(
+    here: &Here,
+    before: &RunpodEndpointSpec,
+    after: &RunpodEndpointSpec,
+    change: &mut EndpointBody,
+) -> Result<()> {
+    let Some(id) = &after.template_id else { return Ok(()) };
+    let wanted = needed(said(before), said(after), before.env != after.env);
+    // Of an environment only the configuration's part is known here.
+    change.env = None;
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let it = template(here, id, &wanted).await?;
+    for name in wanted {
+        match name {
+            "image" => change.image = Some(it.image.clone()),
+            "args" => change.args = Some(it.args.clone().unwrap_or_default()),
+            "disk_gb" => change.disk = Some(it.disk),
+            "ports" => change.ports = Some(it.ports.clone()),
+            "registry_credential_id" => change.registry = Some(it.registry.clone()),
+            _ => {
+                let mut env = it.env.clone();
+                env.extend(after.env.clone().unwrap_or_default());
+                change.env = Some(env);
+            }
+        }
+    }
+    Ok(())
+}
+
 /// The body of a new one.
 fn create(spec: &RunpodEndpointSpec, name: String) -> EndpointBody {
     EndpointBody { routing: Some(spec.routing.clone()), ..body(spec, name) }
@@ -146,7 +215,7 @@ fn found(it: Endpoint, stored: Option<&RunpodEndpointSpec>) -> Result<RunpodEndp
             None if it.disk == Some(DISK_GB) => None,
             _ => it.disk,
         },
-        env: or_empty(it.env, stored.and_then(|it| it.env.as_ref()))
+        env: or_empty(environment(it.env, stored), stored.and_then(|it| it.env.as_ref()))
             .filter(|_| mine(stored.is_some_and(|it| it.env.is_some()))),
         ports: or_empty(it.ports, stored.and_then(|it| it.ports.as_ref()))
             .filter(|_| mine(stored.is_some_and(|it| it.ports.is_some()))),
@@ -161,6 +230,17 @@ fn found(it: Endpoint, stored: Option<&RunpodEndpointSpec>) -> Result<RunpodEndp
         execution_timeout: Duration(Span::from_millis(it.timeout)),
         flashboot: it.flashboot,
     })
+}
+
+/// Of an environment that a template gave too, what the configuration says.
+fn environment(
+    mut found: BTreeMap<String, String>,
+    stored: Option<&RunpodEndpointSpec>,
+) -> BTreeMap<String, String> {
+    if let Some(stored) = stored.filter(|it| it.template_id.is_some()) {
+        found.retain(|name, _| stored.env.as_ref().is_some_and(|it| it.contains_key(name)));
+    }
+    found
 }
 
 /// What an endpoint runs on, and how requests reach it, are for good.
@@ -213,6 +293,7 @@ impl Resource for RunpodEndpoint {
         // A template is copied when it is named: naming it again would undo what was changed since.
         if stored.spec.template_id == plan.spec.template_id {
             change.template_id = None;
+            restore(&here, &stored.spec, &plan.spec, &mut change).await?;
         }
         here.update::<Endpoint>(identity(&stored)?, &change).await?;
         let request_urls = stored.request_urls.get()?.clone();
@@ -233,9 +314,21 @@ impl Resource for RunpodEndpoint {
         if draft.is_destroy() {
             return Ok(());
         }
-        let name = draft.planned()?.name;
-        let prior = draft.prior()?.map(|it| it.remote_name);
-        plan_name(cx, draft, &name, prior, Self::remote_name())
+        let (planned, prior) = (draft.planned()?, draft.prior()?);
+        if let Some(prior) = &prior
+            && let Some(id) = prior.spec.template_id.known()
+            && planned.spec.template_id.known() == Some(id)
+        {
+            let wanted = needed(
+                planned_said(&prior.spec),
+                planned_said(&planned.spec),
+                prior.spec.env != planned.spec.env,
+            );
+            if !wanted.is_empty() {
+                template(&Here::of(cx).await?, id, &wanted).await?;
+            }
+        }
+        plan_name(cx, draft, &planned.name, prior.map(|it| it.remote_name), Self::remote_name())
     }
 
     async fn import(cx: &Context<Streamverse>, text: &str) -> Result<State<Self>> {
