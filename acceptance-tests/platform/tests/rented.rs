@@ -82,6 +82,7 @@ resource "streamverse_runpod_fleet" "encode" {{
 resource "streamverse_transcode_ladder" "small" {{
   segment_duration = "2s"
   video            = [{{ name = "180p", height = 180, bit_rate = 200000 }}]
+  audio            = [{{ name = "stereo" }}]
 }}
 {films}
 "#,
