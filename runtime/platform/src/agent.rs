@@ -561,6 +561,7 @@ impl Agent {
                     remove(&data.join("catalogues").join(format!("{name}.sqlite{end}")));
                 }
             }
+            "fleet-controller" => remove(&data.join("leases").join(format!("{}.lock", owner.key()))),
             _ => {}
         }
         for object in ["service", "job", "engine"] {

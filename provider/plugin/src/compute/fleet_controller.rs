@@ -58,6 +58,7 @@ pub struct FleetController {
     pub catalogue: String,
     /// The event logs and object stores that rented workers are given, with their secrets: the `url`s of `streamverse_event_log` with
     /// `kafka` and `streamverse_object_store` with `s3`, those of the transcoders that its fleets work for.
+    #[attribute(default = Vec::new())]
     pub stores: Vec<String>,
     /// How many run: one acts, the others stand by. A site of one host runs one.
     #[attribute(default = 1, validate(range = 1..=5))]

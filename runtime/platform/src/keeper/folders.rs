@@ -102,7 +102,7 @@ impl Keeper {
         for folder in ["credentials", "specs"] {
             make_ours(&self.place().join(folder))?;
         }
-        for folder in ["stores", "logs", "catalogues"] {
+        for folder in ["stores", "logs", "catalogues", "leases"] {
             make(&data.join(folder), user)?;
         }
         for folder in [&run.join("s"), &self.place().join("s")] {

@@ -150,7 +150,7 @@ pub struct FleetQueueSpec {
     #[attribute(validate(range = 1..=256))]
     pub jobs_per_worker: Option<u32>,
     /// How long a job takes, until that was measured.
-    #[attribute(default = "60s")]
+    #[attribute(default = "1m")]
     pub assumed_job_time: Duration,
 }
 
