@@ -394,7 +394,11 @@ impl Controller {
                 if error.class == ErrorClass::Unknown {
                     tick.unsure.insert(it.group);
                 }
-                for outcome in outcomes(&it.orders, Some(error.class)) {
+                // What the group was granted before it still has.
+                let memory = self.state.pools.get(it.pool).map(|it| it.orders.as_slice()).unwrap_or_default();
+                let granted = |number: u64| memory.iter().any(|it| it.number == number && it.accepted);
+                let refused: Vec<u64> = it.orders.iter().copied().filter(|it| !granted(*it)).collect();
+                for outcome in outcomes(&refused, Some(error.class)) {
                     let outcome = Outcome { retry_after: error.retry_after, ..outcome };
                     tick.outcome(it.pool, outcome, Some(&error));
                 }
