@@ -6,6 +6,7 @@ mod cloud;
 mod controller;
 mod cost;
 mod drain;
+mod enrol;
 mod fleet;
 mod gpu;
 mod keda;
@@ -29,7 +30,9 @@ pub use controller::{
 pub use cost::{HOURS_PER_MONTH, RangeCost, range_cost};
 pub use drain::{
     CONTROLLED, DrainSpec, DrainState, Identity, MARGIN, Notices, Order, Phase, Reason, Report, WholeNode,
+    WorkReport,
 };
+pub use enrol::{EnrolRequest, Enrolled, WorkOrder, enrol_variables};
 pub use fleet::{
     FleetControllerRun, FleetDecision, FleetDefinition, FleetRecord, FleetStatus, FleetWork, RunpodAccess,
     fleet_collection,

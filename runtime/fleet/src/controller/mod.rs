@@ -148,7 +148,7 @@ impl Controller {
             () = self.keep_all(&ready, &stop) => {}
         }
         ready.set(false);
-        self.parts.roster.set(HashMap::new());
+        self.parts.roster.clear();
         self.parts.lease.release().await;
     }
 
@@ -161,12 +161,11 @@ impl Controller {
                 info!(held, "The lease {}.", if held { "is ours" } else { "is not ours" });
                 ready.set(held);
                 self.meters.leader.set(i64::from(held));
-                // What was written since, somebody else wrote.
+                // What was written since, somebody else wrote, and workers report to this one from now on.
                 self.loaded = false;
-                // Workers that told another controller have time to be heard by this one.
                 self.remembered.started_ms = self.parts.clock.now_ms();
                 if !held {
-                    self.parts.roster.set(HashMap::new());
+                    self.parts.roster.clear();
                 }
             }
             let wait = if held {
