@@ -20,6 +20,6 @@ pub mod workers;
 
 pub use clock::{Clock, SystemClock};
 pub use controller::{Controller, Parts};
-pub use lease::{FileLease, Lease};
+pub use lease::{FileLease, KubernetesLease, LEASE_VARIABLE, Lease};
 pub use queues::{Logs, Queues};
 pub use roster::{Member, Roster, Standing};

@@ -10,6 +10,7 @@ pub(crate) const ALL: TargetTable = &[
     streamverse_media::PROBE,
     streamverse_drm::KEY_SERVICE,
     streamverse_drm::LICENCE_SERVICE,
+    crate::clouds::FLEET_CONTROLLER,
     streamverse_delivery::FAST_CHANNEL,
     streamverse_delivery::EPG,
     streamverse_delivery::ORIGIN,

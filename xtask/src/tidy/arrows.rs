@@ -170,6 +170,12 @@ const ARROWS: &[Arrow] = &[
         reason: "a cloud as its description has it: what it stands in for knows nothing of us",
     },
     Arrow {
+        from: "streamverse-zones-stand-in",
+        to: &["streamverse-compute", "streamverse-core", "streamverse-fleet", "streamverse-model"],
+        tests: &["streamverse-acceptance"],
+        reason: "clouds with groups, their adapter, and a controller that is built from the fleet's parts and it",
+    },
+    Arrow {
         from: "acceptance-tests",
         to: &[
             "tfplugin-testing",

@@ -4,7 +4,9 @@
 //! before, and a write that somebody else's overtook ends the acting.
 
 mod file;
+mod kubernetes;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +15,7 @@ use streamverse_core::{Result, ServiceContext};
 use tokio::time::Instant;
 
 pub use file::FileLease;
+pub use kubernetes::KubernetesLease;
 
 /// A lease.
 #[async_trait]
@@ -41,8 +44,21 @@ pub(crate) async fn lost(lease: &dyn Lease) {
     }
 }
 
-/// The lease of a service: a file beside the deployment's data.
+/// The variable that names the Lease of a pod, as its site made it.
+pub const LEASE_VARIABLE: &str = "STREAMVERSE_LEASE";
+/// Where a pod finds the token of its service account.
+const TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
+
+/// The lease of a service: in a pod with a service account a Lease of its cluster, `DEPLOYMENT-KIND-NAME` unless [`LEASE_VARIABLE`] names
+/// another; elsewhere a file beside the deployment's data.
 pub(crate) fn open(cx: &ServiceContext) -> Result<Arc<dyn Lease>> {
-    let path = cx.data_dir.join("leases").join(format!("{}.lock", cx.owner.key()));
-    Ok(Arc::new(FileLease::new(path)))
+    let named = std::env::var(LEASE_VARIABLE).ok().filter(|it| !it.is_empty());
+    let in_pod = std::env::var_os("KUBERNETES_SERVICE_HOST").is_some() && Path::new(TOKEN).exists();
+    if named.is_none() && !in_pod {
+        let path = cx.data_dir.join("leases").join(format!("{}.lock", cx.owner.key()));
+        return Ok(Arc::new(FileLease::new(path)));
+    }
+    let usual = || format!("{}-{}-{}", cx.owner.deployment, cx.owner.kind, cx.owner.name);
+    let holder = std::env::var("HOSTNAME").unwrap_or_else(|_| "controller".to_owned());
+    Ok(Arc::new(KubernetesLease::in_cluster(&named.unwrap_or_else(usual), &holder)?))
 }
