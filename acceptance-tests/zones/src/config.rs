@@ -133,7 +133,9 @@ impl Config {
             if let Some(made) = config.zones.last_mut() {
                 made.region.clone_from(&zone.region);
                 made.spot = Money::dollars(spot_share);
-                made.available = zone.available.iter().map(|it| it.saturating_mul(per_zone)).collect();
+                // Behind its end a market has nothing, which is announced as any end is.
+                let all = zone.available.iter().chain([&0]);
+                made.available = all.map(|it| it.saturating_mul(per_zone)).collect();
             }
         }
         config

@@ -92,7 +92,7 @@ pub fn start(spec: Value, cx: ServiceContext, clouds: OpenClouds) -> Starting<Bo
             deployment: cx.owner.deployment.clone(),
             name: cx.owner.name.to_string(),
             spec: run.controller,
-            event_logs: Some(run.stores),
+            stores: Some(run.stores),
             clouds,
             records,
             queues: Arc::new(Logs::new(cx.clone())),

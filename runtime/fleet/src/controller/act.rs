@@ -1,21 +1,18 @@
 //! Decide, write, do; and again at the same time while a cloud refuses.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 use std::time::Instant;
 
-use streamverse_compute::cloud::{CloudError, ErrorClass, group_key};
+use streamverse_compute::cloud::{CloudError, ErrorClass};
 use streamverse_compute::policy::{Action, Decision, Order, Outcome, decide};
 use streamverse_core::{Error, Result};
 use streamverse_model::compute::{CloudKind, GroupName, InstanceName, Lifecycle};
 
 use super::jobs::{Done, Job, Resize, perform};
 use super::look::{CloudLook, LIST, by_name, within};
-use super::plan::Entry;
 use super::sizes::{Ground, held_back, outcomes};
-use super::view::{Looker, View, candidate_key, worker_name};
+use super::view::{Looker, View, candidate_key};
 use super::{Controller, MOST_ROUNDS};
-use crate::roster::Member;
 
 /// An order of a pool whose time is over, and that nobody saw for so long, came to nothing.
 const UNSEEN_MS: u64 = 120_000;
@@ -30,7 +27,7 @@ pub(super) struct Tick {
     /// What was given back.
     gone: HashSet<String>,
     /// Launches by name that were asked for in this tick, by pool and number.
-    tried: HashSet<(usize, u64)>,
+    pub(super) tried: HashSet<(usize, u64)>,
     /// Groups whose growth failed in this tick without a refusal.
     unsure: HashSet<GroupName>,
     /// Clouds where on-demand could not be made less: there is no more of it.
@@ -85,6 +82,24 @@ impl Tick {
 }
 
 impl Controller {
+    /// Launches by name are known by their numbers: the order of what is listed now comes before the others of its kind, since the policy
+    /// takes the first.
+    pub(super) fn order_orders(&mut self, view: &View, looks: &HashMap<CloudKind, CloudLook>) {
+        let pools = self.state.pools.iter_mut().zip(&view.seen.pools).zip(&view.spots);
+        for ((memory, seen), spots) in pools.filter(|it| !it.0.0.orders.is_empty()) {
+            for (worker, spot) in seen.workers.iter().zip(spots) {
+                let known = memory.known.binary_search_by(|it| it.id.as_str().cmp(&worker.id)).is_ok();
+                let look = looks.get(&spot.cloud).and_then(|it| it.instances.as_ref());
+                let name = look.and_then(|it| it.get(spot.index)?.name.as_ref());
+                let (false, Some(name)) = (known, name) else { continue };
+                if let Some(at) = memory.orders.iter().position(|it| it.number == name.number) {
+                    let order = memory.orders.remove(at);
+                    memory.orders.insert(0, order);
+                }
+            }
+        }
+    }
+
     /// All rounds of a tick.
     pub(super) async fn act(&mut self, tick: &mut Tick, began: Instant) -> Result<()> {
         self.take_back(tick).await;
@@ -153,7 +168,7 @@ impl Controller {
         }
     }
 
-    fn ground<'a>(&'a self, tick: &'a Tick) -> Ground<'a> {
+    pub(super) fn ground<'a>(&'a self, tick: &'a Tick) -> Ground<'a> {
         Ground {
             deployment: &self.parts.deployment,
             plan: &self.plan,
@@ -191,10 +206,11 @@ impl Controller {
     fn expire(&mut self, tick: &mut Tick) {
         let started = self.remembered.started_ms;
         let mut over = Vec::new();
-        for (index, _, pool, memory) in self.ground(tick).pools() {
+        for (index, entry, pool, memory) in self.ground(tick).pools() {
             for order in &memory.orders {
                 let unseen = tick.now.saturating_sub(order.asked_ms.max(started)) >= UNSEEN_MS;
-                if unseen && (pool.tombstone || held_back(pool, order, tick.now)) {
+                let gone = pool.tombstone || !entry.keys.contains_key(&order.key);
+                if unseen && (gone || held_back(pool, order, tick.now)) {
                     over.push((index, order.number));
                 }
             }
@@ -308,17 +324,6 @@ impl Controller {
         refused || fenced && deleted == deletes && self.all_deleted(tick)
     }
 
-    /// Workers may ask before their launch is answered.
-    fn announce(&self, tick: &mut Tick, jobs: &[Job]) {
-        for job in jobs {
-            let Job::Launch { pool, name, .. } = job else { continue };
-            tick.tried.insert((*pool, name.number));
-            if let Some(member) = self.plan.entries.get(*pool).and_then(member) {
-                self.parts.roster.add(name.to_string(), member);
-            }
-        }
-    }
-
     /// Whether a group was deleted.
     fn ended(&mut self, tick: &mut Tick, done: Done) -> bool {
         match done {
@@ -345,7 +350,7 @@ impl Controller {
                 true
             }
             Done::Deleted(pool, _, group, Err(error)) => {
-                tick.came_of.insert((pool, group.to_string()), error.to_string());
+                tick.came_of.insert((pool, String::new()), format!("{group}: {error}"));
                 false
             }
             Done::Resized(..) | Done::Launched(..) => false,
@@ -389,7 +394,11 @@ impl Controller {
                 if error.class == ErrorClass::Unknown {
                     tick.unsure.insert(it.group);
                 }
-                for outcome in outcomes(&it.orders, Some(error.class)) {
+                // What the group was granted before it still has.
+                let memory = self.state.pools.get(it.pool).map(|it| it.orders.as_slice()).unwrap_or_default();
+                let granted = |number: u64| memory.iter().any(|it| it.number == number && it.accepted);
+                let refused: Vec<u64> = it.orders.iter().copied().filter(|it| !granted(*it)).collect();
+                for outcome in outcomes(&refused, Some(error.class)) {
                     let outcome = Outcome { retry_after: error.retry_after, ..outcome };
                     tick.outcome(it.pool, outcome, Some(&error));
                 }
@@ -453,73 +462,6 @@ impl Controller {
         }
         self.take_back(tick).await;
     }
-
-    /// Says to all that leave how long they have, again at each look: who was told before a restart may not have heard.
-    fn drain(&self, tick: &Tick) {
-        let ground = self.ground(tick);
-        for (index, entry, pool, memory) in ground.pools() {
-            for known in memory.known.iter().filter(|it| it.ended_ms.is_none() && entry.work.is_some()) {
-                let Some(leaving) = known.leaving_ms else { continue };
-                let workers = tick.view.seen.pools.get(index).map(|it| it.workers.as_slice());
-                let at = workers.unwrap_or_default().iter().position(|it| *it.id == *known.id);
-                let Some((worker, spot)) =
-                    at.and_then(|at| Some((workers?.get(at)?, tick.view.spots.get(index)?.get(at)?)))
-                else {
-                    continue;
-                };
-                let full = u64::try_from(pool.policy.drain.0.as_millis()).unwrap_or(u64::MAX);
-                let until = leaving.saturating_add(full);
-                let until = worker.doomed_ms.map_or(until, |doomed| doomed.min(until));
-                let look = tick.looks.get(&spot.cloud).and_then(|it| it.instances.as_ref());
-                if let Some(instance) = look.and_then(|it| it.get(spot.index)) {
-                    let seconds = until.saturating_sub(tick.now) / 1000;
-                    self.parts.workers.drain(&worker_name(instance), seconds);
-                }
-            }
-        }
-    }
-
-    /// Who may be served: all that the state knows, and has not given back, also while a list is missing.
-    fn list_members(&mut self, tick: &Tick) {
-        for (seen, spots) in tick.view.seen.pools.iter().zip(&tick.view.spots) {
-            for (worker, spot) in seen.workers.iter().zip(spots) {
-                let look = tick.looks.get(&spot.cloud).and_then(|it| it.instances.as_ref());
-                let name = look.and_then(|it| it.get(spot.index)?.name.as_ref());
-                if let Some(name) = name.filter(|_| !self.names.contains_key(&*worker.id)) {
-                    self.names.insert(worker.id.to_string(), name.to_string());
-                }
-            }
-        }
-        let mut members = HashMap::new();
-        let mut names = HashMap::new();
-        for (entry, memory) in self.plan.entries.iter().zip(&self.state.pools) {
-            for known in &memory.known {
-                if let Some((id, name)) = self.names.remove_entry(&known.id) {
-                    if let (Some(member), None) = (member(entry), known.ended_ms) {
-                        members.insert(name.clone(), member);
-                    }
-                    names.insert(id, name);
-                }
-            }
-            for order in &memory.orders {
-                let key = group_key(order.lifecycle, &order.key);
-                let group = GroupName::new(self.parts.deployment.as_str(), &entry.name, &key);
-                if let (Some(member), Some(group)) = (member(entry), group) {
-                    members.insert(InstanceName { group, number: order.number }.to_string(), member);
-                }
-            }
-        }
-        self.names = names;
-        // First: whoever waits for an order and is gone learns it now.
-        self.parts.roster.set(members);
-        self.parts.workers.keep_only(&|worker| self.parts.roster.has(worker));
-    }
-}
-
-/// A worker of a fleet whose workers enrol.
-fn member(entry: &Entry) -> Option<Member> {
-    let (record, work) = (entry.record.as_ref()?, entry.work.as_ref()?);
-    Some(Member { fleet: record.definition.name.clone(), work: Some(Arc::clone(work)) })
 }
 
 /// Whether a group buys on demand.

@@ -18,8 +18,8 @@ const PAGE: u32 = 500;
 pub(super) struct Checks {
     pub(super) deployment: Name,
     pub(super) clouds: BTreeMap<CloudKind, Capabilities>,
-    /// Event logs that may be asked; all where none are named.
-    pub(super) event_logs: Option<Vec<String>>,
+    /// Stores that fleets may have their queues and their workers' work in; any where none are named.
+    pub(super) stores: Option<Vec<String>>,
 }
 
 /// A fleet's record, read and checked.
@@ -29,12 +29,20 @@ pub(super) struct Definition {
     pub(super) record: Option<Arc<FleetRecord>>,
     /// What its workers do.
     pub(super) work: Option<Arc<FleetWork>>,
-    /// The pool, without prices. `None` where it cannot be used: nothing is done to what runs of it.
+    /// The pool, without prices. `None` where it cannot be used and never could: nothing is done to what runs of it.
     pub(super) pool: Option<Pool>,
     /// What is wrong with it.
     pub(super) trouble: Vec<String>,
     /// Whether its queue may be asked.
     pub(super) queue: bool,
+    /// Whether anything is bought for it.
+    pub(super) buys: bool,
+}
+
+impl Checks {
+    fn allow(&self, store: &String) -> bool {
+        self.stores.as_ref().is_none_or(|all| all.contains(store))
+    }
 }
 
 /// All of a controller's definitions, by name.
@@ -64,6 +72,13 @@ impl Definitions {
                 for trouble in &definition.trouble {
                     tracing::warn!(fleet = id, trouble, "A fleet is not served as it is described.");
                 }
+                // What was usable before holds on, until it is put right.
+                let definition = match (&definition.pool, self.0.remove(&id)) {
+                    (None, Some(old)) if old.pool.is_some() => {
+                        Definition { version: record.version, trouble: definition.trouble, ..old }
+                    }
+                    _ => definition,
+                };
                 self.0.insert(id, definition);
             }
             if !full {
@@ -85,6 +100,7 @@ impl Definition {
             pool: None,
             trouble: vec![trouble],
             queue: false,
+            buys: false,
         };
         let record: FleetRecord = match serde_json::from_value(value.clone()) {
             Ok(record) => record,
@@ -142,7 +158,7 @@ impl Definition {
             sources.push(source);
         }
         let queue = definition.queue.as_ref().is_some_and(|queue| {
-            let allowed = checks.event_logs.as_ref().is_none_or(|all| all.contains(&queue.event_log));
+            let allowed = checks.allow(&queue.event_log);
             if !allowed {
                 trouble.push(format!(
                     "its queue is in {}, which is not among the stores of its controller",
@@ -151,6 +167,14 @@ impl Definition {
             }
             allowed
         });
+        let mut buys = true;
+        let stores = record.work.iter().flat_map(|it| [&it.spec.event_log, &it.spec.object_store]);
+        for store in stores.filter(|it| !checks.allow(it)) {
+            buys = false;
+            trouble.push(format!(
+                "its workers would need {store}, which is not among the stores of its controller: nothing is bought"
+            ));
+        }
         let made = Pool::new(
             id,
             sources.clone(),
@@ -171,7 +195,7 @@ impl Definition {
             }
         };
         let work = record.work.clone().map(Arc::new);
-        Definition { version, work, record: Some(Arc::new(record)), pool, trouble, queue }
+        Definition { version, work, record: Some(Arc::new(record)), pool, trouble, queue, buys }
     }
 
     /// Whether it is being destroyed.

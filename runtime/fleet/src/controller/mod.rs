@@ -5,6 +5,7 @@ mod definitions;
 mod jobs;
 mod keep;
 mod look;
+mod members;
 mod meters;
 mod plan;
 mod prices;
@@ -19,7 +20,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use streamverse_compute::cloud::GroupSpec;
-use streamverse_compute::policy::{self, FleetState, Outcome};
+use streamverse_compute::policy::{self, FleetState, Outcome, PoolState};
 use streamverse_core::stores::Records;
 use streamverse_core::{Error, Metrics, Ready, Result, Stop};
 use streamverse_model::compute::{FleetControllerSpec, GroupName, QueueSpec};
@@ -55,8 +56,8 @@ pub struct Parts {
     pub name: String,
     /// Limits, budget, tick, retention.
     pub spec: FleetControllerSpec,
-    /// The event logs that fleets may have their queues in; any where `None`.
-    pub event_logs: Option<Vec<String>>,
+    /// The stores that fleets may have their queues and their workers' work in; any where `None`.
+    pub stores: Option<Vec<String>>,
     /// The clouds that it has access to.
     pub clouds: Clouds,
     /// The catalogue.
@@ -106,7 +107,7 @@ impl Controller {
         let checks = Checks {
             deployment: parts.deployment.clone(),
             clouds: parts.clouds.iter().map(|(kind, cloud)| (*kind, cloud.capabilities())).collect(),
-            event_logs: parts.event_logs.clone(),
+            stores: parts.stores.clone(),
         };
         let keep = Keep::new(Arc::clone(&parts.records), &parts.name);
         let meters = Meters::new(&parts.metrics);
@@ -232,7 +233,7 @@ impl Controller {
         let candidates = self.definitions.0.values().filter_map(|it| it.pool.as_ref());
         let candidates = candidates.flat_map(|it| it.candidates.iter().map(|it| &it.candidate));
         let wanted = prices::wanted(candidates);
-        let nothing = self.definitions.0.is_empty() && self.state.pools.iter().all(|it| it.is_gone());
+        let nothing = self.definitions.0.is_empty() && self.state.pools.iter().all(PoolState::is_gone);
         let queues = Arc::clone(&self.parts.queues);
         let asked = self.queues();
         let (priced, mut looks, undone) = tokio::join!(
@@ -245,7 +246,7 @@ impl Controller {
                 Plan::new(&self.parts.spec, &self.definitions, &self.state, &self.prices, &self.parts.clouds);
         }
         policy::align(&self.plan.fleet, &mut self.state);
-        let undone = self.told_by_queues(undone);
+        let undone = self.told_by_queues(&undone);
         let looker = Looker {
             deployment: &self.parts.deployment,
             plan: &self.plan,
@@ -255,6 +256,7 @@ impl Controller {
             now,
         };
         let mut view = looker.view(&mut looks, &mut self.remembered);
+        self.order_orders(&view, &looks);
         self.told_before(&mut view);
         let before = self.before();
         let mut tick = act::Tick::new(now, looks, view, undone);
@@ -275,7 +277,7 @@ impl Controller {
     /// What is not done, by pool; what could not be asked is a trouble of its fleets.
     fn told_by_queues(
         &mut self,
-        asked: BTreeMap<(String, String, String), Result<u64, String>>,
+        asked: &BTreeMap<(String, String, String), Result<u64, String>>,
     ) -> HashMap<usize, u64> {
         let mut undone = HashMap::new();
         self.troubles.clear();

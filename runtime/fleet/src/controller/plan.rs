@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
+use streamverse_compute::cloud::Cloud;
 use streamverse_compute::policy::{Fleet, FleetState, Pool};
 use streamverse_model::compute::{CloudKind, FleetControllerSpec, FleetRecord, FleetWork};
 
@@ -19,6 +20,8 @@ pub(super) struct Entry {
     pub(super) work: Option<Arc<FleetWork>>,
     /// Whether its queue may be asked.
     pub(super) queue: bool,
+    /// Its description cannot be used: it is only looked at.
+    pub(super) frozen: bool,
     /// The clouds that must answer before anything is decided, those of what it has left aside.
     pub(super) clouds: BTreeSet<CloudKind>,
 }
@@ -55,12 +58,13 @@ impl Plan {
     ) -> Plan {
         let mut plan = Plan { fleet: Fleet::of(spec), left: left(definitions, state), ..Plan::default() };
         for (name, definition) in &definitions.0 {
-            let Some(pool) = &definition.pool else { continue };
-            let mut pool = pool.clone();
+            let unusable = || Pool { tombstone: false, ..Pool::left(name) };
+            let mut pool = definition.pool.clone().unwrap_or_else(unusable);
             let (mut keys, mut its) = (HashMap::new(), BTreeSet::new());
             for (source, at) in pool.candidates.iter_mut().zip(0..) {
                 let cloud = clouds.get(&source.candidate.cloud);
-                let buys = cloud.filter(|it| definition.work.is_none() || !it.capabilities().groups);
+                let enrols = |it: &&Arc<dyn Cloud>| definition.work.is_none() || !it.capabilities().groups;
+                let buys = cloud.filter(enrols).filter(|_| definition.buys);
                 if let Some(cloud) = buys {
                     (source.spot, source.on_demand) = prices.of(&source.candidate);
                     if !cloud.capabilities().spot {
@@ -83,6 +87,7 @@ impl Plan {
                 record: definition.record.clone(),
                 work: definition.work.clone(),
                 queue: definition.queue && !pool.tombstone,
+                frozen: definition.pool.is_none(),
                 clouds: its,
             });
             plan.fleet.pools.push(pool);
@@ -99,6 +104,7 @@ impl Plan {
                 record: None,
                 work: None,
                 queue: false,
+                frozen: false,
                 clouds: clouds.keys().copied().collect(),
             });
             plan.fleet.pools.push(Pool::left(name));

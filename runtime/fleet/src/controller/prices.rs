@@ -57,7 +57,7 @@ impl Prices {
             match answer {
                 Ok(offers) => {
                     self.next_ms.insert(kind, now.saturating_add(EVERY_MS));
-                    changed |= self.take(asked, offers);
+                    changed |= self.take(&asked, offers);
                 }
                 Err(error) => {
                     tracing::warn!(cloud = %kind, %error, "Offers are not known; what was known last holds.");
@@ -73,7 +73,7 @@ impl Prices {
         changed
     }
 
-    fn take(&mut self, asked: Vec<Candidate>, offers: Vec<Offer>) -> bool {
+    fn take(&mut self, asked: &[Candidate], offers: Vec<Offer>) -> bool {
         let mut fresh: HashMap<Candidate, Hourly> =
             asked.iter().map(|it| (anonymous(it), (None, None))).collect();
         for offer in offers {

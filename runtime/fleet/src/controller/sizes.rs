@@ -23,7 +23,7 @@ pub(super) struct Want {
     pub(super) high: u32,
     /// Orders that are counted.
     pub(super) orders: Vec<u64>,
-    /// Orders of a pool that is being destroyed: they are taken back.
+    /// Orders of a pool or candidate that is going: they are taken back.
     pub(super) fenced: Vec<u64>,
 }
 
@@ -95,11 +95,13 @@ impl<'a> Ground<'a> {
             }
             for order in &memory.orders {
                 let Some(cloud) = self.cloud(pool, entry, order.cloud, &order.key) else { continue };
-                if !self.has_groups(cloud) || !pool.tombstone && held_back(pool, order, self.now) {
+                // Nothing comes of an order whose pool or candidate is gone.
+                let fenced = pool.tombstone || !entry.keys.contains_key(&order.key);
+                if !self.has_groups(cloud) || !fenced && held_back(pool, order, self.now) {
                     continue;
                 }
                 let want = wants.entry((index, cloud, order.lifecycle, &order.key)).or_default();
-                if pool.tombstone {
+                if fenced {
                     want.fenced.push(order.number);
                 } else {
                     (want.low, want.high) = (want.low + 1, want.high + 1);

@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use streamverse_compute::policy::{Action, Decision, Why, WorkerPhase};
 use streamverse_core::Result;
-use streamverse_model::compute::{CloudKind, FleetDecision, FleetStatus, GpuClass, Lifecycle, Money};
+use streamverse_model::compute::{CloudKind, FleetDecision, FleetStatus, GpuClass, Lifecycle, Money, Phase};
 
 use super::Controller;
 use super::act::Tick;
+use super::definitions::Definition;
 use super::meters::{Bought, Decided, InPhase, Limited, Lost, OfFleet, Refused};
+use super::view::worker_name;
 
 /// Spot instances that were to stay, by pool: their ids and places.
 pub(super) type Before = Vec<Vec<(String, String)>>;
@@ -74,7 +76,7 @@ impl Controller {
                 trouble.push("its record is gone without a tombstone: what is left of it leaves".to_owned());
             }
             trouble.extend(self.troubles.get(&entry.name).cloned());
-            if seen.is_some_and(|it| !it.complete) {
+            if seen.is_some_and(|it| !it.complete) && !entry.frozen {
                 trouble.push(
                     "a cloud that it needs does not tell what there is: nothing is done meanwhile".to_owned(),
                 );
@@ -87,23 +89,10 @@ impl Controller {
                 ready: u32::try_from(ready).unwrap_or(u32::MAX),
                 waiting: seen.and_then(|it| it.queue).map(|it| it.waiting),
                 spent_micros: memory.spent_micros,
-                deleted: definition.is_some_and(|it| it.tombstone()) && memory.is_gone(),
+                deleted: definition.is_some_and(Definition::tombstone) && memory.is_gone(),
                 trouble: (!trouble.is_empty()).then(|| trouble.join("; ")),
             };
             statuses.insert(entry.name.clone(), status);
-        }
-        // Those that cannot be used are told so too.
-        for (name, definition) in self.definitions.0.iter().filter(|it| it.1.pool.is_none()) {
-            let memory = self.state.pools.iter().find(|it| it.name == *name);
-            let status = FleetStatus {
-                generation: definition.record.as_ref().map(|it| it.generation.clone()).unwrap_or_default(),
-                looked_ms: tick.now,
-                instances: memory.map_or(0, |it| u32::try_from(it.known.len()).unwrap_or(u32::MAX)),
-                spent_micros: memory.map_or(0, |it| it.spent_micros),
-                trouble: Some(definition.trouble.join("; ")),
-                ..FleetStatus::default()
-            };
-            statuses.insert(name.clone(), status);
         }
         statuses
     }
@@ -142,18 +131,19 @@ impl Controller {
     }
 
     fn count_events(&self, tick: &Tick, before: Before) {
+        let announced = tick.decided.iter().filter(|it| it.why == Why::Announced);
+        let announced: HashSet<&str> = announced
+            .filter_map(|it| match &it.action {
+                Action::Drain { id, .. } => Some(&**id),
+                _ => None,
+            })
+            .collect();
         for (index, (entry, spot)) in self.plan.entries.iter().zip(before).enumerate() {
             let Some(memory) = self.state.pools.get(index) else { continue };
             let fleet = || entry.name.clone();
             for (id, place) in spot {
                 let known = memory.known.binary_search_by(|it| it.id.as_str().cmp(&id)).is_ok();
-                let announced = || {
-                    tick.decided.iter().any(|it| {
-                        let its = matches!(&it.action, Action::Drain { id: of, .. } if **of == *id);
-                        it.pool == index && its && it.why == Why::Announced
-                    })
-                };
-                if !known || announced() {
+                if !known || announced.contains(id.as_str()) {
                     self.meters.preemptions.get_or_create(&Lost { fleet: fleet(), place }).inc();
                 }
             }
@@ -161,7 +151,7 @@ impl Controller {
         for decision in &tick.decided {
             let Some(entry) = self.plan.entries.get(decision.pool) else { continue };
             let fleet = entry.name.clone();
-            if decision.why == Why::DrainOver {
+            if decision.why == Why::DrainOver || self.overran(tick, decision) {
                 self.meters.overruns.get_or_create(&OfFleet { fleet: fleet.clone() }).inc();
             }
             let why = decision.why.as_str().to_owned();
@@ -172,6 +162,20 @@ impl Controller {
             let labels = Refused { fleet: entry.name.clone(), class: class.as_str().to_owned() };
             self.meters.refusals.get_or_create(&labels).inc();
         }
+    }
+
+    /// Whether who is given back said that it was not done in time.
+    fn overran(&self, tick: &Tick, decision: &Decision) -> bool {
+        let Action::Terminate { id } = &decision.action else { return false };
+        let name = || {
+            let seen = tick.view.seen.pools.get(decision.pool)?;
+            let at = seen.workers.iter().position(|it| it.id == *id)?;
+            let spot = tick.view.spots.get(decision.pool)?.get(at)?;
+            let instance = tick.looks.get(&spot.cloud)?.instances.as_ref()?.get(spot.index)?;
+            Some(worker_name(instance))
+        };
+        let told = name().and_then(|it| self.parts.workers.told(&it));
+        told.is_some_and(|it| it.phase == Phase::Overrun)
     }
 
     /// What is, as opposed to what happened.

@@ -69,9 +69,11 @@ impl Looker<'_> {
     pub(super) fn view(&self, looks: &mut HashMap<CloudKind, CloudLook>, memory: &mut Remembered) -> View {
         self.add_launched(looks, memory);
         let mut view = View::default();
+        let groups = looks.values().filter_map(|it| it.groups.as_ref()).flat_map(HashMap::keys);
+        let with_groups: HashSet<&str> = groups.map(|it| it.pool.as_str()).collect();
         for (index, entry) in self.plan.entries.iter().enumerate() {
-            let complete = self.complete(index, entry, looks);
-            let groups_deleted = complete && !has_groups(looks, &entry.name);
+            let complete = !entry.frozen && self.complete(index, entry, looks);
+            let groups_deleted = complete && !with_groups.contains(entry.name.as_str());
             view.seen.pools.push(PoolSeen { complete, groups_deleted, ..PoolSeen::default() });
             view.spots.push(Vec::new());
         }
@@ -179,17 +181,23 @@ impl Looker<'_> {
             doomed_ms,
             hourly: instance.hourly,
         };
-        if entry.work.is_none() {
-            // Without a queue nobody has work that is known of.
-            worker.idle_ms = self.plan.fleet.pools.get(pool).filter(|it| it.queue.is_none()).map(|_| 0);
+        // Of a fleet whose record is gone the workers may still be heard.
+        let told = (entry.work.is_some() || entry.record.is_none())
+            .then(|| self.workers.told(&worker_name(instance)))
+            .flatten();
+        if entry.work.is_none() && told.is_none() {
+            // Without a queue nobody has work that is known of, and nobody listens to who says that it should leave.
+            let queue = self.plan.fleet.pools.get(pool).filter(|it| it.queue.is_some() && !it.tombstone);
+            worker.idle_ms = queue.is_none().then_some(0);
             return worker;
         }
         if worker.phase != WorkerPhase::Ready || instance.phase == Phase::Stopping {
             return worker;
         }
-        let Some(told) = self.workers.told(&worker_name(instance)) else {
+        let Some(told) = told else {
             // It may have been heard by the controller before this one.
-            if self.now.saturating_sub(started_ms) >= REJOIN_MS || !self.is_known(pool, &instance.id) {
+            let older = self.known(pool, &instance.id).is_some_and(|it| it.since_ms < started_ms);
+            if !older || self.now.saturating_sub(started_ms) >= REJOIN_MS {
                 worker.phase = WorkerPhase::Starting;
             }
             return worker;
@@ -217,10 +225,6 @@ impl Looker<'_> {
         let memory = self.state.pools.get(pool)?;
         let at = memory.known.binary_search_by(|it| it.id.as_str().cmp(id)).ok()?;
         memory.known.get(at)
-    }
-
-    fn is_known(&self, pool: usize, id: &str) -> bool {
-        self.known(pool, id).is_some()
     }
 
     fn is_leaving(&self, pool: usize, id: &str) -> bool {
@@ -278,9 +282,4 @@ pub(super) fn candidate_key(group: &GroupName, lifecycle: Lifecycle) -> Option<&
 /// What an instance's worker calls itself: the name that it was launched by, else the cloud's id.
 pub(super) fn worker_name(instance: &Instance) -> String {
     instance.name.as_ref().map_or_else(|| instance.id.clone(), ToString::to_string)
-}
-
-fn has_groups(looks: &HashMap<CloudKind, CloudLook>, pool: &str) -> bool {
-    let groups = looks.values().filter_map(|it| it.groups.as_ref()).flat_map(HashMap::keys);
-    groups.into_iter().any(|it| it.pool.as_str() == pool)
 }

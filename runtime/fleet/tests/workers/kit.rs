@@ -1,6 +1,6 @@
 //! The API of a controller on a port of this host, with records in a temporary folder, and workers that ask it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -34,6 +34,7 @@ pub(crate) struct Setting {
     pub(crate) registry: Registry,
     pub(crate) roster: Arc<Roster>,
     pub(crate) leads: Arc<AtomicBool>,
+    member: Member,
     pub(crate) authority: Arc<Authority>,
     pub(crate) records: Arc<dyn Records>,
     pub(crate) metrics: Metrics,
@@ -51,20 +52,40 @@ pub(crate) struct Worker {
     pub(crate) certificate: Option<String>,
 }
 
+/// What a controller's workers work with, and how long their certificates are good for.
+pub(crate) struct Stores {
+    pub(crate) log: String,
+    pub(crate) objects: String,
+    pub(crate) secrets: Vec<(&'static str, &'static str, String)>,
+    pub(crate) lifetime: Duration,
+}
+
+impl Default for Stores {
+    fn default() -> Stores {
+        let planted = |secret, key| (secret, key, format!("planted-{secret}-{key}"));
+        let secrets = vec![
+            planted("event-log.main", "password"),
+            planted("object-store.media", "access-key"),
+            planted("object-store.media", "secret-key"),
+            planted("catalogue.main", "password"),
+        ];
+        Stores { log: LOG.to_owned(), objects: OBJECTS.to_owned(), secrets, lifetime: WORKER_LIFETIME }
+    }
+}
+
 impl Setting {
     /// A controller that leads.
     pub(crate) async fn new() -> Setting {
+        Setting::with(Stores::default()).await
+    }
+
+    /// … of workers with these stores.
+    pub(crate) async fn with(stores: Stores) -> Setting {
         let folder = tempfile::tempdir().unwrap();
-        for (secret, keys) in [
-            ("event-log.main", vec!["password"]),
-            ("object-store.media", vec!["access-key", "secret-key"]),
-            ("catalogue.main", vec!["password"]),
-        ] {
+        for (secret, key, value) in &stores.secrets {
             let place = folder.path().join("credentials").join(secret);
             std::fs::create_dir_all(&place).unwrap();
-            for key in keys {
-                std::fs::write(place.join(key), format!("planted-{secret}-{key}")).unwrap();
-            }
+            std::fs::write(place.join(key), value).unwrap();
         }
         let at = |name: &str| folder.path().join(name);
         let cx = ServiceContext {
@@ -96,10 +117,10 @@ impl Setting {
             roster: Arc::clone(&roster),
             authority: Arc::clone(&authority),
             records: Arc::clone(&records),
-            stores: vec![LOG.to_owned(), OBJECTS.to_owned()],
+            stores: vec![stores.log.clone(), stores.objects.clone()],
             cx,
             clock,
-            lifetime: WORKER_LIFETIME,
+            lifetime: stores.lifetime,
         };
         let (api, told) = (WorkerApi::new(parts), stop.clone());
         let served = tokio::spawn(async move { api.serve(listener, &url, &told).await.unwrap() });
@@ -107,6 +128,7 @@ impl Setting {
             registry,
             roster,
             leads,
+            member: member(&stores.log, &stores.objects),
             authority,
             records,
             metrics,
@@ -125,15 +147,20 @@ impl Setting {
 
     /// The token of an instance that is launched.
     pub(crate) fn token(&self, worker: &str) -> String {
+        self.environment(worker)["STREAMVERSE_TOKEN"].clone()
+    }
+
+    /// The environment of an instance that is launched.
+    pub(crate) fn environment(&self, worker: &str) -> BTreeMap<String, String> {
         let name = InstanceName::parse(worker).unwrap();
-        self.roster.add(worker.to_owned(), member());
+        self.roster.add(worker.to_owned(), self.member.clone());
         let now_ms = real_ms() + self.later_ms.load(Ordering::Relaxed);
-        self.registry.invite(&name.group.pool, &name, now_ms)["STREAMVERSE_TOKEN"].clone()
+        self.registry.invite(&name.group.pool, &name, now_ms)
     }
 
     /// A look of the controller found these.
     pub(crate) fn look(&self, names: &[&str]) {
-        self.roster.set(members(names));
+        self.roster.set(names.iter().map(|name| ((*name).to_owned(), self.member.clone())).collect());
         self.registry.keep_only(&|name| self.roster.has(name));
     }
 
@@ -220,17 +247,12 @@ pub(crate) fn real_ms() -> u64 {
     u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
 }
 
-/// What a look finds.
-fn members(names: &[&str]) -> HashMap<String, Member> {
-    names.iter().map(|name| ((*name).to_owned(), member())).collect()
-}
-
-fn member() -> Member {
+fn member(log: &str, objects: &str) -> Member {
     let work: FleetWork = serde_json::from_value(json!({
         "transcoder": "main",
         "spec": {
             "concurrency": 1, "workers": 1, "scratch": "1GiB", "memory": "1GiB",
-            "event_log": LOG, "object_store": OBJECTS, "catalogue": "postgres://u@h/d?secret=catalogue.main",
+            "event_log": log, "object_store": objects, "catalogue": "postgres://u@h/d?secret=catalogue.main",
         },
     }))
     .unwrap();

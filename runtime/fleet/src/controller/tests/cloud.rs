@@ -36,9 +36,12 @@ pub(super) struct Paid {
     pub(super) stopping: bool,
 }
 
+/// A group: what it is, its size, and why it is short.
+type Held = (GroupSpec, u32, Option<(ErrorClass, String)>);
+
 pub(super) struct Inside {
     pub(super) ledger: Vec<Paid>,
-    pub(super) groups: BTreeMap<GroupName, (GroupSpec, u32, Option<(ErrorClass, String)>)>,
+    pub(super) groups: BTreeMap<GroupName, Held>,
     /// Places that give no spot; on a cloud without groups: nothing.
     pub(super) down: BTreeSet<String>,
     /// Places that have none of anything.

@@ -250,7 +250,7 @@ fn parts(
         deployment: Name::parse("live").unwrap(),
         name: "c".to_owned(),
         spec: serde_json::from_value(spec).unwrap(),
-        event_logs: Some(vec!["kafka://kafka:9092".to_owned()]),
+        stores: Some(vec!["kafka://kafka:9092".to_owned(), "s3://work".to_owned()]),
         clouds,
         records: Arc::clone(records) as Arc<dyn Records>,
         queues: Arc::clone(topics) as Arc<dyn Queues>,
@@ -283,6 +283,18 @@ pub(super) fn queued(mut fleet: Value, topic: &str) -> Value {
     fleet["definition"]["queue"] = json!({
         "topic": topic, "group": "transcoder", "event_log": "kafka://kafka:9092", "scale_out_above": 10,
         "scale_in_below": 2, "scale_in_after": "20m", "target_p95": "30m", "jobs_per_worker": 1, "assumed_job_time": "60s",
+    });
+    fleet
+}
+
+/// … whose workers enrol and transcode.
+pub(super) fn working(mut fleet: Value) -> Value {
+    fleet["work"] = json!({
+        "transcoder": "main",
+        "spec": {
+            "concurrency": 1, "workers": 1, "scratch": "1GiB", "memory": "1GiB",
+            "event_log": "kafka://kafka:9092", "object_store": "s3://work", "catalogue": "postgres://db/c",
+        },
     });
     fleet
 }
