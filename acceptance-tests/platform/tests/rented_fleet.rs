@@ -64,7 +64,6 @@ resource "streamverse_fleet_controller" "main" {{
   identity_ref = "env:PLANTED_IDENTITY"
   runpod     = {{ endpoint = "{runpod}", api_key_ref = "env:RUNPOD_API_KEY" }}
   tick       = "5s"
-  timeouts   = {{ create = "30s" }}
 }}
 resource "streamverse_runpod_fleet" "encode" {{
   name       = "encode"

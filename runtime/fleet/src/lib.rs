@@ -11,6 +11,7 @@ pub mod authority;
 mod clock;
 mod controller;
 pub mod jobs;
+pub mod journal;
 mod lease;
 mod queues;
 pub mod registry;

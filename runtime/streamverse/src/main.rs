@@ -1,6 +1,7 @@
 //! The main binary: chosen targets per process, the node agent, and what people do with a platform at a terminal.
 
 mod clouds;
+mod fleet;
 mod keys;
 mod render;
 mod simulate;
@@ -50,6 +51,8 @@ enum Command {
     Node(NodeCommand),
     /// Back up, restore, export, import and rotate content keys, and see who asked for them.
     Keys(keys::KeysArgs),
+    /// What a fleet controller keeps, and why it did what it did.
+    Fleet(fleet::FleetArgs),
     /// Remove what a deployment has on sites, after a crashed apply or a lost state.
     Sweep(sweep::SweepArgs),
     /// Write the Kubernetes objects of a plan to files, for GitOps.
@@ -109,6 +112,7 @@ async fn act(command: Command) -> ExitCode {
             .await
         }
         Command::Keys(args) => keys::run(args).await,
+        Command::Fleet(args) => fleet::run(args).await,
         Command::Sweep(args) => sweep::run(args).await,
         Command::Render(args) => render::run(&args),
         Command::Simulate(command) => simulate::run(&command),
