@@ -5,6 +5,7 @@ mod render;
 mod simulate;
 mod simulate_spot;
 mod sweep;
+mod sweep_runpod;
 mod targets;
 
 use std::path::PathBuf;
@@ -49,7 +50,7 @@ enum Command {
     Node(NodeCommand),
     /// Back up, restore, export, import and rotate content keys, and see who asked for them.
     Keys(keys::KeysArgs),
-    /// Remove what a deployment has on sites, after a crashed apply or a lost state.
+    /// Remove what a deployment has on sites and in clouds, after a crashed apply or a lost state.
     Sweep(sweep::SweepArgs),
     /// Write the Kubernetes objects of a plan to files, for GitOps.
     Render(render::RenderArgs),

@@ -126,6 +126,7 @@ const ARROWS: &[Arrow] = &[
         from: "streamverse",
         to: &[
             "streamverse-compute",
+            "streamverse-compute-runpod",
             "streamverse-core",
             "streamverse-delivery",
             "streamverse-drm",
