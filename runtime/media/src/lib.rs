@@ -11,6 +11,7 @@
 //! elsewhere.
 
 mod boxes;
+mod busy;
 mod encode;
 mod fetch;
 mod guard;

@@ -1,5 +1,6 @@
 //! The main binary: chosen targets per process, the node agent, and what people do with a platform at a terminal.
 
+mod clouds;
 mod keys;
 mod render;
 mod simulate;

@@ -20,6 +20,7 @@ const ACCEPTANCE: &[&str] = &[
     "streamverse-acceptance",
     "streamverse-bench",
     "streamverse-runpod-stand-in",
+    "streamverse-zones-stand-in",
     "terraform-provider-corner",
     "terraform-provider-first",
     "tfplugin-bench",

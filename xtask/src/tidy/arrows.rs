@@ -117,6 +117,12 @@ const ARROWS: &[Arrow] = &[
         reason: "a domain of the runtime: it knows no other domain",
     },
     Arrow {
+        from: "streamverse-fleet",
+        to: &["streamverse-compute", "streamverse-core", "streamverse-model"],
+        tests: &[],
+        reason: "the controller knows clouds by their trait: which ones there are, the binary says",
+    },
+    Arrow {
         from: "streamverse-platform",
         to: &["streamverse-core", "streamverse-model"],
         tests: &["streamverse-delivery"],
@@ -130,6 +136,7 @@ const ARROWS: &[Arrow] = &[
             "streamverse-core",
             "streamverse-delivery",
             "streamverse-drm",
+            "streamverse-fleet",
             "streamverse-media",
             "streamverse-model",
             "streamverse-platform",
@@ -147,7 +154,13 @@ const ARROWS: &[Arrow] = &[
     Arrow {
         from: "streamverse-acceptance",
         to: &["tfplugin-testing", "streamverse-core", "streamverse-model", "streamverse-sites"],
-        tests: &["streamverse-delivery", "streamverse-media", "streamverse-platform"],
+        tests: &[
+            "streamverse-delivery",
+            "streamverse-fleet",
+            "streamverse-media",
+            "streamverse-platform",
+            "streamverse-runpod-stand-in",
+        ],
         reason: "it drives binaries as users do; specs and clients only to look behind them",
     },
     Arrow {
@@ -161,6 +174,12 @@ const ARROWS: &[Arrow] = &[
             "tfplugin-testing",
         ],
         reason: "a cloud as its description has it: what it stands in for knows nothing of us",
+    },
+    Arrow {
+        from: "streamverse-zones-stand-in",
+        to: &["streamverse-compute", "streamverse-core", "streamverse-fleet", "streamverse-model"],
+        tests: &["streamverse-acceptance"],
+        reason: "clouds with groups, their adapter, and a controller that is built from the fleet's parts and it",
     },
     Arrow {
         from: "acceptance-tests",

@@ -15,6 +15,7 @@ mod faults;
 mod hcl;
 mod kafka;
 mod keys;
+mod lease;
 mod lifecycle;
 mod moved;
 mod plan;

@@ -6,6 +6,7 @@ use streamverse_model::compute::{
 };
 use streamverse_model::platform::SpecError;
 
+use super::state::FleetState;
 use crate::cloud::Candidate;
 
 /// All pools of a controller.
@@ -68,6 +69,21 @@ impl Fleet {
         Fleet { pools: Vec::new(), limits, monthly_budget: controller.monthly_budget }
     }
 
+    /// Fences what left the list without a tombstone: each pool that the state still has something of, or whose groups are not
+    /// deleted, is put behind the others as one that is being destroyed. The controller calls it before it looks, as soon as
+    /// it has read *all* of what it is to keep: a pool whose file could not be read has not left. How many there are.
+    ///
+    /// [`decide`](super::decide) counts what such pools have against limits and budgets in any case; without this it drains none of it.
+    pub fn fence_left(&mut self, state: &FleetState) -> usize {
+        let before = self.pools.len();
+        for left in state.pools.iter().filter(|it| !it.is_gone()) {
+            if !self.pools.iter().any(|it| it.name == left.name) {
+                self.pools.push(Pool::left(&left.name));
+            }
+        }
+        self.pools.len() - before
+    }
+
     /// The on-demand limit; `None` where there is none, because the cloud has no spot.
     pub fn limit(&self, cloud: CloudKind, class: GpuClass) -> Option<u32> {
         if cloud == CloudKind::Runpod {
@@ -113,6 +129,20 @@ impl Pool {
         let night = schedule.night.as_ref().map(NightSpec::read).transpose()?;
         let idle_ms = ms(schedule.idle.0);
         Ok(Pool { name: name.to_owned(), candidates, range, policy, idle_ms, night, queue, tombstone: false })
+    }
+
+    /// A pool of which only the name is left: what runs of it leaves.
+    pub fn left(name: &str) -> Pool {
+        Pool {
+            name: name.to_owned(),
+            candidates: Vec::new(),
+            range: RangeSpec { min: 0, max: 0, price_ceiling: None, monthly_budget: None },
+            policy: PolicySpec::default(),
+            idle_ms: 0,
+            night: None,
+            queue: None,
+            tombstone: true,
+        }
     }
 
     /// How instances are bought as long as all is well: as spot where any candidate has it.

@@ -10,7 +10,9 @@ use super::target::Aim;
 use super::why::{Action, Why};
 
 /// That an instance is given back is said again after so long, if it is still there.
-const AGAIN_MS: u64 = 60_000;
+pub(super) const AGAIN_MS: u64 = 60_000;
+/// How long a place is left alone that cost more than it said.
+const DEAR_MS: u64 = 600_000;
 /// One is on its way to another place for at most so long.
 const MOVE_MS: u64 = 900_000;
 
@@ -18,8 +20,7 @@ const MOVE_MS: u64 = 900_000;
 pub(super) fn broken(tick: &mut Tick<'_>, memory: &mut PoolState, live: &mut [Live], start_limit: u64) {
     for one in live.iter_mut().filter(|it| it.leaving_ms.is_none()) {
         let source = tick.pool.candidates.get(one.place);
-        let hourly = source.and_then(|it| it.hourly(one.lifecycle));
-        let dear = tick.pool.range.price_ceiling.zip(hourly).filter(|(ceiling, hourly)| hourly > ceiling);
+        let dear = tick.pool.range.price_ceiling.zip(one.hourly).filter(|(ceiling, hourly)| hourly > ceiling);
         let late = one.phase == WorkerPhase::Starting && tick.now.saturating_sub(one.since_ms) >= start_limit;
         let why = match (one.doomed_ms, source, dear) {
             (Some(_), _, _) => {
@@ -34,8 +35,14 @@ pub(super) fn broken(tick: &mut Tick<'_>, memory: &mut PoolState, live: &mut [Li
                 Why::Announced
             }
             _ if one.phase == WorkerPhase::Failed => Why::Failed,
-            (None, None, _) => Why::NoCandidate,
-            (None, Some(_), Some((_, hourly))) => Why::Ceiling { hourly },
+            (None, None, _) if !tick.pool.tombstone => Why::NoCandidate,
+            (None, Some(_), Some((_, hourly))) => {
+                // Where only the instance is so dear, and not the offer, the next one there would be, too.
+                if let Some(place) = memory.places.get_mut(one.place) {
+                    place.block(one.lifecycle, tick.now.saturating_add(DEAR_MS), false);
+                }
+                Why::Ceiling { hourly }
+            }
             _ if late => Why::NeverStarted,
             _ => continue,
         };
@@ -102,7 +109,7 @@ pub(super) fn some(
 }
 
 /// Tells one to finish what it has begun.
-fn go(tick: &mut Tick<'_>, memory: &mut PoolState, one: &mut Live, why: Why) {
+pub(super) fn go(tick: &mut Tick<'_>, memory: &mut PoolState, one: &mut Live, why: Why) {
     let Some(worker) = tick.seen.workers.get(one.worker) else { return };
     if let Some(known) = memory.known.get_mut(one.known) {
         known.leaving_ms = Some(tick.now);

@@ -12,6 +12,7 @@
 mod choose;
 mod fleet;
 mod leave;
+mod limit;
 mod net;
 mod pool;
 mod seen;
@@ -27,40 +28,54 @@ pub use seen::{Outcome, PoolSeen, QueueSeen, Seen, Worker, WorkerPhase};
 pub use state::{Block, FleetState, Known, Order, Place, PoolState, STATE_VERSION};
 pub use why::{Action, Decision, Why};
 
-use streamverse_model::compute::{CloudKind, GpuClass, Lifecycle, Money};
+use streamverse_model::compute::{CloudKind, GpuClass, Money};
 
 /// What is to be done now, and what to remember. The same arguments give the same answer.
+///
+/// What the state has of pools that are no longer in the list counts against limits and budgets; who drains it is said at
+/// [`Fleet::fence_left`].
 pub fn decide(fleet: &Fleet, state: FleetState, seen: &Seen, now: u64) -> (FleetState, Vec<Decision>) {
     let mut state = state;
     align(fleet, &mut state);
     let mut decisions = Vec::new();
     let nothing = PoolSeen::default();
+    let mut closed = Vec::new();
     for ((pool, memory), index) in fleet.pools.iter().zip(&mut state.pools).zip(0..) {
-        settle::settle(pool, memory, seen.pools.get(index).unwrap_or(&nothing), now);
+        settle::settle(fleet, pool, memory, seen.pools.get(index).unwrap_or(&nothing), now, &mut closed);
     }
+    for memory in state.pools.iter_mut().skip(fleet.pools.len()) {
+        settle::left(fleet, memory, now);
+    }
+    settle::close(fleet, &mut state, &closed);
     let mut shared = Shared::of(fleet, &state);
-    for ((pool, memory), index) in fleet.pools.iter().zip(&mut state.pools).zip(0..) {
-        let looked = seen.pools.get(index).unwrap_or(&nothing);
-        if looked.complete {
-            pool::act(
-                &mut pool::Tick {
-                    fleet,
-                    pool,
-                    index,
-                    seen: looked,
-                    now,
-                    shared: &mut shared,
-                    out: &mut decisions,
-                },
-                memory,
-            );
-        }
+    for index in 0..fleet.pools.len() {
+        let Some(looked) = seen.pools.get(index).filter(|it| it.complete) else { continue };
+        turn(fleet, &mut state, looked, index, now, &mut shared, &mut decisions, &mut pool::act);
     }
+    limit::hold(fleet, &mut state, seen, now, &mut shared, &mut decisions);
     (state, decisions)
 }
 
-/// Brings what is remembered into the order of the fleet's pools; what is remembered of others stays behind them.
-fn align(fleet: &Fleet, state: &mut FleetState) {
+/// A pool's turn.
+#[allow(clippy::too_many_arguments, reason = "what a tick is made of")]
+fn turn(
+    fleet: &Fleet,
+    state: &mut FleetState,
+    seen: &PoolSeen,
+    index: usize,
+    now: u64,
+    shared: &mut Shared,
+    out: &mut Vec<Decision>,
+    act: &mut dyn FnMut(&mut pool::Tick<'_>, &mut PoolState),
+) {
+    if let Some((pool, memory)) = fleet.pools.get(index).zip(state.pools.get_mut(index)) {
+        act(&mut pool::Tick { fleet, pool, index, seen, now, shared, out }, memory);
+    }
+}
+
+/// Brings what is remembered into the order of the fleet's pools; what is remembered of others stays behind them. [`decide`] does it
+/// first; who looks something up by a pool's place does it before.
+pub fn align(fleet: &Fleet, state: &mut FleetState) {
     for (index, pool) in fleet.pools.iter().enumerate() {
         if state.pools.get(index).is_some_and(|it| it.name == pool.name) {
             continue;
@@ -86,19 +101,16 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    /// Of all pools, also of those that left the list.
     fn of(fleet: &Fleet, state: &FleetState) -> Shared {
         let mut shared = Shared { used: Vec::new(), spent: Money::ZERO, hourly: Money::ZERO };
-        for (pool, memory) in fleet.pools.iter().zip(&state.pools) {
+        for (index, memory) in state.pools.iter().enumerate() {
             shared.spent += memory.spent();
-            let known = memory.known.iter().map(|it| (&it.key, it.lifecycle));
-            for (key, lifecycle) in known.chain(memory.orders.iter().map(|it| (&it.key, it.lifecycle))) {
-                let source = pool.candidates.iter().find(|it| it.candidate.key == *key);
-                // What is no candidate any more is taken for the first one's kind.
-                let Some(source) = source.or(pool.candidates.first()) else { continue };
-                shared.hourly += source.hourly(lifecycle).unwrap_or_default();
-                if lifecycle == Lifecycle::OnDemand {
-                    shared.take(source);
-                }
+            shared.hourly += memory.hourly();
+            for kind in memory.on_demand(true) {
+                limit::each(fleet, index, kind, &mut |cloud, class| {
+                    limit::add(&mut shared.used, cloud, class);
+                });
             }
         }
         shared
@@ -112,10 +124,6 @@ impl Shared {
     }
 
     fn take(&mut self, source: &Source) {
-        let (cloud, class) = (source.candidate.cloud, source.candidate.class());
-        match self.used.iter_mut().find(|it| it.0 == cloud && it.1 == class) {
-            Some(found) => found.2 += 1,
-            None => self.used.push((cloud, class, 1)),
-        }
+        limit::add(&mut self.used, source.candidate.cloud, source.candidate.class());
     }
 }

@@ -47,6 +47,11 @@ pub(super) fn net(tick: &mut Tick<'_>, memory: &mut PoolState, live: &mut [Live]
             have += 1;
         }
     }
+    if have > max {
+        // The pool's share of the limit was lowered.
+        leave::some(tick, memory, live, Lifecycle::OnDemand, have - max, false, Why::Limit { have, max });
+        have = count(live, memory, Lifecycle::OnDemand);
+    }
     if aim.fenced {
         // At night the net is not needed: whoever is idle leaves.
         let why = aim.why.unwrap_or(Why::Night);

@@ -41,6 +41,7 @@ pub(super) struct Live {
     pub(super) doomed_ms: Option<u64>,
     pub(super) since_ms: u64,
     pub(super) leaving_ms: Option<u64>,
+    pub(super) hourly: Option<Money>,
 }
 
 impl Live {
@@ -56,7 +57,7 @@ impl Live {
 }
 
 pub(super) fn act(tick: &mut Tick<'_>, memory: &mut PoolState) {
-    let mut live = lives(tick, memory);
+    let mut live = lives(tick.seen, memory);
     leave::broken(tick, memory, &mut live, START_LIMIT_MS);
     let aim = aim(tick, memory, &live);
     if aim.all_leave {
@@ -66,16 +67,27 @@ pub(super) fn act(tick: &mut Tick<'_>, memory: &mut PoolState) {
         net::net(tick, memory, &mut live, &aim);
     }
     leave::drained(tick, memory, &live);
-    memory.deleted &= tick.pool.tombstone;
+    delete(tick, memory);
+}
+
+/// When nothing is left of a pool that is being destroyed, its groups are deleted. That is said until it is known to be done: a
+/// controller that dies in between would leave them for ever.
+fn delete(tick: &mut Tick<'_>, memory: &mut PoolState) {
     let nothing = memory.known.is_empty() && memory.orders.is_empty();
-    if tick.pool.tombstone && nothing && !memory.deleted {
-        memory.deleted = true;
+    if !tick.pool.tombstone || !nothing {
+        (memory.deleted, memory.delete_ms) = (false, None);
+        return;
+    }
+    memory.deleted = memory.delete_ms.is_some() && (memory.deleted || tick.seen.groups_deleted);
+    if !memory.deleted && memory.delete_ms.is_none_or(|it| tick.now.saturating_sub(it) >= leave::AGAIN_MS) {
+        memory.delete_ms = Some(tick.now);
         tick.say(Action::DeleteGroups, Why::Tombstone);
     }
 }
 
-fn lives(tick: &Tick<'_>, memory: &PoolState) -> Vec<Live> {
-    let workers = tick.seen.workers.iter().enumerate();
+/// The workers that are seen, with what is remembered of them.
+pub(super) fn lives(seen: &PoolSeen, memory: &PoolState) -> Vec<Live> {
+    let workers = seen.workers.iter().enumerate();
     let live = workers.filter_map(|(worker, it)| {
         let known = memory.known.binary_search_by(|one| one.id.as_str().cmp(&it.id)).ok()?;
         let remembered = memory.known.get(known)?;
@@ -89,6 +101,7 @@ fn lives(tick: &Tick<'_>, memory: &PoolState) -> Vec<Live> {
             doomed_ms: it.doomed_ms,
             since_ms: remembered.since_ms,
             leaving_ms: remembered.leaving_ms,
+            hourly: remembered.hourly,
         })
     });
     live.collect()
@@ -207,7 +220,16 @@ impl Tick<'_> {
         memory.next_number += 1;
         memory.launches.push_back(self.now);
         let key = source.candidate.key.clone();
-        memory.orders.push(Order { number, key, lifecycle, asked_ms: self.now, accepted: false });
+        memory.orders.push(Order {
+            number,
+            key,
+            lifecycle,
+            asked_ms: self.now,
+            accepted: false,
+            cloud: Some(source.candidate.cloud),
+            class: Some(source.candidate.class()),
+            hourly: Some(hourly),
+        });
         self.shared.hourly += hourly;
         if lifecycle == Lifecycle::OnDemand {
             self.shared.take(source);
@@ -224,17 +246,7 @@ impl Tick<'_> {
             budget.filter(|it| spent + (hourly + more).per_hour_for_ms(ahead) > *it).map(|it| (spent, it))
         };
         let own = self.pool.range.monthly_budget;
-        let own = own.and_then(|it| breaks(memory.spent(), self.hourly(memory), Some(it)));
+        let own = own.and_then(|it| breaks(memory.spent(), memory.hourly(), Some(it)));
         own.or_else(|| breaks(self.shared.spent, self.shared.hourly, self.fleet.monthly_budget))
-    }
-
-    /// What the pool's instances and orders cost per hour.
-    fn hourly(&self, memory: &PoolState) -> Money {
-        let known = memory.known.iter().map(|it| (&it.key, it.lifecycle));
-        let all = known.chain(memory.orders.iter().map(|it| (&it.key, it.lifecycle)));
-        let price = |(key, lifecycle): (&String, Lifecycle)| {
-            self.pool.candidates.iter().find(|it| it.candidate.key == *key)?.hourly(lifecycle)
-        };
-        all.filter_map(price).sum()
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use streamverse_model::compute::Lifecycle;
+use streamverse_model::compute::{Lifecycle, Money};
 
 use crate::cloud::ErrorClass;
 
@@ -25,6 +25,9 @@ pub struct PoolSeen {
     pub outcomes: Vec<Outcome>,
     /// The queue, where it could be asked.
     pub queue: Option<QueueSeen>,
+    /// Its groups were deleted, as [`Action::DeleteGroups`](super::Action::DeleteGroups) asked for. Until that is said, it is
+    /// asked for again each minute.
+    pub groups_deleted: bool,
 }
 
 /// An instance and its worker.
@@ -42,6 +45,8 @@ pub struct Worker {
     pub idle_ms: Option<u64>,
     /// When the cloud takes it away, where that was announced.
     pub doomed_ms: Option<u64>,
+    /// What it really costs per hour, where the cloud says so: it is believed more than the offer.
+    pub hourly: Option<Money>,
 }
 
 /// How far a worker is.

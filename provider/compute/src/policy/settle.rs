@@ -1,10 +1,10 @@
 //! What happened since the last look: money, refusals, arrivals, losses.
 
-use streamverse_model::compute::{Lifecycle, Money, month_of};
+use streamverse_model::compute::{CloudKind, Lifecycle, Money, month_of};
 
-use super::fleet::{Pool, ms};
+use super::fleet::{Fleet, Pool, Source, ms};
 use super::seen::{Outcome, PoolSeen};
-use super::state::{Known, Order, Place, PoolState};
+use super::state::{FleetState, Known, Order, Place, PoolState};
 use crate::cloud::ErrorClass;
 
 /// An order that was not seen for so long is forgotten; what appears later all the same is adopted.
@@ -18,22 +18,88 @@ const REFUSED_MS: u64 = 600_000;
 /// What is known of a place is halved after so long: markets change.
 const HALF_MS: u64 = 14 * 86_400_000;
 
-pub(super) fn settle(pool: &Pool, memory: &mut PoolState, seen: &PoolSeen, now: u64) {
+/// A cloud that refuses whatever it is asked, for all pools: the account is throttled, or its credentials are refused.
+pub(super) struct Closed {
+    cloud: CloudKind,
+    until_ms: u64,
+}
+
+pub(super) fn settle(
+    fleet: &Fleet,
+    pool: &Pool,
+    memory: &mut PoolState,
+    seen: &PoolSeen,
+    now: u64,
+    closed: &mut Vec<Closed>,
+) {
     places(pool, memory);
     let passed = now.saturating_sub(memory.last_ms.unwrap_or(now));
     memory.last_ms = Some(now);
-    spend(pool, memory, passed, now);
+    terms(fleet, &pool.candidates, memory);
+    spend(memory, passed, now);
     for outcome in &seen.outcomes {
-        refused(pool, memory, outcome, now);
+        refused(pool, memory, outcome, now, closed);
     }
     if seen.complete {
         arrived(pool, memory, seen, now);
+        terms(fleet, &pool.candidates, memory);
         lost(pool, memory, seen, now);
         memory.orders.retain(|it| now.saturating_sub(it.asked_ms) < ORDER_LIMIT_MS);
     }
     stood(memory, passed);
     while memory.launches.front().is_some_and(|it| now.saturating_sub(*it) >= 3_600_000) {
         memory.launches.pop_front();
+    }
+}
+
+/// A pool that left the list: what it has is paid for. Nobody looks for it, so nothing of it is taken for gone.
+pub(super) fn left(fleet: &Fleet, memory: &mut PoolState, now: u64) {
+    let passed = now.saturating_sub(memory.last_ms.unwrap_or(now));
+    memory.last_ms = Some(now);
+    terms(fleet, &[], memory);
+    spend(memory, passed, now);
+}
+
+/// Nothing of a closed cloud is asked for, by no pool and in no way.
+pub(super) fn close(fleet: &Fleet, state: &mut FleetState, closed: &[Closed]) {
+    if closed.is_empty() {
+        return;
+    }
+    for (pool, memory) in fleet.pools.iter().zip(&mut state.pools) {
+        for (place, source) in memory.places.iter_mut().zip(&pool.candidates) {
+            for it in closed.iter().filter(|it| it.cloud == source.candidate.cloud) {
+                place.block(Lifecycle::Spot, it.until_ms, false);
+                place.block(Lifecycle::OnDemand, it.until_ms, false);
+            }
+        }
+    }
+}
+
+/// What an instance or order counts for is written down as long as its candidate is in the list; of one that never was in it (or
+/// of which an older state says nothing) the dearest price is assumed.
+fn terms(fleet: &Fleet, candidates: &[Source], memory: &mut PoolState) {
+    let known = memory
+        .known
+        .iter_mut()
+        .map(|it| (&it.key, it.lifecycle, &mut it.cloud, &mut it.class, &mut it.hourly));
+    let orders = memory
+        .orders
+        .iter_mut()
+        .map(|it| (&it.key, it.lifecycle, &mut it.cloud, &mut it.class, &mut it.hourly));
+    for (key, lifecycle, cloud, class, hourly) in known.chain(orders) {
+        if cloud.is_some() && class.is_some() && hourly.is_some() {
+            continue;
+        }
+        if let Some(source) = candidates.iter().find(|it| it.candidate.key == *key) {
+            cloud.get_or_insert(source.candidate.cloud);
+            class.get_or_insert(source.candidate.class());
+            *hourly = hourly.or(source.hourly(lifecycle));
+        }
+        let dearest =
+            |all: &mut dyn Iterator<Item = &Source>| all.filter_map(|it| it.hourly(lifecycle)).max();
+        *hourly = hourly
+            .or_else(|| dearest(&mut candidates.iter()))
+            .or_else(|| dearest(&mut fleet.pools.iter().flat_map(|it| &it.candidates)));
     }
 }
 
@@ -50,21 +116,20 @@ fn places(pool: &Pool, memory: &mut PoolState) {
 }
 
 /// What ran since the last look is paid for, also what is gone now.
-fn spend(pool: &Pool, memory: &mut PoolState, passed: u64, now: u64) {
+fn spend(memory: &mut PoolState, passed: u64, now: u64) {
     let month = month_of(now);
     if memory.month != month {
         (memory.month, memory.spent_micros) = (month, 0);
     }
     let mut sum = memory.spent();
     for one in &memory.known {
-        let source = pool.candidates.iter().find(|it| it.candidate.key == one.key);
-        sum += source.and_then(|it| it.hourly(one.lifecycle)).unwrap_or(Money::ZERO).per_hour_for_ms(passed);
+        sum += one.hourly.unwrap_or(Money::ZERO).per_hour_for_ms(passed);
     }
     memory.spent_micros = sum.as_micros();
 }
 
 /// A launch that was answered. Its order stays until its instance is seen, or until it is known that there is none.
-fn refused(pool: &Pool, memory: &mut PoolState, outcome: &Outcome, now: u64) {
+fn refused(pool: &Pool, memory: &mut PoolState, outcome: &Outcome, now: u64, closed: &mut Vec<Closed>) {
     let Some(class) = outcome.error else {
         memory.orders.iter_mut().filter(|it| it.number == outcome.number).for_each(|it| it.accepted = true);
         return;
@@ -77,8 +142,6 @@ fn refused(pool: &Pool, memory: &mut PoolState, outcome: &Outcome, now: u64) {
     if let Some(index) = memory.launches.iter().position(|it| *it == order.asked_ms) {
         memory.launches.remove(index);
     }
-    let Some(index) = pool.candidates.iter().position(|it| it.candidate.key == order.key) else { return };
-    let Some(refuser) = pool.candidates.get(index).map(|it| &it.candidate) else { return };
     let wait = match class {
         ErrorClass::Capacity => ms(pool.policy.capacity_block.0),
         ErrorClass::Quota => ms(pool.policy.quota_block.0),
@@ -86,19 +149,18 @@ fn refused(pool: &Pool, memory: &mut PoolState, outcome: &Outcome, now: u64) {
         ErrorClass::Throttle | ErrorClass::Transient | ErrorClass::Unknown => FAULT_MS,
     };
     let until = now.saturating_add(wait.max(outcome.retry_after.map_or(0, ms)));
+    // How far a refusal reaches: a place; a quota its region; credentials and limits of requests the whole cloud, for all.
+    if let (ErrorClass::Auth | ErrorClass::Throttle, Some(cloud)) = (class, order.cloud) {
+        closed.push(Closed { cloud, until_ms: until });
+    }
+    let refuser = pool.candidates.iter().find(|it| it.candidate.key == order.key);
+    let Some(refuser) = refuser.map(|it| &it.candidate) else { return };
     for (place, source) in memory.places.iter_mut().zip(&pool.candidates) {
         let other = &source.candidate;
-        // How far a refusal reaches: a place; a quota its region; credentials and limits of requests the whole cloud.
-        let reached = match class {
-            ErrorClass::Quota => {
-                other.cloud == refuser.cloud
-                    && other.region == refuser.region
-                    && other.class() == refuser.class()
-            }
-            ErrorClass::Auth | ErrorClass::Throttle => other.cloud == refuser.cloud,
-            _ => place.key == order.key,
-        };
-        if reached {
+        let in_region = other.cloud == refuser.cloud
+            && other.region == refuser.region
+            && other.class() == refuser.class();
+        if place.key == order.key || (class == ErrorClass::Quota && in_region) {
             place.block(order.lifecycle, until, class == ErrorClass::Capacity);
         }
     }
@@ -106,30 +168,38 @@ fn refused(pool: &Pool, memory: &mut PoolState, outcome: &Outcome, now: u64) {
 
 fn arrived(pool: &Pool, memory: &mut PoolState, seen: &PoolSeen, now: u64) {
     for worker in &seen.workers {
+        let source = pool.candidates.get(worker.candidate);
+        // What the cloud says of the instance, else what it offers now, else what was known last.
+        let hourly = worker.hourly.or(source.and_then(|it| it.hourly(worker.lifecycle)));
         let at = match memory.known.binary_search_by(|it| it.id.as_str().cmp(&worker.id)) {
             Err(at) => at,
             Ok(at) => {
                 if let Some(known) = memory.known.get_mut(at) {
                     known.missing_ms = None;
+                    known.hourly = hourly.or(known.hourly);
                 }
                 continue;
             }
         };
-        let source = pool.candidates.get(worker.candidate);
         let key = source.map(|it| it.candidate.key.clone()).unwrap_or_default();
         // The oldest order of its kind is taken for it; without one it is adopted.
         let same = |it: &Order| it.key == key && it.lifecycle == worker.lifecycle;
-        let mut since_ms = now;
-        if let Some(order) = memory.orders.iter().position(same) {
-            since_ms = memory.orders.remove(order).asked_ms;
-            // It cost from the moment in which it was asked for.
-            let hourly = source.and_then(|it| it.hourly(worker.lifecycle)).unwrap_or_default();
-            let paid = memory.spent() + hourly.per_hour_for_ms(now.saturating_sub(since_ms));
-            memory.spent_micros = paid.as_micros();
-        }
-        let (id, lifecycle) = (worker.id.as_ref().to_owned(), worker.lifecycle);
-        let known =
-            Known { id, key, lifecycle, since_ms, leaving_ms: None, missing_ms: None, ended_ms: None };
+        let order = memory.orders.iter().position(same).map(|order| memory.orders.remove(order));
+        let known = Known {
+            id: worker.id.as_ref().to_owned(),
+            key,
+            lifecycle: worker.lifecycle,
+            since_ms: order.as_ref().map_or(now, |it| it.asked_ms),
+            leaving_ms: None,
+            missing_ms: None,
+            ended_ms: None,
+            cloud: source.map(|it| it.candidate.cloud),
+            class: source.map(|it| it.candidate.class()),
+            hourly: hourly.or(order.and_then(|it| it.hourly)),
+        };
+        // It cost from the moment in which it was asked for.
+        let paid = known.hourly.unwrap_or_default().per_hour_for_ms(now.saturating_sub(known.since_ms));
+        memory.spent_micros = (memory.spent() + paid).as_micros();
         memory.known.insert(at, known);
     }
 }

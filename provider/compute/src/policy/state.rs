@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
-use streamverse_model::compute::{Lifecycle, Money};
+use streamverse_model::compute::{CloudKind, GpuClass, Lifecycle, Money};
 
 /// The layout of the state; another one is not read.
 pub const STATE_VERSION: u32 = 1;
@@ -14,7 +14,7 @@ pub const STATE_VERSION: u32 = 1;
 pub struct FleetState {
     /// The layout.
     pub version: u32,
-    /// One for each pool that ever was and is not deleted.
+    /// One for each pool that ever was: what is gone keeps its next number, so that none is given twice, and what it spent.
     pub pools: Vec<PoolState>,
 }
 
@@ -58,8 +58,10 @@ pub struct PoolState {
     pub spent_micros: u64,
     /// When it was last looked at.
     pub last_ms: Option<u64>,
-    /// Its groups may be deleted, and that was said.
+    /// Its groups are deleted: nothing is left of it.
     pub deleted: bool,
+    /// When it was last said that they may be.
+    pub delete_ms: Option<u64>,
 }
 
 /// What is known of a candidate.
@@ -101,6 +103,15 @@ pub struct Order {
     /// Whether the cloud said that it will be.
     #[serde(default)]
     pub accepted: bool,
+    /// The candidate's cloud, which stays true when the candidate leaves the list.
+    #[serde(default)]
+    pub cloud: Option<CloudKind>,
+    /// Its class.
+    #[serde(default)]
+    pub class: Option<GpuClass>,
+    /// Its price per hour when it was asked for.
+    #[serde(default)]
+    pub hourly: Option<Money>,
 }
 
 /// A worker that was seen.
@@ -123,7 +134,20 @@ pub struct Known {
     /// When it was last given back: until it is gone that is said again now and then.
     #[serde(default)]
     pub ended_ms: Option<u64>,
+    /// The cloud against whose limits it counts, which stays true when its candidate leaves the list. `None` where it was
+    /// never one of the list: then it counts against those of all candidates.
+    #[serde(default)]
+    pub cloud: Option<CloudKind>,
+    /// The class against whose limits it counts.
+    #[serde(default)]
+    pub class: Option<GpuClass>,
+    /// Its last known price per hour: what the cloud said of the instance, else the offer.
+    #[serde(default)]
+    pub hourly: Option<Money>,
 }
+
+/// The limits that something counts against; `None` where it was never of a candidate.
+pub(crate) type Kind = (Option<CloudKind>, Option<GpuClass>);
 
 /// Where a lifecycle's block is.
 pub(crate) const fn index(lifecycle: Lifecycle) -> usize {
@@ -156,6 +180,25 @@ impl Place {
 }
 
 impl PoolState {
+    /// Whether nothing is left of it: no instance, no order, no group.
+    pub fn is_gone(&self) -> bool {
+        self.known.is_empty() && self.orders.is_empty() && self.deleted
+    }
+
+    /// What it has on demand and does not leave: the cloud and class of each, as far as they are known.
+    pub(crate) fn on_demand(&self, leaving: bool) -> impl Iterator<Item = Kind> {
+        let known = self.known.iter().filter(move |it| leaving || it.leaving_ms.is_none());
+        let known = known.filter(|it| it.lifecycle == Lifecycle::OnDemand).map(|it| (it.cloud, it.class));
+        let orders = self.orders.iter().filter(|it| it.lifecycle == Lifecycle::OnDemand);
+        known.chain(orders.map(|it| (it.cloud, it.class)))
+    }
+
+    /// What its instances and orders cost per hour.
+    pub(crate) fn hourly(&self) -> Money {
+        let orders = self.orders.iter().filter_map(|it| it.hourly);
+        self.known.iter().filter_map(|it| it.hourly).chain(orders).sum()
+    }
+
     /// What was spent in the current month.
     pub fn spent(&self) -> Money {
         Money::micros(self.spent_micros)

@@ -86,6 +86,13 @@ pub enum Why {
     },
     /// It is night.
     Night,
+    /// More on demand run than may, because a limit was lowered or one is there that nobody asked for.
+    Limit {
+        /// So many run or start.
+        have: u32,
+        /// So many may.
+        max: u32,
+    },
     /// It costs more per hour than is allowed.
     Ceiling {
         /// So much.
@@ -125,6 +132,7 @@ impl Why {
             Why::Surplus { .. } => "surplus",
             Why::Idle { .. } => "idle",
             Why::Night => "night",
+            Why::Limit { .. } => "limit",
             Why::Ceiling { .. } => "ceiling",
             Why::Budget { .. } => "budget",
             Why::Drained => "drained",
@@ -150,6 +158,7 @@ impl fmt::Display for Why {
             Why::Surplus { have, want } => write!(f, "{have} run and {want} are needed"),
             Why::Idle { for_ms } => write!(f, "it has had nothing to do for {} s", for_ms / 1000),
             Why::Night => f.write_str("it is night"),
+            Why::Limit { have, max } => write!(f, "{have} on demand run and {max} may"),
             Why::Ceiling { hourly } => write!(f, "it costs {hourly} per hour, more than the ceiling"),
             Why::Budget { spent, budget } => write!(f, "{spent} of the month's {budget} are spent"),
             Why::Drained => f.write_str("it is drained"),

@@ -1,10 +1,15 @@
 //! Compute that is bought from clouds: GPUs and what they can do, dated prices and their arithmetic, schedules, queues,
 //! ranges and policies of pools and fleets, the controller. Who buys is `provider/compute` and `runtime/fleet`.
 
+mod candidate;
 mod cloud;
 mod controller;
+mod controller_run;
 mod cost;
 mod drain;
+mod enrol;
+mod fleet;
+mod fleet_job;
 mod gpu;
 mod keda;
 mod keda_check;
@@ -18,15 +23,26 @@ mod range;
 pub mod runpod;
 mod schedule;
 
+pub use candidate::Candidate;
 pub use cloud::{CloudKind, Lifecycle, Tenancy};
 pub use controller::{
     FleetControllerSpec, FleetControllerSpecPath, FleetControllerSpecView, OnDemandLimitSpec,
     OnDemandLimitSpecPath, OnDemandLimitSpecView,
 };
+pub use controller_run::{
+    CONTROLLER_PORT, IDENTITY_KEY, IDENTITY_SECRET, RUNPOD_KEY, RUNPOD_SECRET, check_stores, worker_store,
+};
 pub use cost::{HOURS_PER_MONTH, RangeCost, range_cost};
 pub use drain::{
     CONTROLLED, DrainSpec, DrainState, Identity, MARGIN, Notices, Order, Phase, Reason, Report, WholeNode,
+    WorkReport,
 };
+pub use enrol::{EnrolRequest, Enrolled, WorkOrder, enrol_variables};
+pub use fleet::{
+    FleetControllerRun, FleetDecision, FleetDefinition, FleetRecord, FleetStatus, FleetWork, RunpodAccess,
+    fleet_collection,
+};
+pub use fleet_job::{FleetJobSpec, FleetRemovalSpec, FleetSource, FleetTaken};
 pub use gpu::{GPUS_AS_OF, Gpu, GpuClass, Nvenc, gpu, gpu_names, gpus, nearest_gpu};
 pub use keda::{
     KafkaTrigger, KedaScalerSpec, KedaScalerSpecPath, KedaScalerSpecView, SCALED_KINDS, ScaleNames,

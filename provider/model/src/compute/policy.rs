@@ -60,7 +60,7 @@ impl PolicySpec {
 #[derive(Clone, Debug, PartialEq, Eq, Schema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct FallbackSpec {
-    /// The most that this pool takes of the controller's limit.
+    /// The most that this pool takes of the controller's limit. When it is made smaller, those that are too many leave at the next tick.
     #[attribute(default = 1, validate(range = 0..=1000))]
     pub max: u32,
     /// How long spot must have been short before an on-demand instance is started.

@@ -172,6 +172,7 @@ impl Hostile {
                     phase: if ready { WorkerPhase::Ready } else { WorkerPhase::Starting },
                     idle_ms: (ready && !one.busy).then(|| self.now - one.idle_since.max(one.ready_ms)),
                     doomed_ms: one.doomed_ms,
+                    hourly: None,
                 });
             }
             let queue = self.fleet.pools[pool].queue.is_some();
@@ -181,6 +182,7 @@ impl Hostile {
                 workers,
                 outcomes: std::mem::take(&mut self.outcomes[pool]),
                 queue,
+                ..PoolSeen::default()
             });
         }
         seen

@@ -10,11 +10,11 @@ use crate::policy::{
     Action, Fleet, FleetState, Outcome, Pool, PoolSeen, QueueSeen, Seen, Why, Worker, WorkerPhase, decide,
 };
 
-fn fleet(pool: Pool) -> Fleet {
+pub(super) fn fleet(pool: Pool) -> Fleet {
     Fleet { pools: vec![pool], ..Fleet::default() }
 }
 
-fn worker(id: &str, candidate: usize, lifecycle: Lifecycle) -> Worker {
+pub(super) fn worker(id: &str, candidate: usize, lifecycle: Lifecycle) -> Worker {
     Worker {
         id: Arc::from(id),
         candidate,
@@ -22,14 +22,15 @@ fn worker(id: &str, candidate: usize, lifecycle: Lifecycle) -> Worker {
         phase: WorkerPhase::Ready,
         idle_ms: None,
         doomed_ms: None,
+        hourly: None,
     }
 }
 
-fn seen(workers: Vec<Worker>) -> Seen {
+pub(super) fn seen(workers: Vec<Worker>) -> Seen {
     Seen { pools: vec![PoolSeen { complete: true, workers, ..PoolSeen::default() }] }
 }
 
-fn launches(decisions: &[crate::policy::Decision]) -> Vec<(usize, Lifecycle)> {
+pub(super) fn launches(decisions: &[crate::policy::Decision]) -> Vec<(usize, Lifecycle)> {
     let one = |it: &crate::policy::Decision| match it.action {
         Action::Launch { candidate, lifecycle, .. } => Some((candidate, lifecycle)),
         _ => None,

@@ -112,7 +112,7 @@ pub struct WorkersSpec {
 
 /// Refuses what RunPod would refuse at apply, and more clearly. What is not known yet is not judged.
 pub fn check_endpoint(view: &RunpodEndpointSpecView, out: &mut Diagnostics) {
-    check_container(&view.env, &view.ports, out);
+    check_container("env", &view.env, &view.ports, out);
     if view.image.is_null() && view.template_id.is_null() {
         out.error_at(
             Path::attribute("image"),

@@ -2,6 +2,8 @@
 
 mod access;
 mod endpoint;
+mod fleet;
+mod fleet_live;
 mod names;
 mod network_volume;
 mod registry_credential;
@@ -9,6 +11,7 @@ mod template;
 
 pub(crate) use access::{Account, RunpodBlock, validate};
 pub(crate) use endpoint::RunpodEndpoint;
+pub(crate) use fleet::RunpodFleet;
 pub(crate) use network_volume::RunpodNetworkVolume;
 pub(crate) use registry_credential::RunpodRegistryCredential;
 use std::sync::Arc;

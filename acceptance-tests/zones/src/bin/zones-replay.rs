@@ -1,0 +1,44 @@
+//! The recorded market through the real controller: `cargo run -p streamverse-zones-stand-in --bin zones-replay -- [DAYS [NOTICE [keeps]]]`,
+//! after `cargo build -p streamverse-zones-stand-in`. Made-up traces where the recorded ones are absent.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "what it measured is its answer")]
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use streamverse_compute::simulate::{Setting, table};
+use streamverse_zones_stand_in::{first_days, made_up, pure, recorded, through_controller};
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let number = |at: usize, usual: f64| words.get(at).map_or(Some(usual), |it| it.parse().ok());
+    let (Some(days), Some(notice)) = (number(0, 45.0), number(1, 0.0)) else {
+        eprintln!("usage: zones-replay [DAYS [NOTICE-SECONDS [keeps]]]");
+        return ExitCode::from(2);
+    };
+    let keeps = words.get(2).is_some_and(|it| it == "keeps");
+    let market = recorded().unwrap_or_else(|| {
+        eprintln!(
+            "the recorded spot market is not there, this is a made-up one: set STREAMVERSE_SPOT_TRACES"
+        );
+        made_up()
+    });
+    let market = first_days(&market, days);
+    let setting = Setting { notice_ms: (notice * 1000.0) as u64, ..Setting::default() };
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("zones-replay: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let began = Instant::now();
+    let controller = runtime.block_on(through_controller(&market, &setting, keeps));
+    let took = began.elapsed();
+    print!("{}", table(&[controller, pure(&market, &setting)], &setting));
+    let length = market.length_ms() as f64 / 86_400_000.0;
+    println!(
+        "{length:.2} days of {} zones, notice {notice} s, groups that keep their size: {keeps}; {took:.1?}",
+        market.zones.len()
+    );
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,528 @@
+//! Decide, write, do; and again at the same time while a cloud refuses.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Instant;
+
+use streamverse_compute::cloud::{CloudError, ErrorClass, group_key};
+use streamverse_compute::policy::{Action, Decision, Order, Outcome, decide};
+use streamverse_core::{Error, Result};
+use streamverse_model::compute::{CloudKind, GroupName, InstanceName, Lifecycle};
+
+use super::jobs::{Done, Job, Resize, perform};
+use super::look::{CloudLook, LIST, by_name, within};
+use super::plan::Entry;
+use super::sizes::{Ground, held_back, outcomes};
+use super::view::{Looker, View, candidate_key, worker_name};
+use super::{Controller, MOST_ROUNDS};
+use crate::roster::Member;
+
+/// An order of a pool whose time is over, and that nobody saw for so long, came to nothing.
+const UNSEEN_MS: u64 = 120_000;
+
+/// A tick under way.
+pub(super) struct Tick {
+    pub(super) now: u64,
+    pub(super) looks: HashMap<CloudKind, CloudLook>,
+    pub(super) view: View,
+    undone: HashMap<usize, u64>,
+    sizes: HashMap<GroupName, u32>,
+    /// What was given back.
+    gone: HashSet<String>,
+    /// Launches by name that were asked for in this tick, by pool and number.
+    tried: HashSet<(usize, u64)>,
+    /// Groups whose growth failed in this tick without a refusal.
+    unsure: HashSet<GroupName>,
+    /// Clouds where on-demand could not be made less: there is no more of it.
+    held: HashSet<CloudKind>,
+    /// Clouds where groups grew in this round.
+    grew: HashSet<CloudKind>,
+    /// Decisions, in order.
+    pub(super) decided: Vec<Decision>,
+    /// What came of them where it was not simply done: by pool, and by number or id.
+    pub(super) came_of: HashMap<(usize, String), String>,
+    /// Refusals, by pool.
+    pub(super) refused: Vec<(usize, ErrorClass)>,
+}
+
+impl Tick {
+    pub(super) fn new(
+        now: u64,
+        looks: HashMap<CloudKind, CloudLook>,
+        view: View,
+        undone: HashMap<usize, u64>,
+    ) -> Tick {
+        let groups = looks.values().filter_map(|it| it.groups.as_ref()).flat_map(HashMap::values);
+        let sizes = groups.map(|it| (it.name.clone(), it.size)).collect();
+        Tick {
+            now,
+            looks,
+            view,
+            undone,
+            sizes,
+            gone: HashSet::new(),
+            tried: HashSet::new(),
+            unsure: HashSet::new(),
+            held: HashSet::new(),
+            grew: HashSet::new(),
+            decided: Vec::new(),
+            came_of: HashMap::new(),
+            refused: Vec::new(),
+        }
+    }
+
+    /// The policy is told, and so is whoever asks why.
+    fn outcome(&mut self, pool: usize, outcome: Outcome, told: Option<&CloudError>) {
+        if let Some(class) = outcome.error {
+            let text = told.map_or_else(|| class.to_string(), ToString::to_string);
+            self.came_of.insert((pool, outcome.number.to_string()), text);
+            self.refused.push((pool, class));
+        }
+        if let Some(seen) = self.view.seen.pools.get_mut(pool) {
+            seen.outcomes.push(outcome);
+        }
+    }
+}
+
+impl Controller {
+    /// All rounds of a tick.
+    pub(super) async fn act(&mut self, tick: &mut Tick, began: Instant) -> Result<()> {
+        self.take_back(tick).await;
+        self.expire(tick);
+        let places = self.plan.fleet.pools.iter().map(|it| it.candidates.len()).max().unwrap_or(0);
+        // Each round asks other places: there are no more rounds than places, for each lifecycle, and one.
+        for round in 0..=places.saturating_mul(2).min(MOST_ROUNDS) {
+            let state = std::mem::take(&mut self.state);
+            let (state, decisions) = decide(&self.plan.fleet, state, &tick.view.seen, tick.now);
+            self.state = state;
+            for seen in &mut tick.view.seen.pools {
+                seen.outcomes.clear();
+            }
+            for decision in &decisions {
+                tracing::info!(why = decision.why.as_str(), "{}", decision.line(&self.plan.fleet));
+            }
+            let jobs = self.ends(tick, &decisions);
+            let mut acts = !jobs.is_empty() || !decisions.is_empty();
+            let ground = self.ground(tick);
+            acts |= !ground.resizes().0.is_empty() || !self.to_launch(tick).is_empty();
+            // Nothing is asked for that was not written down before.
+            if !self.keep.state(&self.state, acts, tick.now).await? {
+                let text = "another controller wrote the state meanwhile: it acts, this one does not";
+                return Err(Error::passing("fleet-taken", text));
+            }
+            if round == 0 {
+                self.drain(tick);
+                self.list_members(tick);
+            }
+            let fenced = decisions.iter().any(|it| it.action == Action::DeleteGroups);
+            let again = self.do_all(tick, jobs, fenced).await;
+            tick.decided.extend(decisions);
+            let late = began.elapsed() > self.parts.spec.tick.0;
+            if !again || late {
+                break;
+            }
+        }
+        self.carry(tick);
+        Ok(())
+    }
+
+    /// What was accepted last is remembered, and written with the next look; what was refused is told to the policy then.
+    fn carry(&mut self, tick: &mut Tick) {
+        let pools = self.plan.entries.iter().zip(&mut self.state.pools).zip(&mut tick.view.seen.pools);
+        for ((entry, memory), seen) in pools {
+            for outcome in seen.outcomes.drain(..) {
+                if outcome.error.is_some() {
+                    self.carried.push((entry.name.clone(), outcome));
+                    continue;
+                }
+                let order = memory.orders.iter_mut().find(|it| it.number == outcome.number);
+                if let Some(order) = order {
+                    order.accepted = true;
+                }
+            }
+        }
+    }
+
+    /// What the look before was left to tell.
+    pub(super) fn told_before(&mut self, view: &mut View) {
+        for (name, outcome) in std::mem::take(&mut self.carried) {
+            let at = self.plan.by_name.get(&name).copied();
+            if let Some(seen) = at.and_then(|at| view.seen.pools.get_mut(at)) {
+                seen.outcomes.push(outcome);
+            }
+        }
+    }
+
+    fn ground<'a>(&'a self, tick: &'a Tick) -> Ground<'a> {
+        Ground {
+            deployment: &self.parts.deployment,
+            plan: &self.plan,
+            state: &self.state,
+            view: &tick.view,
+            looks: &tick.looks,
+            sizes: &tick.sizes,
+            gone: &tick.gone,
+            ensured: &self.ensured,
+            now: tick.now,
+        }
+    }
+
+    /// Groups that a cloud cannot fill, and those of fenced pools, are set back, so that they launch nothing any more; then
+    /// the policy is told.
+    async fn take_back(&mut self, tick: &mut Tick) -> bool {
+        let back = self.ground(tick).refused();
+        let classes: HashMap<GroupName, ErrorClass> =
+            back.iter().map(|(it, class)| (it.group.clone(), *class)).collect();
+        let jobs = back.into_iter().map(|(it, _)| Job::Resize(it)).collect();
+        let mut any = false;
+        for done in perform(&self.parts.clouds, jobs).await {
+            let Done::Resized(it, _, Ok(())) = done else { continue };
+            any = true;
+            let class = classes.get(&it.group).copied().unwrap_or(ErrorClass::Capacity);
+            tick.sizes.insert(it.group.clone(), it.to);
+            for outcome in outcomes(&it.orders, Some(class)) {
+                tick.outcome(it.pool, outcome, None);
+            }
+        }
+        any
+    }
+
+    /// Orders of pools that nothing is started for any more, and that were not seen for long, came to nothing.
+    fn expire(&mut self, tick: &mut Tick) {
+        let started = self.remembered.started_ms;
+        let mut over = Vec::new();
+        for (index, _, pool, memory) in self.ground(tick).pools() {
+            for order in &memory.orders {
+                let unseen = tick.now.saturating_sub(order.asked_ms.max(started)) >= UNSEEN_MS;
+                if unseen && (pool.tombstone || held_back(pool, order, tick.now)) {
+                    over.push((index, order.number));
+                }
+            }
+        }
+        for (index, number) in over {
+            for outcome in outcomes(&[number], Some(ErrorClass::Transient)) {
+                tick.outcome(index, outcome, None);
+            }
+        }
+    }
+
+    /// What decisions end: instances and groups.
+    fn ends(&self, tick: &Tick, decisions: &[Decision]) -> Vec<Job> {
+        let mut jobs = Vec::new();
+        for decision in decisions {
+            let pool = decision.pool;
+            match &decision.action {
+                Action::Terminate { id } => {
+                    let workers = tick.view.seen.pools.get(pool).map(|it| it.workers.as_slice());
+                    let at = workers.unwrap_or_default().iter().position(|it| it.id == *id);
+                    let spot = at.and_then(|at| tick.view.spots.get(pool)?.get(at));
+                    let Some(spot) = spot else { continue };
+                    let look = tick.looks.get(&spot.cloud).and_then(|it| it.instances.as_ref());
+                    let Some(instance) = look.and_then(|it| it.get(spot.index)) else { continue };
+                    jobs.push(Job::Terminate { pool, cloud: spot.cloud, instance: instance.clone() });
+                }
+                Action::DeleteGroups => {
+                    let Some(entry) = self.plan.entries.get(pool) else { continue };
+                    for (cloud, look) in &tick.looks {
+                        let groups = look.groups.iter().flat_map(HashMap::keys);
+                        for group in groups.filter(|it| it.pool.as_str() == entry.name) {
+                            jobs.push(Job::DeleteGroup { pool, cloud: *cloud, group: group.clone() });
+                        }
+                    }
+                }
+                // Orders and those who leave are in the state, and done from there: so is what an earlier controller left.
+                Action::Launch { .. } | Action::Drain { .. } => {}
+            }
+        }
+        jobs
+    }
+
+    /// Launches by name: all orders that nobody accepted and nobody saw, by pool, with their clouds and candidates.
+    fn to_launch<'a>(&'a self, tick: &'a Tick) -> Vec<(usize, CloudKind, &'a Order)> {
+        let ground = self.ground(tick);
+        let mut all = Vec::new();
+        for (index, entry, pool, memory) in ground.pools() {
+            for order in memory.orders.iter().filter(|it| !it.accepted && !pool.tombstone) {
+                let cloud = entry.keys.get(&order.key).and_then(|at| pool.candidates.get(*at));
+                let Some(cloud) = cloud.map(|it| it.candidate.cloud) else { continue };
+                let tried = tick.tried.contains(&(index, order.number));
+                if !tried && !ground.has_groups(cloud) && !held_back(pool, order, tick.now) {
+                    all.push((index, cloud, order));
+                }
+            }
+        }
+        all
+    }
+
+    fn launches(&self, tick: &Tick) -> Vec<Job> {
+        let ground = self.ground(tick);
+        let mut jobs = Vec::new();
+        for (pool, cloud, order) in self.to_launch(tick) {
+            let Some(mut spec) = ground.spec(pool, order.lifecycle, &order.key) else { continue };
+            let name = InstanceName { group: spec.name.clone(), number: order.number };
+            let entry = self.plan.entries.get(pool).filter(|it| it.work.is_some());
+            if let Some(record) = entry.and_then(|it| it.record.as_ref()) {
+                let fleet = &record.definition.name;
+                spec.environment.extend(self.parts.workers.invite(fleet, &name, tick.now));
+            }
+            jobs.push(Job::Launch { pool, cloud, spec, name });
+        }
+        jobs
+    }
+
+    /// Does what is decided: first what ends, then what gets smaller, then what grows. Whether something was refused, so that
+    /// it is decided again.
+    async fn do_all(&mut self, tick: &mut Tick, ends: Vec<Job>, fenced: bool) -> bool {
+        let deletes = ends.iter().filter(|it| matches!(it, Job::DeleteGroup { .. })).count();
+        let mut deleted = 0;
+        for done in perform(&self.parts.clouds, ends).await {
+            deleted += usize::from(self.ended(tick, done));
+        }
+        let (resizes, fits) = self.ground(tick).resizes();
+        let (grow, shrink): (Vec<Resize>, Vec<Resize>) = resizes.into_iter().partition(|it| it.to > it.from);
+        for done in perform(&self.parts.clouds, shrink.into_iter().map(Job::Resize).collect()).await {
+            self.resized(tick, done);
+        }
+        for (pool, number) in fits {
+            for outcome in outcomes(&[number], None) {
+                tick.outcome(pool, outcome, None);
+            }
+        }
+        let may = |it: &Resize| {
+            let held = is_on_demand(&it.group) && tick.held.contains(&it.cloud);
+            !held && !tick.unsure.contains(&it.group)
+        };
+        let mut jobs: Vec<Job> = grow.into_iter().filter(may).map(Job::Resize).collect();
+        jobs.extend(self.launches(tick));
+        self.announce(tick, &jobs);
+        tick.grew.clear();
+        for done in perform(&self.parts.clouds, jobs).await {
+            match done {
+                Done::Launched(..) => self.launched(tick, done),
+                _ => self.resized(tick, done),
+            }
+        }
+        self.look_again(tick).await;
+        let refused = |it: &Outcome| it.error.is_some_and(|class| class != ErrorClass::Unknown);
+        let refused = tick.view.seen.pools.iter().any(|it| it.outcomes.iter().any(refused));
+        refused || fenced && deleted == deletes && self.all_deleted(tick)
+    }
+
+    /// Workers may ask before their launch is answered.
+    fn announce(&self, tick: &mut Tick, jobs: &[Job]) {
+        for job in jobs {
+            let Job::Launch { pool, name, .. } = job else { continue };
+            tick.tried.insert((*pool, name.number));
+            if let Some(member) = self.plan.entries.get(*pool).and_then(member) {
+                self.parts.roster.add(name.to_string(), member);
+            }
+        }
+    }
+
+    /// Whether a group was deleted.
+    fn ended(&mut self, tick: &mut Tick, done: Done) -> bool {
+        match done {
+            Done::Terminated(_, cloud, instance, Ok(())) => {
+                self.remembered.launched.retain(|it| it.1.id != instance.id);
+                tick.gone.insert(instance.id.clone());
+                if tick.looks.get(&cloud).is_some_and(|it| it.can.groups)
+                    && let Some(size) = tick.sizes.get_mut(&instance.group)
+                {
+                    *size = size.saturating_sub(1);
+                }
+                false
+            }
+            Done::Terminated(pool, _, instance, Err(error)) => {
+                tick.came_of.insert((pool, instance.id), error.to_string());
+                false
+            }
+            Done::Deleted(_, cloud, group, Ok(())) => {
+                self.ensured.remove(&group);
+                tick.sizes.remove(&group);
+                if let Some(groups) = tick.looks.get_mut(&cloud).and_then(|it| it.groups.as_mut()) {
+                    groups.remove(&group);
+                }
+                true
+            }
+            Done::Deleted(pool, _, group, Err(error)) => {
+                tick.came_of.insert((pool, group.to_string()), error.to_string());
+                false
+            }
+            Done::Resized(..) | Done::Launched(..) => false,
+        }
+    }
+
+    /// Tells the policy of pools whose last group is gone.
+    fn all_deleted(&self, tick: &mut Tick) -> bool {
+        let mut any = false;
+        for (entry, (pool, seen)) in
+            self.plan.entries.iter().zip(self.plan.fleet.pools.iter().zip(&mut tick.view.seen.pools))
+        {
+            let left = tick.looks.values().filter_map(|it| it.groups.as_ref()).flat_map(HashMap::keys);
+            if pool.tombstone && seen.complete && !left.into_iter().any(|it| it.pool.as_str() == entry.name) {
+                (seen.groups_deleted, any) = (true, true);
+            }
+        }
+        any
+    }
+
+    fn resized(&mut self, tick: &mut Tick, done: Done) {
+        let Done::Resized(it, ensured, done) = done else { return };
+        if let (true, Some(spec)) = (ensured, it.ensure) {
+            self.ensured.insert(it.group.clone(), spec);
+        }
+        let grows = it.to > it.from;
+        match done {
+            Ok(()) => {
+                tick.sizes.insert(it.group, it.to);
+                if grows {
+                    tick.grew.insert(it.cloud);
+                }
+                for outcome in outcomes(&it.orders, None) {
+                    tick.outcome(it.pool, outcome, None);
+                }
+            }
+            Err(error) => {
+                if !grows && is_on_demand(&it.group) {
+                    tick.held.insert(it.cloud);
+                }
+                if error.class == ErrorClass::Unknown {
+                    tick.unsure.insert(it.group);
+                }
+                for outcome in outcomes(&it.orders, Some(error.class)) {
+                    let outcome = Outcome { retry_after: error.retry_after, ..outcome };
+                    tick.outcome(it.pool, outcome, Some(&error));
+                }
+            }
+        }
+    }
+
+    fn launched(&mut self, tick: &mut Tick, done: Done) {
+        let Done::Launched(pool, cloud, name, done) = done else { return };
+        let number = name.number;
+        match done {
+            Ok(instance) => {
+                self.remembered.launched.push((cloud, instance, tick.now));
+                tick.outcome(pool, Outcome { number, error: None, retry_after: None }, None);
+            }
+            Err(error) => {
+                let (class, retry_after) = (Some(error.class), error.retry_after);
+                tick.outcome(pool, Outcome { number, error: class, retry_after }, Some(&error));
+            }
+        }
+    }
+
+    /// Where groups grew, whether the cloud refused at once: then it is asked elsewhere within the same tick.
+    async fn look_again(&mut self, tick: &mut Tick) {
+        let mut fresh = false;
+        for kind in std::mem::take(&mut tick.grew) {
+            let Some(cloud) = self.parts.clouds.get(&kind) else { continue };
+            let Ok(groups) = within(LIST, "its groups", cloud.groups(&self.parts.deployment)).await else {
+                continue;
+            };
+            if !groups.iter().any(|it| it.refused.is_some()) {
+                continue;
+            }
+            let listed = within(LIST, "its instances", cloud.instances(&self.parts.deployment)).await;
+            let (Ok(listed), Some(look)) = (listed, tick.looks.get_mut(&kind)) else { continue };
+            for group in &groups {
+                tick.sizes.insert(group.name.clone(), group.size);
+            }
+            look.groups = Some(by_name(groups));
+            look.instances = Some(listed.into_iter().filter(|it| !tick.gone.contains(&it.id)).collect());
+            fresh = true;
+        }
+        if !fresh {
+            return;
+        }
+        let mut told: Vec<Vec<Outcome>> = Vec::new();
+        for seen in &mut tick.view.seen.pools {
+            told.push(std::mem::take(&mut seen.outcomes));
+        }
+        let looker = Looker {
+            deployment: &self.parts.deployment,
+            plan: &self.plan,
+            state: &self.state,
+            workers: &*self.parts.workers,
+            undone: &tick.undone,
+            now: tick.now,
+        };
+        tick.view = looker.view(&mut tick.looks, &mut self.remembered);
+        for (seen, told) in tick.view.seen.pools.iter_mut().zip(told) {
+            seen.outcomes = told;
+        }
+        self.take_back(tick).await;
+    }
+
+    /// Says to all that leave how long they have, again at each look: who was told before a restart may not have heard.
+    fn drain(&self, tick: &Tick) {
+        let ground = self.ground(tick);
+        for (index, entry, pool, memory) in ground.pools() {
+            for known in memory.known.iter().filter(|it| it.ended_ms.is_none() && entry.work.is_some()) {
+                let Some(leaving) = known.leaving_ms else { continue };
+                let workers = tick.view.seen.pools.get(index).map(|it| it.workers.as_slice());
+                let at = workers.unwrap_or_default().iter().position(|it| *it.id == *known.id);
+                let Some((worker, spot)) =
+                    at.and_then(|at| Some((workers?.get(at)?, tick.view.spots.get(index)?.get(at)?)))
+                else {
+                    continue;
+                };
+                let full = u64::try_from(pool.policy.drain.0.as_millis()).unwrap_or(u64::MAX);
+                let until = leaving.saturating_add(full);
+                let until = worker.doomed_ms.map_or(until, |doomed| doomed.min(until));
+                let look = tick.looks.get(&spot.cloud).and_then(|it| it.instances.as_ref());
+                if let Some(instance) = look.and_then(|it| it.get(spot.index)) {
+                    let seconds = until.saturating_sub(tick.now) / 1000;
+                    self.parts.workers.drain(&worker_name(instance), seconds);
+                }
+            }
+        }
+    }
+
+    /// Who may be served: all that the state knows, and has not given back, also while a list is missing.
+    fn list_members(&mut self, tick: &Tick) {
+        for (seen, spots) in tick.view.seen.pools.iter().zip(&tick.view.spots) {
+            for (worker, spot) in seen.workers.iter().zip(spots) {
+                let look = tick.looks.get(&spot.cloud).and_then(|it| it.instances.as_ref());
+                let name = look.and_then(|it| it.get(spot.index)?.name.as_ref());
+                if let Some(name) = name.filter(|_| !self.names.contains_key(&*worker.id)) {
+                    self.names.insert(worker.id.to_string(), name.to_string());
+                }
+            }
+        }
+        let mut members = HashMap::new();
+        let mut names = HashMap::new();
+        for (entry, memory) in self.plan.entries.iter().zip(&self.state.pools) {
+            for known in &memory.known {
+                if let Some((id, name)) = self.names.remove_entry(&known.id) {
+                    if let (Some(member), None) = (member(entry), known.ended_ms) {
+                        members.insert(name.clone(), member);
+                    }
+                    names.insert(id, name);
+                }
+            }
+            for order in &memory.orders {
+                let key = group_key(order.lifecycle, &order.key);
+                let group = GroupName::new(self.parts.deployment.as_str(), &entry.name, &key);
+                if let (Some(member), Some(group)) = (member(entry), group) {
+                    members.insert(InstanceName { group, number: order.number }.to_string(), member);
+                }
+            }
+        }
+        self.names = names;
+        // First: whoever waits for an order and is gone learns it now.
+        self.parts.roster.set(members);
+        self.parts.workers.keep_only(&|worker| self.parts.roster.has(worker));
+    }
+}
+
+/// A worker of a fleet whose workers enrol.
+fn member(entry: &Entry) -> Option<Member> {
+    let (record, work) = (entry.record.as_ref()?, entry.work.as_ref()?);
+    Some(Member { fleet: record.definition.name.clone(), work: Some(Arc::clone(work)) })
+}
+
+/// Whether a group buys on demand.
+fn is_on_demand(group: &GroupName) -> bool {
+    candidate_key(group, Lifecycle::OnDemand).is_some()
+}

@@ -1,0 +1,206 @@
+//! What the controller writes: its state before it acts, statuses, and decisions.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use streamverse_compute::policy::{FleetState, STATE_VERSION};
+use streamverse_core::stores::Records;
+use streamverse_core::{Error, Result};
+use streamverse_model::compute::{FleetDecision, FleetStatus, fleet_collection};
+
+/// The id of the state.
+const STATE: &str = "state";
+/// What only follows from time is written this often.
+const EACH_MS: u64 = 60_000;
+/// Decisions that are kept of one tick; all of them are in the log.
+const MOST_DECISIONS: usize = 500;
+/// Between two times that old decisions are removed.
+const PRUNE_MS: u64 = 600_000;
+const PAGE: u32 = 500;
+
+/// A status as it was written.
+struct Written {
+    status: FleetStatus,
+    version: u64,
+}
+
+/// Where a controller writes.
+pub(super) struct Keep {
+    records: Arc<dyn Records>,
+    controller: String,
+    /// The version of the state's document; `None` where there is none yet.
+    version: Option<u64>,
+    /// The state as it was written last.
+    written: FleetState,
+    written_ms: u64,
+    statuses: HashMap<String, Written>,
+    last_why: u64,
+    pruned_ms: u64,
+}
+
+fn passing(error: serde_json::Error) -> Error {
+    Error::permanent("fleet-state", "the state cannot be written as JSON").because(error)
+}
+
+impl Keep {
+    pub(super) fn new(records: Arc<dyn Records>, controller: &str) -> Keep {
+        Keep {
+            records,
+            controller: controller.to_owned(),
+            version: None,
+            written: FleetState::default(),
+            written_ms: 0,
+            statuses: HashMap::new(),
+            last_why: 0,
+            pruned_ms: 0,
+        }
+    }
+
+    pub(super) fn collection(&self, kind: &str) -> String {
+        fleet_collection(kind, &self.controller)
+    }
+
+    /// Reads what was written last, by whomever.
+    pub(super) async fn load(&mut self) -> Result<FleetState> {
+        let found = self.records.get(&self.collection("state"), STATE).await?;
+        self.version = found.as_ref().map(|it| it.version);
+        let state = match found {
+            None => FleetState::default(),
+            Some(record) => serde_json::from_value(record.value).map_err(|error| {
+                let text = format!(
+                    "the state of the controller {} is not one of this version: nothing is bought or given back until the version that wrote it, or a newer one, runs again",
+                    self.controller
+                );
+                Error::passing("fleet-state", text).because(error)
+            })?,
+        };
+        if state.version != STATE_VERSION {
+            let text = format!(
+                "the state of the controller {} has the layout {}, this version reads {STATE_VERSION}: run the version that wrote it",
+                self.controller, state.version
+            );
+            return Err(Error::passing("fleet-state", text));
+        }
+        self.written = state.clone();
+        self.statuses.clear();
+        let mut after = String::new();
+        loop {
+            let page = self.records.list(&self.collection("status"), &after, PAGE).await?;
+            let full = u32::try_from(page.len()).unwrap_or(PAGE) >= PAGE;
+            for (id, record) in page {
+                after.clone_from(&id);
+                // One of another version is written anew.
+                let status = serde_json::from_value(record.value).unwrap_or_default();
+                self.statuses.insert(id, Written { status, version: record.version });
+            }
+            if !full {
+                return Ok(state);
+            }
+        }
+    }
+
+    /// Writes the state, unless only time has passed and not for long. `false`: somebody else wrote one meanwhile.
+    pub(super) async fn state(&mut self, state: &FleetState, acts: bool, now: u64) -> Result<bool> {
+        let due = now.saturating_sub(self.written_ms) >= EACH_MS;
+        if !acts && !due && self.is_same(state) {
+            return Ok(true);
+        }
+        let value = serde_json::to_value(state).map_err(passing)?;
+        let collection = self.collection("state");
+        let done = match self.version {
+            None => self.records.insert(&collection, STATE, &value).await?,
+            Some(version) => self.records.replace(&collection, STATE, version, &value).await?,
+        };
+        if !done {
+            return Ok(false);
+        }
+        self.version = match self.version {
+            Some(version) => Some(version + 1),
+            None => self.records.version(&collection, STATE).await?,
+        };
+        self.written.clone_from(state);
+        self.written_ms = now;
+        Ok(true)
+    }
+
+    /// Whether a state says what was written, apart from what follows from time alone.
+    fn is_same(&mut self, state: &FleetState) -> bool {
+        for (old, new) in self.written.pools.iter_mut().zip(&state.pools) {
+            old.last_ms = new.last_ms;
+            old.spent_micros = new.spent_micros;
+            for (old, new) in old.places.iter_mut().zip(&new.places) {
+                old.up_ms = new.up_ms;
+            }
+        }
+        self.written == *state
+    }
+
+    /// Writes a status, where it says something new or is a minute old.
+    pub(super) async fn status(&mut self, fleet: &str, status: FleetStatus) -> Result<()> {
+        let written = self.statuses.get(fleet);
+        let same = written.is_some_and(|it| {
+            let fresh = status.looked_ms.saturating_sub(it.status.looked_ms) < EACH_MS;
+            let timeless = |it: &FleetStatus| FleetStatus { looked_ms: 0, spent_micros: 0, ..it.clone() };
+            fresh && timeless(&it.status) == timeless(&status)
+        });
+        if same {
+            return Ok(());
+        }
+        let value = serde_json::to_value(&status).map_err(passing)?;
+        let collection = self.collection("status");
+        if let Some(version) = written.map(|it| it.version)
+            && self.records.replace(&collection, fleet, version, &value).await?
+        {
+            self.statuses.insert(fleet.to_owned(), Written { status, version: version + 1 });
+            return Ok(());
+        }
+        // It is new, or somebody removed it.
+        if !self.records.insert(&collection, fleet, &value).await? {
+            let found = self.records.version(&collection, fleet).await?;
+            if let Some(version) = found {
+                self.records.replace(&collection, fleet, version, &value).await?;
+            }
+        }
+        if let Some(version) = self.records.version(&collection, fleet).await? {
+            self.statuses.insert(fleet.to_owned(), Written { status, version });
+        }
+        Ok(())
+    }
+
+    /// Removes the statuses of fleets of which nothing is left, neither a description nor an instance.
+    pub(super) async fn forget(&mut self, is_left: impl Fn(&str) -> bool) -> Result<()> {
+        let gone: Vec<String> = self.statuses.keys().filter(|it| !is_left(it)).cloned().collect();
+        for fleet in gone {
+            self.records.remove(&self.collection("status"), &fleet).await?;
+            self.statuses.remove(&fleet);
+        }
+        Ok(())
+    }
+
+    /// Writes decisions, in order, and removes those that are older than `retention_ms`.
+    pub(super) async fn decisions(
+        &mut self,
+        decisions: &[FleetDecision],
+        retention_ms: u64,
+        now: u64,
+    ) -> Result<()> {
+        let collection = self.collection("why");
+        if self.last_why == 0 {
+            // Ids go on where those of an earlier controller ended, also when the clock went back.
+            let last = self.records.last(&collection).await?;
+            let number = last.and_then(|(id, _)| id.parse::<u64>().ok());
+            self.last_why = number.unwrap_or(0);
+        }
+        for decision in decisions.iter().take(MOST_DECISIONS) {
+            let value = serde_json::to_value(decision).map_err(passing)?;
+            self.last_why = self.last_why.saturating_add(1).max(now.saturating_mul(1000));
+            self.records.insert(&collection, &format!("{:020}", self.last_why), &value).await?;
+        }
+        if now.saturating_sub(self.pruned_ms) >= PRUNE_MS {
+            self.pruned_ms = now;
+            let oldest = now.saturating_sub(retention_ms).saturating_mul(1000);
+            self.records.remove_before(&collection, &format!("{oldest:020}")).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,315 @@
+//! The controller: a tick is look, decide, write, act, and again while a cloud refuses.
+
+mod act;
+mod definitions;
+mod jobs;
+mod keep;
+mod look;
+mod meters;
+mod plan;
+mod prices;
+mod sizes;
+mod tell;
+#[cfg(test)]
+mod tests;
+mod view;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use streamverse_compute::cloud::GroupSpec;
+use streamverse_compute::policy::{self, FleetState, Outcome};
+use streamverse_core::stores::Records;
+use streamverse_core::{Error, Metrics, Ready, Result, Stop};
+use streamverse_model::compute::{FleetControllerSpec, GroupName, QueueSpec};
+use streamverse_model::platform::Name;
+use tracing::{info, warn};
+
+use crate::clock::Clock;
+use crate::lease::{Lease, lost};
+use crate::queues::Queues;
+use crate::roster::Roster;
+use crate::service::Clouds;
+use crate::workers::Workers;
+use definitions::{Checks, Definitions};
+use keep::Keep;
+use look::{LIST, look};
+use meters::Meters;
+use plan::Plan;
+use prices::Prices;
+use view::{Looker, Remembered};
+
+/// A tick that is under way when the service is stopped may take so long.
+const FINISH: Duration = Duration::from_secs(10);
+/// Between two looks at a lease that somebody else holds.
+const STANDBY: Duration = Duration::from_millis(500);
+/// Rounds of one tick: refused launches are decided again, elsewhere.
+const MOST_ROUNDS: usize = 64;
+
+/// What a controller is made of.
+pub struct Parts {
+    /// The deployment whose instances it keeps.
+    pub deployment: Name,
+    /// Its own name, part of its collections' names.
+    pub name: String,
+    /// Limits, budget, tick, retention.
+    pub spec: FleetControllerSpec,
+    /// The event logs that fleets may have their queues in; any where `None`.
+    pub event_logs: Option<Vec<String>>,
+    /// The clouds that it has access to.
+    pub clouds: Clouds,
+    /// The catalogue.
+    pub records: Arc<dyn Records>,
+    /// Queues.
+    pub queues: Arc<dyn Queues>,
+    /// Workers.
+    pub workers: Arc<dyn Workers>,
+    /// Where those who speak to workers look up who there is.
+    pub roster: Arc<Roster>,
+    /// What keeps it single.
+    pub lease: Arc<dyn Lease>,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// Where it counts.
+    pub metrics: Metrics,
+}
+
+/// A controller of fleets.
+pub struct Controller {
+    parts: Parts,
+    checks: Checks,
+    definitions: Definitions,
+    prices: Prices,
+    plan: Plan,
+    remembered: Remembered,
+    keep: Keep,
+    state: FleetState,
+    /// Whether `state` is what was written last.
+    loaded: bool,
+    /// Groups that were brought to these specs.
+    ensured: HashMap<GroupName, GroupSpec>,
+    /// What is wrong with fleets now, beside their definitions.
+    troubles: HashMap<String, String>,
+    /// What came of launches after the last decision.
+    carried: Vec<(String, Outcome)>,
+    /// Names of workers, by their instances' ids.
+    names: HashMap<String, String>,
+    meters: Meters,
+    /// When the last tick was, for what is counted by time.
+    last_ms: Option<u64>,
+}
+
+impl Controller {
+    /// A controller that has done nothing yet.
+    pub fn new(parts: Parts) -> Controller {
+        let checks = Checks {
+            deployment: parts.deployment.clone(),
+            clouds: parts.clouds.iter().map(|(kind, cloud)| (*kind, cloud.capabilities())).collect(),
+            event_logs: parts.event_logs.clone(),
+        };
+        let keep = Keep::new(Arc::clone(&parts.records), &parts.name);
+        let meters = Meters::new(&parts.metrics);
+        let remembered = Remembered { started_ms: parts.clock.now_ms(), ..Remembered::default() };
+        Controller {
+            checks,
+            keep,
+            meters,
+            remembered,
+            definitions: Definitions::default(),
+            prices: Prices::default(),
+            plan: Plan::default(),
+            state: FleetState::default(),
+            loaded: false,
+            ensured: HashMap::new(),
+            troubles: HashMap::new(),
+            carried: Vec::new(),
+            names: HashMap::new(),
+            last_ms: None,
+            parts,
+        }
+    }
+
+    /// Acts while it holds the lease, until it is told to stop. Ready is who holds it.
+    pub async fn run(mut self, ready: Ready, stop: Stop) {
+        let lease = Arc::clone(&self.parts.lease);
+        let renewing = async {
+            loop {
+                if let Err(error) = lease.renew().await {
+                    warn!(error = %error.chain(), "The lease cannot be renewed.");
+                }
+                let wait = if lease.held() { lease.every() } else { STANDBY.max(lease.every() / 2) };
+                tokio::time::sleep(wait.mul_f64(rand::random_range(0.8..1.2))).await;
+            }
+        };
+        tokio::select! {
+            () = renewing => {}
+            () = self.keep_all(&ready, &stop) => {}
+        }
+        ready.set(false);
+        self.parts.roster.clear();
+        self.parts.lease.release().await;
+    }
+
+    async fn keep_all(&mut self, ready: &Ready, stop: &Stop) {
+        let lease = Arc::clone(&self.parts.lease);
+        let mut held = false;
+        while !stop.is_stopped() {
+            if lease.held() != held {
+                held = !held;
+                info!(held, "The lease {}.", if held { "is ours" } else { "is not ours" });
+                ready.set(held);
+                self.meters.leader.set(i64::from(held));
+                // What was written since, somebody else wrote, and workers report to this one from now on.
+                self.loaded = false;
+                self.remembered.started_ms = self.parts.clock.now_ms();
+                if !held {
+                    self.parts.roster.clear();
+                }
+            }
+            let wait = if held {
+                let tick = async {
+                    let stopped = async {
+                        stop.stopped().await;
+                        tokio::time::sleep(FINISH).await;
+                    };
+                    tokio::select! {
+                        done = self.tick() => done,
+                        () = lost(&*lease) => Err(Error::passing("lease", "the lease was lost while it acted")),
+                        () = stopped => Err(Error::passing("stopped", "it was told to stop while it acted")),
+                    }
+                };
+                let began = Instant::now();
+                let done = tick.await;
+                if let Err(error) = &done {
+                    warn!(code = error.code, error = %error.chain(), "A look was not finished.");
+                    self.loaded = false;
+                }
+                if done.is_err_and(|it| it.code == "fleet-taken") {
+                    lease.release().await;
+                }
+                self.parts.spec.tick.0.saturating_sub(began.elapsed())
+            } else {
+                STANDBY
+            };
+            let clock = Arc::clone(&self.parts.clock);
+            let wait = async {
+                match held {
+                    true => clock.sleep(wait).await,
+                    false => tokio::time::sleep(wait).await,
+                }
+            };
+            let gone = async {
+                match held {
+                    true => lost(&*lease).await,
+                    false => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = wait => {}
+                () = gone => {}
+                () = stop.stopped() => {}
+            }
+        }
+    }
+
+    /// One look, and all that follows from it. Whoever calls it holds the lease.
+    ///
+    /// # Errors
+    /// A catalogue that does not answer; `fleet-taken` where another controller wrote the state meanwhile. It is repeated
+    /// from what was written.
+    pub async fn tick(&mut self) -> Result<()> {
+        let began = Instant::now();
+        let now = self.parts.clock.now_ms();
+        if !self.loaded {
+            self.state = self.keep.load().await?;
+            self.plan = Plan::default();
+        }
+        // What ends this early leaves the state in memory ahead of the one that is written.
+        let first = !std::mem::replace(&mut self.loaded, false);
+        let records = Arc::clone(&self.parts.records);
+        let changed = self.definitions.read(&*records, &self.keep.collection(""), &self.checks).await?;
+        let candidates = self.definitions.0.values().filter_map(|it| it.pool.as_ref());
+        let candidates = candidates.flat_map(|it| it.candidates.iter().map(|it| &it.candidate));
+        let wanted = prices::wanted(candidates);
+        let nothing = self.definitions.0.is_empty() && self.state.pools.iter().all(|it| it.is_gone());
+        let queues = Arc::clone(&self.parts.queues);
+        let asked = self.queues();
+        let (priced, mut looks, undone) = tokio::join!(
+            self.prices.refresh(&self.parts.clouds, &wanted, now),
+            look(&self.parts.clouds, |_| !nothing, &self.parts.deployment),
+            ask_queues(&*queues, asked),
+        );
+        if first || changed || priced || self.plan.is_old(&self.definitions, &self.state) {
+            self.plan =
+                Plan::new(&self.parts.spec, &self.definitions, &self.state, &self.prices, &self.parts.clouds);
+        }
+        policy::align(&self.plan.fleet, &mut self.state);
+        let undone = self.told_by_queues(undone);
+        let looker = Looker {
+            deployment: &self.parts.deployment,
+            plan: &self.plan,
+            state: &self.state,
+            workers: &*self.parts.workers,
+            undone: &undone,
+            now,
+        };
+        let mut view = looker.view(&mut looks, &mut self.remembered);
+        self.told_before(&mut view);
+        let before = self.before();
+        let mut tick = act::Tick::new(now, looks, view, undone);
+        self.act(&mut tick, began).await?;
+        self.tell(&tick, before).await?;
+        self.loaded = true;
+        self.meters.tick.set(began.elapsed().as_secs_f64());
+        Ok(())
+    }
+
+    /// The queues of fleets, each asked once.
+    fn queues(&self) -> BTreeMap<(String, String, String), QueueSpec> {
+        let pools = self.definitions.0.values().filter(|it| it.queue && !it.tombstone());
+        let queues = pools.filter_map(|it| it.pool.as_ref()?.queue.clone());
+        queues.map(|it| ((it.event_log.clone(), it.topic.clone(), it.group.clone()), it)).collect()
+    }
+
+    /// What is not done, by pool; what could not be asked is a trouble of its fleets.
+    fn told_by_queues(
+        &mut self,
+        asked: BTreeMap<(String, String, String), Result<u64, String>>,
+    ) -> HashMap<usize, u64> {
+        let mut undone = HashMap::new();
+        self.troubles.clear();
+        for (index, (entry, pool)) in self.plan.entries.iter().zip(&self.plan.fleet.pools).enumerate() {
+            let Some(queue) = pool.queue.as_ref().filter(|_| entry.queue) else { continue };
+            let key = (queue.event_log.clone(), queue.topic.clone(), queue.group.clone());
+            match asked.get(&key) {
+                Some(Ok(count)) => {
+                    undone.insert(index, *count);
+                }
+                Some(Err(error)) => {
+                    self.troubles
+                        .insert(entry.name.clone(), format!("its queue does not tell what waits: {error}"));
+                }
+                None => {}
+            }
+        }
+        undone
+    }
+}
+
+async fn ask_queues(
+    queues: &dyn Queues,
+    asked: BTreeMap<(String, String, String), QueueSpec>,
+) -> BTreeMap<(String, String, String), Result<u64, String>> {
+    let asks = asked.into_iter().map(|(key, queue)| async move {
+        let answer = match tokio::time::timeout(LIST, queues.undone(&queue)).await {
+            Ok(answer) => answer.map_err(|error| error.chain()),
+            Err(_) => Err(format!("no answer within {} s", LIST.as_secs())),
+        };
+        if let Err(error) = &answer {
+            warn!(topic = queue.topic, group = queue.group, error, "A queue does not tell what waits.");
+        }
+        (key, answer)
+    });
+    futures::future::join_all(asks).await.into_iter().collect()
+}

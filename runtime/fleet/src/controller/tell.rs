@@ -1,0 +1,250 @@
+//! What a tick came to, for jobs, people and Prometheus.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use streamverse_compute::policy::{Action, Decision, Why, WorkerPhase};
+use streamverse_core::Result;
+use streamverse_model::compute::{CloudKind, FleetDecision, FleetStatus, GpuClass, Lifecycle, Money};
+
+use super::Controller;
+use super::act::Tick;
+use super::meters::{Bought, Decided, InPhase, Limited, Lost, OfFleet, Refused};
+
+/// Spot instances that were to stay, by pool: their ids and places.
+pub(super) type Before = Vec<Vec<(String, String)>>;
+
+impl Controller {
+    /// What is there before a tick acts.
+    pub(super) fn before(&self) -> Before {
+        let pools = self.plan.entries.iter().zip(&self.state.pools);
+        pools
+            .map(|(_, memory)| {
+                let spot = memory.known.iter();
+                let spot = spot.filter(|it| it.lifecycle == Lifecycle::Spot && it.leaving_ms.is_none());
+                spot.map(|it| (it.id.clone(), it.key.clone())).collect()
+            })
+            .collect()
+    }
+
+    pub(super) async fn tell(&mut self, tick: &Tick, before: Before) -> Result<()> {
+        let now = tick.now;
+        self.count_time(now);
+        self.count_events(tick, before);
+        self.levels(tick);
+        let told: Vec<FleetDecision> = tick.decided.iter().map(|it| self.told(tick, it)).collect();
+        let retention = u64::try_from(self.parts.spec.retention.0.as_millis()).unwrap_or(u64::MAX);
+        self.keep.decisions(&told, retention, now).await?;
+        for (fleet, status) in self.statuses(tick) {
+            self.keep.status(&fleet, status).await?;
+        }
+        let left: HashSet<&str> =
+            self.state.pools.iter().filter(|it| !it.is_gone()).map(|it| it.name.as_str()).collect();
+        let definitions = &self.definitions;
+        self.keep.forget(|it| left.contains(it) || definitions.0.contains_key(it)).await
+    }
+
+    fn told(&self, tick: &Tick, decision: &Decision) -> FleetDecision {
+        let id = match &decision.action {
+            Action::Launch { number, .. } => number.to_string(),
+            Action::Drain { id, .. } | Action::Terminate { id } => id.to_string(),
+            Action::DeleteGroups => String::new(),
+        };
+        FleetDecision {
+            at_ms: tick.now,
+            fleet: self.plan.entries.get(decision.pool).map(|it| it.name.clone()).unwrap_or_default(),
+            line: decision.line(&self.plan.fleet),
+            why: decision.why.as_str().to_owned(),
+            outcome: tick.came_of.get(&(decision.pool, id)).cloned(),
+        }
+    }
+
+    fn statuses(&self, tick: &Tick) -> BTreeMap<String, FleetStatus> {
+        let mut statuses = BTreeMap::new();
+        for (index, (entry, memory)) in self.plan.entries.iter().zip(&self.state.pools).enumerate() {
+            let seen = tick.view.seen.pools.get(index);
+            let definition = self.definitions.0.get(&entry.name);
+            let stays = |id: &str| {
+                let at = memory.known.binary_search_by(|it| it.id.as_str().cmp(id)).ok();
+                at.and_then(|at| memory.known.get(at)).is_some_and(|it| it.leaving_ms.is_none())
+            };
+            let workers = seen.map(|it| it.workers.as_slice()).unwrap_or_default();
+            let ready = workers.iter().filter(|it| it.phase == WorkerPhase::Ready && stays(&it.id)).count();
+            let mut trouble = definition.map(|it| it.trouble.clone()).unwrap_or_default();
+            if definition.is_none() {
+                trouble.push("its record is gone without a tombstone: what is left of it leaves".to_owned());
+            }
+            trouble.extend(self.troubles.get(&entry.name).cloned());
+            if seen.is_some_and(|it| !it.complete) {
+                trouble.push(
+                    "a cloud that it needs does not tell what there is: nothing is done meanwhile".to_owned(),
+                );
+            }
+            let status = FleetStatus {
+                generation: entry.record.as_ref().map(|it| it.generation.clone()).unwrap_or_default(),
+                looked_ms: tick.now,
+                target: memory.target,
+                instances: u32::try_from(memory.known.len() + memory.orders.len()).unwrap_or(u32::MAX),
+                ready: u32::try_from(ready).unwrap_or(u32::MAX),
+                waiting: seen.and_then(|it| it.queue).map(|it| it.waiting),
+                spent_micros: memory.spent_micros,
+                deleted: definition.is_some_and(|it| it.tombstone()) && memory.is_gone(),
+                trouble: (!trouble.is_empty()).then(|| trouble.join("; ")),
+            };
+            statuses.insert(entry.name.clone(), status);
+        }
+        // Those that cannot be used are told so too.
+        for (name, definition) in self.definitions.0.iter().filter(|it| it.1.pool.is_none()) {
+            let memory = self.state.pools.iter().find(|it| it.name == *name);
+            let status = FleetStatus {
+                generation: definition.record.as_ref().map(|it| it.generation.clone()).unwrap_or_default(),
+                looked_ms: tick.now,
+                instances: memory.map_or(0, |it| u32::try_from(it.known.len()).unwrap_or(u32::MAX)),
+                spent_micros: memory.map_or(0, |it| it.spent_micros),
+                trouble: Some(definition.trouble.join("; ")),
+                ..FleetStatus::default()
+            };
+            statuses.insert(name.clone(), status);
+        }
+        statuses
+    }
+
+    /// What follows from time: seconds and dollars.
+    fn count_time(&mut self, now: u64) {
+        let passed = self.last_ms.map_or(0, |it| now.saturating_sub(it));
+        self.last_ms = Some(now);
+        let seconds = passed as f64 / 1000.0;
+        for (pool, memory) in self.plan.fleet.pools.iter().zip(&self.state.pools) {
+            let fleet = || pool.name.clone();
+            let mut count = [0_u32; 2];
+            let (mut cost, mut full) = (Money::ZERO, Money::ZERO);
+            for known in &memory.known {
+                let hourly = known.hourly.unwrap_or_default();
+                let source = pool.candidates.iter().find(|it| it.candidate.key == known.key);
+                cost += hourly;
+                full += source.and_then(|it| it.on_demand).unwrap_or(hourly).max(hourly);
+                let at = usize::from(known.lifecycle == Lifecycle::OnDemand);
+                if let Some(count) = count.get_mut(at) {
+                    *count += 1;
+                }
+            }
+            let [spot, on_demand] = count;
+            for (lifecycle, count) in [("spot", spot), ("on_demand", on_demand)] {
+                let labels = Bought { fleet: fleet(), lifecycle: lifecycle.to_owned() };
+                self.meters.seconds.get_or_create(&labels).inc_by(f64::from(count) * seconds);
+            }
+            let of = OfFleet { fleet: fleet() };
+            let stands_in = on_demand > 0 && pool.primary() == Lifecycle::Spot;
+            let fallback = if stands_in { seconds } else { 0.0 };
+            self.meters.fallback_seconds.get_or_create(&of).inc_by(fallback);
+            self.meters.cost.get_or_create(&of).inc_by(cost.per_hour_for_ms(passed).as_dollars());
+            self.meters.on_demand_cost.get_or_create(&of).inc_by(full.per_hour_for_ms(passed).as_dollars());
+        }
+    }
+
+    fn count_events(&self, tick: &Tick, before: Before) {
+        for (index, (entry, spot)) in self.plan.entries.iter().zip(before).enumerate() {
+            let Some(memory) = self.state.pools.get(index) else { continue };
+            let fleet = || entry.name.clone();
+            for (id, place) in spot {
+                let known = memory.known.binary_search_by(|it| it.id.as_str().cmp(&id)).is_ok();
+                let announced = || {
+                    tick.decided.iter().any(|it| {
+                        let its = matches!(&it.action, Action::Drain { id: of, .. } if **of == *id);
+                        it.pool == index && its && it.why == Why::Announced
+                    })
+                };
+                if !known || announced() {
+                    self.meters.preemptions.get_or_create(&Lost { fleet: fleet(), place }).inc();
+                }
+            }
+        }
+        for decision in &tick.decided {
+            let Some(entry) = self.plan.entries.get(decision.pool) else { continue };
+            let fleet = entry.name.clone();
+            if decision.why == Why::DrainOver {
+                self.meters.overruns.get_or_create(&OfFleet { fleet: fleet.clone() }).inc();
+            }
+            let why = decision.why.as_str().to_owned();
+            self.meters.decisions.get_or_create(&Decided { fleet, why }).inc();
+        }
+        for (pool, class) in &tick.refused {
+            let Some(entry) = self.plan.entries.get(*pool) else { continue };
+            let labels = Refused { fleet: entry.name.clone(), class: class.as_str().to_owned() };
+            self.meters.refusals.get_or_create(&labels).inc();
+        }
+    }
+
+    /// What is, as opposed to what happened.
+    fn levels(&self, tick: &Tick) {
+        let m = &self.meters;
+        for levels in [&m.target, &m.waiting] {
+            levels.clear();
+        }
+        for levels in [&m.backlog, &m.idle, &m.budget, &m.spent] {
+            levels.clear();
+        }
+        m.workers.clear();
+        let mut on_demand: HashMap<(CloudKind, GpuClass), i64> = HashMap::new();
+        for (index, (pool, memory)) in self.plan.fleet.pools.iter().zip(&self.state.pools).enumerate() {
+            if memory.is_gone() {
+                continue;
+            }
+            let of = OfFleet { fleet: pool.name.clone() };
+            let seen = tick.view.seen.pools.get(index);
+            let workers = seen.map(|it| it.workers.as_slice()).unwrap_or_default();
+            let mut phases = [("starting", 0), ("ready", 0), ("leaving", 0), ("failed", 0)];
+            let mut idle = 0;
+            for worker in workers {
+                let at = memory.known.binary_search_by(|it| it.id.as_str().cmp(&worker.id)).ok();
+                let leaving =
+                    at.and_then(|at| memory.known.get(at)).is_some_and(|it| it.leaving_ms.is_some());
+                let phase = match worker.phase {
+                    _ if leaving => 2,
+                    WorkerPhase::Starting => 0,
+                    WorkerPhase::Ready => 1,
+                    WorkerPhase::Failed => 3,
+                };
+                if let Some(phase) = phases.get_mut(phase) {
+                    phase.1 += 1;
+                }
+                idle = idle.max(worker.idle_ms.unwrap_or(0));
+            }
+            for (phase, count) in phases {
+                let labels = InPhase { fleet: pool.name.clone(), phase: phase.to_owned() };
+                m.workers.get_or_create(&labels).set(count);
+            }
+            m.target.get_or_create(&of).set(i64::from(memory.target));
+            m.idle.get_or_create(&of).set(idle as f64 / 1000.0);
+            m.spent.get_or_create(&of).set(memory.spent().as_dollars());
+            if let Some(budget) = pool.range.monthly_budget {
+                m.budget.get_or_create(&of).set(budget.as_dollars());
+            }
+            if let (Some(queue), Some(waits)) = (&pool.queue, seen.and_then(|it| it.queue)) {
+                m.waiting.get_or_create(&of).set(i64::try_from(waits.waiting).unwrap_or(i64::MAX));
+                let ready = phases.get(1).map_or(0, |it| it.1).max(1);
+                let slots = ready as f64 * f64::from(queue.jobs_per_worker.max(1));
+                let job =
+                    waits.job_ms.map_or(queue.assumed_job_time.0.as_secs_f64(), |it| it as f64 / 1000.0);
+                m.backlog.get_or_create(&of).set(waits.waiting as f64 * job / slots);
+            }
+            let known = memory.known.iter().map(|it| (it.lifecycle, it.cloud, it.class));
+            let all = known.chain(memory.orders.iter().map(|it| (it.lifecycle, it.cloud, it.class)));
+            for (lifecycle, cloud, class) in all {
+                if let (Lifecycle::OnDemand, Some(cloud), Some(class)) = (lifecycle, cloud, class) {
+                    *on_demand.entry((cloud, class)).or_default() += 1;
+                }
+            }
+            for source in &pool.candidates {
+                on_demand.entry((source.candidate.cloud, source.candidate.class())).or_default();
+            }
+        }
+        m.on_demand.clear();
+        m.on_demand_limit.clear();
+        for ((cloud, class), count) in on_demand {
+            let Some(limit) = self.plan.fleet.limit(cloud, class) else { continue };
+            let labels = Limited { cloud: cloud.to_string(), class: class.to_string() };
+            m.on_demand.get_or_create(&labels).set(count);
+            m.on_demand_limit.get_or_create(&labels).set(i64::from(limit));
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Who does not hold the lease does not act.

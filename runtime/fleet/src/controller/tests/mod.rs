@@ -1,0 +1,8 @@
+//! The controller on a cloud in memory, on a clock that the test turns.
+
+mod cloud;
+mod faults;
+mod kit;
+mod lease;
+mod situations;
+mod workers;

@@ -1,0 +1,221 @@
+//! One situation each.
+
+use std::sync::atomic::Ordering;
+
+use serde_json::json;
+use streamverse_core::stores::Records as _;
+use streamverse_model::compute::{CloudKind, GroupName, Lifecycle, fleet_collection};
+
+use super::kit::{World, fleet, queued, tombstone};
+
+const BOTH: [CloudKind; 2] = [CloudKind::Aws, CloudKind::Runpod];
+
+#[tokio::test]
+async fn a_fleet_is_bought_kept_and_given_back_and_its_status_says_so() {
+    for kind in BOTH {
+        let mut world = World::new(&[kind], 1);
+        world.put("gpu", fleet("gpu", kind, 3, 3, 5)).await;
+        world.ticks(8).await;
+        assert_eq!(world.cloud().running().len(), 3, "{kind}");
+        let status = world.status("gpu").await.unwrap();
+        assert_eq!((status.instances, status.ready, status.target), (3, 3, 3));
+        assert_eq!((status.generation.as_str(), status.trouble), ("1", None));
+        world.put("gpu", tombstone(fleet("gpu", kind, 3, 3, 5))).await;
+        world.ticks(3).await;
+        assert_eq!(world.cloud().running().len(), 0, "{kind}");
+        assert!(world.cloud().inside().groups.is_empty(), "{kind}");
+        let status = world.status("gpu").await.unwrap();
+        assert!(status.deleted && status.instances == 0 && status.generation == "gone", "{status:?}");
+        // The job removes the record; nothing of it is left.
+        world.records.remove(&fleet_collection("", "c"), "gpu").await.unwrap();
+        world.ticks(2).await;
+        assert_eq!(world.status("gpu").await, None);
+        assert!(
+            world
+                .decisions()
+                .await
+                .iter()
+                .any(|it| it.line == "gpu: delete its groups: the pool is being destroyed")
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_changed_range_acts_within_one_tick() {
+    for kind in BOTH {
+        let mut world = World::new(&[kind], 1);
+        world.put("gpu", fleet("gpu", kind, 2, 2, 2)).await;
+        world.ticks(8).await;
+        world.put("gpu", fleet("gpu", kind, 2, 4, 4)).await;
+        world.tick().await;
+        assert_eq!(world.cloud().running().len(), 4, "{kind}");
+        world.ticks(8).await;
+        world.put("gpu", fleet("gpu", kind, 2, 1, 1)).await;
+        world.tick().await;
+        assert_eq!(world.cloud().running().len(), 1, "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn a_record_that_is_gone_without_a_tombstone_is_fenced_and_drained() {
+    for kind in BOTH {
+        let mut world = World::new(&[kind], 1);
+        world.put("gpu", fleet("gpu", kind, 2, 2, 2)).await;
+        world.ticks(8).await;
+        world.records.remove(&fleet_collection("", "c"), "gpu").await.unwrap();
+        world.restart();
+        world.ticks(25).await;
+        assert_eq!(world.cloud().running().len(), 0, "{kind}");
+        assert!(world.cloud().inside().groups.is_empty(), "{kind}");
+        assert_eq!(world.status("gpu").await, None);
+    }
+}
+
+#[tokio::test]
+async fn what_one_place_refuses_is_asked_elsewhere_within_the_same_tick() {
+    for kind in BOTH {
+        let mut world = World::new(&[kind], 1);
+        world.cloud().inside().empty.extend(["region-0".to_owned(), "region-1".to_owned()]);
+        world.put("gpu", fleet("gpu", kind, 3, 1, 1)).await;
+        world.tick().await;
+        let running = world.cloud().running();
+        assert_eq!(running.len(), 1, "{kind}");
+        assert_eq!(running[0].place, "region-2");
+        let wanted: u32 = world.cloud().inside().groups.values().map(|it| it.1).sum();
+        assert!(kind == CloudKind::Runpod || wanted == 1, "a group that was refused goes on trying");
+        let told = world.decisions().await;
+        assert!(
+            told.iter().any(|it| it.outcome.as_ref().is_some_and(|it| it.contains("capacity"))),
+            "{told:?}"
+        );
+        let refusals = "streamverse_fleet_refusals_total{fleet=\"gpu\",class=\"capacity\"}";
+        assert!(world.metrics.text().contains(refusals), "{}", world.metrics.text());
+    }
+}
+
+#[tokio::test]
+async fn a_group_that_refills_itself_after_a_preemption_is_set_to_what_is_wanted() {
+    let mut world = World::new(&[CloudKind::Aws], 1);
+    world.put("gpu", fleet("gpu", CloudKind::Aws, 3, 3, 3)).await;
+    world.ticks(8).await;
+    let place = world.cloud().running()[0].place.clone();
+    world.cloud().inside().down.insert(place.clone());
+    world.ticks(2).await;
+    let key = place.replace("region-", "s-z");
+    let group = GroupName::new("live", "gpu", &key).unwrap();
+    assert_eq!(world.cloud().inside().groups[&group].1, 0, "it would launch again as soon as it can");
+    world.cloud().inside().down.clear();
+    world.ticks(60).await;
+    assert_eq!(world.cloud().running().len(), 3);
+    assert!(world.cloud().running().iter().all(|it| it.lifecycle == Lifecycle::Spot));
+    assert!(world.metrics.text().contains("streamverse_fleet_preemptions_total{fleet=\"gpu\""));
+}
+
+#[tokio::test]
+async fn when_spot_is_gone_one_on_demand_stands_in_and_leaves_again() {
+    let mut world = World::new(&[CloudKind::Aws], 1);
+    world.cloud().inside().limit = 1;
+    world.put("gpu", fleet("gpu", CloudKind::Aws, 3, 4, 4)).await;
+    world.ticks(8).await;
+    world.cloud().inside().down.extend((0..3).map(|it| format!("region-{it}")));
+    world.ticks(20).await;
+    let running = world.cloud().running();
+    assert!(running.len() == 1 && running[0].lifecycle == Lifecycle::OnDemand, "{running:?}");
+    world.cloud().inside().down.clear();
+    world.ticks(80).await;
+    let running = world.cloud().running();
+    assert!(running.len() == 4 && running.iter().all(|it| it.lifecycle == Lifecycle::Spot), "{running:?}");
+    assert_eq!(world.cloud().inside().breaches, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_definition_that_cannot_be_used_stops_no_other_and_says_why() {
+    let mut world = World::new(&[CloudKind::Runpod], 1);
+    world.put("broken", json!({ "what": "is this" })).await;
+    world.put("far", fleet("far", CloudKind::Gcp, 1, 1, 1)).await;
+    let mut elsewhere = queued(fleet("queued", CloudKind::Runpod, 1, 1, 2), "jobs");
+    elsewhere["definition"]["queue"]["event_log"] = json!("kafka://elsewhere:9092");
+    world.put("queued", elsewhere).await;
+    world.put("good", fleet("good", CloudKind::Runpod, 1, 1, 1)).await;
+    world.ticks(2).await;
+    let pools: Vec<String> = world.cloud().running().iter().map(|it| it.group.pool.to_string()).collect();
+    assert_eq!(pools, ["good", "queued"]);
+    for (fleet, says) in [("broken", "record"), ("far", "no access"), ("queued", "not among the stores")] {
+        let trouble = world.status(fleet).await.unwrap().trouble.unwrap_or_default();
+        assert!(trouble.contains(says), "{fleet}: {trouble}");
+    }
+    // What runs stays when its definition breaks.
+    world.put("good", json!({ "what": "is this" })).await;
+    world.ticks(4).await;
+    assert_eq!(world.cloud().running().len(), 2);
+}
+
+#[tokio::test]
+async fn a_queue_brings_workers_and_an_empty_one_takes_them() {
+    for kind in BOTH {
+        let mut world = World::new(&[kind], 1);
+        world.topics.0.lock().unwrap().insert("jobs".to_owned(), 60);
+        world.put("gpu", queued(fleet("gpu", kind, 3, 0, 6), "jobs")).await;
+        world.ticks(2).await;
+        assert_eq!(world.cloud().running().len(), 4, "{kind}");
+        assert_eq!(world.status("gpu").await.unwrap().waiting, Some(60));
+        world.ticks(10).await;
+        world.topics.0.lock().unwrap().insert("jobs".to_owned(), 0);
+        world.ticks(120).await;
+        assert_eq!(world.cloud().running().len(), 0, "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn a_state_is_written_before_anything_is_asked_for_and_not_while_only_time_passes() {
+    let mut world = World::new(&[CloudKind::Runpod], 1);
+    world.put("gpu", fleet("gpu", CloudKind::Runpod, 1, 1, 1)).await;
+    // Killed at the first call that costs.
+    world.cloud().inside().hang = Some("launch");
+    world.tick().await;
+    let state = world.records.get(&fleet_collection("state", "c"), "state").await.unwrap().unwrap();
+    assert_eq!(state.value["pools"][0]["orders"].as_array().map(Vec::len), Some(1));
+    world.cloud().inside().hang = None;
+    world.ticks(10).await;
+    let before = world.records.writes.load(Ordering::Relaxed);
+    world.ticks(8).await;
+    // Two minutes: two states and two statuses at most, and one of each at the border.
+    let written = world.records.writes.load(Ordering::Relaxed) - before;
+    assert!((2..=6).contains(&written), "{written} writes in eight ticks");
+}
+
+#[tokio::test]
+async fn of_two_controllers_without_a_lease_the_one_that_is_behind_does_nothing() {
+    for kind in BOTH {
+        let mut world = World::new(&[kind], 1);
+        world.put("gpu", fleet("gpu", kind, 2, 2, 2)).await;
+        let mut other = world.another();
+        world.ticks(2).await;
+        other.tick().await.unwrap();
+        world.put("gpu", fleet("gpu", kind, 2, 4, 4)).await;
+        other.tick().await.unwrap();
+        assert_eq!(world.cloud().running().len(), 4);
+        let calls = world.cloud().calls("launch") + world.cloud().calls("resize");
+        world.pass(1000);
+        let refused = world.controller.tick().await.unwrap_err();
+        assert_eq!(refused.code, "fleet-taken");
+        assert_eq!(world.cloud().calls("launch") + world.cloud().calls("resize"), calls);
+        // It reads what the other one wrote, and goes on from there.
+        world.ticks(3).await;
+        assert_eq!(world.cloud().running().len(), 4);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cloud_that_hangs_stops_the_others_for_its_deadline_at_most() {
+    let mut world = World::new(&[CloudKind::Aws, CloudKind::Runpod], 1);
+    world.put("a", fleet("a", CloudKind::Aws, 1, 1, 1)).await;
+    world.put("r", fleet("r", CloudKind::Runpod, 1, 1, 1)).await;
+    world.clouds[&CloudKind::Aws].inside().hang = Some("instances");
+    world.pass(1000);
+    let began = tokio::time::Instant::now();
+    world.controller.tick().await.unwrap();
+    assert!(began.elapsed() <= super::super::look::LIST * 2, "{:?}", began.elapsed());
+    assert_eq!(world.clouds[&CloudKind::Runpod].running().len(), 1);
+    assert!(world.status("a").await.unwrap().trouble.unwrap_or_default().contains("does not tell"));
+}

@@ -1,0 +1,1 @@
+//! What workers tell, and what they are told.

@@ -1,0 +1,286 @@
+//! What the policy is shown: instances and what their workers told, matched to pools.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use streamverse_compute::cloud::{Instance, NoticeKind, Phase};
+use streamverse_compute::policy::{FleetState, PoolSeen, QueueSeen, Seen, Worker, WorkerPhase};
+use streamverse_model::compute::{CloudKind, GroupName, Lifecycle, Phase as WorkPhase};
+use streamverse_model::platform::Name;
+
+use super::look::CloudLook;
+use super::plan::{Entry, Plan};
+use crate::workers::Workers;
+
+/// Who has not been heard for so long is taken for broken: it would hold work that nobody does.
+const UNHEARD_MS: u64 = 600_000;
+/// After a start of the controller, workers have so long to be heard before they are taken for ones that never were.
+const REJOIN_MS: u64 = 180_000;
+/// What was launched and is not listed yet is taken for listed for so long.
+const LISTED_MS: u64 = 120_000;
+/// Where a cloud gives notice without a time.
+const NOTICE_MS: u64 = 30_000;
+
+/// Where a worker's instance is listed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Spot {
+    pub(super) cloud: CloudKind,
+    pub(super) index: usize,
+}
+
+/// What is remembered between looks and lost with the process: none of it is needed to be right, only to be quick.
+#[derive(Default)]
+pub(super) struct Remembered {
+    /// When this process began.
+    pub(super) started_ms: u64,
+    /// Instances that were launched and may not be listed yet.
+    pub(super) launched: Vec<(CloudKind, Instance, u64)>,
+    /// When what is on its way out goes, by id.
+    pub(super) doomed: HashMap<String, u64>,
+    /// Since when a pool's queue has been empty.
+    pub(super) empty_since: HashMap<String, u64>,
+}
+
+/// What was seen, for the policy and for those who act.
+#[derive(Default)]
+pub(super) struct View {
+    pub(super) seen: Seen,
+    /// By pool, one for each worker.
+    pub(super) spots: Vec<Vec<Spot>>,
+    /// How many instances are listed of each group.
+    pub(super) listed: HashMap<GroupName, u32>,
+    /// Instances of this deployment that are of no pool of this controller.
+    pub(super) strangers: usize,
+}
+
+/// What a view is made of.
+pub(super) struct Looker<'a> {
+    pub(super) deployment: &'a Name,
+    pub(super) plan: &'a Plan,
+    pub(super) state: &'a FleetState,
+    pub(super) workers: &'a dyn Workers,
+    /// What waits, by pool.
+    pub(super) undone: &'a HashMap<usize, u64>,
+    pub(super) now: u64,
+}
+
+impl Looker<'_> {
+    /// Puts it together. What was launched and is not listed is put into the looks.
+    pub(super) fn view(&self, looks: &mut HashMap<CloudKind, CloudLook>, memory: &mut Remembered) -> View {
+        self.add_launched(looks, memory);
+        let mut view = View::default();
+        for (index, entry) in self.plan.entries.iter().enumerate() {
+            let complete = self.complete(index, entry, looks);
+            let groups_deleted = complete && !has_groups(looks, &entry.name);
+            view.seen.pools.push(PoolSeen { complete, groups_deleted, ..PoolSeen::default() });
+            view.spots.push(Vec::new());
+        }
+        let doomed = std::mem::take(&mut memory.doomed);
+        for (cloud, look) in looks.iter() {
+            self.place(*cloud, look, &doomed, memory, &mut view);
+        }
+        self.queues(&mut view, memory);
+        view
+    }
+
+    /// Whether all clouds answered that the pool has anything to do with. One that this controller has lost its access to
+    /// never does: what is there is not taken for gone.
+    fn complete(&self, index: usize, entry: &Entry, looks: &HashMap<CloudKind, CloudLook>) -> bool {
+        let answered = |kind: &CloudKind| looks.get(kind).is_some_and(CloudLook::complete);
+        let has = self.state.pools.get(index).filter(|it| it.name == entry.name);
+        let known = has.into_iter().flat_map(|it| it.known.iter().filter_map(|it| it.cloud));
+        let orders = has.into_iter().flat_map(|it| it.orders.iter().filter_map(|it| it.cloud));
+        entry.clouds.iter().all(answered) && known.chain(orders).all(|kind| answered(&kind))
+    }
+
+    fn add_launched(&self, looks: &mut HashMap<CloudKind, CloudLook>, memory: &mut Remembered) {
+        memory.launched.retain(|(_, _, at)| self.now.saturating_sub(*at) < LISTED_MS);
+        memory.launched.retain(|(cloud, instance, _)| {
+            let Some(list) = looks.get_mut(cloud).and_then(|it| it.instances.as_mut()) else { return true };
+            if list.iter().any(|it| it.id == instance.id) {
+                return false;
+            }
+            list.push(instance.clone());
+            true
+        });
+    }
+
+    fn place(
+        &self,
+        cloud: CloudKind,
+        look: &CloudLook,
+        doomed: &HashMap<String, u64>,
+        memory: &mut Remembered,
+        view: &mut View,
+    ) {
+        let announced: HashMap<&str, Option<u64>> = look
+            .notices
+            .iter()
+            .filter(|it| it.kind == NoticeKind::Preemption)
+            .map(|it| (it.id.as_str(), it.at_ms))
+            .collect();
+        let mut ids: HashSet<&str> = HashSet::new();
+        for (index, instance) in look.instances.iter().flatten().enumerate() {
+            // A list in pages may have one twice.
+            if instance.group.deployment != *self.deployment || !ids.insert(&instance.id) {
+                continue;
+            }
+            if look.can.groups && instance.phase != Phase::Stopping {
+                *view.listed.entry(instance.group.clone()).or_default() += 1;
+            }
+            let pool = self.plan.by_name.get(instance.group.pool.as_str());
+            let Some((pool, entry)) = pool.and_then(|at| Some((*at, self.plan.entries.get(*at)?))) else {
+                view.strangers += 1;
+                continue;
+            };
+            let first = doomed.get(&instance.id).copied();
+            let stopping = (instance.phase == Phase::Stopping).then(|| first.unwrap_or(self.now));
+            let notice = announced.get(instance.id.as_str()).map(|at| {
+                at.or(first).unwrap_or_else(|| {
+                    let notice = look
+                        .can
+                        .notice
+                        .map_or(NOTICE_MS, |it| u64::try_from(it.as_millis()).unwrap_or(NOTICE_MS));
+                    self.now.saturating_add(notice)
+                })
+            });
+            let doomed_ms = stopping.or(notice);
+            if let Some(at) = doomed_ms {
+                memory.doomed.insert(instance.id.clone(), at);
+            }
+            let worker = self.worker(cloud, pool, entry, instance, doomed_ms, memory.started_ms);
+            if let (Some(seen), Some(spots)) = (view.seen.pools.get_mut(pool), view.spots.get_mut(pool)) {
+                seen.workers.push(worker);
+                spots.push(Spot { cloud, index });
+            }
+        }
+    }
+
+    fn worker(
+        &self,
+        cloud: CloudKind,
+        pool: usize,
+        entry: &Entry,
+        instance: &Instance,
+        doomed_ms: Option<u64>,
+        started_ms: u64,
+    ) -> Worker {
+        let candidate = candidate(self.plan, pool, entry, cloud, instance);
+        let mut worker = Worker {
+            id: Arc::from(instance.id.as_str()),
+            candidate,
+            lifecycle: instance.lifecycle,
+            phase: match instance.phase {
+                Phase::Starting => WorkerPhase::Starting,
+                Phase::Running | Phase::Stopping => WorkerPhase::Ready,
+                Phase::Failed => WorkerPhase::Failed,
+            },
+            idle_ms: None,
+            doomed_ms,
+            hourly: instance.hourly,
+        };
+        if entry.work.is_none() {
+            // Without a queue nobody has work that is known of.
+            worker.idle_ms = self.plan.fleet.pools.get(pool).filter(|it| it.queue.is_none()).map(|_| 0);
+            return worker;
+        }
+        if worker.phase != WorkerPhase::Ready || instance.phase == Phase::Stopping {
+            return worker;
+        }
+        let Some(told) = self.workers.told(&worker_name(instance)) else {
+            // It may have been heard by the controller before this one.
+            if self.now.saturating_sub(started_ms) >= REJOIN_MS || !self.is_known(pool, &instance.id) {
+                worker.phase = WorkerPhase::Starting;
+            }
+            return worker;
+        };
+        if told.preempted {
+            worker.doomed_ms = worker.doomed_ms.or(Some(told.until_ms.unwrap_or(self.now)));
+        }
+        let unheard = self.now.saturating_sub(told.heard_ms) >= UNHEARD_MS;
+        match told.phase {
+            WorkPhase::Drained | WorkPhase::Overrun if self.is_leaving(pool, &instance.id) => {
+                worker.idle_ms = Some(0);
+            }
+            // It ended, and nobody told it to.
+            WorkPhase::Drained | WorkPhase::Overrun => worker.phase = WorkerPhase::Failed,
+            _ if unheard => worker.phase = WorkerPhase::Failed,
+            WorkPhase::Draining => {}
+            WorkPhase::Working => {
+                worker.idle_ms = told.idle_since_ms.map(|since| self.now.saturating_sub(since));
+            }
+        }
+        worker
+    }
+
+    fn known(&self, pool: usize, id: &str) -> Option<&streamverse_compute::policy::Known> {
+        let memory = self.state.pools.get(pool)?;
+        let at = memory.known.binary_search_by(|it| it.id.as_str().cmp(id)).ok()?;
+        memory.known.get(at)
+    }
+
+    fn is_known(&self, pool: usize, id: &str) -> bool {
+        self.known(pool, id).is_some()
+    }
+
+    fn is_leaving(&self, pool: usize, id: &str) -> bool {
+        self.known(pool, id).is_some_and(|it| it.leaving_ms.is_some())
+    }
+
+    /// What waits: what is not done, less what somebody works on.
+    fn queues(&self, view: &mut View, memory: &mut Remembered) {
+        for (index, (entry, seen)) in self.plan.entries.iter().zip(&mut view.seen.pools).enumerate() {
+            let Some(undone) = self.undone.get(&index).copied() else { continue };
+            if undone > 0 {
+                memory.empty_since.remove(&entry.name);
+            } else {
+                memory.empty_since.entry(entry.name.clone()).or_insert(self.now);
+            }
+            let mut working = 0;
+            match &entry.record {
+                Some(record) if entry.work.is_some() => {
+                    let busy = |it: &&Worker| it.phase == WorkerPhase::Ready && it.idle_ms.is_none();
+                    working = seen.workers.iter().filter(busy).count() as u64;
+                    let job_ms = self.workers.job_ms(&record.definition.name);
+                    seen.queue = Some(QueueSeen { waiting: undone.saturating_sub(working), job_ms });
+                }
+                _ => {
+                    seen.queue = Some(QueueSeen { waiting: undone, job_ms: None });
+                    // Nobody says whether it works: as long as there is work, it does.
+                    let idle = memory.empty_since.get(&entry.name).map(|it| self.now.saturating_sub(*it));
+                    for worker in seen.workers.iter_mut().filter(|it| it.phase == WorkerPhase::Ready) {
+                        worker.idle_ms = idle;
+                    }
+                }
+            }
+            tracing::debug!(fleet = entry.name, undone, working, "Looked at the queue.");
+        }
+    }
+}
+
+/// Which of a pool's candidates an instance is; none of them where the group's name says another place or cloud.
+fn candidate(plan: &Plan, pool: usize, entry: &Entry, cloud: CloudKind, instance: &Instance) -> usize {
+    let key = candidate_key(&instance.group, instance.lifecycle);
+    let at = key.and_then(|it| entry.keys.get(it)).copied();
+    let source = |at: &usize| plan.fleet.pools.get(pool).and_then(|it| it.candidates.get(*at));
+    at.filter(|at| source(at).is_some_and(|it| it.candidate.cloud == cloud)).unwrap_or(usize::MAX)
+}
+
+/// The key of the candidate that a group is of, where it is one of this lifecycle.
+pub(super) fn candidate_key(group: &GroupName, lifecycle: Lifecycle) -> Option<&str> {
+    let prefix = match lifecycle {
+        Lifecycle::Spot => "s-",
+        Lifecycle::OnDemand => "d-",
+    };
+    group.key.as_str().strip_prefix(prefix)
+}
+
+/// What an instance's worker calls itself: the name that it was launched by, else the cloud's id.
+pub(super) fn worker_name(instance: &Instance) -> String {
+    instance.name.as_ref().map_or_else(|| instance.id.clone(), ToString::to_string)
+}
+
+fn has_groups(looks: &HashMap<CloudKind, CloudLook>, pool: &str) -> bool {
+    let groups = looks.values().filter_map(|it| it.groups.as_ref()).flat_map(HashMap::keys);
+    groups.into_iter().any(|it| it.pool.as_str() == pool)
+}
