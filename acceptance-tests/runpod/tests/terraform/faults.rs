@@ -6,13 +6,13 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use serde_json::json;
-use streamverse_acceptance::crash::{Dice, hit, kill_providers_of};
+use streamverse_acceptance::crash::{hit, kill_providers_of};
 use streamverse_runpod_stand_in::{KEY, StandIn};
 use tfplugin_testing::cli::{Action, Cli, Failure, Step, action};
 
 use crate::kit::{PASSWORD, block, case, provider};
 
-const ROUNDS: u32 = 4;
+const ROUNDS: usize = 5;
 
 fn everything(it: &StandIn, size: u32, version: u32) -> String {
     format!(
@@ -58,22 +58,33 @@ fn whenever_the_provider_is_killed_the_next_apply_converges_without_a_duplicate(
         assert!(said.status.success(), "terraform {words:?}: {text}\n{:#?}", it.calls());
         assert!(!text.contains(KEY) && !text.contains(PASSWORD));
     };
-    let apply = ["apply", "-auto-approve", "-input=false"];
-    let destroy = ["destroy", "-auto-approve", "-input=false"];
-    let mut dice = Dice::new("kills of the provider at RunPod");
-    for round in 0..ROUNDS {
+    let apply: &[&str] = &["apply", "-auto-approve", "-input=false"];
+    let destroy: &[&str] = &["destroy", "-auto-approve", "-input=false"];
+    let kill_both = |terraform: u32| {
+        let _ = Command::new("kill").args(["-9", &terraform.to_string()]).status();
+        kill_providers_of(terraform);
+    };
+    // What is run, how many calls that change something come before the one under which it is killed, whether that took effect, and
+    // whether terraform is killed too, with all that it did not write down yet.
+    let rounds: [(&[&str], u32, &str, bool); ROUNDS] = [
+        (apply, 0, "hold_after", true),
+        (apply, 1, "hold_after", false),
+        (destroy, 1, "hold_before", false),
+        (destroy, 2, "hold_after", true),
+        (apply, 1, "hold_before", true),
+    ];
+    for (round, (words, after, what, both)) in (0_u32..).zip(rounds) {
         std::fs::write(folder.path().join("main.tf"), everything(&it, 20 + round, 2 + round)).unwrap();
-        // Half of the answers come late, so that the kill meets calls that were done and not answered.
-        it.faults(&json!([
-            { "method": "POST", "what": { "late": 400 }, "times": 3 },
-            { "method": "PATCH", "what": { "late": 400 }, "times": 2 },
-            { "method": "DELETE", "what": { "late": 400 }, "times": 2 },
-        ]));
-        let words = if round % 3 == 2 { &destroy } else { &apply };
-        let delay = Duration::from_millis(600 + dice.below(2400));
-        hit(&mut terraform(&cli, folder.path(), words), delay, kill_providers_of);
+        it.faults(&json!([{ "mutating": true, "after": after, "what": what }]));
+        hit(&mut terraform(&cli, folder.path(), words), Duration::ZERO, |pid| {
+            it.until_held();
+            if both { kill_both(pid) } else { kill_providers_of(pid) }
+        });
+        while it.held() > 0 {
+            std::thread::sleep(Duration::from_millis(5));
+        }
         it.clear_faults();
-        must(&apply);
+        must(apply);
         let mut open = it.account().open();
         open.sort();
         let names: Vec<&str> = open.iter().map(|name| name.split('_').next().unwrap()).collect();
@@ -89,7 +100,7 @@ fn whenever_the_provider_is_killed_the_next_apply_converges_without_a_duplicate(
         );
         must(&["plan", "-detailed-exitcode", "-input=false"]);
     }
-    must(&destroy);
+    must(destroy);
     it.clean().unwrap();
 }
 
