@@ -12,11 +12,14 @@ use tfplugin_testing::cli::{Action, Cli, Failure, Step, action};
 
 use crate::kit::{PASSWORD, block, case, provider};
 
-const ROUNDS: usize = 5;
-
 fn everything(it: &StandIn, size: u32, version: u32) -> String {
+    everything_in(it, size, version, "EU-RO-1")
+}
+
+/// … with the volume in a data centre: another one is another volume, which is made before the old one is destroyed.
+fn everything_in(it: &StandIn, size: u32, version: u32, centre: &str) -> String {
     format!(
-        "{}resource \"streamverse_runpod_network_volume\" \"v\" {{\n  name = \"v\"\n  size_gb = {size}\n  data_center = \"EU-RO-1\"\n}}\nresource \"streamverse_runpod_registry_credential\" \"r\" {{\n  name = \"r\"\n  username = \"robot\"\n  password_ref = \"env:REGISTRY_PASSWORD\"\n}}\nresource \"streamverse_runpod_template\" \"t\" {{\n  name = \"t\"\n  image = \"registry.example/worker:{version}\"\n  serverless = true\n  registry_credential_id = streamverse_runpod_registry_credential.r.id\n}}\nresource \"streamverse_runpod_endpoint\" \"e\" {{\n  name = \"e\"\n  template_id = streamverse_runpod_template.t.id\n  scaling = {{ queue_delay = \"4s\" }}\n  gpu = {{ pools = [\"ADA_48_PRO\"] }}\n  workers = {{ max = {version} }}\n  network_volume_ids = [streamverse_runpod_network_volume.v.id]\n}}\n",
+        "{}resource \"streamverse_runpod_network_volume\" \"v\" {{\n  name = \"v\"\n  size_gb = {size}\n  data_center = \"{centre}\"\n  lifecycle {{ create_before_destroy = true }}\n}}\nresource \"streamverse_runpod_registry_credential\" \"r\" {{\n  name = \"r\"\n  username = \"robot\"\n  password_ref = \"env:REGISTRY_PASSWORD\"\n}}\nresource \"streamverse_runpod_template\" \"t\" {{\n  name = \"t\"\n  image = \"registry.example/worker:{version}\"\n  serverless = true\n  registry_credential_id = streamverse_runpod_registry_credential.r.id\n}}\nresource \"streamverse_runpod_endpoint\" \"e\" {{\n  name = \"e\"\n  template_id = streamverse_runpod_template.t.id\n  scaling = {{ queue_delay = \"4s\" }}\n  gpu = {{ pools = [\"ADA_48_PRO\"] }}\n  workers = {{ max = {version} }}\n  network_volume_ids = [streamverse_runpod_network_volume.v.id]\n}}\n",
         block(it)
     )
 }
@@ -64,18 +67,21 @@ fn whenever_the_provider_is_killed_the_next_apply_converges_without_a_duplicate(
         let _ = Command::new("kill").args(["-9", &terraform.to_string()]).status();
         kill_providers_of(terraform);
     };
-    // What is run, how many calls that change something come before the one under which it is killed, whether that took effect, and
-    // whether terraform is killed too, with all that it did not write down yet.
-    let rounds: [(&[&str], u32, &str, bool); ROUNDS] = [
-        (apply, 0, "hold_after", true),
-        (apply, 1, "hold_after", false),
-        (destroy, 1, "hold_before", false),
-        (destroy, 2, "hold_after", true),
-        (apply, 1, "hold_before", true),
+    // What is run, with the volume where, and what is killed under which call: the path, how many calls that change something come
+    // before it, whether it took effect, and whether terraform is killed too, with all that it did not write down yet.
+    let (here, there, volume) = ("EU-RO-1", "EU-CZ-1", "/v2/network-volumes");
+    let rounds = [
+        (apply, here, "", 0, "hold_after", true),
+        (apply, there, volume, 0, "hold_after", true),
+        (destroy, there, "", 1, "hold_before", false),
+        (destroy, there, "", 2, "hold_after", true),
+        (apply, here, volume, 0, "hold_before", true),
+        (apply, there, volume, 1, "hold_after", false),
     ];
-    for (round, (words, after, what, both)) in (0_u32..).zip(rounds) {
-        std::fs::write(folder.path().join("main.tf"), everything(&it, 20 + round, 2 + round)).unwrap();
-        it.faults(&json!([{ "mutating": true, "after": after, "what": what }]));
+    for (round, (words, centre, path, after, what, both)) in (0_u32..).zip(rounds) {
+        let config = everything_in(&it, 20 + round, 2 + round, centre);
+        std::fs::write(folder.path().join("main.tf"), config).unwrap();
+        it.faults(&json!([{ "mutating": true, "path": path, "after": after, "what": what }]));
         hit(&mut terraform(&cli, folder.path(), words), Duration::ZERO, |pid| {
             it.until_held();
             if both { kill_both(pid) } else { kill_providers_of(pid) }
