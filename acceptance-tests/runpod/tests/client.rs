@@ -187,6 +187,8 @@ async fn what_an_earlier_run_made_and_lists_did_not_show_yet_is_found_and_one_is
     let by_hand = json!({ "name": "v", "size": 20, "dataCenter": "EU-RO-1" });
     // A run that was killed right after its call.
     assert_eq!(it.api("POST", "/v2/network-volumes", Some(&by_hand)).0, 201);
+    // Lists show it well before they show ours.
+    tokio::time::sleep(Duration::from_secs(1)).await;
     let made = client.obtain::<NetworkVolume>("v", &volume("v"), limit()).await.unwrap();
     assert_eq!(it.account().created("volume"), 2);
     assert_eq!(it.account().open(), ["volume v"]);

@@ -7,6 +7,7 @@ mod render;
 mod simulate;
 mod simulate_spot;
 mod sweep;
+mod sweep_runpod;
 mod targets;
 
 use std::path::PathBuf;
@@ -53,7 +54,7 @@ enum Command {
     Keys(keys::KeysArgs),
     /// What a fleet controller keeps, and why it did what it did.
     Fleet(fleet::FleetArgs),
-    /// Remove what a deployment has on sites, after a crashed apply or a lost state.
+    /// Remove what a deployment has on sites and in clouds, after a crashed apply or a lost state.
     Sweep(sweep::SweepArgs),
     /// Write the Kubernetes objects of a plan to files, for GitOps.
     Render(render::RenderArgs),

@@ -7,3 +7,4 @@ mod kit;
 mod offers;
 mod owners;
 mod replaced;
+mod sweep;

@@ -41,6 +41,7 @@ mod name;
 mod obtain;
 mod pods;
 mod retry;
+mod sweep;
 mod things;
 
 pub use catalogue::{Availability, Cloud, DataCenter, DataCenterStock, GpuPrice, GpuType, PerCloud, Product};
@@ -54,6 +55,7 @@ pub use obtain::Obtained;
 pub use pods::{
     Action, GpuRequest, Mounts, NetworkMount, PersistentMount, Pod, PodBody, PodStatus, Port, Runtime,
 };
+pub use sweep::Belonging;
 pub use things::{
     NetworkVolume, NetworkVolumeBody, NetworkVolumeChange, Registry, RegistryBody, Template, TemplateBody,
     TemplateMounts,

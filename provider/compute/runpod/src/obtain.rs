@@ -157,7 +157,12 @@ impl Client {
             // That it was made is known: a list that fails now is no reason to lose that.
             let Ok(found) = self.named::<K>(name, limit).await else { break };
             if found.iter().any(|thing| thing.id() != made.id()) {
-                let found = self.there::<K>(|it| is_named(it, name), limit).await.map_err(Error::unsure)?;
+                let mut found =
+                    self.there::<K>(|it| is_named(it, name), limit).await.map_err(Error::unsure)?;
+                // Lists may show the other well before ours.
+                if found.iter().all(|it| it.id() != made.id()) {
+                    found.extend(self.get::<K>(made.id(), limit).await.map_err(Error::unsure)?);
+                }
                 // Whoever else made one at the same time may have given ours back by the same rule.
                 let kept = self.keep_one(name, found, limit).await.map_err(Error::unsure)?;
                 if let Some(thing) = kept {

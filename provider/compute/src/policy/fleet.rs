@@ -65,7 +65,7 @@ impl Source {
 impl Fleet {
     /// No pools yet, under a controller's limits.
     pub fn of(controller: &FleetControllerSpec) -> Fleet {
-        let limits = controller.on_demand_limits.iter().flatten().map(|it| (it.cloud, it.class, it.max)).collect();
+        let limits = controller.on_demand_limits.iter().map(|it| (it.cloud, it.class, it.max)).collect();
         Fleet { pools: Vec::new(), limits, monthly_budget: controller.monthly_budget }
     }
 

@@ -14,7 +14,7 @@ pub struct FleetControllerSpec {
     /// ones first; one that works has the time to drain. RunPod has no spot: its pods are not counted.
     #[attribute(default = Vec::new())]
     #[serde(default)]
-    pub on_demand_limits: Option<Vec<OnDemandLimitSpec>>,
+    pub on_demand_limits: Vec<OnDemandLimitSpec>,
     /// The most that all of its pools together cost in a calendar month (UTC), in US dollars.
     #[serde(default)]
     pub monthly_budget: Option<Money>,
@@ -45,7 +45,7 @@ impl FleetControllerSpec {
         if cloud == CloudKind::Runpod {
             return None;
         }
-        let found = self.on_demand_limits.iter().flatten().find(|it| it.cloud == cloud && it.class == class);
+        let found = self.on_demand_limits.iter().find(|it| it.cloud == cloud && it.class == class);
         Some(found.map_or(1, |it| it.max))
     }
 

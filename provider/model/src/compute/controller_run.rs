@@ -90,7 +90,7 @@ impl FleetControllerRun {
         let unknown = |name: &str| SpecError::new(format!("`{name}` is not known before the apply"));
         let text = |name: &str| attributes[name].as_str().map(str::to_owned).ok_or_else(|| unknown(name));
         let controller = serde_json::json!({
-            "on_demand_limits": attributes["on_demand_limits"],
+            "on_demand_limits": attributes["on_demand_limits"].as_array().cloned().unwrap_or_default(),
             "monthly_budget": attributes["monthly_budget"], "tick": attributes["tick"], "retention": attributes["retention"],
         });
         let runpod = match &attributes["runpod"] {
