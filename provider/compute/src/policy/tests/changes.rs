@@ -72,6 +72,10 @@ fn original(at: usize) -> Pool {
     if at == 1 {
         made.queue = Some(queue());
     }
+    if at == 2 {
+        // Without spot: it always has on-demand, so that a limit that falls has something to take.
+        made.candidates.iter_mut().for_each(|it| it.spot = None);
+    }
     made.policy.launches_per_hour = 30;
     made
 }
@@ -133,10 +137,10 @@ fn holds(
     changes: &[(u64, Change)],
     budget: Option<u64>,
 ) -> Result<(), TestCaseError> {
-    let mut world = Hostile::new((0..3).map(original).collect(), 1, seed, faults);
+    let mut world = Hostile::new((0..3).map(original).collect(), 2, seed, faults);
     world.fleet.monthly_budget = budget.map(|it| Money::micros(it * 1_000_000));
     // What the limit allowed of late: one that falls is reached when those that are too many had their time.
-    let mut limits = vec![1_usize; DRAIN_TICKS];
+    let mut limits = vec![2_usize; DRAIN_TICKS];
     let (mut calm, mut dark) = (0, [0_u64; 3]);
     for tick in 0..TICKS {
         let up = world.up.clone();
@@ -168,8 +172,8 @@ fn holds(
                 "tick {tick}: {running} of {} at night",
                 pool.name
             );
-            // Whoever has capacity for long enough, may launch, and has money, has its minimum.
-            let may = pool.night.is_none() && budget.is_none() && launches < 30;
+            // Whoever has spot for long enough, may launch, and has money, has its minimum.
+            let may = at < 2 && pool.night.is_none() && budget.is_none() && launches < 30;
             let least = usize::try_from(pool.range.min).unwrap();
             prop_assert!(
                 !may || calm < CALM_TICKS || running >= least,
