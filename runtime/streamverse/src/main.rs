@@ -5,6 +5,7 @@ mod fleet;
 mod keys;
 mod render;
 mod simulate;
+mod simulate_load;
 mod simulate_spot;
 mod sweep;
 mod sweep_runpod;
@@ -58,7 +59,7 @@ enum Command {
     Sweep(sweep::SweepArgs),
     /// Write the Kubernetes objects of a plan to files, for GitOps.
     Render(render::RenderArgs),
-    /// What a service would do, without running it.
+    /// What a service would do, without running it, and rehearsals.
     #[command(subcommand)]
     Simulate(simulate::SimulateCommand),
 }
@@ -116,7 +117,7 @@ async fn act(command: Command) -> ExitCode {
         Command::Fleet(args) => fleet::run(args).await,
         Command::Sweep(args) => sweep::run(args).await,
         Command::Render(args) => render::run(&args),
-        Command::Simulate(command) => simulate::run(&command),
+        Command::Simulate(command) => simulate::run(command).await,
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
