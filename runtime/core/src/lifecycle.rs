@@ -1,5 +1,7 @@
 //! How a service lives: started (its stores are open, nothing listens), ready, draining, stopped.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -36,7 +38,10 @@ impl Ready {
 
 /// Tells a service to stop.
 #[derive(Clone, Debug, Default)]
-pub struct Stop(CancellationToken);
+pub struct Stop {
+    token: CancellationToken,
+    patience: Option<Duration>,
+}
 
 impl Stop {
     /// Nobody is told yet.
@@ -44,18 +49,28 @@ impl Stop {
         Stop::default()
     }
 
+    /// Nobody is told yet; who will be has so long to finish what it has begun.
+    pub fn patient(patience: Duration) -> Stop {
+        Stop { patience: Some(patience), ..Stop::default() }
+    }
+
+    /// How long whoever is told may take to finish what it has begun, where that was said.
+    pub fn patience(&self) -> Option<Duration> {
+        self.patience
+    }
+
     /// Tells all clones.
     pub fn stop(&self) {
-        self.0.cancel();
+        self.token.cancel();
     }
 
     /// Resolves when told.
     pub async fn stopped(&self) {
-        self.0.cancelled().await;
+        self.token.cancelled().await;
     }
 
     /// Whether told.
     pub fn is_stopped(&self) -> bool {
-        self.0.is_cancelled()
+        self.token.is_cancelled()
     }
 }

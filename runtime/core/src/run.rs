@@ -103,9 +103,10 @@ pub fn keep_memory_private() {
     }
 }
 
-/// Runs a target to its end and returns how it ended. SIGTERM and SIGINT tell it to stop.
-pub async fn run(options: RunOptions, table: TargetTable) -> JobEnd {
-    let stop = Stop::new();
+/// Runs a target to its end and returns how it ended. SIGTERM and SIGINT tell it to stop; `drain` is how long it may take then,
+/// where whoever started it waits longer than a site does.
+pub async fn run(options: RunOptions, drain: Option<Duration>, table: TargetTable) -> JobEnd {
+    let stop = drain.map_or_else(Stop::new, Stop::patient);
     let signals = tokio::spawn(stop_at_signals(stop.clone()));
     let end = run_told(&options, table, &stop).await;
     signals.abort();

@@ -328,8 +328,13 @@ impl WorkerApi {
             drain_seconds: CONTROLLED,
             credentials,
         };
-        let body = zeroize::Zeroizing::new(serde_json::to_vec(&order).unwrap_or_default());
+        // One buffer from the start: what is moved as it grows would leave copies behind.
+        let mut body = zeroize::Zeroizing::new(Vec::with_capacity(256 << 10));
+        let written = serde_json::to_writer(&mut *body, &order);
         wipe(order);
+        written.map_err(|error| {
+            failed(&Error::permanent("record", "the work cannot be written").because(error))
+        })?;
         let answer = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
         Ok((answer, Bytes::from_owner(body)).into_response())
     }

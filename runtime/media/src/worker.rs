@@ -32,7 +32,7 @@ pub const TRANSCODER: Target =
     Target { name: "transcoder", start: Start::Service(|spec, cx| Box::pin(start(spec, cx))) };
 
 /// How long what has begun may take once we are told to stop: a segment, or a track of sound. Less than what a site waits
-/// ([`DRAIN_SECONDS`](streamverse_model::media::DRAIN_SECONDS)).
+/// ([`DRAIN_SECONDS`](streamverse_model::media::DRAIN_SECONDS)); whoever waits longer says so.
 const LAST_PIECE: Duration = Duration::from_secs(25);
 /// How often a task is tried before it is told to have failed.
 const ATTEMPTS: u32 = 3;
@@ -278,7 +278,7 @@ impl Worker {
             stop.stopped().await;
             let begun = encoded.load(Ordering::Relaxed);
             let mut uploaded = uploaded.subscribe();
-            let _ = tokio::time::timeout(LAST_PIECE, uploaded.wait_for(|count| *count > begun)).await;
+            let _ = tokio::time::timeout(last_piece(stop), uploaded.wait_for(|count| *count > begun)).await;
             cut.stop();
             std::future::pending::<Infallible>().await
         };
@@ -313,7 +313,7 @@ impl Worker {
         let tool = Tool::of(&self.cx, "ffmpeg").args(args).limits(self.share.limits()).until(&cut);
         let finishing = async {
             stop.stopped().await;
-            tokio::time::sleep(LAST_PIECE).await;
+            tokio::time::sleep(last_piece(stop)).await;
             cut.stop();
             std::future::pending::<Infallible>().await
         };
@@ -355,6 +355,10 @@ impl Worker {
     }
 }
 
+fn last_piece(stop: &Stop) -> Duration {
+    stop.patience().unwrap_or(LAST_PIECE)
+}
+
 /// The runs of `first..end` of which nothing is there.
 fn missing_runs(first: u64, end: u64, there: &BTreeSet<u64>) -> Vec<(u64, u64)> {
     let mut runs: Vec<(u64, u64)> = Vec::new();
@@ -370,6 +374,12 @@ fn missing_runs(first: u64, end: u64, there: &BTreeSet<u64>) -> Vec<(u64, u64)> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_piece_has_the_time_that_whoever_stops_us_waits_for() {
+        assert_eq!(last_piece(&Stop::new()), LAST_PIECE);
+        assert_eq!(last_piece(&Stop::patient(Duration::from_secs(300))), Duration::from_secs(300));
+    }
 
     #[test]
     fn only_what_is_missing_is_encoded() {

@@ -82,7 +82,7 @@ async fn work(args: WorkerArgs) -> Result<Ended> {
     let (target, drain_seconds) = (order.target.clone(), order.drain_seconds);
     lay(&place, order)?;
     let launch = Launch {
-        words: words(args.program, &target, &place),
+        words: words(args.program, &target, drain_seconds, &place),
         // Used up, but nobody's business.
         without: vec![variables::TOKEN],
         again: true,
@@ -174,7 +174,7 @@ fn lay(place: &Place, order: WorkOrder) -> Result<()> {
 }
 
 /// The worker's command line: names of files, and nothing that is in them.
-fn words(program: PathBuf, target: &str, place: &Place) -> Vec<OsString> {
+fn words(program: PathBuf, target: &str, drain_seconds: u64, place: &Place) -> Vec<OsString> {
     let mut admin = OsString::from("unix:");
     admin.push(place.at(SOCKET));
     let mut words = vec![program.into_os_string()];
@@ -184,5 +184,7 @@ fn words(program: PathBuf, target: &str, place: &Place) -> Vec<OsString> {
     words.push(place.at(CONTEXT).into());
     words.push("--admin".into());
     words.push(admin);
+    // Who has less time than that is ended by the drain agent.
+    words.extend(["--drain-seconds".into(), drain_seconds.to_string().into()]);
     words
 }

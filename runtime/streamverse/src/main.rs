@@ -47,6 +47,9 @@ enum Command {
         /// Where it writes how it ended.
         #[arg(long)]
         outcome: Option<PathBuf>,
+        /// How many seconds it may take to finish what it has begun once it is told to stop, where that is more than usual.
+        #[arg(long)]
+        drain_seconds: Option<u64>,
     },
     /// The agent of a node.
     #[command(subcommand)]
@@ -97,9 +100,10 @@ fn main() -> ExitCode {
 
 async fn act(command: Command) -> ExitCode {
     let outcome = match command {
-        Command::Run { target, spec, context, admin, outcome } => {
+        Command::Run { target, spec, context, admin, outcome, drain_seconds } => {
             let options = RunOptions { target, spec, context, admin, outcome };
-            return match run(options, targets::ALL).await {
+            let drain = drain_seconds.map(std::time::Duration::from_secs);
+            return match run(options, drain, targets::ALL).await {
                 JobEnd::Succeeded(_) => ExitCode::SUCCESS,
                 JobEnd::Failed { retry: true, .. } => ExitCode::from(1),
                 JobEnd::Failed { .. } => ExitCode::from(2),

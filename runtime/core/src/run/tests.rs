@@ -104,16 +104,16 @@ async fn a_service_is_ready_until_it_is_told_to_stop() {
 #[tokio::test]
 async fn a_job_says_how_it_ended_even_by_panic() {
     let folder = tempfile::tempdir().unwrap();
-    let end = run(options(folder.path(), "worker", &json!("x")), TABLE).await;
+    let end = run(options(folder.path(), "worker", &json!("x")), None, TABLE).await;
     assert_eq!(end, JobEnd::Succeeded(json!({ "made": "x" })));
     let kept: JobEnd =
         serde_json::from_slice(&std::fs::read(folder.path().join("end.json")).unwrap()).unwrap();
     assert_eq!(kept, end);
     for (word, code) in [("fail", "asked"), ("panic", "panicked")] {
-        let end = run(options(folder.path(), "worker", &json!(word)), TABLE).await;
+        let end = run(options(folder.path(), "worker", &json!(word)), None, TABLE).await;
         assert!(matches!(&end, JobEnd::Failed { code: found, .. } if found == code), "{end:?}");
     }
-    let end = run(options(folder.path(), "nobody", &json!({})), TABLE).await;
+    let end = run(options(folder.path(), "nobody", &json!({})), None, TABLE).await;
     assert!(
         matches!(&end, JobEnd::Failed { code, message, .. } if code == "unknown-target" && message.contains("sleeper"))
     );
