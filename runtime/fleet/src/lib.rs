@@ -10,6 +10,7 @@ pub mod api;
 pub mod authority;
 mod clock;
 mod controller;
+pub mod jobs;
 pub mod journal;
 mod lease;
 mod queues;

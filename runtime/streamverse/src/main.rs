@@ -5,8 +5,10 @@ mod fleet;
 mod keys;
 mod render;
 mod simulate;
+mod simulate_load;
 mod simulate_spot;
 mod sweep;
+mod sweep_runpod;
 mod targets;
 
 use std::path::PathBuf;
@@ -53,11 +55,11 @@ enum Command {
     Keys(keys::KeysArgs),
     /// What a fleet controller keeps, and why it did what it did.
     Fleet(fleet::FleetArgs),
-    /// Remove what a deployment has on sites, after a crashed apply or a lost state.
+    /// Remove what a deployment has on sites and in clouds, after a crashed apply or a lost state.
     Sweep(sweep::SweepArgs),
     /// Write the Kubernetes objects of a plan to files, for GitOps.
     Render(render::RenderArgs),
-    /// What a service would do, without running it.
+    /// What a service would do, without running it, and rehearsals.
     #[command(subcommand)]
     Simulate(simulate::SimulateCommand),
 }
@@ -115,7 +117,7 @@ async fn act(command: Command) -> ExitCode {
         Command::Fleet(args) => fleet::run(args).await,
         Command::Sweep(args) => sweep::run(args).await,
         Command::Render(args) => render::run(&args),
-        Command::Simulate(command) => simulate::run(&command),
+        Command::Simulate(command) => simulate::run(command).await,
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

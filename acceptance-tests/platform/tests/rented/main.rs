@@ -12,6 +12,7 @@
 #[allow(dead_code, reason = "the tests of the API need more of it")]
 mod kit;
 mod life;
+mod whole;
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
@@ -101,7 +102,7 @@ impl Container {
     /// Where a text stands: files but those that `meant` allows, arguments of processes, and environments of those that the
     /// agent started.
     fn finds(&self, text: &str, meant: impl Fn(&Path) -> bool) -> Vec<String> {
-        let has = |bytes: &[u8]| bytes.windows(text.len()).any(|it| it == text.as_bytes());
+        let has = |bytes: &[u8]| String::from_utf8_lossy(bytes).contains(text);
         let mut found = Vec::new();
         for file in self.files().into_iter().filter(|it| !meant(it)) {
             if has(&std::fs::read(&file).unwrap_or_default()) {
@@ -112,8 +113,7 @@ impl Container {
         for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
             let read = |name: &str| std::fs::read(entry.path().join(name)).unwrap_or_default();
             let arguments = read("cmdline");
-            let ours = arguments.windows(8).any(|it| it == b"/private")
-                && String::from_utf8_lossy(&arguments).contains(&*self.folder.to_string_lossy());
+            let ours = String::from_utf8_lossy(&arguments).contains(&*self.folder.to_string_lossy());
             let itself = entry.file_name().to_str() == agent.as_deref();
             if ours && (has(&arguments) || !itself && has(&read("environ"))) {
                 found.push(String::from_utf8_lossy(&arguments).replace('\0', " "));
