@@ -41,7 +41,10 @@ impl Controller {
         let told: Vec<FleetDecision> = tick.decided.iter().map(|it| self.told(tick, it)).collect();
         let retention = u64::try_from(self.parts.spec.retention.0.as_millis()).unwrap_or(u64::MAX);
         self.keep.decisions(&told, retention, now).await?;
+        self.meters.trouble.clear();
         for (fleet, status) in self.statuses(tick) {
+            let of = OfFleet { fleet: fleet.clone() };
+            self.meters.trouble.get_or_create(&of).set(i64::from(status.trouble.is_some()));
             self.keep.status(&fleet, status).await?;
         }
         let left: HashSet<&str> =
@@ -185,7 +188,7 @@ impl Controller {
         for levels in [&m.target, &m.waiting] {
             levels.clear();
         }
-        for levels in [&m.backlog, &m.idle, &m.budget, &m.spent] {
+        for levels in [&m.backlog, &m.idle, &m.budget, &m.spent, &m.target_p95] {
             levels.clear();
         }
         m.workers.clear();
@@ -223,6 +226,9 @@ impl Controller {
             m.spent.get_or_create(&of).set(memory.spent().as_dollars());
             if let Some(budget) = pool.range.monthly_budget {
                 m.budget.get_or_create(&of).set(budget.as_dollars());
+            }
+            if let Some(queue) = &pool.queue {
+                m.target_p95.get_or_create(&of).set(queue.target_p95.0.as_secs_f64());
             }
             if let (Some(queue), Some(waits)) = (&pool.queue, seen.and_then(|it| it.queue)) {
                 m.waiting.get_or_create(&of).set(i64::try_from(waits.waiting).unwrap_or(i64::MAX));
