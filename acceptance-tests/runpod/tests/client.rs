@@ -457,6 +457,14 @@ async fn a_fleet_buys_finds_and_gives_back_pods_by_their_names() {
         [first.id.as_str()],
         "others' and people's are not ours"
     );
+    // A launch whose answer was lost came to two after all: the younger goes.
+    let (_, pod) = it.api("GET", &format!("/v2/pods/{}", first.id), None);
+    let twin = json!({ "name": pod["name"], "image": "x", "gpu": { "id": "NVIDIA L40S" } });
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    assert_eq!(it.api("POST", "/v2/pods", Some(&twin)).0, 201);
+    let again = runpod.instances(&prod).await.unwrap();
+    assert_eq!(again.iter().map(|it| it.id.as_str()).collect::<Vec<_>>(), [first.id.as_str()]);
+    assert_eq!(it.things("pod").iter().filter(|it| it["name"] == pod["name"]).count(), 1);
     assert!(mine[0].launched_ms.is_some() && mine[0].hourly == Some(Money::micros(860_000)));
 
     // A full place, a price above the ceiling, no money, and what RunPod has not.

@@ -49,6 +49,30 @@ impl Runpod {
         Limit::within(self.call)
     }
 
+    /// A launch whose answer was lost, and which lists showed only after it was asked for again, leaves two pods of one name. Nobody
+    /// else would ever tell them apart: the younger is given back. What cannot be looked at or deleted now stays listed.
+    async fn give_twins_back(&self, all: &mut Vec<Instance>) {
+        let mut names: BTreeMap<String, usize> = BTreeMap::new();
+        for name in all.iter().filter_map(|it| it.name.as_ref()) {
+            *names.entry(name.to_string()).or_default() += 1;
+        }
+        for name in names.into_iter().filter(|(_, count)| *count > 1).map(|(name, _)| name) {
+            let kept = match self.client.there::<Pod>(|it| it == name, self.limit()).await {
+                Ok(found) => self.client.keep_one(&name, found, self.limit()).await,
+                Err(error) => Err(error),
+            };
+            match kept {
+                Ok(kept) => all.retain(|it| {
+                    it.name.as_ref().is_none_or(|it| it.to_string() != name)
+                        || kept.as_ref().is_some_and(|kept| kept.id == it.id)
+                }),
+                Err(error) => {
+                    tracing::warn!(%error, name, "Two pods have one name, and are left so for now.");
+                }
+            }
+        }
+    }
+
     async fn catalogue(&self, tenancy: Tenancy, gpus: u32) -> Result<Vec<GpuType>> {
         Ok(self.client.gpus(Product::Pod, tier(tenancy), gpus.max(1), self.limit()).await?)
     }
@@ -313,7 +337,10 @@ impl Cloud for Runpod {
 
     async fn instances(&self, deployment: &Name) -> Result<Vec<Instance>> {
         let pods = self.client.list::<Pod>(self.limit()).await?;
-        Ok(pods.iter().filter_map(instance).filter(|it| it.group.deployment == *deployment).collect())
+        let mut all: Vec<Instance> =
+            pods.iter().filter_map(instance).filter(|it| it.group.deployment == *deployment).collect();
+        self.give_twins_back(&mut all).await;
+        Ok(all)
     }
 
     async fn terminate(&self, instance: &Instance) -> Result<()> {
