@@ -2,6 +2,7 @@
 //!
 //! Figures are reported, never asserted: a busy machine must not fail a build.
 
+mod fleet;
 mod framework;
 mod runtime;
 
@@ -151,12 +152,12 @@ impl Row {
 pub(crate) fn run(workspace: &Workspace, name: &str, options: &[&str]) -> Outcome {
     let (effort, json) = parse(options)?;
     let rows = match name {
+        "fleet" => fleet::run(workspace, effort)?,
         "framework" => framework::run(workspace, effort)?,
         "runtime" => runtime::run(workspace, effort)?,
         other => {
-            return Err(
-                Failure::new(format!("no bench is called `{other}`")).next("there are: framework, runtime")
-            );
+            return Err(Failure::new(format!("no bench is called `{other}`"))
+                .next("there are: fleet, framework, runtime"));
         }
     };
     print!("{}", table(&rows));

@@ -28,7 +28,7 @@ cargo xtask test [--fast]          every check, in order; --fast: what needs no 
 cargo xtask test STEP…             these steps of it, such as `clippy` or `tests`
 cargo xtask tidy                   the rules that neither rustc nor clippy knows
 cargo xtask tools                  build (once) the Terraform and OpenTofu versions that tests run
-cargo xtask bench NAME [--quick | --long] [--json F]   measure; NAME: framework, runtime
+cargo xtask bench NAME [--quick | --long] [--json F]   measure; NAME: fleet, framework, runtime
 cargo xtask web                    build the page that the player service has compiled in
 cargo xtask docs [--check]         write the generated pages, or fail when they are stale
 ";

@@ -19,6 +19,7 @@ const ACCEPTANCE: &[&str] = &[
     "acceptance-tests",
     "streamverse-acceptance",
     "streamverse-bench",
+    "streamverse-fleet-bench",
     "streamverse-runpod-stand-in",
     "streamverse-zones-stand-in",
     "terraform-provider-corner",

@@ -205,6 +205,12 @@ const ARROWS: &[Arrow] = &[
         tests: &[],
         reason: "it measures binaries as sites run them, the event log as its clients use it, and many channels in one process",
     },
+    Arrow {
+        from: "streamverse-fleet-bench",
+        to: &["streamverse-compute", "streamverse-model"],
+        tests: &[],
+        reason: "it measures the policy as the controller calls it; the drain agent it runs as a program",
+    },
     Arrow { from: "xtask", to: &[], tests: &[], reason: "it must compile in seconds" },
 ];
 

@@ -80,7 +80,7 @@ fn original(at: usize) -> Pool {
     made
 }
 
-fn find<'a>(world: &'a mut Hostile, at: usize) -> Option<&'a mut Pool> {
+fn find(world: &mut Hostile, at: usize) -> Option<&mut Pool> {
     let name = original(at).name;
     world.fleet.pools.iter_mut().find(|it| it.name == name && !it.tombstone)
 }
@@ -161,14 +161,14 @@ fn holds(
         );
         let refused = world.quota_ms > 0 && world.now - world.quota_ms < 1_800_000 + CALM_TICKS * TICK_MS;
         calm = if up == world.up && world.up.iter().all(|it| *it) && !refused { calm + 1 } else { 0 };
-        for at in 0..3 {
+        for (at, dark) in dark.iter_mut().enumerate() {
             let (running, launches) = (world.all_running(at), world.most_launches(at));
             prop_assert!(launches <= 30, "tick {tick}: {launches} launches in an hour");
             let Some(pool) = find(&mut world, at).cloned() else { continue };
             let idle = pool.night.is_some() && world.busy == 0 && world.faults.blind < 50;
-            dark[at] = if idle { dark[at] + 1 } else { 0 };
+            *dark = if idle { *dark + 1 } else { 0 };
             prop_assert!(
-                dark[at] < CALM_TICKS || running == 0,
+                *dark < CALM_TICKS || running == 0,
                 "tick {tick}: {running} of {} at night",
                 pool.name
             );
