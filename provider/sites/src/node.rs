@@ -9,7 +9,9 @@ use reqwest::{Certificate, Client, Identity, Method, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use streamverse_model::media::MediaFacts;
-use streamverse_model::platform::node::{ApiError, Applied, ApplyRequest, NodeInfo, OwnerList, ProbeRequest};
+use streamverse_model::platform::node::{
+    ApiError, Applied, ApplyRequest, Looked, NodeInfo, OwnerList, ProbeRequest,
+};
 use streamverse_model::platform::{Bundle, Name, Object, Observed, Owner, SecretValue};
 use tokio::sync::OnceCell;
 
@@ -355,6 +357,12 @@ impl Site for NodeSite {
             .send(Method::POST, &format!("/v1/deployments/{deployment}/probe"), Some(request), limit)
             .await?;
         answer(status, &bytes)
+    }
+
+    async fn look(&self, owner: &Owner) -> Result<Option<String>> {
+        let looked: Option<Looked> =
+            self.ask(Method::POST, &format!("{}/look", Self::path(owner)), NO_BODY).await?;
+        Ok(looked.and_then(|it| it.changed))
     }
 
     async fn logs(&self, owner: &Owner, object: &str, lines: usize) -> Result<String> {

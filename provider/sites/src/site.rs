@@ -51,6 +51,11 @@ pub trait Site: Send + Sync {
         limit: Duration,
     ) -> Result<Option<MediaFacts>>;
 
+    /// What another hand changed of what an owner's job made, in words; `None` where nothing was, and where the site cannot look.
+    async fn look(&self, _owner: &Owner) -> Result<Option<String>> {
+        Ok(None)
+    }
+
     /// The last lines of an object's log.
     async fn logs(&self, owner: &Owner, object: &str, lines: usize) -> Result<String>;
 }

@@ -160,6 +160,8 @@ pub struct Agent {
     pub(crate) shared: Arc<Shared>,
     /// Held while desired state is judged and changed, so that two never take one port, or one name.
     pub(crate) gate: tokio::sync::Mutex<()>,
+    /// Held while somebody looks at what a job made.
+    pub(crate) looks: tokio::sync::Mutex<()>,
 }
 
 /// Why a request was refused, for the API.
@@ -231,7 +233,8 @@ impl Agent {
             engines: config.engines,
             owners: Mutex::default(),
         });
-        let agent = Agent { shared, gate: tokio::sync::Mutex::default() };
+        let agent =
+            Agent { shared, gate: tokio::sync::Mutex::default(), looks: tokio::sync::Mutex::default() };
         agent.load()?;
         Ok(agent)
     }

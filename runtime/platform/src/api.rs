@@ -17,8 +17,10 @@ use serde::Deserialize;
 use streamverse_core::Error;
 use streamverse_core::run::{JobEnd, metrics_page};
 use streamverse_model::media::MediaFacts;
-use streamverse_model::platform::node::{ApiError, Applied, ApplyRequest, NodeInfo, OwnerList, ProbeRequest};
-use streamverse_model::platform::{Name, Object, Observed, Owner};
+use streamverse_model::platform::node::{
+    ApiError, Applied, ApplyRequest, Looked, NodeInfo, OwnerList, ProbeRequest,
+};
+use streamverse_model::platform::{Name, Object, Observed, Owner, Phase};
 use utoipa::OpenApi as _;
 
 use crate::agent::{Agent, Refusal};
@@ -31,7 +33,7 @@ const SETTLE: std::time::Duration = std::time::Duration::from_secs(20);
 #[derive(utoipa::OpenApi)]
 #[openapi(
     info(title = "StreamVerse node agent", description = "Holds the desired state of one host."),
-    paths(node, list, observe, apply, remove, restart, logs, own_metrics::metrics, probe)
+    paths(node, list, observe, apply, remove, restart, look, logs, own_metrics::metrics, probe)
 )]
 struct Description;
 
@@ -50,6 +52,7 @@ pub(crate) fn router(agent: Arc<Agent>) -> Router {
         .route("/v1/deployments/{deployment}/owners/{kind}/{name}/logs", get(logs))
         .route("/v1/deployments/{deployment}/owners/{kind}/{name}/metrics", get(own_metrics::metrics))
         .route("/v1/deployments/{deployment}/owners/{kind}/{name}/restart", post(restart))
+        .route("/v1/deployments/{deployment}/owners/{kind}/{name}/look", post(look))
         .route("/v1/deployments/{deployment}/probe", post(probe))
         .fallback(|| async { Answer::not_found("there is no such path in this API") })
         .layer(axum::middleware::map_response(as_json))
@@ -332,6 +335,34 @@ async fn restart(
         [] => Err(Answer::not_found(&format!("{owner} has no service here"))),
         services => Ok((StatusCode::ACCEPTED, format!("{}\n", services.join(", "))).into_response()),
     }
+}
+
+#[utoipa::path(
+    post,
+    path = "/v1/deployments/{deployment}/owners/{kind}/{name}/look",
+    params(
+        ("deployment" = Name, Path, description = "The deployment"),
+        ("kind" = Name, Path, description = "The owner's kind"),
+        ("name" = Name, Path, description = "The owner's name"),
+    ),
+    responses((status = 200, description = "Whether what its job made is still as it made it", body = Looked), (status = "4XX", body = ApiError), (status = "5XX", body = ApiError)),
+)]
+async fn look(
+    State(agent): State<Arc<Agent>>,
+    Path((d, kind, name)): OwnerPath,
+) -> Result<Json<Looked>, Answer> {
+    let owner = owner(&d, &kind, &name)?;
+    let observed =
+        agent.observe(&owner).ok_or_else(|| Answer::not_found(&format!("nothing is held for {owner}")))?;
+    let done = |key: &str| observed.object(key).is_some_and(|it| it.phase == Phase::Succeeded);
+    let job = observed.bundle.objects.iter().find_map(|object| match object {
+        Object::Job(it) if done(&object.key()) => Some(it),
+        _ => None,
+    });
+    let Some(job) = job else { return Ok(Json(Looked::default())) };
+    // One at a time: it has one place.
+    let _one = agent.looks.lock().await;
+    Ok(Json(crate::look::look(&agent.shared, &owner, job).await))
 }
 
 #[derive(Deserialize)]

@@ -11,6 +11,7 @@ mod files;
 mod inside;
 mod install;
 mod keeper;
+mod look;
 mod metrics;
 mod probe;
 mod process;

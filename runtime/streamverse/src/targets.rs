@@ -11,6 +11,7 @@ pub(crate) const ALL: TargetTable = &[
     streamverse_drm::KEY_SERVICE,
     streamverse_drm::LICENCE_SERVICE,
     streamverse_fleet::jobs::FLEET,
+    streamverse_fleet::jobs::FLEET_LOOK,
     streamverse_fleet::jobs::FLEET_REMOVE,
     crate::clouds::FLEET_CONTROLLER,
     streamverse_delivery::FAST_CHANNEL,

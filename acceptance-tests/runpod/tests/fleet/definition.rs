@@ -67,6 +67,32 @@ fn a_controller_and_a_fleet_are_done() -> Result<(), Failure> {
                 }),
         )
         .step(
+            Step::reapply()
+                .named("somebody changed it in the controller's catalogue")
+                .before(|_| {
+                    let changed = "update records set version = version + 1, record = json_set(record, '$.definition.range.max', 9) where collection = 'fleet.main'";
+                    assert_eq!(place.sql(changed), 1);
+                    Ok(())
+                })
+                .expect_warning("(?s)another one in its controller's catalogue")
+                .plan(action(FLEET, Action::Update)),
+        )
+        .step(
+            Step::reapply()
+                .named("somebody took it from the controller's catalogue")
+                .before(|_| {
+                    assert_eq!(place.sql("delete from records where collection = 'fleet.main'"), 1);
+                    Ok(())
+                })
+                .expect_warning("(?s)gone from its controller's catalogue")
+                .plan(action(FLEET, Action::Update))
+                .after(|_| {
+                    assert_eq!(place.sql("update records set id = id where collection = 'fleet.main'"), 1);
+                    place.wait_for_pods("one", 2);
+                    Ok(())
+                }),
+        )
+        .step(
             Step::import(FLEET, "default/one")
                 .config(whole("one", "min = 2, max = 2", environment))
                 .by_block(),

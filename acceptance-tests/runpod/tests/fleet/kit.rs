@@ -85,6 +85,17 @@ resource "streamverse_fleet_controller" "main" {{
         }
     }
 
+    /// Changes the controller's catalogue by hand; how many records it met.
+    pub(crate) fn sql(&self, statement: &str) -> u32 {
+        let file = self.node.folder().join("data/test/catalogues/main.sqlite");
+        let script = "import sqlite3, sys; it = sqlite3.connect(sys.argv[1], timeout=30); done = it.execute(sys.argv[2]); it.commit(); print(done.rowcount)";
+        let said =
+            std::process::Command::new("python3").args(["-c", script]).arg(file).arg(statement).output();
+        let said = said.unwrap();
+        assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+        String::from_utf8_lossy(&said.stdout).trim().parse().unwrap()
+    }
+
     /// The controller's log.
     pub(crate) fn logs(&self) -> String {
         let path = "http://node/v1/deployments/test/owners/fleet-controller/main/logs?object=service/fleet-controller&lines=40";

@@ -8,6 +8,7 @@
 //! | `GET /v1/deployments/{d}/owners/{kind}/{name}` | [`Observed`](super::Observed) or 404 |
 //! | `DELETE /v1/deployments/{d}/owners/{kind}/{name}` | 202 while it is being stopped, 404 when it is gone |
 //! | `POST /v1/deployments/{d}/owners/{kind}/{name}/restart` | 202: its services are started anew |
+//! | `POST /v1/deployments/{d}/owners/{kind}/{name}/look` | [`Looked`]: whether what its job made is still as it made it |
 //! | `GET /v1/deployments/{d}/owners/{kind}/{name}/logs?object=&lines=` | text |
 //! | `POST /v1/deployments/{d}/probe` | [`ProbeRequest`] → `media::MediaFacts` |
 //! | `GET /livez`, `/readyz`, `/metrics`, `/openapi.json` | as everywhere |
@@ -116,6 +117,14 @@ impl ProbeRequest {
             _ => None,
         }
     }
+}
+
+/// Whether what a job made is still as it made it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct Looked {
+    /// What another hand changed, in words; none where all is well, and where nobody could look.
+    pub changed: Option<String>,
 }
 
 /// Why a request was refused.

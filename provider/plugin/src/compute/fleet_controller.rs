@@ -16,7 +16,7 @@ use tfplugin_framework::{
     Context, Draft, Error, Findings, Plan, Read, Resource, Result, Schema, State, Stored, resource,
 };
 
-use super::runpod::pass;
+use super::runpod::pass_shown;
 use crate::deploy::{self, Deployed, Imported, deployed};
 use crate::provider::Streamverse;
 
@@ -179,7 +179,7 @@ impl Resource for FleetController {
         let mut found = Diagnostics::new();
         FleetControllerSpec::check(&config.spec, &mut found);
         check_stores(&config.stores, &mut found);
-        pass(found, findings);
+        pass_shown(found, findings);
         let endpoint = config.runpod.known().and_then(|it| it.endpoint.known());
         if let Some(Err(fault)) = endpoint.map(|it| Config::endpoint(it)) {
             findings.refuse(

@@ -4,6 +4,7 @@
 //! wrote is left alone, by both.
 
 mod hand_over;
+mod look;
 mod remove;
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,10 @@ pub const FLEET: Target =
 /// The target `fleet-remove` (spec: `FleetRemovalSpec`).
 pub const FLEET_REMOVE: Target =
     Target { name: "fleet-remove", start: Start::Job(|spec, cx| Box::pin(remove::start(spec, cx))) };
+
+/// The target `fleet-look` (spec: `FleetJobSpec`).
+pub const FLEET_LOOK: Target =
+    Target { name: "fleet-look", start: Start::Job(|spec, cx| Box::pin(look::start(spec, cx))) };
 
 /// Between two looks at what the controller says.
 const LOOK: Duration = Duration::from_millis(500);

@@ -12,7 +12,7 @@ use tfplugin_framework::{
 };
 
 use super::fleet_live;
-use super::pass;
+use super::{pass_shown, shown};
 use crate::deploy::{self, Deployed, Imported};
 use crate::provider::Streamverse;
 
@@ -124,6 +124,30 @@ fn refused_at(code: &str, text: &str) -> Option<Path> {
     })
 }
 
+/// What a revision begins with when the site is as it was, and the controller's catalogue is not.
+const CHANGED: &str = "changed-";
+
+/// A number that stands for a text: FNV-1a, for people and not against them.
+fn digest(text: &str) -> u32 {
+    text.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+}
+
+/// What another hand changed in the controller's catalogue, where its site can look.
+async fn looked(cx: &Context<Streamverse>, fleet: &RunpodFleet) -> Option<String> {
+    let owner = cx.provider().owner(RunpodFleet::KIND, &fleet.name).ok()?;
+    let site = cx.provider().try_site(&fleet.site).ok()??;
+    site.look(&owner).await.ok()?
+}
+
+/// A job that succeeded is not run again as long as it is the same: it goes, and comes again.
+async fn forget_job(cx: &Context<Streamverse>, fleet: &RunpodFleet) -> Result<()> {
+    let owner = cx.provider().owner(RunpodFleet::KIND, &fleet.name)?;
+    let site = deploy::site_of(cx, &fleet.site)?;
+    let nothing = Bundle::new(owner.clone(), Vec::new());
+    let asked = site.apply(&nothing, &[]).await;
+    asked.map(drop).map_err(|error| deploy::asked(error, format!("applying {owner}")))
+}
+
 /// Hands the fleet over. What its job refuses is an error: nothing was bought, and a create leaves nothing behind.
 async fn handed_over(
     cx: &Context<Streamverse>,
@@ -140,7 +164,7 @@ async fn handed_over(
             // Of a fleet that never was, nothing is to be destroyed.
             deploy::remove(cx, &*plan).await?;
         }
-        return Err(Error::invalid(reason.text.clone()).at(at));
+        return Err(Error::invalid(reason.text.clone()).at(shown(&at)));
     }
     deploy::wait(cx, &*site, &owner).await;
     let told = job.and_then(|it| it.result.clone());
@@ -169,10 +193,23 @@ impl Resource for RunpodFleet {
     }
 
     async fn read(cx: &Context<Streamverse>, stored: Stored<Self>) -> Result<Read<Self>> {
-        deploy::read(cx, stored).await
+        let Some(changed) = looked(cx, &stored).await else { return deploy::read(cx, stored).await };
+        cx.warn(
+            format!("{} was changed by somebody else", cx.subject()),
+            format!("In the words of its site: {changed}. The next apply puts it back."),
+        );
+        let revision = format!("{CHANGED}{:08x}", digest(&changed));
+        Ok(Read::Found(stored.into_inner().stored(cx.provider(), revision)?))
     }
 
-    async fn update(cx: &Context<Streamverse>, _: Stored<Self>, plan: Plan<Self>) -> Result<State<Self>> {
+    async fn update(
+        cx: &Context<Streamverse>,
+        stored: Stored<Self>,
+        plan: Plan<Self>,
+    ) -> Result<State<Self>> {
+        if stored.revision.known().is_some_and(|it| it.starts_with(CHANGED)) {
+            forget_job(cx, &plan).await?;
+        }
         handed_over(cx, plan, false).await
     }
 
@@ -184,7 +221,7 @@ impl Resource for RunpodFleet {
     fn validate(config: &RunpodFleetView, findings: &mut Findings) {
         let mut found = Diagnostics::new();
         check_fleet(&config.spec, &mut found);
-        pass(found, findings);
+        pass_shown(found, findings);
     }
 
     async fn modify_plan(cx: &Context<Streamverse>, draft: &mut Draft<Self>) -> Result<()> {
@@ -252,7 +289,7 @@ fn set(
 fn told(cx: &Context<Streamverse>, found: Diagnostics) -> Result<()> {
     let mut refused = None;
     for it in found {
-        let at = it.path.unwrap_or_default();
+        let at = it.path.as_ref().map(shown).unwrap_or_default();
         match it.severity {
             Severity::Warning => cx.warn_at(at, it.summary, it.detail),
             Severity::Error if refused.is_none() => {

@@ -21,7 +21,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use streamverse_compute_runpod::{Class, Client, Error as Fault, Kind, Limit, RemoteName, Standing};
 pub(crate) use template::RunpodTemplate;
-use tfplugin_framework::schema::Path;
+use tfplugin_framework::schema::{Path, Step};
 use tfplugin_framework::{Class as OurClass, Context, Error, Result};
 
 use crate::provider::Streamverse;
@@ -274,6 +274,25 @@ pub(crate) fn pass(
 ) {
     for diagnostic in found {
         findings.push(diagnostic);
+    }
+}
+
+/// What of a path Terraform underlines: a top-level attribute, or an element of one. Of a path that leads further into nested attributes it shows
+/// the first line of the resource alone, and no path (Terraform's `ElaborateFromConfigBody`).
+pub(crate) fn shown(path: &Path) -> Path {
+    let element = |step: &&Step| matches!(step, Step::Index(_) | Step::Key(_));
+    let (first, second) = (path.steps().first(), path.steps().get(1).filter(element));
+    first.into_iter().chain(second).fold(Path::root(), |path, step| path.step(step.clone()))
+}
+
+/// Findings of the model as those of a resource, each where Terraform shows it.
+pub(crate) fn pass_shown(
+    found: tfplugin_framework::schema::Diagnostics,
+    findings: &mut tfplugin_framework::Findings,
+) {
+    for diagnostic in found {
+        let path = diagnostic.path.as_ref().map(shown);
+        findings.push(tfplugin_framework::schema::Diagnostic { path, ..diagnostic });
     }
 }
 

@@ -1,0 +1,143 @@
+//! The provider is killed in the middle, time runs out, and a name is somebody else's: the next apply converges, and destroy leaves nothing.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use serde_json::json;
+use streamverse_acceptance::crash::{Dice, hit, kill_providers_of};
+use streamverse_runpod_stand_in::KEY;
+use tfplugin_testing::cli::{Action, Cli, Failure, Step, action};
+
+use crate::kit::{IDENTITY, Place, case, fleet};
+
+fn terraform(cli: &Cli, folder: &Path, words: &[&str]) -> Command {
+    let mut command = Command::new(cli.path().unwrap());
+    command
+        .args(words)
+        .current_dir(folder)
+        .env("TF_CLI_CONFIG_FILE", folder.join("cli.tfrc"))
+        .env("TF_IN_AUTOMATION", "1")
+        .env("RUNPOD_API_KEY", KEY)
+        .stdin(Stdio::null());
+    command
+}
+
+#[test]
+fn whenever_the_provider_is_killed_the_next_apply_converges_and_destroy_leaves_nothing() {
+    let cli = Cli::terraform().unwrap();
+    let Some(place) = Place::start() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let overrides = format!(
+        "provider_installation {{\n  dev_overrides {{\n    \"streamverse/streamverse\" = \"{}\"\n  }}\n  direct {{}}\n}}\n",
+        place.node.provider().parent().unwrap().display()
+    );
+    std::fs::write(folder.path().join("cli.tfrc"), overrides).unwrap();
+    let must = |words: &[&str]| {
+        let said = terraform(&cli, folder.path(), words).output().unwrap();
+        let text =
+            String::from_utf8_lossy(&said.stdout).into_owned() + &String::from_utf8_lossy(&said.stderr);
+        assert!(
+            said.status.success(),
+            "terraform {words:?}: {text}\n{:#?}\n{}",
+            place.it.calls(),
+            place.logs()
+        );
+        assert!(!text.contains(KEY) && !text.contains(IDENTITY));
+    };
+    let apply = ["apply", "-auto-approve", "-input=false"];
+    let destroy = ["destroy", "-auto-approve", "-input=false"];
+    let mut dice = Dice::new("kills of the provider of a fleet");
+    // Killed while it is made, while it is changed, and while it is taken away.
+    for (round, words) in [&apply, &apply, &destroy].into_iter().enumerate() {
+        let range = format!("min = {0}, max = {0}", 1 + round % 2);
+        let whole = format!("{}{}{}", place.block(), place.controller(""), fleet("one", &range, ""));
+        std::fs::write(folder.path().join("main.tf"), whole).unwrap();
+        let delay = Duration::from_millis(600 + dice.below(3000));
+        hit(&mut terraform(&cli, folder.path(), words), delay, kill_providers_of);
+        must(&apply);
+        place.wait_for_pods("one", 1 + round % 2);
+        must(&["plan", "-detailed-exitcode", "-input=false"]);
+    }
+    must(&destroy);
+    place.it.clean().unwrap();
+    place.node.nothing_left().unwrap();
+}
+
+#[test]
+fn a_destroy_whose_time_is_up_has_fenced_the_fleet_and_the_next_one_ends_it() -> Result<(), Failure> {
+    let cli = Cli::terraform()?;
+    let Some(place) = Place::start() else { return Ok(()) };
+    let place = &place;
+    let whole = |more: &str| {
+        format!("{}{}{}", place.block(), place.controller(""), fleet("one", "min = 1, max = 1", more))
+    };
+    let without = || format!("{}{}", place.block(), place.controller(""));
+    case(&cli, place)
+        .step(Step::apply(whole("timeouts = { delete = \"8s\" }")).after(|_| {
+            place.wait_for_pods("one", 1);
+            Ok(())
+        }))
+        .step(
+            Step::apply(without())
+                .named("RunPod takes nothing back")
+                .before(|_| {
+                    place.it.faults(&json!([
+                        { "method": "DELETE", "path": "/v2/pods", "what": { "answer": { "status": 500 } }, "times": 1000 },
+                    ]));
+                    Ok(())
+                })
+                .plan(action("streamverse_runpod_fleet.it", Action::Delete))
+                .expect_apply_error("(?s)still leaving.*fenced"),
+        )
+        .step(
+            Step::apply(without())
+                .named("it does again")
+                .before(|_| {
+                    assert_eq!(place.it.account().created("pod"), 1, "a fenced fleet buys nothing");
+                    place.it.clear_faults();
+                    Ok(())
+                })
+                .plan(action("streamverse_runpod_fleet.it", Action::Delete))
+                .timeout(Duration::from_secs(180))
+                .after(|_| place.it.clean().map_err(Into::into)),
+        )
+        .check_destroyed(|_| place.node.nothing_left().map_err(Into::into))
+        .run()
+        .map(|_| ())
+}
+
+#[test]
+fn a_fleet_whose_name_another_resource_has_is_refused_and_stays_theirs() -> Result<(), Failure> {
+    let cli = Cli::terraform()?;
+    let Some(place) = Place::start() else { return Ok(()) };
+    let place = &place;
+    let without = format!("{}{}", place.block(), place.controller(""));
+    let whole = format!(
+        "{without}{}",
+        fleet("one", "min = 0, max = 1", "queue = { event_log = \"kafka://k.example:9092?partitions=12\" }")
+    );
+    let theirs = json!({ "definition": { "name": "one", "candidates": [], "range": { "min": 0, "max": 0 }, "policy": {},
+        "schedule": { "idle": "20m" } }, "generation": "g", "owner": "runpod-fleet/one of the deployment other on site far" });
+    case(&cli, place)
+        .step(Step::apply(without.clone()))
+        .step(
+            Step::apply(whole)
+                .named("theirs")
+                .before(|_| {
+                    place.sql(&format!("insert into records values ('fleet.main', 'one', 7, '{theirs}')"));
+                    Ok(())
+                })
+                .expect_apply_error("(?s)deployment.*other.*another"),
+        )
+        .step(Step::apply(without).named("nothing of it is in the state").after(|_| {
+            place.sql("delete from records where collection = 'fleet.main' and version = 7");
+            Ok(())
+        }))
+        .check_destroyed(|_| {
+            place.it.clean()?;
+            place.node.nothing_left().map_err(Into::into)
+        })
+        .run()
+        .map(|_| ())
+}
