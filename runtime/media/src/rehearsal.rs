@@ -180,7 +180,7 @@ impl Rehearsal {
         }
         if done.encoded == 0 {
             let text = format!(
-                "nothing was encoded in {} s: no worker takes jobs of this queue, or a job takes longer than that",
+                "nothing was encoded in {} s: no worker takes jobs of this queue, a job takes longer than that, or workers cannot read what is put into their object store (their log says so)",
                 self.duration.as_secs()
             );
             return Err(Error::permanent("nothing-encoded", text));

@@ -1,6 +1,7 @@
 //! `streamverse simulate load`: a rehearsal. Real encode jobs go into the queue of a transcoder for a while, and then everything must be
 //! as it was before: the queue, and, where the controller's metrics are given, the workers.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -90,6 +91,20 @@ fn read<T: DeserializeOwned>(path: &Path) -> Result<T> {
     })
 }
 
+/// Refuses to act as root for services that run as somebody else: what root puts into a store of files they could not read.
+fn as_services(context: &Path) -> Result<()> {
+    let owner = |path: &Path| std::fs::metadata(path).map(|it| it.uid());
+    let unread = |error| usage(format!("{} cannot be read", context.display())).because(error);
+    let (its, ours) = (owner(context).map_err(unread)?, owner(Path::new("/proc/self")).map_err(unread)?);
+    if ours == 0 && its != 0 {
+        return Err(usage(format!(
+            "{} belongs to user {its}, as whom the services run: run this as that user, for example with `setpriv --reuid={its} --clear-groups`",
+            context.display()
+        )));
+    }
+    Ok(())
+}
+
 fn rehearsal(args: &LoadArgs) -> Result<Rehearsal> {
     let most_settle = 4 * 3600;
     let settle = args.settle.unwrap_or(if args.metrics.is_some() { 3600 } else { 600 });
@@ -125,6 +140,7 @@ fn rehearsal(args: &LoadArgs) -> Result<Rehearsal> {
 #[allow(clippy::print_stdout, reason = "what it found is its answer")]
 pub(crate) async fn run(args: LoadArgs) -> Result<()> {
     let rehearsal = rehearsal(&args)?;
+    as_services(&args.context)?;
     let spec: TranscoderSpec = read(&args.spec)?;
     let cx: ServiceContext = read(&args.context)?;
     let stop = Stop::new();
