@@ -6,7 +6,7 @@ mod report;
 mod setup;
 mod steps;
 
-pub(crate) use setup::{ensure_bench, ensure_engines};
+pub(crate) use setup::{ensure_bench, ensure_engines, update_package_lists};
 
 use std::time::Instant;
 

@@ -7,6 +7,7 @@ mod deny;
 mod go;
 mod kafka;
 mod oracle;
+mod promtool;
 mod recipe;
 mod wheel;
 
@@ -107,6 +108,8 @@ pub(crate) fn prepare(workspace: &Workspace) -> Outcome<Ready> {
     ready.take(wheel::PYTHON_VARIABLE, site);
     let jars = chosen(kafka::VARIABLE).map_or_else(|| kafka::ensure(&tools), Ok);
     ready.take(kafka::VARIABLE, jars);
+    let promtool = chosen(promtool::VARIABLE).map_or_else(|| promtool::ensure(&tools), Ok);
+    ready.take(promtool::VARIABLE, promtool);
     if let Some(path) = chosen(oracle::VARIABLE) {
         ready.take(oracle::VARIABLE, Ok(path));
     } else if let Some(tool) = oracle::ensure(workspace, &tools, &mut go) {

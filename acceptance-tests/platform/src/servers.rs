@@ -33,7 +33,7 @@ pub struct Servers {
 
 /// How a server is started, and where it listens then.
 struct Start {
-    command: Box<dyn Fn() -> Command + Send>,
+    command: Box<dyn Fn() -> Command + Send + Sync>,
     port: u16,
 }
 

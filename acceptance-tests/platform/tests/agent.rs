@@ -94,6 +94,29 @@ fn what_a_node_cannot_do_is_refused_and_not_ignored() {
 }
 
 #[test]
+fn what_a_service_tells_on_its_own_socket_is_had_from_the_agent() {
+    let Some(node) = Node::start() else { return };
+    run(async {
+        let (site, one) = (node.site(), owner("one"));
+        site.apply(&Bundle::new(one.clone(), vec![log(1, Isolation::Process)]), &[]).await.unwrap();
+        until(&site, &one, "ready", phase(Phase::Ready)).await;
+        let page = |path: &str| {
+            let said = Command::new("curl")
+                .args(["-s", "--max-time", "10", "-w", "\n%{http_code}", "--unix-socket"])
+                .arg(node.socket())
+                .arg(format!("http://n/v1/deployments/test/owners/{}/{}/metrics{path}", one.kind, one.name))
+                .output()
+                .unwrap();
+            String::from_utf8_lossy(&said.stdout).into_owned()
+        };
+        for path in ["", "?object=service/event-log"] {
+            assert!(page(path).ends_with("# EOF\n\n200"), "{}", page(path));
+        }
+        assert!(page("?object=service/other").ends_with("404"), "{}", page("?object=service/other"));
+    });
+}
+
+#[test]
 fn a_store_that_no_start_can_reach_is_told_at_once_and_not_tried_again() {
     let Some(node) = Node::start() else { return };
     run(async {
@@ -158,6 +181,7 @@ fn a_request_that_is_none_is_answered_in_the_shape_of_all_errors() {
         ),
         ("400", vec!["http://n/v1/deployments/%FF/owners".to_owned()]),
         ("404", vec!["http://n/nothing".to_owned()]),
+        ("404", vec![format!("{owner}/metrics")]),
     ] {
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
         let (found, body) = ask(&args);

@@ -16,6 +16,8 @@ fn a_configuration_and_a_terminal_are_told_the_same_of_a_market() -> Result<(), 
     let traces = concat!(env!("CARGO_MANIFEST_DIR"), "/../../provider/compute/testdata");
     let folder = tempfile::tempdir().unwrap();
     let picture = folder.path().join("spot.svg");
+    let policy = folder.path().join("policy.json").display().to_string();
+    std::fs::write(&policy, "{}").unwrap();
     let said = Command::new(binaries().join("streamverse"))
         .args(["simulate", "spot", "--trace", traces, "--notice", "120", "--svg"])
         .arg(&picture)
@@ -35,6 +37,17 @@ fn a_configuration_and_a_terminal_are_told_the_same_of_a_market() -> Result<(), 
         !refused.status.success()
             && String::from_utf8_lossy(&refused.stderr).contains("/nowhere cannot be read")
     );
+
+    for (arguments, word) in [
+        (["--seed", "1", "--days", "3000", "--workers", "40"], "3000.0 days of 9 zones with 40 workers"),
+        (["--trace", traces, "--limit", "3", "--policy", &policy], "fallback.max to 3"),
+    ] {
+        let refused =
+            Command::new(binaries().join("streamverse")).args(["simulate", "spot"]).args(arguments).output();
+        let refused = refused.unwrap();
+        let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(!refused.status.success() && told.contains(word), "{told}");
+    }
 
     let block = "provider \"streamverse\" {\n  deployment = \"test\"\n}\n";
     let same = format!(
@@ -63,6 +76,18 @@ fn a_configuration_and_a_terminal_are_told_the_same_of_a_market() -> Result<(), 
                 "{block}output \"x\" {{\n  value = provider::streamverse::gpu_encoder(\"L40X\")\n}}\n"
             ))
             .expect_error("(?s)Did you mean \"L40"),
+        )
+        .step(
+            Step::apply(format!(
+                "{block}data \"streamverse_spot_forecast\" \"it\" {{\n  synthetic = {{ days = 366, regions = 20, zones = 26 }}\n  workers = 1000\n}}\n"
+            ))
+            .expect_error("(?s)366.0\\s+days\\s+of\\s+520\\s+zones.*Give\\s+at\\s+most"),
+        )
+        .step(
+            Step::apply(format!(
+                "{block}data \"streamverse_spot_forecast\" \"it\" {{\n  synthetic = {{}}\n  on_demand_limit = 3\n  policy = {{}}\n}}\n"
+            ))
+            .expect_error("(?s)fallback.max\\s+to\\s+3"),
         )
         .step(
             Step::apply(format!(

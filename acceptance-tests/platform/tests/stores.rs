@@ -2,10 +2,9 @@
 //! with logins: only their addresses change.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-#[path = "../../../runtime/core/tests/stores/kit.rs"]
-mod place;
+#[path = "common/encoded.rs"]
+mod encoded;
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -208,35 +207,8 @@ fn finishes(node: &Node, servers: &Servers) -> Result<(), Box<dyn std::error::Er
     let [_, edge, _] = node.ports;
     let (_, list) = kit::get(&format!("http://127.0.0.1:{edge}/vod/film/hls.m3u8"));
     assert!(list.contains("180p/index.m3u8"), "{list}");
-    let mut times: BTreeMap<String, usize> = BTreeMap::new();
-    for record in encoded(servers) {
-        let piece = format!("{} {}", record["generation"], record["piece"]);
-        *times.entry(piece).or_default() += 1;
-    }
-    let twice: Vec<_> = times.iter().filter(|(_, times)| **times > 1).collect();
-    assert!(twice.is_empty(), "encoded twice: {twice:?}");
+    let times = encoded::once(servers);
     let video = times.keys().filter(|piece| piece.contains("180p/")).count();
     assert_eq!(video, usize::try_from(SECONDS / 2).unwrap(), "{times:?}");
     Ok(())
-}
-
-/// The records of finished segments, as Kafka has them.
-fn encoded(servers: &Servers) -> Vec<serde_json::Value> {
-    let place = place::Place::new();
-    let lay = |name: &str, key: &str, text: &str| {
-        let folder = place.cx.credentials_dir.join(name);
-        std::fs::create_dir_all(&folder).unwrap();
-        std::fs::write(folder.join(key), text).unwrap();
-    };
-    lay("event-log.main", "password", PASSWORD);
-    lay("event-log.main", "ca", &std::fs::read_to_string(servers.file("ca.pem")).unwrap());
-    let url = format!(
-        "kafka://localhost:{}?prefix=test-&username=streamverse&sasl=SCRAM-SHA-512&tls=true&secret=event-log.main&ca=event-log.main.0",
-        servers.kafka
-    );
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    let records = runtime.block_on(async {
-        streamverse_core::log::open_log(&url, &place.cx).await.unwrap().read_all("encoded").await.unwrap()
-    });
-    records.iter().map(|record| serde_json::from_slice(&record.value).unwrap()).collect()
 }

@@ -1,7 +1,10 @@
 //! What goes wrong on purpose.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use serde::Deserialize;
 use serde_json::Value;
+use tokio::sync::Notify;
 
 /// A fault that waits for its call.
 #[derive(Clone, Debug, Deserialize)]
@@ -9,6 +12,9 @@ use serde_json::Value;
 pub(crate) struct Fault {
     /// `POST`; any where none is given.
     pub(crate) method: Option<String>,
+    /// Only calls that change something: not `GET`.
+    #[serde(default)]
+    pub(crate) mutating: bool,
     /// What the path begins with.
     #[serde(default)]
     pub(crate) path: String,
@@ -47,6 +53,10 @@ pub(crate) enum What {
     Late(u64),
     /// It is done, and this is the answer: what no API sends.
     Garbage(Value),
+    /// It waits, and is done once the test lets it go; never where its caller is gone by then.
+    HoldBefore,
+    /// It is done, and the answer waits until the test lets it go.
+    HoldAfter,
 }
 
 /// Faults in the order in which they were asked for.
@@ -69,7 +79,9 @@ impl Faults {
     /// The fault of this call, if one waits for it.
     pub(crate) fn meet(&mut self, method: &str, path: &str) -> Option<What> {
         let fits = |fault: &Fault| {
-            fault.method.as_deref().is_none_or(|it| it == method) && path.starts_with(&fault.path)
+            fault.method.as_deref().is_none_or(|it| it == method)
+                && (!fault.mutating || method != "GET")
+                && path.starts_with(&fault.path)
         };
         let index = self.0.iter().position(fits)?;
         let fault = self.0.get_mut(index)?;
@@ -83,5 +95,41 @@ impl Faults {
             self.0.remove(index);
         }
         Some(what)
+    }
+}
+
+/// Calls that wait until the test lets them go.
+#[derive(Default)]
+pub(crate) struct Holds {
+    held: AtomicUsize,
+    go: Notify,
+}
+
+impl Holds {
+    /// Waits. A caller that goes takes its call with it.
+    pub(crate) async fn hold(&self) {
+        struct Held<'a>(&'a AtomicUsize);
+        impl Drop for Held<'_> {
+            fn drop(&mut self) {
+                self.0.fetch_sub(1, Ordering::SeqCst);
+            }
+        }
+        let go = self.go.notified();
+        tokio::pin!(go);
+        // Whoever sees it counted can let it go.
+        go.as_mut().enable();
+        self.held.fetch_add(1, Ordering::SeqCst);
+        let _held = Held(&self.held);
+        go.await;
+    }
+
+    /// How many wait.
+    pub(crate) fn count(&self) -> usize {
+        self.held.load(Ordering::SeqCst)
+    }
+
+    /// Lets all go.
+    pub(crate) fn release(&self) {
+        self.go.notify_waiters();
     }
 }

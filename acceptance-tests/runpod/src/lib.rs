@@ -35,7 +35,8 @@ pub fn run(ledger: &Path) -> std::io::Result<()> {
         );
     }
     let world = Arc::new(Mutex::new(world::World::new(ledger::Ledger::new(ledger)?)));
-    let server = Arc::new(server::Server { world: Arc::clone(&world), description });
+    let server =
+        Arc::new(server::Server { world: Arc::clone(&world), description, holds: faults::Holds::default() });
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))?;
     let mut stdout = std::io::stdout();

@@ -61,7 +61,8 @@ pub(crate) fn create(shared: &Shared, body: &Map<String, Value>) -> Answer {
     let Some(about) = GPUS.iter().find(|gpu| gpu.0 == ty) else {
         return refuse(400, format!("gpu.id: {ty} is no GPU type"));
     };
-    let (price, most) = if cloud == "SECURE" { (about.4, about.7) } else { (about.5, about.7 / 2) };
+    let price = world.stock.price_of(ty, &cloud.to_lowercase());
+    let most = if cloud == "SECURE" { about.7 } else { about.7 / 2 };
     if count > most {
         return refuse(400, format!("gpu.count: no machine has {count} of {ty}"));
     }
@@ -159,7 +160,11 @@ async fn live(shared: Shared, id: String, life: u64) {
             "ERROR"
         }
         Some(Ok(mut child)) => {
+            let process = child.id();
             let _ = child.wait().await;
+            if let Some(process) = process {
+                lock(&shared).ending.remove(&process);
+            }
             "EXITED"
         }
     };
@@ -185,15 +190,22 @@ fn spawn(
     env: &Value,
     pod: &Map<String, Value>,
 ) -> Option<std::io::Result<tokio::process::Child>> {
-    let (program, arguments) = world.settings.command.split_first()?;
+    let text = |member: &str| pod.get(member).and_then(Value::as_str).unwrap_or_default();
+    let image = text("image");
+    let (program, arguments) =
+        world.settings.images.get(image).unwrap_or(&world.settings.command).split_first()?;
     let mut command = tokio::process::Command::new(program);
-    command.args(arguments).process_group(0).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    // What a container has is its own: of ours only the way to programs.
+    command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    command.args(arguments).args(text("args").split_whitespace()).process_group(0);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command.envs(&world.settings.command_env);
     for (name, value) in env.as_object().into_iter().flatten() {
         command.env(name, value.as_str().unwrap_or_default());
     }
     command.env("RUNPOD_POD_ID", id);
-    command.env("RUNPOD_DC_ID", pod.get("dataCenterId").and_then(Value::as_str).unwrap_or_default());
+    command.env("RUNPOD_DC_ID", text("dataCenterId"));
+    command.env("RUNPOD_STAND_IN_IMAGE", image);
     if let Some(folder) = &world.settings.command_logs
         && let Ok(file) =
             std::fs::File::options().create(true).append(true).open(folder.join(format!("{id}.log")))
@@ -205,22 +217,32 @@ fn spawn(
 }
 
 /// Ends a program as a container's end does: SIGTERM, and SIGKILL when the grace is over.
-fn end_process(world: &World, process: Option<u32>) {
-    let Some(pid) = process.and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?)) else { return };
-    let _ = kill_process_group(pid, Signal::TERM);
-    let grace = Duration::from_millis(world.settings.grace_ms);
+fn end_process(shared: &Shared, world: &mut World, process: Option<u32>) {
+    let Some(number) = process else { return };
+    signal(number, Signal::TERM);
+    world.ending.insert(number);
+    let (shared, grace) = (Arc::clone(shared), Duration::from_millis(world.settings.grace_ms));
     tokio::spawn(async move {
         tokio::time::sleep(grace).await;
-        let _ = kill_process_group(pid, Signal::KILL);
+        // One that ended has given its number back.
+        if lock(&shared).ending.remove(&number) {
+            signal(number, Signal::KILL);
+        }
     });
+}
+
+/// Sends a signal to a pod's program and all that it started.
+fn signal(process: u32, signal: Signal) {
+    if let Some(pid) = i32::try_from(process).ok().and_then(Pid::from_raw) {
+        let _ = kill_process_group(pid, signal);
+    }
 }
 
 /// Everything is over: no program outlives the stand-in.
 pub(crate) fn end_all(world: &World) {
-    for pod in world.of("pod").values() {
-        if let Some(pid) = pod.process.and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?)) {
-            let _ = kill_process_group(pid, Signal::KILL);
-        }
+    let running = world.of("pod").values().filter_map(|pod| pod.process);
+    for process in running.chain(world.ending.iter().copied()) {
+        signal(process, Signal::KILL);
     }
 }
 
@@ -232,11 +254,11 @@ pub(crate) fn terminate(shared: &Shared, id: &str, event: &str) -> Answer {
     };
     let process = pod.process.take();
     if event == "lost" {
-        if let Some(pid) = process.and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?)) {
-            let _ = kill_process_group(pid, Signal::KILL);
+        if let Some(process) = process {
+            signal(process, Signal::KILL);
         }
     } else {
-        end_process(&world, process);
+        end_process(shared, &mut world, process);
     }
     let Some(mut pod) = world.remove("pod", id, event) else { return refuse(404, "pod not found") };
     let count = u32::try_from(pod.body["gpu"]["count"].as_u64().unwrap_or(1)).unwrap_or(1);
@@ -254,6 +276,22 @@ pub(crate) fn terminate(shared: &Shared, id: &str, event: &str) -> Answer {
             lock(&shared).things.entry("pod").or_default().remove(&id);
         });
     }
+    (204, None)
+}
+
+/// A pod's host fails under it, without notice: its program is killed, and the pod is told of as `EXITED`.
+pub(crate) fn kill(shared: &Shared, id: &str) -> Answer {
+    let mut world = lock(shared);
+    let Some(pod) = world.find("pod", id).filter(|pod| pod.ended.is_none()) else {
+        return refuse(404, "pod not found");
+    };
+    pod.life += 1;
+    let process = pod.process.take();
+    set_status(pod, "EXITED");
+    if let Some(process) = process {
+        signal(process, Signal::KILL);
+    }
+    note(&mut world, id, "stopped");
     (204, None)
 }
 
@@ -275,12 +313,12 @@ pub(crate) fn act(shared: &Shared, id: &str, action: &str) -> Answer {
         "stop" => {
             pod.life += 1;
             set_status(pod, "EXITED");
-            end_process(&world, process);
+            end_process(shared, &mut world, process);
             note(&mut world, id, "stopped");
         }
         _ => {
             set_status(pod, "PROVISIONING");
-            end_process(&world, process);
+            end_process(shared, &mut world, process);
             begin(shared, &mut world, id);
         }
     }

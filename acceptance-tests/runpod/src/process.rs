@@ -114,6 +114,39 @@ impl StandIn {
         assert_eq!(status, 204, "{told}");
     }
 
+    /// The host of a pod fails, without notice: its program is killed, and the pod is `EXITED`.
+    pub fn kill_pod(&self, id: &str) {
+        let (status, told) = http(&self.endpoint, "POST", &format!("/_control/pods/{id}/kill"), None);
+        assert_eq!(status, 204, "{told}");
+    }
+
+    /// Sets what is paid from now on: `{gpu?, of?, dollars}`, `of` being `secure`, `community` or `serverless`.
+    pub fn price(&self, price: &Value) {
+        self.control("PUT", "prices", Some(price));
+    }
+
+    /// Waits until a call is held by a fault `hold_before` or `hold_after`.
+    ///
+    /// # Panics
+    /// When none comes.
+    pub fn until_held(&self) {
+        let until = Instant::now() + PATIENCE;
+        while self.held() == 0 {
+            assert!(Instant::now() < until, "no call is held: {:?}", self.calls());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// How many calls are held.
+    pub fn held(&self) -> u64 {
+        self.control("GET", "held", None).as_u64().unwrap_or(0)
+    }
+
+    /// Lets go what is held: what its caller still waits for.
+    pub fn release(&self) {
+        self.control("DELETE", "held", None);
+    }
+
     /// Calls the API as somebody else would: status and body.
     pub fn api(&self, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
         http(&self.endpoint, method, path, body)

@@ -13,7 +13,7 @@ use hyper_util::rt::TokioIo;
 use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
 
-use crate::faults::{Fault, What};
+use crate::faults::{Fault, Holds, What};
 use crate::openapi::{Description, Operation};
 use crate::pods::{self, Shared, lock};
 use crate::stock::Stock;
@@ -26,6 +26,7 @@ pub const KEY: &str = "rpa_planted-runpod-key-5d20";
 pub(crate) struct Server {
     pub(crate) world: Shared,
     pub(crate) description: Option<Description>,
+    pub(crate) holds: Holds,
 }
 
 /// The connection breaks without an answer.
@@ -99,6 +100,9 @@ async fn one(server: Arc<Server>, request: Request<Incoming>) -> Result<Response
             Ok(told(&server, &call, refuse(status, detail), &headers))
         }
         other => {
+            if matches!(other, Some(What::HoldBefore)) {
+                server.holds.hold().await;
+            }
             let answer = answer(&server, &call);
             let held = told(&server, &call, answer, &headers);
             match other {
@@ -108,6 +112,10 @@ async fn one(server: Arc<Server>, request: Request<Incoming>) -> Result<Response
                 }
                 Some(What::Late(ms)) => {
                     tokio::time::sleep(Duration::from_millis(ms)).await;
+                    Ok(held)
+                }
+                Some(What::HoldAfter) => {
+                    server.holds.hold().await;
                     Ok(held)
                 }
                 Some(What::Garbage(body)) => Ok(respond(200, Some(&body), &headers)),
@@ -261,6 +269,9 @@ fn control(server: &Server, method: &str, path: &str, body: Option<Value>) -> An
     if let ("POST", ["pods", id, "lose"]) = (method, parts.as_slice()) {
         return pods::terminate(&server.world, id, "lost");
     }
+    if let ("POST", ["pods", id, "kill"]) = (method, parts.as_slice()) {
+        return pods::kill(&server.world, id);
+    }
     let mut world = lock(&server.world);
     let body = body.unwrap_or_default();
     let told = match (method, parts.as_slice()) {
@@ -285,6 +296,15 @@ fn control(server: &Server, method: &str, path: &str, body: Option<Value>) -> An
         }
         ("PUT", ["stock"]) => {
             world.stock.set(&body);
+            Value::Null
+        }
+        ("PUT", ["prices"]) => {
+            world.stock.price(&body);
+            Value::Null
+        }
+        ("GET", ["held"]) => json!(server.holds.count()),
+        ("DELETE", ["held"]) => {
+            server.holds.release();
             Value::Null
         }
         ("GET", ["violations"]) => json!(world.violations),

@@ -30,6 +30,8 @@ const CENTRES: [(&str, &str, &str); 4] = [
 /// Free GPUs by type, data centre and cloud.
 pub(crate) struct Stock {
     free: BTreeMap<(String, String, String), u32>,
+    /// Prices that a test changed, by type and `secure`, `community` or `serverless`.
+    prices: BTreeMap<(String, String), f64>,
 }
 
 impl Stock {
@@ -44,7 +46,7 @@ impl Stock {
                 }
             }
         }
-        Stock { free }
+        Stock { free, prices: BTreeMap::new() }
     }
 
     pub(crate) fn is_centre(id: &str) -> bool {
@@ -59,6 +61,31 @@ impl Stock {
             if fits("gpu", gpu) && fits("data_center", centre) && fits("cloud", cloud) {
                 *count = free;
             }
+        }
+    }
+
+    /// Sets what is paid from now on: `{gpu?, of?, dollars}`, `of` being `secure`, `community` or `serverless`; what is left out
+    /// means all. Pods that run keep their price.
+    pub(crate) fn price(&mut self, wish: &Value) {
+        let fits = |member: &str, it: &str| wish[member].as_str().is_none_or(|wanted| wanted == it);
+        let dollars = wish["dollars"].as_f64().unwrap_or(0.0);
+        for (gpu, ..) in GPUS.into_iter().filter(|gpu| fits("gpu", gpu.0)) {
+            for of in ["secure", "community", "serverless"].into_iter().filter(|of| fits("of", of)) {
+                self.prices.insert((gpu.to_owned(), of.to_owned()), dollars);
+            }
+        }
+    }
+
+    /// What a GPU costs now.
+    pub(crate) fn price_of(&self, gpu: &str, of: &str) -> f64 {
+        if let Some(changed) = self.prices.get(&(gpu.to_owned(), of.to_owned())) {
+            return *changed;
+        }
+        let Some(about) = GPUS.iter().find(|it| it.0 == gpu) else { return 0.0 };
+        match of {
+            "secure" => about.4,
+            "community" => about.5,
+            _ => about.6,
         }
     }
 
@@ -114,11 +141,9 @@ impl Stock {
         (200, Some(json!({ "gpus": gpus })))
     }
 
-    fn gpu(
-        &self,
-        (id, name, pool, memory, secure, community, serverless, most): Gpu,
-        asked: Option<(u32, &str)>,
-    ) -> Value {
+    fn gpu(&self, (id, name, pool, memory, _, _, _, most): Gpu, asked: Option<(u32, &str)>) -> Value {
+        let [secure, community, serverless] =
+            ["secure", "community", "serverless"].map(|of| self.price_of(id, of));
         let mut told = json!({
             "id": id, "name": name, "pool": pool, "manufacturer": "NVIDIA", "memory": memory, "secure": true, "community": true,
             "price": { "secure": secure, "community": community, "serverless": serverless },

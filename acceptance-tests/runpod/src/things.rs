@@ -208,14 +208,18 @@ impl World {
             Ok(container) => container,
             Err(fault) => return fault,
         };
-        if body.contains_key("templateId") {
+        // As if the template's settings were in the body, with those of the body before them; environments are merged.
+        let templated = body.contains_key("templateId");
+        if templated {
             whole.extend(template);
         }
         if body.contains_key("gpu") && whole.get("gpu").is_none() {
             return refuse(400, "the compute family of an endpoint cannot be changed");
         }
         let idle_given = body.get("workers").is_some_and(|it| it.get("idleTimeout").is_some());
-        for (name, value) in body.iter().filter(|(name, _)| *name != "templateId") {
+        for (name, value) in
+            body.iter().filter(|(name, _)| *name != "templateId" && !(templated && *name == "env"))
+        {
             match (name.as_str(), whole.get_mut(name)) {
                 ("workers", Some(place)) => merge(place, value),
                 ("gpu", Some(place)) => {

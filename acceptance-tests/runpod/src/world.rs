@@ -1,6 +1,6 @@
 //! What the stand-in's account has.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
@@ -42,6 +42,8 @@ pub(crate) struct Settings {
     pub(crate) start_ms: u64,
     /// So long lists miss what was made.
     pub(crate) list_lag_ms: u64,
+    /// So long lists still show what was deleted.
+    pub(crate) list_ghost_ms: u64,
     /// Things on each page of a list; all on one when it is zero, as the description has it.
     pub(crate) page_size: usize,
     /// So long a terminated pod is still told of.
@@ -54,8 +56,10 @@ pub(crate) struct Settings {
     pub(crate) spend_limit: f64,
     /// Calls per minute: 429 beyond.
     pub(crate) per_minute: u32,
-    /// What runs for each pod: a program and its arguments. Nothing where it is empty.
+    /// What runs for each pod: a program and its arguments, to which the pod's own are added. Nothing where it is empty.
     pub(crate) command: Vec<String>,
+    /// The same for pods of an image; the others run `command`.
+    pub(crate) images: BTreeMap<String, Vec<String>>,
     /// What its environment has besides the pod's.
     pub(crate) command_env: BTreeMap<String, String>,
     /// Where its output goes, a file for each pod.
@@ -68,6 +72,7 @@ impl Default for Settings {
             provision_ms: 50,
             start_ms: 50,
             list_lag_ms: 0,
+            list_ghost_ms: 0,
             page_size: 0,
             terminated_ms: 0,
             grace_ms: 5000,
@@ -75,6 +80,7 @@ impl Default for Settings {
             spend_limit: 80.0,
             per_minute: 100_000,
             command: Vec::new(),
+            images: BTreeMap::new(),
             command_env: BTreeMap::new(),
             command_logs: None,
         }
@@ -116,6 +122,10 @@ pub(crate) struct World {
     pub(crate) faults: Faults,
     ledger: Ledger,
     made: u64,
+    /// What lists still show though it is gone: kind, number, when it went, body.
+    ghosts: Vec<(&'static str, u64, Instant, Value)>,
+    /// Programs that got SIGTERM and did not end yet.
+    pub(crate) ending: BTreeSet<u32>,
     /// What broke the description, ours or theirs.
     pub(crate) violations: Vec<String>,
     /// `POST /v2/pods 201`, in order.
@@ -133,6 +143,8 @@ impl World {
             faults: Faults::default(),
             ledger,
             made: 0,
+            ghosts: Vec::new(),
+            ending: BTreeSet::new(),
             violations: Vec::new(),
             calls: Vec::new(),
             window: (Instant::now(), 0),
@@ -176,6 +188,9 @@ impl World {
         let thing = self.things.get_mut(kind)?.remove(id)?;
         let kind = KINDS.into_iter().find(|it| *it == kind)?;
         self.note(kind, &thing, event, true);
+        if self.settings.list_ghost_ms > 0 {
+            self.ghosts.push((kind, thing.number, Instant::now(), public(&thing.body)));
+        }
         Some(thing)
     }
 
@@ -200,10 +215,16 @@ impl World {
     /// Things that lists show now, in the order of their making.
     pub(crate) fn listed(&self, kind: &str) -> Vec<Value> {
         let lag = Duration::from_millis(self.settings.list_lag_ms);
-        let mut shown: Vec<&Thing> =
-            self.of(kind).values().filter(|thing| thing.made.elapsed() >= lag).collect();
-        shown.sort_by_key(|thing| thing.number);
-        shown.into_iter().map(|thing| public(&thing.body)).collect()
+        let gone = Duration::from_millis(self.settings.list_ghost_ms);
+        let there = self.of(kind).values().filter(|thing| thing.made.elapsed() >= lag);
+        let mut shown: Vec<(u64, Value)> = there.map(|thing| (thing.number, public(&thing.body))).collect();
+        let ghosts = self.ghosts.iter().filter(|(of, number, at, _)| {
+            *of == kind && at.elapsed() < gone && !shown.iter().any(|(it, _)| it == number)
+        });
+        let ghosts: Vec<(u64, Value)> = ghosts.map(|(_, number, _, body)| (*number, body.clone())).collect();
+        shown.extend(ghosts);
+        shown.sort_by_key(|(number, _)| *number);
+        shown.into_iter().map(|(_, body)| body).collect()
     }
 
     /// What is left of this minute's calls, and its seconds; `None` when there is nothing left.

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::json;
 use streamverse_compute::cloud::{Candidate, Cloud as _, ErrorClass, GroupSpec, OfferQuery, Stock};
 use streamverse_compute_runpod::{
     Action, ApiKey, Availability, Class, Client, Cloud, Config, GpuRequest, Limit, NetworkVolume,
@@ -180,32 +180,84 @@ async fn a_create_whose_answer_is_lost_is_found_by_its_name_and_made_once() {
 }
 
 #[tokio::test]
-async fn what_an_earlier_run_made_and_lists_did_not_show_yet_is_kept_and_ours_given_back() {
+async fn what_an_earlier_run_made_and_lists_did_not_show_yet_is_found_and_one_is_kept() {
     let it = StandIn::start();
     let client = client(&it);
     it.settings(&json!({ "list_lag_ms": 1500 }));
+    let by_hand = json!({ "name": "v", "size": 20, "dataCenter": "EU-RO-1" });
     // A run that was killed right after its call.
-    let (status, first) = it.api(
-        "POST",
-        "/v2/network-volumes",
-        Some(&json!({ "name": "v", "size": 20, "dataCenter": "EU-RO-1" })),
-    );
-    assert_eq!(status, 201);
+    assert_eq!(it.api("POST", "/v2/network-volumes", Some(&by_hand)).0, 201);
+    // Lists show it well before they show ours.
+    tokio::time::sleep(Duration::from_secs(1)).await;
     let made = client.obtain::<NetworkVolume>("v", &volume("v"), limit()).await.unwrap();
-    assert!(made.adopted && Value::String(made.thing.id) == first["id"]);
     assert_eq!(it.account().created("volume"), 2);
     assert_eq!(it.account().open(), ["volume v"]);
+    assert_eq!(it.things("volume")[0]["id"], made.thing.id);
     // And a third time it is simply there.
     assert!(client.obtain::<NetworkVolume>("v", &volume("v"), limit()).await.unwrap().adopted);
-    // Two that none of our calls made: people must look.
+    // Two that none of our calls made, with what people put there: people must look.
     it.settings(&json!({}));
-    let _ = it.api(
-        "POST",
-        "/v2/network-volumes",
-        Some(&json!({ "name": "v", "size": 20, "dataCenter": "EU-RO-1" })),
-    );
+    let _ = it.api("POST", "/v2/network-volumes", Some(&by_hand));
     let error = client.obtain::<NetworkVolume>("v", &volume("v"), limit()).await.unwrap_err();
     assert!(error.to_string().contains("there are 2 things named"), "{error}");
+}
+
+#[tokio::test]
+async fn of_two_creators_at_once_and_of_two_lost_creates_one_pod_is_left() {
+    let it = StandIn::start();
+    let client = client(&it);
+    it.settings(&json!({ "list_lag_ms": 600 }));
+    // Several rounds: neither the first nor the second wins always.
+    for round in 0..4 {
+        let name = format!("p{round}");
+        let body = pod(&name, "NVIDIA L40S", "EU-RO-1");
+        let (one, two) = tokio::join!(
+            client.obtain::<Pod>(&name, &body, limit()),
+            client.obtain::<Pod>(&name, &body, limit())
+        );
+        assert_eq!(one.unwrap().thing.id, two.unwrap().thing.id, "they keep different ones");
+        assert_eq!(it.things("pod").len(), round + 1, "{:?}", it.calls());
+    }
+    // Lists miss the first for longer than it is looked for, and both answers are lost.
+    it.settings(&json!({ "list_lag_ms": 3300 }));
+    it.faults(&json!([{ "method": "POST", "path": "/v2/pods", "what": "lose", "times": 2 }]));
+    let body = pod("q", "NVIDIA L40S", "EU-RO-1");
+    let kept = client.obtain::<Pod>("q", &body, limit()).await.unwrap().thing;
+    assert_eq!((it.clear_faults(), it.account().created("pod")), (0, 10));
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let left: Vec<Pod> = client.named("q", limit()).await.unwrap();
+    assert_eq!(left.iter().map(|it| it.id.as_str()).collect::<Vec<_>>(), [kept.id.as_str()]);
+    // Two that killed runs left: the next run finds both.
+    it.settings(&json!({}));
+    let again = json!({ "name": "q", "image": "x", "gpu": { "id": "NVIDIA L40S" } });
+    assert_eq!(it.api("POST", "/v2/pods", Some(&again)).0, 201);
+    assert!(client.obtain::<Pod>("q", &body, limit()).await.unwrap().adopted);
+    assert_eq!(it.things("pod").len(), 5);
+    assert_eq!(it.violations(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn what_lists_still_show_after_it_was_deleted_is_not_taken_over() {
+    let it = StandIn::start();
+    let client = client(&it);
+    it.settings(&json!({ "list_ghost_ms": 60_000, "terminated_ms": 60_000 }));
+    let body = pod("p", "NVIDIA L40S", "EU-RO-1");
+    let first = client.obtain::<Pod>("p", &body, limit()).await.unwrap().thing;
+    client.delete::<Pod>(&first.id, limit()).await.unwrap();
+    let second = client.obtain::<Pod>("p", &body, limit()).await.unwrap();
+    assert!(!second.adopted && second.thing.id != first.id, "a terminated pod was taken over");
+    let first = client.obtain::<NetworkVolume>("v", &volume("v"), limit()).await.unwrap().thing;
+    client.delete::<NetworkVolume>(&first.id, limit()).await.unwrap();
+    let second = client.obtain::<NetworkVolume>("v", &volume("v"), limit()).await.unwrap();
+    assert!(!second.adopted && second.thing.id != first.id, "a deleted volume was taken over");
+    assert_eq!(
+        client.named::<NetworkVolume>("v", limit()).await.unwrap().len(),
+        2,
+        "the list lags no longer"
+    );
+    let mut open = it.account().open();
+    open.sort();
+    assert_eq!(open, ["pod p", "volume v"]);
 }
 
 #[tokio::test]
@@ -245,13 +297,16 @@ async fn an_answer_that_never_comes_ends_at_the_deadline() {
 async fn a_pod_is_a_real_program_that_gets_sigterm_and_then_sigkill() {
     let it = StandIn::start();
     let client = client(&it);
-    let script = r#"trap 'echo term >> "$OUT"; [ -n "$STUBBORN" ] || exit 0' TERM; echo "up $RUNPOD_POD_ID" >> "$OUT"; while :; do sleep 0.05; done"#;
-    it.settings(&json!({ "command": ["bash", "-c", script], "grace_ms": 300 }));
+    let script = r#"trap 'echo term >> "$OUT"; [ -n "$STUBBORN" ] || exit 0' TERM; echo "up $RUNPOD_POD_ID $RUNPOD_STAND_IN_IMAGE $*" >> "$OUT"; while :; do sleep 0.05; done"#;
+    // The image decides what runs; the pod's arguments follow.
+    let images = json!({ "registry.example/streamverse:1": ["bash", "-c", script, "worker"] });
+    it.settings(&json!({ "command": ["false"], "images": images, "grace_ms": 300 }));
     for stubborn in [false, true] {
         let out = it.folder().join(format!("out-{stubborn}"));
         let name = format!("p-{stubborn}");
         let mut body = pod(&name, "NVIDIA L40S", "EU-RO-1");
         body.env = [("OUT".to_owned(), out.display().to_string())].into();
+        body.args = Some("--gpu 0".to_owned());
         if stubborn {
             body.env.insert("STUBBORN".to_owned(), "1".to_owned());
         }
@@ -265,7 +320,7 @@ async fn a_pod_is_a_real_program_that_gets_sigterm_and_then_sigkill() {
                 std::thread::sleep(Duration::from_millis(10));
             }
         };
-        wait(format!("up {id}"));
+        wait(format!("up {id} registry.example/streamverse:1 --gpu 0"));
         client.delete::<Pod>(&id, limit()).await.unwrap();
         wait("term".to_owned());
         let end = Instant::now() + Duration::from_secs(20);
@@ -275,6 +330,68 @@ async fn a_pod_is_a_real_program_that_gets_sigterm_and_then_sigkill() {
         }
     }
     it.clean().unwrap();
+    // A host fails; and what still ends when the stand-in does, does not outlive it.
+    it.settings(&json!({ "images": images, "grace_ms": 600_000 }));
+    let out = it.folder().join("out-last").display().to_string();
+    let mut body = pod("last", "NVIDIA L40S", "EU-RO-1");
+    body.env = [("OUT".to_owned(), out.clone()), ("STUBBORN".to_owned(), "1".to_owned())].into();
+    let gone = || {
+        let end = Instant::now() + Duration::from_secs(20);
+        while running(&out) {
+            assert!(Instant::now() < end, "a program is left");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    };
+    let id = client.obtain::<Pod>("last", &body, limit()).await.unwrap().thing.id;
+    until(&client, &id, PodStatus::Running).await;
+    it.kill_pod(&id);
+    until(&client, &id, PodStatus::Exited).await;
+    gone();
+    client.act(&id, Action::Start, limit()).await.unwrap();
+    until(&client, &id, PodStatus::Running).await;
+    it.lose_pod(&id);
+    assert!(client.get::<Pod>(&id, limit()).await.unwrap().is_none());
+    gone();
+    let id = client.obtain::<Pod>("last", &body, limit()).await.unwrap().thing.id;
+    until(&client, &id, PodStatus::Running).await;
+    client.delete::<Pod>(&id, limit()).await.unwrap();
+    drop(it);
+    gone();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_is_held_before_or_after_it_took_effect_until_its_client_dies_or_the_test_lets_it_go() {
+    let it = StandIn::start();
+    let client = client(&it);
+    let ask = |name: &'static str| {
+        let client = client.clone();
+        tokio::spawn(async move { client.obtain::<NetworkVolume>(name, &volume(name), limit()).await })
+    };
+    // The second call that changes something, whatever was read in between.
+    it.faults(&json!([{ "mutating": true, "after": 1, "what": "hold_before" }]));
+    ask("a").await.unwrap().unwrap();
+    let second = ask("b");
+    tokio::task::block_in_place(|| it.until_held());
+    second.abort();
+    let _ = second.await;
+    // The stand-in sees that its client is gone, and forgets the call.
+    while it.held() > 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    it.release();
+    assert_eq!(it.account().open(), ["volume a"], "it was done");
+    it.faults(&json!([{ "mutating": true, "what": "hold_after" }]));
+    let third = ask("c");
+    tokio::task::block_in_place(|| it.until_held());
+    assert_eq!(it.account().created("volume"), 2, "it was not done");
+    it.release();
+    assert!(!third.await.unwrap().unwrap().adopted);
+    // Prices change under what runs.
+    it.price(&json!({ "gpu": "NVIDIA L4", "of": "community", "dollars": 0.11 }));
+    let gpus = client.gpus(Product::Pod, Cloud::Community, 1, limit()).await.unwrap();
+    let l4 = gpus.iter().find(|gpu| gpu.id == "NVIDIA L4").unwrap();
+    assert_eq!((l4.price.community, l4.price.secure), (0.11, 0.43));
+    assert_eq!(it.violations(), Vec::<String>::new());
 }
 
 #[tokio::test]
@@ -348,8 +465,35 @@ async fn a_fleet_buys_finds_and_gives_back_pods_by_their_names() {
     let dear = spec("prod", "NVIDIA A100 80GB PCIe", "EU-RO-1");
     assert_eq!(runpod.launch(&dear, &name(&dear, 3)).await.unwrap_err().class, ErrorClass::Capacity);
     assert!(!it.account().open().iter().any(|open| open.contains("--3")), "what is too dear was kept");
+    // It is too dear, and giving it back fails: it may be there, and whoever asked must know.
+    it.faults(&json!([{ "method": "DELETE", "what": { "answer": { "status": 409, "detail": "the pod is locked" } } }]));
+    let error = runpod.launch(&dear, &name(&dear, 5)).await.unwrap_err();
+    assert_eq!(error.class, ErrorClass::Unknown, "{error}");
+    let kept = runpod.instances(&prod).await.unwrap();
+    let kept = kept.iter().find(|it| it.name == Some(name(&dear, 5))).expect("it is listed under its name");
+    runpod.terminate(kept).await.unwrap();
     it.settings(&json!({ "balance": false }));
     assert_eq!(runpod.launch(&one, &name(&one, 4)).await.unwrap_err().class, ErrorClass::Auth);
+    // Refusals by their status, and how long the server wants to be left alone.
+    it.settings(&json!({}));
+    let brief = Runpod::new(client(&it), Duration::from_secs(5));
+    for (answer, class, after) in [
+        (json!({ "status": 401 }), ErrorClass::Auth, None),
+        (json!({ "status": 403 }), ErrorClass::Auth, None),
+        (json!({ "status": 402 }), ErrorClass::Auth, None),
+        (json!({ "status": 400, "detail": "Your account balance is too low" }), ErrorClass::Auth, None),
+        (json!({ "status": 400, "detail": "the quota of pods is reached" }), ErrorClass::Quota, None),
+        (json!({ "status": 429, "retry_after": 77 }), ErrorClass::Throttle, Some(77)),
+        (json!({ "status": 503, "retry_after": 9 }), ErrorClass::Throttle, Some(9)),
+    ] {
+        it.faults(&json!([{ "method": "POST", "what": { "answer": answer } }]));
+        let error = brief.launch(&one, &name(&one, 4)).await.unwrap_err();
+        assert_eq!(
+            (error.class, error.retry_after),
+            (class, after.map(Duration::from_secs)),
+            "{answer}: {error}"
+        );
+    }
     let spot = GroupSpec { lifecycle: Lifecycle::Spot, ..one.clone() };
     assert_eq!(runpod.ensure_group(&spot).await.unwrap_err().class, ErrorClass::Permanent);
     let odd = GroupSpec { options: [("bid".to_owned(), "1".to_owned())].into(), ..one };

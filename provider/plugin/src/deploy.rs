@@ -161,6 +161,17 @@ pub(crate) async fn apply<R: Deployed>(
     resource: &R,
     secrets: &[SecretValue],
 ) -> Result<String> {
+    let (site, owner, revision) = persist(cx, resource, secrets).await?;
+    wait(cx, &*site, &owner).await;
+    Ok(revision)
+}
+
+/// Puts a resource on its site. The site, whose it is, and the revision that is held.
+pub(crate) async fn persist<R: Deployed>(
+    cx: &Context<Streamverse>,
+    resource: &R,
+    secrets: &[SecretValue],
+) -> Result<(Arc<dyn Site>, Owner, String)> {
     let bundle = bundle_of(cx, resource)?;
     let site = site_of(cx, resource.site())?;
     // What was not known while planning.
@@ -185,8 +196,7 @@ pub(crate) async fn apply<R: Deployed>(
     }
     cx.set_private(APPLIED, &applied.revision)?;
     cx.set_private(SETTINGS, &cx.provider().labels())?;
-    wait(cx, &*site, &bundle.owner).await;
-    Ok(applied.revision)
+    Ok((site, bundle.owner, applied.revision))
 }
 
 /// A client of a resource's site.
@@ -207,7 +217,7 @@ fn bundle_of<R: Deployed>(cx: &Context<Streamverse>, resource: &R) -> Result<Bun
 }
 
 /// Waits until everything is ready, has failed, or the time is nearly up; says so as a warning.
-async fn wait(cx: &Context<Streamverse>, site: &dyn Site, owner: &Owner) {
+pub(crate) async fn wait(cx: &Context<Streamverse>, site: &dyn Site, owner: &Owner) {
     let mut heard = vec![format!("site {} does not answer", site.name())];
     let last = loop {
         // A failed process may be one of many tries; a failed object is not tried again, and a refused change stays refused.
@@ -240,6 +250,22 @@ async fn wait(cx: &Context<Streamverse>, site: &dyn Site, owner: &Owner) {
             where_to_look(site, owner)
         ),
     );
+}
+
+/// What the site holds once nothing more is to be waited for, or the time is nearly up; `None` where it does not answer.
+pub(crate) async fn settled(cx: &Context<Streamverse>, site: &dyn Site, owner: &Owner) -> Option<Observed> {
+    loop {
+        let left = cx.time_left().map_or(Duration::MAX, |left| left.saturating_sub(MARGIN));
+        let found = tokio::time::timeout(left, site.observe(owner)).await.ok()?.ok().flatten();
+        let over = |it: &Observed| it.is_ready() || it.failed().is_some();
+        if found.as_ref().is_none_or(over)
+            || cx.is_cancelled()
+            || cx.time_left().is_some_and(|left| left < MARGIN)
+        {
+            return found;
+        }
+        tokio::time::sleep(LOOK).await;
+    }
 }
 
 /// Where a person finds out more.
@@ -395,7 +421,11 @@ fn attribute(pointer: &str, bundle: &Bundle) -> Option<Path> {
             })
         }
         "of" => Some(Path::attribute("target")),
-        // What a job uses is the spec of its transcoder.
+        // What a fleet's job uses first is the spec of its controller.
+        "uses" if bundle.owner.kind.as_str() == "runpod-fleet" && steps.next() != Some("1") => {
+            Some(Path::attribute("controller"))
+        }
+        // What other jobs use is the spec of their transcoder.
         "uses" => Some(Path::attribute("transcoder")),
         "replicas" if bundle.owner.kind.as_str() == "transcoder" => Some(Path::attribute("workers")),
         "replicas" => Some(Path::attribute("replicas")),

@@ -3,6 +3,7 @@
 
 mod holder;
 mod timed;
+mod tls;
 
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -34,6 +35,7 @@ use crate::lifecycle::Stop;
 
 pub use holder::{Holder, holder_of};
 use timed::Timed;
+pub use tls::{Peer, network_of, serve_tls};
 
 /// What a listener lets others do to it.
 #[derive(Clone, Copy, Debug)]

@@ -17,10 +17,30 @@ pub struct Member {
     pub work: Option<Arc<FleetWork>>,
 }
 
+/// How a worker stands.
+#[derive(Clone, Debug)]
+pub enum Standing {
+    /// Another controller leads, or this one has not looked yet: it should ask again.
+    NotKnown,
+    /// It was given back, or never asked for.
+    Gone,
+    /// It is one of ours.
+    Alive(Member),
+}
+
 /// The workers that the state knows as alive. The controller alone writes it.
 pub struct Roster {
     lease: Arc<dyn Lease>,
-    members: RwLock<HashMap<String, Member>>,
+    members: RwLock<Members>,
+}
+
+#[derive(Default)]
+struct Members {
+    /// Whether a look of this term told who there is. Until then nobody is known to be gone.
+    looked: bool,
+    /// Another number whenever the lease was lost.
+    term: u64,
+    all: HashMap<String, Member>,
 }
 
 impl Roster {
@@ -34,17 +54,42 @@ impl Roster {
         self.lease.held()
     }
 
-    /// A worker by the name of its instance. `None`: it was given back, or never asked for.
-    pub fn find(&self, worker: &str) -> Option<Member> {
-        self.members.read().unwrap_or_else(PoisonError::into_inner).get(worker).cloned()
+    /// How a worker stands, by the name of its instance.
+    pub fn standing(&self, worker: &str) -> Standing {
+        let members = self.members.read().unwrap_or_else(PoisonError::into_inner);
+        match members.all.get(worker) {
+            _ if !self.leads() => Standing::NotKnown,
+            Some(member) => Standing::Alive(member.clone()),
+            None if members.looked => Standing::Gone,
+            None => Standing::NotKnown,
+        }
     }
 
-    pub(crate) fn set(&self, members: HashMap<String, Member>) {
-        *self.members.write().unwrap_or_else(PoisonError::into_inner) = members;
+    /// Whether it is one of ours, whoever leads.
+    pub fn has(&self, worker: &str) -> bool {
+        self.members.read().unwrap_or_else(PoisonError::into_inner).all.contains_key(worker)
+    }
+
+    /// The time for which the lease has been held, as a number: what was told in another one is of yesterday.
+    pub fn term(&self) -> u64 {
+        self.members.read().unwrap_or_else(PoisonError::into_inner).term
+    }
+
+    /// All that there are, as a look has found.
+    pub fn set(&self, all: HashMap<String, Member>) {
+        let mut members = self.members.write().unwrap_or_else(PoisonError::into_inner);
+        members.looked = true;
+        members.all = all;
     }
 
     /// One that is about to be launched: it may ask before the next look.
-    pub(crate) fn add(&self, worker: String, member: Member) {
-        self.members.write().unwrap_or_else(PoisonError::into_inner).insert(worker, member);
+    pub fn add(&self, worker: String, member: Member) {
+        self.members.write().unwrap_or_else(PoisonError::into_inner).all.insert(worker, member);
+    }
+
+    /// The lease was lost: what is known is somebody else's to say.
+    pub fn clear(&self) {
+        let mut members = self.members.write().unwrap_or_else(PoisonError::into_inner);
+        *members = Members { term: members.term + 1, ..Members::default() };
     }
 }

@@ -5,22 +5,29 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde_json::Value;
 use streamverse_compute::cloud::Cloud;
+use streamverse_core::http;
 use streamverse_core::stores::{Records, open_records};
 use streamverse_core::{Error, Ready, Result, Service, ServiceContext, Starting, Stop};
 use streamverse_model::compute::{CloudKind, FleetControllerRun};
+use streamverse_model::platform::CredentialUse;
+use zeroize::Zeroizing;
 
-use crate::clock::SystemClock;
+use crate::api::{WorkerApi, WorkerApiParts};
+use crate::authority::{Authority, WORKER_LIFETIME};
+use crate::clock::{Clock, SystemClock};
 use crate::controller::{Controller, Parts};
 use crate::lease;
 use crate::queues::Logs;
+use crate::registry::Registry;
 use crate::roster::Roster;
-use crate::workers::{NoWorkers, Workers};
+use crate::workers::Workers;
 
 /// The clouds that there are.
 pub type Clouds = BTreeMap<CloudKind, Arc<dyn Cloud>>;
@@ -44,8 +51,29 @@ pub struct ApiParts<'a> {
 }
 
 /// The API of workers: what the controller asks, and what listens.
-fn open_api(_: &ApiParts<'_>) -> Result<(Arc<dyn Workers>, Option<Api>)> {
-    Ok((Arc::new(NoWorkers), None))
+fn open_api(parts: &ApiParts<'_>) -> Result<(Arc<dyn Workers>, Option<Api>)> {
+    let ApiParts { run, cx, records, roster } = *parts;
+    let own = CredentialUse { kind: cx.owner.kind.clone(), name: cx.owner.name.clone() };
+    let identity = Zeroizing::new(cx.credential(&own, "identity")?);
+    let authority = Arc::new(Authority::new(&identity, &cx.owner)?);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let registry =
+        Registry::new(Arc::clone(&authority), Arc::clone(roster), &run.public_url, Arc::clone(&clock));
+    let api = WorkerApi::new(WorkerApiParts {
+        registry: registry.clone(),
+        roster: Arc::clone(roster),
+        authority,
+        records: Arc::clone(records),
+        stores: run.stores.clone(),
+        cx: cx.clone(),
+        clock,
+        lifetime: WORKER_LIFETIME,
+    });
+    let (address, public_url) = (SocketAddr::new(cx.bind, run.port), run.public_url.clone());
+    let serve: Api = Box::new(move |stop| {
+        Box::pin(async move { api.serve(http::listen(address)?, &public_url, &stop).await })
+    });
+    Ok((Arc::new(registry), Some(serve)))
 }
 
 /// Starts the controller of a spec with the clouds that `clouds` opens.

@@ -11,6 +11,7 @@
 //! elsewhere.
 
 mod boxes;
+mod busy;
 mod encode;
 mod fetch;
 mod guard;
@@ -21,6 +22,7 @@ mod package;
 mod plan;
 mod probe;
 mod protect;
+mod rehearsal;
 mod remove;
 mod share;
 mod tiles;
@@ -29,5 +31,6 @@ mod worker;
 
 pub use job::{VOD, vod_job};
 pub use probe::{PROBE, probe_source};
+pub use rehearsal::{AsyncSeen, Look, Rehearsal, Rehearsed};
 pub use remove::VOD_REMOVE;
 pub use worker::TRANSCODER;

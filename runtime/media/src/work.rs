@@ -11,14 +11,14 @@ use streamverse_model::media::{Acceleration, AudioRendition, MediaFacts, VideoRe
 
 use crate::plan::{Cut, FrameRate};
 
-/// The topic of tasks, and the group that works on them.
-pub(crate) use streamverse_model::media::{TRANSCODE_GROUP as WORKERS, TRANSCODE_TOPIC as TASKS};
+/// The topic of tasks, how many can be worked on side by side, and the group that works on them.
+pub(crate) use streamverse_model::media::{
+    TRANSCODE_GROUP as WORKERS, TRANSCODE_PARTITIONS as PARTITIONS, TRANSCODE_TOPIC as TASKS,
+};
 /// The topic with one record for each segment that was finished.
 pub(crate) const ENCODED: &str = "encoded";
 /// What a source is called among the work on it.
 const SOURCE: &str = "source";
-/// How many tasks can be worked on side by side.
-pub(crate) const PARTITIONS: u32 = 16;
 
 /// A run of segments of one rendition, or one sound track.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

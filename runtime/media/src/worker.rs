@@ -22,6 +22,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
+use crate::busy::Busy;
 use crate::encode::{VideoRun, audio_args};
 use crate::share::{Encoders, Share};
 use crate::work::{self, ENCODED, Encoded, PARTITIONS, TASKS, Task, TaskFailure, Track, WORKERS, rate_of};
@@ -52,7 +53,8 @@ async fn start(spec: serde_json::Value, cx: ServiceContext) -> Result<Box<dyn Se
     let _ = tokio::fs::remove_dir_all(cx.scratch_dir.join("work")).await;
     let name = format!("{}-{}", cx.owner.name, std::process::id());
     let share = Share::of(&spec);
-    let worker = Worker { cx, store, log, name, share, encoders: Encoders::default() };
+    let busy = Busy::new(&cx.metrics);
+    let worker = Worker { cx, store, log, name, share, busy, encoders: Encoders::default() };
     Ok(Box::new(Transcoder { spec, worker: Arc::new(worker) }))
 }
 
@@ -68,6 +70,7 @@ struct Worker {
     name: String,
     /// What one lane may take.
     share: Share,
+    busy: Busy,
     encoders: Encoders,
 }
 
@@ -101,9 +104,11 @@ async fn work_on(worker: Arc<Worker>, lane: u32, stop: Stop) -> Result<()> {
             record = member.next() => record?,
             () = stop.stopped() => break,
         };
+        let working = worker.busy.begin();
         if !worker.settle(&record, lane, &stop).await {
             break;
         }
+        working.done();
         match member.commit(&record).await {
             // Another member does it again, and finds everything done.
             Err(error) if error.code == "log-moved" => {}

@@ -395,7 +395,10 @@ impl Agent {
             kept.keepers.retain(|_, (_, task)| !task.is_finished());
             let wanted: BTreeMap<String, &Object> = match kept.desired.deleting {
                 true => BTreeMap::new(),
-                false => kept.desired.bundle.objects.iter().map(|object| (object.key(), object)).collect(),
+                false => {
+                    let running = kept.desired.bundle.objects.iter().filter(|it| is_run(it));
+                    running.map(|object| (object.key(), object)).collect()
+                }
             };
             for (key, (orders, _)) in &kept.keepers {
                 if !wanted.contains_key(key) {
@@ -403,9 +406,6 @@ impl Agent {
                 }
             }
             for (key, object) in wanted {
-                if !matches!(object, Object::Service(_) | Object::Job(_) | Object::Engine(_)) {
-                    continue;
-                }
                 let mut order = Order::Keep(Box::new(object.clone()), Turn::default());
                 if let Some((orders, _)) =
                     kept.keepers.get(&key).filter(|(orders, _)| *orders.borrow() != Order::Remove)
@@ -451,7 +451,7 @@ impl Agent {
             let kept = owners.get(owner)?;
             let board = kept.board.lock().unwrap_or_else(PoisonError::into_inner);
             let status = |object: &Object| {
-                let runs = matches!(object, Object::Service(_) | Object::Job(_) | Object::Engine(_));
+                let runs = is_run(object);
                 board.get(&object.key()).cloned().unwrap_or_else(|| ObjectStatus {
                     object: object.key(),
                     phase: match (kept.desired.deleting, runs) {
@@ -561,6 +561,7 @@ impl Agent {
                     remove(&data.join("catalogues").join(format!("{name}.sqlite{end}")));
                 }
             }
+            "fleet-controller" => remove(&data.join("leases").join(format!("{}.lock", owner.key()))),
             _ => {}
         }
         for object in ["service", "job", "engine"] {
@@ -583,5 +584,14 @@ impl Agent {
         for (_, task) in keepers {
             let _ = tokio::time::timeout(std::time::Duration::from_secs(20), task).await;
         }
+    }
+}
+
+/// Whether an object runs here. A service of which none is to run, because others do its work, is only held.
+fn is_run(object: &Object) -> bool {
+    match object {
+        Object::Service(it) => it.replicas > 0,
+        Object::Job(_) | Object::Engine(_) => true,
+        _ => false,
     }
 }

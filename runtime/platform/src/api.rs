@@ -1,5 +1,7 @@
 //! The agent's HTTP API, as `streamverse_model::platform::node` describes it.
 
+mod own_metrics;
+
 use std::collections::BTreeMap;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::Path as FilePath;
@@ -29,7 +31,7 @@ const SETTLE: std::time::Duration = std::time::Duration::from_secs(20);
 #[derive(utoipa::OpenApi)]
 #[openapi(
     info(title = "StreamVerse node agent", description = "Holds the desired state of one host."),
-    paths(node, list, observe, apply, remove, restart, logs, probe)
+    paths(node, list, observe, apply, remove, restart, logs, own_metrics::metrics, probe)
 )]
 struct Description;
 
@@ -46,6 +48,7 @@ pub(crate) fn router(agent: Arc<Agent>) -> Router {
         .route("/v1/deployments/{deployment}/owners", get(list))
         .route("/v1/deployments/{deployment}/owners/{kind}/{name}", get(observe).put(apply).delete(remove))
         .route("/v1/deployments/{deployment}/owners/{kind}/{name}/logs", get(logs))
+        .route("/v1/deployments/{deployment}/owners/{kind}/{name}/metrics", get(own_metrics::metrics))
         .route("/v1/deployments/{deployment}/owners/{kind}/{name}/restart", post(restart))
         .route("/v1/deployments/{deployment}/probe", post(probe))
         .fallback(|| async { Answer::not_found("there is no such path in this API") })

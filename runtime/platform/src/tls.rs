@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use rustls::pki_types::pem::PemObject as _;
@@ -13,12 +12,6 @@ use rustls::{RootCertStore, ServerConfig};
 use streamverse_core::http::{self, Limits};
 use streamverse_core::{Error, Result, Stop};
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
-use tokio_rustls::TlsAcceptor;
-use tracing::debug;
-
-/// A handshake that takes longer is somebody who only holds a connection.
-const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// Where the API is offered over TCP, and what proves who is who.
 #[derive(Clone, Debug)]
@@ -36,7 +29,7 @@ pub(crate) struct Tcp {
 /// A listener that is ready to be served.
 pub(crate) struct Listening {
     listener: TcpListener,
-    acceptor: TlsAcceptor,
+    config: Arc<ServerConfig>,
 }
 
 fn unusable(path: &Path, what: &str) -> Error {
@@ -79,38 +72,13 @@ impl Tcp {
         let listener = TcpListener::bind(self.listen).await.map_err(|error| {
             Error::permanent("port-taken", format!("{} cannot be listened on", self.listen)).because(error)
         })?;
-        Ok(Listening { listener, acceptor: TlsAcceptor::from(Arc::new(config)) })
+        Ok(Listening { listener, config: Arc::new(config) })
     }
 }
 
 impl Listening {
     /// Serves until told to stop.
     pub(crate) async fn serve(self, router: Router, limits: Limits, stop: Stop) {
-        let room = Arc::new(Semaphore::new(limits.connections));
-        loop {
-            let accepted = tokio::select! {
-                accepted = self.listener.accept() => accepted,
-                () = stop.stopped() => return,
-            };
-            let Ok((stream, from)) = accepted else {
-                // No file descriptors, for example: a moment's rest instead of a busy loop.
-                tokio::time::sleep(Duration::from_millis(100)).await;
-                continue;
-            };
-            let Ok(permit) = Arc::clone(&room).try_acquire_owned() else {
-                debug!(%from, "Too many connections.");
-                continue;
-            };
-            let (acceptor, router, limits, stop) =
-                (self.acceptor.clone(), router.clone(), limits, stop.clone());
-            tokio::spawn(async move {
-                match tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
-                    Ok(Ok(stream)) => http::serve_stream(stream, router, limits, stop).await,
-                    Ok(Err(error)) => debug!(%from, %error, "A handshake failed."),
-                    Err(_) => debug!(%from, "A handshake took too long."),
-                }
-                drop(permit);
-            });
-        }
+        http::serve_tls(self.listener, self.config, router, limits, limits.connections, &stop).await;
     }
 }

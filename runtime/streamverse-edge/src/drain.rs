@@ -4,15 +4,16 @@
 //! Notices come from the cloud's metadata service ([`notices`]), from SIGTERM and from the controller ([`controller`]).
 //! What leaves is the worker that the agent started ([`worker`]), and the Kubernetes node under it ([`node`]).
 
-mod controller;
+pub(crate) mod controller;
 mod metadata;
 mod metrics;
 mod node;
 mod notices;
-mod worker;
+mod work;
+pub(crate) mod worker;
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use streamverse_core::http::{self, Limits};
@@ -26,7 +27,7 @@ use tracing::{info, warn};
 use controller::Controller;
 use metrics::Counted;
 use notices::Notice;
-use worker::Worker;
+use worker::{Launch, Worker};
 
 /// How long the last report may take when nobody hurries.
 const LAST_WORDS: Duration = Duration::from_secs(5);
@@ -37,7 +38,16 @@ pub(crate) fn now_ms() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Runs the agent to its end, and says with which code its process ends: the worker's own, when it ended by itself.
+/// How an agent ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ended {
+    /// The code that its process ends with: the worker's own, when that ended by itself.
+    pub(crate) code: u8,
+    /// Whether this worker leaves for good.
+    pub(crate) left: bool,
+}
+
+/// Runs the agent of a spec's file to its end, and says with which code its process ends.
 ///
 /// # Errors
 /// A spec that cannot be read, an address that cannot be listened on, a worker that cannot be started.
@@ -48,6 +58,21 @@ pub(crate) async fn run(spec: &Path, admin: Option<AdminAddress>, words: &[OsStr
         return Err(Error::permanent("nothing-to-drain", text));
     }
     let controller = spec.controller.as_ref().map(|it| Controller::new(it, &spec.worker)).transpose()?;
+    let launch = if words.is_empty() { None } else { Some(Launch::once(words)) };
+    Ok(supervise(spec, admin, launch, None, controller).await?.code)
+}
+
+/// Runs the agent with what it was given to its end. `socket` is where the worker answers about its work.
+///
+/// # Errors
+/// An address that cannot be listened on, a worker that cannot be started.
+pub(crate) async fn supervise(
+    spec: DrainSpec,
+    admin: Option<AdminAddress>,
+    launch: Option<Launch>,
+    socket: Option<PathBuf>,
+    controller: Option<Controller>,
+) -> Result<Ended> {
     let metrics = Metrics::new();
     let counted = Counted::new(&metrics);
     let stop = Stop::new();
@@ -55,15 +80,20 @@ pub(crate) async fn run(spec: &Path, admin: Option<AdminAddress>, words: &[OsStr
 
     let (sender, heard) = mpsc::channel(16);
     let mut listeners = vec![tokio::spawn(notices::watch(spec.notices.clone(), sender.clone()))];
+    let works = socket.map(|socket| {
+        let (tell, works) = watch::channel(None);
+        listeners.push(tokio::spawn(work::watch(socket, tell)));
+        works
+    });
     let reports = controller.map(|controller| {
         let (tell, told) = watch::channel(DrainState::default().report(Phase::Working, Vec::new(), now_ms()));
         listeners.push(tokio::spawn(controller.clone().orders(sender.clone())));
-        (tell, tokio::spawn(controller.reports(told)))
+        (tell, tokio::spawn(controller.reports(told, works)))
     });
     // Before there is a worker: a signal must find somebody who passes it on.
     listeners.push(tokio::spawn(notices::signals(sender)?));
 
-    let worker = if words.is_empty() { None } else { Some(Worker::start(words)?) };
+    let worker = launch.map(Worker::start).transpose()?;
     let alone = worker.is_none();
     let mut agent = Agent { spec, alone, state: DrainState::default(), counted, reports, last: None };
     let code = agent.run(heard, worker).await;
@@ -74,7 +104,8 @@ pub(crate) async fn run(spec: &Path, admin: Option<AdminAddress>, words: &[OsStr
     if let Some(admin) = admin {
         let _ = tokio::time::timeout(Duration::from_secs(2), admin).await;
     }
-    code
+    let left = agent.state.reason().is_some_and(|it| it != Reason::Ended);
+    code.map(|code| Ended { code, left })
 }
 
 fn read(path: &Path) -> Result<DrainSpec> {
@@ -134,7 +165,7 @@ impl Agent {
                 notice = heard.recv(), if !closed => match notice {
                     None => closed = true,
                     Some(notice) => {
-                        if self.hear(&notice, worker.as_ref(), &mut draining) == Then::End {
+                        if self.hear(&notice, worker.as_mut(), &mut draining) == Then::End {
                             return Ok(0);
                         }
                     }
@@ -186,7 +217,7 @@ impl Agent {
     fn hear(
         &mut self,
         notice: &Notice,
-        worker: Option<&Worker>,
+        worker: Option<&mut Worker>,
         draining: &mut Option<node::Draining>,
     ) -> Then {
         self.counted.noticed(notice.reason);

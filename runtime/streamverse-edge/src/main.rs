@@ -1,6 +1,7 @@
 //! The small binary for rented workers and edges: no cloud's SDK, no librdkafka, little memory.
 
 mod drain;
+mod worker;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -32,6 +33,11 @@ enum Command {
         #[arg(last = true)]
         worker: Vec<OsString>,
     },
+    /// Be a rented worker: enrol at the controller that launched this instance, run its work, leave in time. Its environment
+    /// says who it is: STREAMVERSE_CONTROLLER, STREAMVERSE_WORKER, STREAMVERSE_AUTHORITY, STREAMVERSE_TOKEN, and
+    /// STREAMVERSE_NOTICES (signal, aws, gcp, azure). It ends with 0 when all was finished, 1 when it was not, 64 where the
+    /// environment is unusable, 69 where the controller does not answer, 77 where it does not want this worker.
+    Worker(worker::WorkerArgs),
 }
 
 fn main() -> ExitCode {
@@ -49,13 +55,15 @@ fn main() -> ExitCode {
         telemetry::init("streamverse-edge")
     };
     let code = runtime.block_on(async {
-        let Command::Drain { spec, admin, worker } = cli.command;
-        match drain::run(&spec, admin, &worker).await {
-            Ok(code) => ExitCode::from(code),
-            Err(error) => {
-                eprintln!("error: {}", error.chain());
-                ExitCode::FAILURE
-            }
+        match cli.command {
+            Command::Worker(args) => ExitCode::from(worker::run(args).await),
+            Command::Drain { spec, admin, worker } => match drain::run(&spec, admin, &worker).await {
+                Ok(code) => ExitCode::from(code),
+                Err(error) => {
+                    eprintln!("error: {}", error.chain());
+                    ExitCode::FAILURE
+                }
+            },
         }
     });
     drop(telemetry);

@@ -1,11 +1,14 @@
 //! The main binary: chosen targets per process, the node agent, and what people do with a platform at a terminal.
 
 mod clouds;
+mod fleet;
 mod keys;
 mod render;
 mod simulate;
+mod simulate_load;
 mod simulate_spot;
 mod sweep;
+mod sweep_runpod;
 mod targets;
 
 use std::path::PathBuf;
@@ -50,11 +53,13 @@ enum Command {
     Node(NodeCommand),
     /// Back up, restore, export, import and rotate content keys, and see who asked for them.
     Keys(keys::KeysArgs),
-    /// Remove what a deployment has on sites, after a crashed apply or a lost state.
+    /// What a fleet controller keeps, and why it did what it did.
+    Fleet(fleet::FleetArgs),
+    /// Remove what a deployment has on sites and in clouds, after a crashed apply or a lost state.
     Sweep(sweep::SweepArgs),
     /// Write the Kubernetes objects of a plan to files, for GitOps.
     Render(render::RenderArgs),
-    /// What a service would do, without running it.
+    /// What a service would do, without running it, and rehearsals.
     #[command(subcommand)]
     Simulate(simulate::SimulateCommand),
 }
@@ -109,9 +114,10 @@ async fn act(command: Command) -> ExitCode {
             .await
         }
         Command::Keys(args) => keys::run(args).await,
+        Command::Fleet(args) => fleet::run(args).await,
         Command::Sweep(args) => sweep::run(args).await,
         Command::Render(args) => render::run(&args),
-        Command::Simulate(command) => simulate::run(&command),
+        Command::Simulate(command) => simulate::run(command).await,
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

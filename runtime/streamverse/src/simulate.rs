@@ -1,5 +1,5 @@
-//! `streamverse simulate`: what a channel plays, hour by hour, and what must not be in it; a spot market is next door. No clock
-//! is asked.
+//! `streamverse simulate`: what a channel plays, hour by hour, and what must not be in it, without asking a clock; a spot market and
+//! a rehearsal are next door.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -22,6 +22,8 @@ pub(crate) enum SimulateCommand {
     Channel(ChannelArgs),
     /// What a policy is worth on a spot market: capacity, outages and cost, beside other policies and a bound.
     Spot(crate::simulate_spot::SpotArgs),
+    /// A rehearsal: real encode jobs in the queue of a transcoder for a while; then all must be as it was.
+    Load(crate::simulate_load::LoadArgs),
 }
 
 /// Which channel, and which hours.
@@ -67,12 +69,16 @@ fn read(path: &Path) -> Result<Value> {
         .map_err(|error| usage(format!("{} is no JSON", path.display())).because(error))
 }
 
+pub(crate) async fn run(command: SimulateCommand) -> Result<()> {
+    match command {
+        SimulateCommand::Channel(args) => channel(&args),
+        SimulateCommand::Spot(args) => crate::simulate_spot::run(&args),
+        SimulateCommand::Load(args) => crate::simulate_load::run(args).await,
+    }
+}
+
 #[allow(clippy::print_stdout, reason = "what it found is its answer")]
-pub(crate) fn run(command: &SimulateCommand) -> Result<()> {
-    let args = match command {
-        SimulateCommand::Channel(args) => args,
-        SimulateCommand::Spot(args) => return crate::simulate_spot::run(args),
-    };
+fn channel(args: &ChannelArgs) -> Result<()> {
     let ChannelDefinition { name, channel: spec } = definition(args)?;
     check_spec(&spec).map_err(|error| usage(format!("channel {name} cannot be planned: {error}")))?;
     if args.hours == 0 || args.hours > MOST_HOURS {

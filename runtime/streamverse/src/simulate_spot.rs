@@ -3,9 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use streamverse_compute::simulate::{Market, Setting, Synthetic, compare, forecast, pool_of, svg, table};
+use streamverse_compute::simulate::{
+    Market, Setting, Synthetic, compare, forecast, policy_under, pool_of, svg, table,
+};
 use streamverse_core::{Error, Result};
 use streamverse_model::compute::PolicySpec;
+use streamverse_model::platform::SpecError;
 
 /// Which market, which policy, and what is needed.
 #[derive(Debug, Args)]
@@ -37,7 +40,7 @@ pub(crate) struct SpotArgs {
     /// How many seconds before it takes an instance away the cloud says so.
     #[arg(long, default_value_t = 0)]
     notice: u64,
-    /// How many on-demand instances the controller may have.
+    /// How many on-demand instances the controller may have. Without --policy the pool takes all of them.
     #[arg(long, default_value_t = 1)]
     limit: u32,
     /// Where to put the picture of capacity, cost and outages.
@@ -61,12 +64,16 @@ fn read(path: &Path) -> Result<String> {
 #[allow(clippy::print_stdout, reason = "what it found is its answer")]
 pub(crate) fn run(args: &SpotArgs) -> Result<()> {
     let setting = setting(args)?;
-    let market = market(args)?;
+    let market = market(args, &setting)?;
     let policy = match &args.policy {
-        None => PolicySpec::default(),
-        Some(path) => serde_json::from_str(&read(path)?)
-            .map_err(|error| usage(format!("{} is no policy", path.display())).because(error))?,
+        None => None,
+        Some(path) => {
+            let read: PolicySpec = serde_json::from_str(&read(path)?)
+                .map_err(|error| usage(format!("{} is no policy", path.display())).because(error))?;
+            Some(read)
+        }
     };
+    let policy = policy_under(policy, setting.limit).map_err(|error| usage(error.to_string()))?;
     let pool = pool_of(&market, &setting, policy).map_err(|error| usage(error.to_string()))?;
     let shares: Vec<String> = (market.zones.iter().enumerate())
         .map(|(index, zone)| format!("{} {:.0} %", zone.name, market.availability(index) * 100.0))
@@ -118,14 +125,16 @@ fn setting(args: &SpotArgs) -> Result<Setting> {
 }
 
 /// The market that the arguments name.
-fn market(args: &SpotArgs) -> Result<Market> {
+fn market(args: &SpotArgs, setting: &Setting) -> Result<Market> {
+    let too_much = |error: SpecError| usage(error.to_string());
     if let Some(seed) = args.seed {
         if args.days == 0 || args.days > MOST_DAYS || !(1.0..=100.0).contains(&args.burstiness) {
             return Err(usage(format!("--days is 1 to {MOST_DAYS}, --burstiness 1 to 100")));
         }
-        return Ok(
-            Synthetic { burstiness: args.burstiness, days: args.days, seed, ..Synthetic::default() }.market()
-        );
+        let made_up =
+            Synthetic { burstiness: args.burstiness, days: args.days, seed, ..Synthetic::default() };
+        made_up.check(setting).map_err(too_much)?;
+        return Ok(made_up.market());
     }
     let path = args.trace.as_deref().ok_or_else(|| usage("give --trace or --seed"))?;
     let mut paths = vec![path.to_owned()];
@@ -141,5 +150,7 @@ fn market(args: &SpotArgs) -> Result<Market> {
         files.push((path.display().to_string(), read(&path)?));
     }
     let files = files.iter().map(|(name, text)| (name.as_str(), text.as_str()));
-    Market::read(files).map_err(|error| usage(error.to_string()))
+    let market = Market::read(files).map_err(|error| usage(error.to_string()))?;
+    setting.check(market.length_ms(), market.gap_ms, market.zones.len()).map_err(too_much)?;
+    Ok(market)
 }

@@ -1,4 +1,4 @@
-//! `streamverse sweep`: finds and removes what a deployment has on sites, whoever made it.
+//! `streamverse sweep`: finds and removes what a deployment has on sites and in clouds, whoever made it.
 //!
 //! What assets made lies in object stores and catalogues, and only their own job removes it: it runs first, while the
 //! transcoder that knows these stores is still there.
@@ -15,13 +15,15 @@ use streamverse_sites::kubernetes::{Access, Expose, Image, KubernetesConfig, Kub
 use streamverse_sites::node::{AgentAddress, NodeConfig, NodeSite};
 use streamverse_sites::{Deletion, Site};
 
+use crate::sweep_runpod::{self, RunpodArgs};
+
 /// What to sweep.
 #[derive(Debug, Args)]
 pub(crate) struct SweepArgs {
     /// The deployment.
     #[arg(long)]
     deployment: String,
-    /// The API socket of a node. May be repeated. Without it, a node's address and a cluster: the usual one of this host.
+    /// The API socket of a node. May be repeated. Without it, a node's address, a cluster and a cloud: the usual one of this host.
     #[arg(long = "socket")]
     sockets: Vec<PathBuf>,
     /// A node's API over TCP with mutual TLS, https://HOST:PORT. May be repeated.
@@ -51,6 +53,8 @@ pub(crate) struct SweepArgs {
     /// Our image by digest, NAME:TAG@sha256:…, to run the jobs on a cluster that remove what assets made.
     #[arg(long)]
     image: Option<String>,
+    #[command(flatten)]
+    runpod: RunpodArgs,
     /// Only print what would be removed.
     #[arg(long)]
     dry_run: bool,
@@ -88,6 +92,13 @@ pub(crate) async fn run(args: SweepArgs) -> Result<()> {
             }
         }
     }
+    // Sites first: what runs there may still buy.
+    if args.runpod.runpod {
+        match sweep_runpod::sweep(&args.runpod, &deployment, args.dry_run).await {
+            Ok(more) => left += more,
+            Err(error) => failures.push(format!("RunPod: {}", error.chain())),
+        }
+    }
     if args.dry_run {
         println!("{left} would be removed");
     }
@@ -123,7 +134,7 @@ fn sites(args: &SweepArgs, deployment: &Name) -> Result<Vec<(String, Box<dyn Sit
         (None, true) => Some(Access::InCluster),
         (None, false) => None,
     };
-    if agents.is_empty() && access.is_none() {
+    if agents.is_empty() && access.is_none() && !args.runpod.runpod {
         agents.push(AgentAddress::Socket(NodeConfig::usual_socket()));
     }
     let node = |agent: AgentAddress| -> (String, Box<dyn Site>) {

@@ -10,6 +10,8 @@ pub(crate) const ALL: TargetTable = &[
     streamverse_media::PROBE,
     streamverse_drm::KEY_SERVICE,
     streamverse_drm::LICENCE_SERVICE,
+    streamverse_fleet::jobs::FLEET,
+    streamverse_fleet::jobs::FLEET_REMOVE,
     crate::clouds::FLEET_CONTROLLER,
     streamverse_delivery::FAST_CHANNEL,
     streamverse_delivery::EPG,

@@ -125,6 +125,14 @@ fn apt() -> Option<Vec<&'static str>> {
     sudo.then(|| vec!["sudo", "-n", "apt-get"])
 }
 
+/// Has apt ask its archives what there is.
+pub(crate) fn update_package_lists() -> Outcome {
+    let apt = apt().ok_or_else(|| {
+        Failure::new("apt has no list of packages, and only root may ask for one").next("run: apt-get update")
+    })?;
+    apt_get(&apt, &["update"])
+}
+
 fn apt_get(apt: &[&str], args: &[&str]) -> Outcome {
     let words = [apt, args].concat();
     let Some((program, rest)) = words.split_first() else { return Ok(()) };

@@ -154,7 +154,13 @@ const ARROWS: &[Arrow] = &[
     Arrow {
         from: "streamverse-acceptance",
         to: &["tfplugin-testing", "streamverse-core", "streamverse-model", "streamverse-sites"],
-        tests: &["streamverse-delivery", "streamverse-fleet", "streamverse-media", "streamverse-platform"],
+        tests: &[
+            "streamverse-delivery",
+            "streamverse-fleet",
+            "streamverse-media",
+            "streamverse-platform",
+            "streamverse-runpod-stand-in",
+        ],
         reason: "it drives binaries as users do; specs and clients only to look behind them",
     },
     Arrow {

@@ -12,6 +12,7 @@ mod definition;
 mod drain;
 mod examples;
 mod faults;
+mod fleet;
 mod hcl;
 mod kafka;
 mod keys;

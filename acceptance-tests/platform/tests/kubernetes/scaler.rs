@@ -32,6 +32,15 @@ fn number(cluster: &Cluster, namespace: &str, name: &str) -> (i64, Vec<String>) 
     (live["spec"]["replicas"].as_i64().unwrap_or(-1), who)
 }
 
+/// Tells another thread that it is over, also where a step failed: a test that failed must end.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Every number that a Deployment had while something was done, in order.
 fn watched<T>(cluster: &Cluster, namespace: &str, name: &str, work: impl FnOnce() -> T) -> (T, Vec<i64>) {
     let done = AtomicBool::new(false);
@@ -47,8 +56,9 @@ fn watched<T>(cluster: &Cluster, namespace: &str, name: &str, work: impl FnOnce(
             }
             seen
         });
+        let over = Over(&done);
         let result = work();
-        done.store(true, Ordering::Relaxed);
+        drop(over);
         (result, watch.join().unwrap())
     })
 }
@@ -86,6 +96,18 @@ fn scale(cluster: &Cluster, namespace: &str, name: &str, count: i64) {
     );
     let (status, told) = cluster.merge(&path, &json!({ "spec": { "replicas": count } }));
     assert_eq!(status, 200, "{told}");
+}
+
+/// What is there is accepted by a server-side dry run under another name, which makes nothing; what is no such object is not.
+fn accepted_dry(cluster: &Cluster, collection: &str, live: &Value, wrong: &str) {
+    let path = format!("{collection}?dryRun=All&fieldValidation=Strict");
+    let mut body = json!({ "apiVersion": live["apiVersion"], "kind": live["kind"], "metadata": { "name": "dry-run" }, "spec": live["spec"] });
+    let (status, told) = cluster.request("POST", &path, Some(body.clone()));
+    assert_eq!(status, 201, "{told}");
+    assert_eq!(get(cluster, &format!("{collection}/dry-run"))["code"], 404, "it was made");
+    body["spec"][wrong] = json!("wrong");
+    let (status, told) = cluster.request("POST", &path, Some(body));
+    assert!(matches!(status, 400 | 422), "{status} {told}");
 }
 
 /// A transcoder of two workers, and its scaler.
@@ -149,6 +171,11 @@ fn a_queue_scales_workers_and_no_plan_ever_fights_it() -> Result<(), Failure> {
     let first = config(&named("one", &format!("min = 0\n  max = 12\n  {queue}")));
     let change = action(AT, Action::Update);
     let none = action("streamverse_transcoder.main", Action::NoOp);
+    let template_of = |name: &str| {
+        get(cluster, &format!("/apis/apps/v1/namespaces/{namespace}/deployments/{name}"))["spec"]["template"]
+            .clone()
+    };
+    let template = std::cell::RefCell::new(Value::Null);
     let stop = AtomicBool::new(false);
     let seen = std::cell::RefCell::new(Vec::new());
     let run = || {
@@ -199,6 +226,8 @@ fn a_queue_scales_workers_and_no_plan_ever_fights_it() -> Result<(), Failure> {
                         assert_eq!(metadata["scaleToZeroOnInvalidOffset"], "false");
                         assert_eq!((&spec["minReplicaCount"], &spec["maxReplicaCount"]), (&json!(0), &json!(12)));
                         assert_eq!(spec["scaleTargetRef"]["name"], service);
+                        let all = format!("/apis/keda.sh/v1alpha1/namespaces/{namespace}/scaledobjects");
+                        accepted_dry(cluster, &all, &scaled("one"), "maxReplicaCount");
                         let path = format!("/apis/keda.sh/v1alpha1/namespaces/{namespace}/triggerauthentications/test-keda-scaler-one");
                         let secrets = get(cluster, &path)["spec"]["secretTargetRef"].clone();
                         // Each value is where it refers to.
@@ -279,6 +308,10 @@ fn a_queue_scales_workers_and_no_plan_ever_fights_it() -> Result<(), Failure> {
                         assert_eq!(scaled("one")["code"], 404, "both are there");
                         // What Kubernetes' own autoscaler finds at none it would leave there.
                         assert_eq!((hpas(), of(service).0), (1, 3));
+                        let all = format!("/apis/autoscaling/v2/namespaces/{namespace}/horizontalpodautoscalers");
+                        let mut live = get(cluster, &all)["items"][0].clone();
+                        (live["apiVersion"], live["kind"]) = (json!("autoscaling/v2"), json!("HorizontalPodAutoscaler"));
+                        accepted_dry(cluster, &all, &live, "maxReplicas");
                         Ok(())
                     }),
             )
@@ -301,7 +334,26 @@ fn a_queue_scales_workers_and_no_plan_ever_fights_it() -> Result<(), Failure> {
                 .named("a second one on the same service")
                 .expect_apply_error("(?s)belongs to keda-scaler/two"),
             )
-            .step(Step::apply(config("")).named("the scaler goes").expect_no_warnings().after(|_| {
+            .step(
+                // Nobody applied the service since a new version of us renders it otherwise.
+                Step::command(["apply", "-destroy", "-auto-approve", "-input=false", "-no-color", &format!("-target={AT}")])
+                    .config(
+                        config(&named("two", &format!("min = 1\n  max = 10\n  {queue}")))
+                            .replace("streamverse:0.1.0", "streamverse:0.2.0"),
+                    )
+                    .named("the scaler goes after an upgrade, and the service is not rolled out by that")
+                    .before(|_| {
+                        *template.borrow_mut() = template_of(service);
+                        Ok(())
+                    })
+                    .after(|_| {
+                        assert_eq!(of(service), (2, vec![ours.to_owned()]));
+                        assert_eq!(template_of(service), *template.borrow());
+                        assert!(template.borrow().to_string().contains("streamverse:0.1.0"));
+                        Ok(())
+                    }),
+            )
+            .step(Step::apply(config("")).named("the scaler is gone").expect_no_warnings().after(|_| {
                 assert_eq!(of(service), (2, vec![ours.to_owned()]));
                 Ok(())
             }))
@@ -311,8 +363,9 @@ fn a_queue_scales_workers_and_no_plan_ever_fights_it() -> Result<(), Failure> {
     };
     std::thread::scope(|scope| {
         let operator = scope.spawn(|| keda(cluster, namespace, &stop));
+        let over = Over(&stop);
         let (done, numbers) = watched(cluster, namespace, service, run);
-        stop.store(true, Ordering::Relaxed);
+        drop(over);
         let _ = operator.join();
         *seen.borrow_mut() = numbers;
         done

@@ -1,6 +1,9 @@
 //! Each resource from its creation to its end: empty second plan, update in place, drift repaired, import, nothing left.
 
-use streamverse_acceptance::{ADDRESS, Node};
+use std::path::PathBuf;
+use std::process::Command;
+
+use streamverse_acceptance::{ADDRESS, Node, binaries};
 use tfplugin_testing::cli::{Action, Case, Cli, Failure, Id, Step, action, value, with_each};
 
 use crate::kit::{asset, clip, edge, get, origin, stores};
@@ -187,9 +190,71 @@ fn an_asset_is_made_shown_made_anew_and_taken_away() -> Result<(), Failure> {
                 .expect_apply_error("(?s)digest"),
         )
         .step(Step::apply(config(&second, &two)).named("as before").after(plays(4)))
+        .step(Step::replan().named("after a rehearsal").before(|_| rehearsal(&node).map_err(Into::into)))
         .check_destroyed(|_| node.nothing_left().map_err(Into::into))
         .run()
         .map(|_| ())
+}
+
+/// Files below a folder whose path has a word.
+fn below(folder: &std::path::Path, word: &str, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            below(&path, word, found);
+        } else if path.to_string_lossy().contains(word) {
+            found.push(path);
+        }
+    }
+}
+
+/// The queue of the node's transcoder is given work for two seconds, and then nothing of it is left.
+fn rehearsal(node: &Node) -> Result<(), String> {
+    let mut contexts = Vec::new();
+    below(node.folder(), "context.json", &mut contexts);
+    let of_transcoder =
+        |it: &PathBuf| std::fs::read_to_string(it).is_ok_and(|it| it.contains("\"service/transcoder\""));
+    contexts.retain(of_transcoder);
+    let Some(context) = contexts.first() else { return Err("no context of the transcoder".to_owned()) };
+    let (spec, context) =
+        (context.with_file_name("spec.json").display().to_string(), context.display().to_string());
+    let run = |kind: &str| {
+        let mut command = Command::new(binaries().join("streamverse"));
+        command.args([
+            "simulate",
+            "load",
+            "--type",
+            kind,
+            "--duration",
+            "300",
+            "--most",
+            "6",
+            "--waiting",
+            "4",
+            "--height",
+            "90",
+            "--spec",
+            &spec,
+            "--context",
+            &context,
+        ]);
+        let said = command.output().map_err(|error| error.to_string())?;
+        let told =
+            format!("{}{}", String::from_utf8_lossy(&said.stdout), String::from_utf8_lossy(&said.stderr));
+        Ok::<_, String>((said.status.success(), told))
+    };
+    let (success, told) = run("cpu")?;
+    if !success || !told.contains("waiting: 0 before") || !told.contains("0 now") || !told.contains("settle")
+    {
+        return Err(told);
+    }
+    let (success, told) = run("gpu")?;
+    if success || !told.contains("h264_nvenc") {
+        return Err(format!("without a GPU: {told}"));
+    }
+    let mut left = Vec::new();
+    below(node.folder(), "rehearsal-", &mut left);
+    if left.is_empty() { Ok(()) } else { Err(format!("{left:?}")) }
 }
 
 #[test]

@@ -214,6 +214,60 @@ fn an_endpoint_is_done() -> Result<(), Failure> {
 }
 
 #[test]
+fn what_a_configuration_stops_saying_is_the_template_s_again() -> Result<(), Failure> {
+    let cli = Cli::terraform()?;
+    let it = &StandIn::start();
+    let at = "streamverse_runpod_endpoint.it";
+    let config = |rest: &str, max: u32| {
+        format!(
+            "{}resource \"streamverse_runpod_template\" \"t\" {{\n  name = \"t\"\n  image = \"registry.example/worker:1\"\n  args = \"serve\"\n  disk_gb = 30\n  ports = [\"80/http\"]\n  serverless = true\n  env = {{ A = \"1\", B = \"1\" }}\n}}\nresource \"streamverse_runpod_endpoint\" \"it\" {{\n  name = \"it\"\n  template_id = streamverse_runpod_template.t.id\n  scaling = {{ queue_delay = \"4s\" }}\n  gpu = {{ pools = [\"AMPERE_80\"] }}\n  workers = {{ max = {max} }}\n  {rest}\n}}\n",
+            block(it)
+        )
+    };
+    let own = "image = \"registry.example/worker:2\"\n  args = \"debug\"\n  disk_gb = 40\n  ports = [\"81/http\"]\n  env = { B = \"2\", C = \"2\" }";
+    let has = |image: &str, args: &str, disk: u32, port: &str, env: Value| {
+        let is = only(it, "endpoint");
+        let all = [&is["image"], &is["args"], &is["disk"], &is["ports"][0], &is["env"]];
+        assert_eq!(all, [&json!(image), &json!(args), &json!(disk), &json!(port), &env]);
+        Ok(())
+    };
+    let both = json!({ "A": "1", "B": "2", "C": "2" });
+    case(&cli)
+        .step(Step::apply(config(own, 3)).named("its own").after(|_| {
+            has("registry.example/worker:2", "debug", 40, "81/http", both.clone())
+        }))
+        .step(Step::apply(config(own, 4)).named("something else changes").after(|_| {
+            has("registry.example/worker:2", "debug", 40, "81/http", both.clone())
+        }))
+        .step(
+            Step::apply(config("env = { B = \"3\" }", 4))
+                .named("the template's again")
+                .plan(action(at, Action::Update))
+                .after(|_| has("registry.example/worker:1", "serve", 30, "80/http", json!({ "A": "1", "B": "3" }))),
+        )
+        .step(
+            Step::apply(config("", 4))
+                .named("and its environment")
+                .plan(action(at, Action::Update))
+                .after(|_| has("registry.example/worker:1", "serve", 30, "80/http", json!({ "A": "1", "B": "1" }))),
+        )
+        .step(Step::apply(config(own, 4)))
+        .step(
+            Step::plan_only(config("", 4))
+                .named("the template is gone")
+                .before(|_| {
+                    let id = text(&only(it, "template"), "id");
+                    it.faults(&json!([{ "method": "GET", "path": format!("/v2/templates/{id}"), "after": 1, "what": { "answer": { "status": 404 } } }]));
+                    Ok(())
+                })
+                .expect_error("(?s)no template .* any more.*image, args, disk_gb, ports, env.*cannot be restored"),
+        )
+        .check_destroyed(|_| it.clean().map_err(Into::into))
+        .run()
+        .map(|_| ())
+}
+
+#[test]
 fn what_an_endpoint_takes_of_a_template_is_not_compared() -> Result<(), Failure> {
     let cli = Cli::terraform()?;
     let it = &StandIn::start();

@@ -6,17 +6,20 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use serde_json::json;
-use streamverse_acceptance::crash::{Dice, hit, kill_providers_of};
+use streamverse_acceptance::crash::{hit, kill_providers_of};
 use streamverse_runpod_stand_in::{KEY, StandIn};
 use tfplugin_testing::cli::{Action, Cli, Failure, Step, action};
 
 use crate::kit::{PASSWORD, block, case, provider};
 
-const ROUNDS: u32 = 4;
-
 fn everything(it: &StandIn, size: u32, version: u32) -> String {
+    everything_in(it, size, version, "EU-RO-1")
+}
+
+/// … with the volume in a data centre: another one is another volume, which is made before the old one is destroyed.
+fn everything_in(it: &StandIn, size: u32, version: u32, centre: &str) -> String {
     format!(
-        "{}resource \"streamverse_runpod_network_volume\" \"v\" {{\n  name = \"v\"\n  size_gb = {size}\n  data_center = \"EU-RO-1\"\n}}\nresource \"streamverse_runpod_registry_credential\" \"r\" {{\n  name = \"r\"\n  username = \"robot\"\n  password_ref = \"env:REGISTRY_PASSWORD\"\n}}\nresource \"streamverse_runpod_template\" \"t\" {{\n  name = \"t\"\n  image = \"registry.example/worker:{version}\"\n  serverless = true\n  registry_credential_id = streamverse_runpod_registry_credential.r.id\n}}\nresource \"streamverse_runpod_endpoint\" \"e\" {{\n  name = \"e\"\n  template_id = streamverse_runpod_template.t.id\n  scaling = {{ queue_delay = \"4s\" }}\n  gpu = {{ pools = [\"ADA_48_PRO\"] }}\n  workers = {{ max = {version} }}\n  network_volume_ids = [streamverse_runpod_network_volume.v.id]\n}}\n",
+        "{}resource \"streamverse_runpod_network_volume\" \"v\" {{\n  name = \"v\"\n  size_gb = {size}\n  data_center = \"{centre}\"\n  lifecycle {{ create_before_destroy = true }}\n}}\nresource \"streamverse_runpod_registry_credential\" \"r\" {{\n  name = \"r\"\n  username = \"robot\"\n  password_ref = \"env:REGISTRY_PASSWORD\"\n}}\nresource \"streamverse_runpod_template\" \"t\" {{\n  name = \"t\"\n  image = \"registry.example/worker:{version}\"\n  serverless = true\n  registry_credential_id = streamverse_runpod_registry_credential.r.id\n}}\nresource \"streamverse_runpod_endpoint\" \"e\" {{\n  name = \"e\"\n  template_id = streamverse_runpod_template.t.id\n  scaling = {{ queue_delay = \"4s\" }}\n  gpu = {{ pools = [\"ADA_48_PRO\"] }}\n  workers = {{ max = {version} }}\n  network_volume_ids = [streamverse_runpod_network_volume.v.id]\n}}\n",
         block(it)
     )
 }
@@ -58,22 +61,36 @@ fn whenever_the_provider_is_killed_the_next_apply_converges_without_a_duplicate(
         assert!(said.status.success(), "terraform {words:?}: {text}\n{:#?}", it.calls());
         assert!(!text.contains(KEY) && !text.contains(PASSWORD));
     };
-    let apply = ["apply", "-auto-approve", "-input=false"];
-    let destroy = ["destroy", "-auto-approve", "-input=false"];
-    let mut dice = Dice::new("kills of the provider at RunPod");
-    for round in 0..ROUNDS {
-        std::fs::write(folder.path().join("main.tf"), everything(&it, 20 + round, 2 + round)).unwrap();
-        // Half of the answers come late, so that the kill meets calls that were done and not answered.
-        it.faults(&json!([
-            { "method": "POST", "what": { "late": 400 }, "times": 3 },
-            { "method": "PATCH", "what": { "late": 400 }, "times": 2 },
-            { "method": "DELETE", "what": { "late": 400 }, "times": 2 },
-        ]));
-        let words = if round % 3 == 2 { &destroy } else { &apply };
-        let delay = Duration::from_millis(600 + dice.below(2400));
-        hit(&mut terraform(&cli, folder.path(), words), delay, kill_providers_of);
+    let apply: &[&str] = &["apply", "-auto-approve", "-input=false"];
+    let destroy: &[&str] = &["destroy", "-auto-approve", "-input=false"];
+    let kill_both = |terraform: u32| {
+        let _ = Command::new("kill").args(["-9", &terraform.to_string()]).status();
+        kill_providers_of(terraform);
+    };
+    // What is run, with the volume where, and what is killed under which call: the path, how many calls that change something come
+    // before it, whether it took effect, and whether terraform is killed too, with all that it did not write down yet.
+    let (here, there, volume) = ("EU-RO-1", "EU-CZ-1", "/v2/network-volumes");
+    let rounds = [
+        (apply, here, "", 0, "hold_after", true),
+        (apply, there, volume, 0, "hold_after", true),
+        (destroy, there, "", 1, "hold_before", false),
+        (destroy, there, "", 2, "hold_after", true),
+        (apply, here, volume, 0, "hold_before", true),
+        (apply, there, volume, 1, "hold_after", false),
+    ];
+    for (round, (words, centre, path, after, what, both)) in (0_u32..).zip(rounds) {
+        let config = everything_in(&it, 20 + round, 2 + round, centre);
+        std::fs::write(folder.path().join("main.tf"), config).unwrap();
+        it.faults(&json!([{ "mutating": true, "path": path, "after": after, "what": what }]));
+        hit(&mut terraform(&cli, folder.path(), words), Duration::ZERO, |pid| {
+            it.until_held();
+            if both { kill_both(pid) } else { kill_providers_of(pid) }
+        });
+        while it.held() > 0 {
+            std::thread::sleep(Duration::from_millis(5));
+        }
         it.clear_faults();
-        must(&apply);
+        must(apply);
         let mut open = it.account().open();
         open.sort();
         let names: Vec<&str> = open.iter().map(|name| name.split('_').next().unwrap()).collect();
@@ -89,7 +106,7 @@ fn whenever_the_provider_is_killed_the_next_apply_converges_without_a_duplicate(
         );
         must(&["plan", "-detailed-exitcode", "-input=false"]);
     }
-    must(&destroy);
+    must(destroy);
     it.clean().unwrap();
 }
 

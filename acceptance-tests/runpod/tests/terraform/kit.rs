@@ -13,18 +13,19 @@ pub(crate) const ADDRESS: &str = "registry.terraform.io/streamverse/streamverse"
 /// The provider's program, built once where it is not.
 pub(crate) fn provider() -> PathBuf {
     static BUILT: std::sync::OnceLock<PathBuf> = std::sync::OnceLock::new();
-    BUILT
-        .get_or_init(|| {
-            let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-            let done = Command::new(cargo)
-                .args(["build", "--quiet", "-p", "terraform-provider-streamverse"])
-                .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
-                .status();
-            assert!(done.unwrap().success(), "the provider cannot be built");
-            let test = std::env::current_exe().unwrap();
-            test.parent().and_then(Path::parent).unwrap().join("terraform-provider-streamverse")
-        })
-        .clone()
+    BUILT.get_or_init(|| built("terraform-provider-streamverse")).clone()
+}
+
+/// A program of the workspace, named as its package is, built where it is not.
+pub(crate) fn built(package: &str) -> PathBuf {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let done = Command::new(cargo)
+        .args(["build", "--quiet", "-p", package])
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+        .status();
+    assert!(done.unwrap().success(), "{package} cannot be built");
+    let test = std::env::current_exe().unwrap();
+    test.parent().and_then(Path::parent).unwrap().join(package)
 }
 
 /// A provider block that leads to the stand-in.

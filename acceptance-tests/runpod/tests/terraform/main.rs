@@ -6,3 +6,5 @@ mod faults;
 mod kit;
 mod offers;
 mod owners;
+mod replaced;
+mod sweep;

@@ -89,10 +89,19 @@ fn a_volume_is_not_lost_where_its_tier_is_told_later_or_where_it_is_to_be_made_b
         )
         .step(
             Step::replace(AT)
-                .named("it is kept, and what to do is told")
-                .expect_error("(?s)took it over in this apply.*before the next apply.*terraform state rm")
-                .after(|_| same(it)),
+                .named("it is kept, under another name, and what to do is told")
+                .expect_warning(
+                    "(?s)was kept.*made before it was destroyed.*take.*create_before_destroy.*away",
+                )
+                .after(|_| {
+                    assert!(text(&only(it, "volume"), "name").starts_with("streamverse.test.main_"));
+                    same(it)
+                }),
         )
+        .step(
+            Step::reapply().named("and by the next apply").plan(action(AT, Action::NoOp)).after(|_| same(it)),
+        )
+        .check_destroyed(|_| it.clean().map_err(Into::into))
         .run()
         .map(|_| ())
 }

@@ -43,8 +43,9 @@ pub(crate) fn failure(call: &str, status: u16, headers: &HeaderMap, body: &[u8],
         _ => (short(String::from_utf8_lossy(body).trim()), Vec::new()),
     };
     let says = if says.is_empty() { "the answer says nothing".to_owned() } else { says };
-    let class = class_of(status, &says, retry_after(headers), safe);
-    Error { class, status: Some(status), call: call.to_owned(), says, fields }
+    let after = retry_after(headers);
+    let class = class_of(status, &says, after, safe);
+    Error { class, status: Some(status), call: call.to_owned(), says, fields, after }
 }
 
 fn short(text: &str) -> String {

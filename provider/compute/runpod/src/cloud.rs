@@ -66,7 +66,7 @@ impl From<Error> for CloudError {
         let class = match error.class {
             Class::Capacity => ErrorClass::Capacity,
             // No balance: nothing works until somebody acts.
-            Class::Quota if error.status == Some(402) => ErrorClass::Auth,
+            Class::Quota if error.is_without_balance() => ErrorClass::Auth,
             Class::Quota => ErrorClass::Quota,
             Class::Throttle(_) => ErrorClass::Throttle,
             Class::Auth => ErrorClass::Auth,
@@ -75,9 +75,9 @@ impl From<Error> for CloudError {
             Class::UnknownOutcome => ErrorClass::Unknown,
         };
         let made = CloudError::new(class, error.to_string());
-        match error.class {
-            Class::Throttle(Some(after)) => made.after(after),
-            _ => made,
+        match error.retry_after() {
+            Some(after) => made.after(after),
+            None => made,
         }
     }
 }
@@ -290,12 +290,18 @@ impl Cloud for Runpod {
         // The API takes no ceiling. What is dearer than allowed is given back at once, not kept for an hour.
         let dear = spec.max_hourly.filter(|most| Money::dollars(pod.cost).is_some_and(|it| it > *most));
         if let Some(most) = dear {
-            self.client.delete::<Pod>(&pod.id, self.limit()).await?;
-            let why = format!(
-                "RunPod, {}: it costs ${} per hour, above {most}; it was given back",
-                body.name, pod.cost
-            );
-            return Err(CloudError::new(ErrorClass::Capacity, why));
+            let why = format!("RunPod, {}: it costs ${} per hour, above {most}", body.name, pod.cost);
+            // It costs until it is gone: whoever asked must know that it may be there, list it, and end it.
+            if let Err(error) = self.client.delete::<Pod>(&pod.id, self.limit()).await {
+                let after = error.retry_after();
+                let why = format!("{why}; giving {} back failed: {error}", pod.id);
+                let kept = CloudError::new(ErrorClass::Unknown, why);
+                return Err(match after {
+                    Some(after) => kept.after(after),
+                    None => kept,
+                });
+            }
+            return Err(CloudError::new(ErrorClass::Capacity, format!("{why}; it was given back")));
         }
         instance(&pod).ok_or_else(|| {
             CloudError::new(

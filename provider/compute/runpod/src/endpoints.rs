@@ -50,6 +50,9 @@ pub struct Endpoint {
     /// The credential of the registry.
     #[serde(default)]
     pub registry: Option<String>,
+    /// When it was made, RFC 3339.
+    #[serde(default)]
+    pub created_at: Option<String>,
     /// Where requests go, by what they do: `run`, `runSync`, `status` …, or `base`.
     #[serde(default)]
     pub request_urls: BTreeMap<String, String>,
@@ -163,4 +166,12 @@ pub struct EndpointBody {
     pub registry: Option<Option<String>>,
 }
 
-kind!(Endpoint, "serverless endpoint", "/v2/serverless", "endpoints");
+kind!(
+    Endpoint,
+    "serverless endpoint",
+    "/v2/serverless",
+    "endpoints";
+    fn created_at(&self) -> Option<&str> {
+        self.created_at.as_deref()
+    }
+);

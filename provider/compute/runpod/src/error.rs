@@ -47,11 +47,39 @@ pub struct Error {
     pub says: String,
     /// What it says of single fields.
     pub fields: Vec<String>,
+    /// How long the server wants to be left alone, where the class does not say it.
+    pub(crate) after: Option<Duration>,
 }
 
 impl Error {
     pub(crate) fn new(class: Class, call: &str, says: impl Into<String>) -> Error {
-        Error { class, status: None, call: call.to_owned(), says: says.into(), fields: Vec::new() }
+        Error {
+            class,
+            status: None,
+            call: call.to_owned(),
+            says: says.into(),
+            fields: Vec::new(),
+            after: None,
+        }
+    }
+
+    /// The same, where something may have been made before it. How long the server wants to be left alone is kept.
+    pub(crate) fn unsure(self) -> Error {
+        let after = self.retry_after();
+        Error { class: Class::UnknownOutcome, after, ..self }
+    }
+
+    /// How long the server wants to be left alone, where it said so.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self.class {
+            Class::Throttle(after) => after,
+            _ => self.after,
+        }
+    }
+
+    /// Whether the account has no balance left. RunPod says so with 402, and has said so with 400.
+    pub fn is_without_balance(&self) -> bool {
+        self.status == Some(402) || self.class == Class::Quota && mentions(&self.says, BALANCE)
     }
 
     /// Whether what was asked for is not there.
@@ -102,8 +130,8 @@ pub(crate) fn class_of(status: u16, says: &str, retry_after: Option<Duration>, s
     match status {
         401 | 403 => Class::Auth,
         402 => Class::Quota,
-        400 if speaks_of_capacity(says) => Class::Capacity,
-        400 if speaks_of_quota(says) => Class::Quota,
+        400 if mentions(says, CAPACITY) => Class::Capacity,
+        400 if mentions(says, QUOTA) || mentions(says, BALANCE) => Class::Quota,
         409 => Class::Conflict,
         // Nothing was done: the request was not let in.
         429 => Class::Throttle(retry_after),
@@ -130,17 +158,12 @@ const CAPACITY: &[&str] = &[
     "capacity",
 ];
 
-const QUOTA: &[&str] =
-    &["account balance", "balance is", "insufficient balance", "spend limit", "quota", "credit"];
+const QUOTA: &[&str] = &["spend limit", "quota"];
+const BALANCE: &[&str] = &["account balance", "balance is", "insufficient balance", "credit"];
 
-fn speaks_of_capacity(says: &str) -> bool {
+fn mentions(says: &str, words: &[&str]) -> bool {
     let says = says.to_lowercase();
-    CAPACITY.iter().any(|words| says.contains(words))
-}
-
-fn speaks_of_quota(says: &str) -> bool {
-    let says = says.to_lowercase();
-    QUOTA.iter().any(|words| says.contains(words))
+    words.iter().any(|words| says.contains(words))
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@
 
 /// A thing with an `id` and a `name` is of a kind: what it is called, where its list is, and the list's member.
 macro_rules! kind {
-    ($thing:ty, $what:literal, $path:literal, $list:literal) => {
+    ($thing:ty, $what:literal, $path:literal, $list:literal $(; $($rest:tt)*)?) => {
         impl $crate::Kind for $thing {
             const WHAT: &'static str = $what;
             const PATH: &'static str = $path;
@@ -23,6 +23,8 @@ macro_rules! kind {
             fn name(&self) -> &str {
                 &self.name
             }
+
+            $($($rest)*)?
         }
     };
 }
@@ -39,6 +41,7 @@ mod name;
 mod obtain;
 mod pods;
 mod retry;
+mod sweep;
 mod things;
 
 pub use catalogue::{Availability, Cloud, DataCenter, DataCenterStock, GpuPrice, GpuType, PerCloud, Product};
@@ -52,6 +55,7 @@ pub use obtain::Obtained;
 pub use pods::{
     Action, GpuRequest, Mounts, NetworkMount, PersistentMount, Pod, PodBody, PodStatus, Port, Runtime,
 };
+pub use sweep::Belonging;
 pub use things::{
     NetworkVolume, NetworkVolumeBody, NetworkVolumeChange, Registry, RegistryBody, Template, TemplateBody,
     TemplateMounts,
@@ -65,9 +69,19 @@ pub trait Kind {
     const PATH: &'static str;
     /// The member of a list's answer that has the things.
     const LIST: &'static str;
+    /// Whether people's data is in it: then none is deleted because there is another of its name.
+    const KEEPS_DATA: bool = false;
 
     /// The API's identifier.
     fn id(&self) -> &str;
     /// Its name, which says whose it is.
     fn name(&self) -> &str;
+    /// When it was made, RFC 3339 in UTC, where the API says so.
+    fn created_at(&self) -> Option<&str> {
+        None
+    }
+    /// Whether it is only still told of.
+    fn is_over(&self) -> bool {
+        false
+    }
 }

@@ -1,9 +1,10 @@
 //! One thing of a name, however often it is asked for and whatever answers are lost.
 //!
-//! The API has no idempotency key, does not refuse a name that is taken, and its lists may miss for a while what was just made. So a
-//! create first looks for the name; when its answer is lost it looks again for a while before it asks a second time; and once
-//! it has made something it waits until lists show it. If they then show another of that name, made by a run whose end nobody saw,
-//! what *this* call made is given back: nobody used it yet.
+//! The API has no idempotency key, does not refuse a name that is taken, and its lists may miss for a while what was just made, and
+//! show what was just deleted. So a create first looks for the name, and looks at what a list shows of it; when its answer is lost
+//! it looks again for a while before it asks a second time; and once it has made something it waits until lists show it. Where
+//! they then show several of that name, all who look keep the same one ([`elder`]) and give the others back: nobody was told of
+//! them, or is told by the same rule that they lost.
 
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use serde::de::DeserializeOwned;
 use crate::Kind;
 use crate::client::{Client, Limit};
 use crate::error::{Class, Error};
+use crate::list::is_named;
 use crate::retry::{ATTEMPTS, pause};
 
 /// So long lists may miss what was made.
@@ -33,21 +35,38 @@ impl Client {
     /// The one thing of this name: as it is where there is one, and made otherwise. The body must have the same name.
     ///
     /// # Errors
-    /// Calls that fail; more than one thing of the name that none of our calls made.
+    /// Calls that fail; more than one thing of the name that none of our calls made, where they keep data.
     pub async fn obtain<K: Kind + DeserializeOwned + Send>(
         &self,
         name: &str,
         body: &(impl Serialize + Sync),
         limit: Limit,
     ) -> Result<Obtained<K>, Error> {
-        if let Some(thing) = self.only::<K>(name, limit).await? {
+        let found = self.there::<K>(|it| is_named(it, name), limit).await?;
+        if found.len() > 1 && K::KEEPS_DATA {
+            return Err(several(name, &found));
+        }
+        if let Some(thing) = self.keep_one(name, found, limit).await? {
             return Ok(Obtained { thing, adopted: true });
         }
+        self.make(name, body, limit).await
+    }
+
+    /// As [`Client::obtain`], where it was looked for already and is not there.
+    ///
+    /// # Errors
+    /// Calls that fail.
+    pub async fn make<K: Kind + DeserializeOwned + Send>(
+        &self,
+        name: &str,
+        body: &(impl Serialize + Sync),
+        limit: Limit,
+    ) -> Result<Obtained<K>, Error> {
         let mut attempts = 0;
         // Once an answer was lost, whatever comes after it does not say that nothing was made.
         let unsure = |error: Error, attempts: u32| match attempts {
             0 => error,
-            _ => Error { class: Class::UnknownOutcome, ..error },
+            _ => error.unsure(),
         };
         loop {
             let error = match self.create::<K>(body, limit).await {
@@ -59,14 +78,21 @@ impl Client {
             }
             attempts += 1;
             tracing::warn!(%error, name, "Whether RunPod made it is not known: it is looked up by its name.");
-            let look = Limit::within(LOOK.min(limit.left()));
+            // After two calls there may be two, of which lists show one first.
+            let look = Limit::within(if attempts > 1 { SETTLE } else { LOOK }.min(limit.left()));
+            let mut found = Vec::new();
             while !look.left().is_zero() {
-                let found = self.only::<K>(name, limit).await.map_err(|error| unsure(error, attempts))?;
-                if let Some(thing) = found {
-                    // Ours: there was none of this name, and nobody else makes this name now.
-                    return Ok(Obtained { thing, adopted: false });
+                let seen = self.there::<K>(|it| is_named(it, name), limit).await;
+                found = seen.map_err(|error| unsure(error, attempts))?;
+                if found.len() >= usize::try_from(attempts).unwrap_or(usize::MAX) {
+                    break;
                 }
                 tokio::time::sleep(Duration::from_millis(500).min(look.left())).await;
+            }
+            let kept = self.keep_one(name, found, limit).await.map_err(Error::unsure)?;
+            if let Some(thing) = kept {
+                // Ours: there was none of this name, and nobody else makes this name now.
+                return Ok(Obtained { thing, adopted: false });
             }
             let wait = pause(attempts, None);
             if attempts >= ATTEMPTS || wait >= limit.left() {
@@ -76,32 +102,49 @@ impl Client {
         }
     }
 
-    /// The only thing of a name, if there is one.
+    /// What really is there of the things whose names fit: a list may still show what was just deleted.
     ///
     /// # Errors
-    /// Calls that fail, and several things of that name.
-    pub async fn only<K: Kind + DeserializeOwned>(
+    /// Calls that fail.
+    pub async fn there<K: Kind + DeserializeOwned>(
         &self,
-        name: &str,
+        fits: impl Fn(&str) -> bool,
         limit: Limit,
-    ) -> Result<Option<K>, Error> {
-        let mut found = self.named::<K>(name, limit).await?;
-        if found.len() > 1 {
-            let ids: Vec<&str> = found.iter().map(Kind::id).collect();
-            return Err(Error::new(
-                Class::Conflict,
-                &format!("GET {}", K::PATH),
-                format!(
-                    "there are {} things named {name:?}: {}; delete all but one",
-                    ids.len(),
-                    ids.join(", ")
-                ),
-            ));
+    ) -> Result<Vec<K>, Error> {
+        let mut there = Vec::new();
+        for listed in self.list::<K>(limit).await?.into_iter().filter(|it| fits(it.name())) {
+            let it = self.get::<K>(listed.id(), limit).await?;
+            there.extend(it.filter(|it| !it.is_over() && fits(it.name())));
         }
-        Ok(found.pop())
+        Ok(there)
     }
 
-    /// Waits until lists show what was made, and gives it back where they show an earlier one too.
+    /// The one of these that all who look keep; the others are given back.
+    ///
+    /// # Errors
+    /// A younger one that could not be deleted: it is still there.
+    pub async fn keep_one<K: Kind>(
+        &self,
+        name: &str,
+        mut found: Vec<K>,
+        limit: Limit,
+    ) -> Result<Option<K>, Error> {
+        found.sort_by(|a, b| elder(a).cmp(&elder(b)));
+        let mut found = found.into_iter();
+        let Some(kept) = found.next() else { return Ok(None) };
+        for spare in found {
+            tracing::warn!(
+                name,
+                kept = kept.id(),
+                id = spare.id(),
+                "There are two: the younger is given back."
+            );
+            self.delete::<K>(spare.id(), limit).await?;
+        }
+        Ok(Some(kept))
+    }
+
+    /// Waits until lists show what was made, and keeps one where they show others too.
     async fn settle<K: Kind + DeserializeOwned + Send>(
         &self,
         name: &str,
@@ -113,17 +156,21 @@ impl Client {
         loop {
             // That it was made is known: a list that fails now is no reason to lose that.
             let Ok(found) = self.named::<K>(name, limit).await else { break };
-            let shown = found.iter().any(|thing| thing.id() == made.id());
-            if let Some(other) = found.into_iter().find(|thing| thing.id() != made.id()) {
-                tracing::warn!(
-                    name,
-                    id = made.id(),
-                    other = other.id(),
-                    "There was one already: ours is given back."
-                );
-                self.delete::<K>(made.id(), limit).await?;
-                return Ok(Obtained { thing: other, adopted: true });
+            if found.iter().any(|thing| thing.id() != made.id()) {
+                let mut found =
+                    self.there::<K>(|it| is_named(it, name), limit).await.map_err(Error::unsure)?;
+                // Lists may show the other well before ours.
+                if found.iter().all(|it| it.id() != made.id()) {
+                    found.extend(self.get::<K>(made.id(), limit).await.map_err(Error::unsure)?);
+                }
+                // Whoever else made one at the same time may have given ours back by the same rule.
+                let kept = self.keep_one(name, found, limit).await.map_err(Error::unsure)?;
+                if let Some(thing) = kept {
+                    let adopted = thing.id() != made.id();
+                    return Ok(Obtained { thing, adopted });
+                }
             }
+            let shown = found.iter().any(|thing| thing.id() == made.id());
             if shown || settle.left().is_zero() {
                 break;
             }
@@ -132,4 +179,17 @@ impl Client {
         }
         Ok(Obtained { thing: made, adopted: false })
     }
+}
+
+/// Which of several is kept: the least. The eldest, where the API says when it was made; and of one moment, or where it does not
+/// say, the one whose identifier is the least.
+fn elder<K: Kind>(it: &K) -> (&str, &str) {
+    (it.created_at().unwrap_or_default(), it.id())
+}
+
+fn several<K: Kind>(name: &str, found: &[K]) -> Error {
+    let ids: Vec<&str> = found.iter().map(Kind::id).collect();
+    let says =
+        format!("there are {} things named {name:?}: {}; delete all but one", ids.len(), ids.join(", "));
+    Error::new(Class::Conflict, &format!("GET {}", K::PATH), says)
 }

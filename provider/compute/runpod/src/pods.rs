@@ -89,7 +89,18 @@ pub struct Pod {
     pub runtime: Option<Runtime>,
 }
 
-kind!(Pod, "pod", "/v2/pods", "pods");
+kind!(
+    Pod,
+    "pod",
+    "/v2/pods",
+    "pods";
+    fn created_at(&self) -> Option<&str> {
+        self.created_at.as_deref()
+    }
+    fn is_over(&self) -> bool {
+        self.status == PodStatus::Terminated
+    }
+);
 
 /// What is measured of a pod while it runs.
 #[derive(Clone, Debug, Deserialize)]

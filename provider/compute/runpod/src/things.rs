@@ -134,7 +134,13 @@ pub struct NetworkVolumeChange {
     pub size: u32,
 }
 
-kind!(NetworkVolume, "network volume", "/v2/network-volumes", "networkVolumes");
+kind!(
+    NetworkVolume,
+    "network volume",
+    "/v2/network-volumes",
+    "networkVolumes";
+    const KEEPS_DATA: bool = true;
+);
 
 /// A credential of a container registry. What is in it the API never shows.
 #[derive(Clone, Debug, Deserialize)]

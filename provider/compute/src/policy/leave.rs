@@ -9,7 +9,7 @@ use super::state::PoolState;
 use super::target::Aim;
 use super::why::{Action, Why};
 
-/// That an instance is given back is said again after so long, if it is still there.
+/// That an instance is to leave, or is given back, is said again after so long, if it is still there.
 pub(super) const AGAIN_MS: u64 = 60_000;
 /// How long a place is left alone that cost more than it said.
 const DEAR_MS: u64 = 600_000;
@@ -113,11 +113,17 @@ pub(super) fn go(tick: &mut Tick<'_>, memory: &mut PoolState, one: &mut Live, wh
     let Some(worker) = tick.seen.workers.get(one.worker) else { return };
     if let Some(known) = memory.known.get_mut(one.known) {
         known.leaving_ms = Some(tick.now);
+        known.told_ms = Some(tick.now);
     }
     one.leaving_ms = Some(tick.now);
-    let full = tick.now.saturating_add(ms(tick.pool.policy.drain.0));
-    let deadline_ms = one.doomed_ms.map_or(full, |it| it.min(full));
+    let deadline_ms = deadline(tick, one, tick.now);
     tick.say(Action::Drain { id: worker.id.clone(), deadline_ms }, why);
+}
+
+/// When one that was told to leave at an instant must be gone.
+fn deadline(tick: &Tick<'_>, one: &Live, leaving: u64) -> u64 {
+    let full = leaving.saturating_add(ms(tick.pool.policy.drain.0));
+    one.doomed_ms.map_or(full, |it| it.min(full))
 }
 
 /// Those that are done, or had their time. What the cloud takes away it takes by itself.
@@ -132,13 +138,21 @@ pub(super) fn drained(tick: &mut Tick<'_>, memory: &mut PoolState, live: &[Live]
             () if one.phase == WorkerPhase::Failed => Why::Failed,
             () if !one.busy() => Why::Drained,
             () if over => Why::DrainOver,
-            () => continue,
+            () => Why::Again,
         };
         let (Some(worker), Some(known)) =
             (tick.seen.workers.get(one.worker), memory.known.get_mut(one.known))
         else {
             continue;
         };
+        if why == Why::Again {
+            if known.told_ms.is_none_or(|it| tick.now.saturating_sub(it) >= AGAIN_MS) {
+                known.told_ms = Some(tick.now);
+                let (id, deadline_ms) = (worker.id.clone(), deadline(tick, one, leaving));
+                tick.say(Action::Drain { id, deadline_ms }, why);
+            }
+            continue;
+        }
         if known.ended_ms.is_some_and(|it| tick.now.saturating_sub(it) < AGAIN_MS) {
             continue;
         }

@@ -192,6 +192,7 @@ fn arrived(pool: &Pool, memory: &mut PoolState, seen: &PoolSeen, now: u64) {
             since_ms: order.as_ref().map_or(now, |it| it.asked_ms),
             leaving_ms: None,
             missing_ms: None,
+            told_ms: None,
             ended_ms: None,
             cloud: source.map(|it| it.candidate.cloud),
             class: source.map(|it| it.candidate.class()),

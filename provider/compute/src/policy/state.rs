@@ -131,6 +131,10 @@ pub struct Known {
     /// Since when it has been missing in the list: one on demand counts against the limit until that is no mistake.
     #[serde(default)]
     pub missing_ms: Option<u64>,
+    /// When that was last said: until it is done it is said again now and then, because a controller that dies after it wrote this down
+    /// told nobody.
+    #[serde(default)]
+    pub told_ms: Option<u64>,
     /// When it was last given back: until it is gone that is said again now and then.
     #[serde(default)]
     pub ended_ms: Option<u64>,

@@ -109,6 +109,8 @@ pub enum Why {
     Drained,
     /// It had its time to drain.
     DrainOver,
+    /// It was told to leave and still works: whoever was to tell it may have died.
+    Again,
     /// It failed.
     Failed,
     /// It did not start in time.
@@ -137,6 +139,7 @@ impl Why {
             Why::Budget { .. } => "budget",
             Why::Drained => "drained",
             Why::DrainOver => "drain_over",
+            Why::Again => "again",
             Why::Failed => "failed",
             Why::NeverStarted => "never_started",
             Why::Announced => "announced",
@@ -163,6 +166,7 @@ impl fmt::Display for Why {
             Why::Budget { spent, budget } => write!(f, "{spent} of the month's {budget} are spent"),
             Why::Drained => f.write_str("it is drained"),
             Why::DrainOver => f.write_str("its time to drain is over"),
+            Why::Again => f.write_str("it was told to leave and works on something"),
             Why::Failed => f.write_str("it failed"),
             Why::NeverStarted => f.write_str("it did not start in time"),
             Why::Announced => f.write_str("the cloud takes it away"),

@@ -37,13 +37,23 @@ pub fn omniscient(market: &Market, setting: &Setting) -> Report {
     let workers = setting.workers;
     let step = setting.tick_ms.max(1);
     let mut now = 0;
+    // All of them end in their order: what is over is not looked at again.
+    let (mut stays, mut open) = (stays.as_slice(), gaps.as_slice());
+    let launched = stays.len() as u64 * u64::from(workers) + gaps.len() as u64 * u64::from(setting.limit);
     while now < end {
         let length = step.min(end - now).min(market.gap_ms - now % market.gap_ms);
-        let spot = stays.iter().any(|it| it.ready <= now && now < it.end);
-        let paying =
-            u32::try_from(stays.iter().filter(|it| it.start <= now && now < it.end).count()).unwrap_or(0);
-        let net = gaps.iter().any(|(from, to)| *from <= now && now < *to && now >= setting.cold_ms);
-        let kept = gaps.iter().any(|(from, to)| from.saturating_sub(setting.cold_ms) <= now && now < *to);
+        while let Some((_, rest)) = stays.split_first().filter(|it| it.0.end <= now) {
+            stays = rest;
+        }
+        while let Some((_, rest)) = open.split_first().filter(|it| it.0.1 <= now) {
+            open = rest;
+        }
+        let paid_for = || stays.iter().take_while(|it| it.start <= now);
+        let spot = paid_for().any(|it| it.ready <= now);
+        let paying = u32::try_from(paid_for().count()).unwrap_or(0);
+        let gap = open.first();
+        let net = gap.is_some_and(|it| it.0 <= now) && now >= setting.cold_ms;
+        let kept = gap.is_some_and(|it| it.0.saturating_sub(setting.cold_ms) <= now);
         let limit = setting.limit.min(workers);
         let (ready, full) = (if spot { workers } else { 0 }, if net { limit } else { 0 });
         let paid = f64::from(paying * workers) * setting.spot_share + f64::from(if kept { limit } else { 0 });
@@ -56,27 +66,32 @@ pub fn omniscient(market: &Market, setting: &Setting) -> Report {
         }
         now += length;
     }
-    let launched = stays.len() as u64 * u64::from(workers) + gaps.len() as u64 * u64::from(setting.limit);
     world.ledger.launches = vec![0; usize::try_from(launched).unwrap_or(0)];
     world.ledger.most_on_demand = if gaps.is_empty() { 0 } else { setting.limit.min(workers) };
     sums.report("omniscient bound", &world)
 }
 
-/// Where to be when.
+/// Where to be when, by the ends.
 fn stays(market: &Market, setting: &Setting, end: u64) -> Vec<Stay> {
-    let runs = runs(market);
+    let ready = |run: &(u64, u64)| run.0 + setting.cold_ms;
+    let mut runs = runs(market);
+    runs.retain(|it| ready(it) < it.1);
+    runs.sort_unstable_by_key(|it| (it.0, u64::MAX - it.1));
+    let mut runs = runs.iter().peekable();
     let mut stays: Vec<Stay> = Vec::new();
-    let mut at = 0;
+    let (mut at, mut longest) = (0, 0);
     while at < end {
         // Ready by now, and lasting longest; else the one that is ready next.
-        let ready = |run: &(u64, u64)| run.0 + setting.cold_ms;
-        let usable = || runs.iter().filter(|it| ready(it) < it.1);
-        let now = usable().filter(|it| ready(it) <= at && it.1 > at).max_by_key(|it| it.1);
-        let next = || usable().filter(|it| ready(it) > at).min_by_key(|it| (ready(it), u64::MAX - it.1));
-        let Some(run) = now.or_else(next) else { break };
-        let from = ready(run).max(at);
-        stays.push(Stay { start: from - setting.cold_ms, ready: from, end: run.1 });
-        at = run.1;
+        while let Some(run) = runs.next_if(|it| ready(it) <= at) {
+            longest = longest.max(run.1);
+        }
+        let (from, until) = match runs.peek() {
+            _ if longest > at => (at, longest),
+            Some(next) => (ready(next), next.1),
+            None => break,
+        };
+        stays.push(Stay { start: from.saturating_sub(setting.cold_ms), ready: from, end: until });
+        at = until;
     }
     stays
 }

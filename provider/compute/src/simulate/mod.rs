@@ -15,7 +15,7 @@ mod world;
 pub use bound::omniscient;
 pub use forecast::{Bounds, Forecast, forecast};
 pub use market::{Market, TraceError, Zone};
-pub use ours::{Ours, pool_of};
+pub use ours::{Ours, policy_under, pool_of};
 pub use rivals::{AllOnDemand, SpotHedge};
 pub use run::{Moment, Player, Report, Setting, compare, play, table};
 pub use svg::svg;

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use streamverse_model::compute::{CloudKind, GpuClass, Money, PolicySpec, RangeSpec, ScheduleSpec};
+use streamverse_model::compute::{
+    CloudKind, FallbackSpec, GpuClass, Money, PolicySpec, RangeSpec, ScheduleSpec,
+};
+use streamverse_model::platform::SpecError;
 
 use super::market::Market;
 use super::run::{Player, Setting};
@@ -95,15 +98,31 @@ impl Player for Ours {
     }
 }
 
+/// The policy of a pool that is simulated under an on-demand limit. Where none is given, it is the usual one, and the pool takes the
+/// whole limit. One that is given is taken as it is.
+///
+/// # Errors
+/// A limit that the given policy does not use: it would change nothing.
+pub fn policy_under(policy: Option<PolicySpec>, limit: u32) -> Result<PolicySpec, SpecError> {
+    let Some(policy) = policy else {
+        let fallback = Some(FallbackSpec { max: limit, ..FallbackSpec::default() });
+        return Ok(PolicySpec { fallback, ..PolicySpec::default() });
+    };
+    let max = policy.net().max;
+    if limit > max.max(1) {
+        return Err(SpecError::new(format!(
+            "the limit of {limit} on-demand instances does nothing: this policy takes at most {max} of it. Set the policy's fallback.max to \
+             {limit}, or the limit to {max}"
+        )));
+    }
+    Ok(policy)
+}
+
 /// A pool of a fixed size over a market's zones, all at one price.
 ///
 /// # Errors
 /// A market without zones.
-pub fn pool_of(
-    market: &Market,
-    setting: &Setting,
-    policy: PolicySpec,
-) -> Result<Pool, streamverse_model::platform::SpecError> {
+pub fn pool_of(market: &Market, setting: &Setting, policy: PolicySpec) -> Result<Pool, SpecError> {
     let source = |zone: &super::market::Zone| Source {
         candidate: Candidate {
             key: zone.name.clone(),

@@ -1,6 +1,7 @@
 //! Plays a policy on a market and reckons what it was worth.
 
 use streamverse_model::compute::Lifecycle;
+use streamverse_model::platform::SpecError;
 
 use super::bound::omniscient;
 use super::market::Market;
@@ -30,6 +31,37 @@ impl Default for Setting {
     /// That of the published comparisons: four workers, five minutes to start, spot at a third, one on demand.
     fn default() -> Setting {
         Setting { workers: 4, cold_ms: 300_000, spot_share: 0.33, notice_ms: 0, tick_ms: 15_000, limit: 1 }
+    }
+}
+
+/// The most days × zones × workers, looked at each 15 s, that are simulated: 3 to 13 s on one core (2026-11-26), by how many launches
+/// there are.
+const MOST_WORK: u64 = 20_000;
+/// Looks of a day.
+const LOOKS: u64 = 5760;
+
+impl Setting {
+    /// Refuses what would take minutes: a market of so many zones, `length_ms` long in ticks of `gap_ms`.
+    ///
+    /// # Errors
+    /// More work than a machine does in seconds: how much it is, and how many days would do.
+    pub fn check(&self, length_ms: u64, gap_ms: u64, zones: usize) -> Result<(), SpecError> {
+        let look_ms = self.tick_ms.min(gap_ms).max(1);
+        let per_look = (zones as u64).saturating_mul(u64::from(self.workers.max(1)));
+        let work = (length_ms / look_ms).saturating_mul(per_look);
+        let most = MOST_WORK * LOOKS;
+        if work <= most {
+            return Ok(());
+        }
+        let days = |ms: u64| ms as f64 / 86_400_000.0;
+        let enough = days((most / per_look).saturating_mul(look_ms));
+        Err(SpecError::new(format!(
+            "{:.1} days of {zones} zones with {} workers take minutes to simulate: days × zones × workers may be {MOST_WORK}{}. Give at most \
+             {enough:.1} days, or fewer zones or workers",
+            days(length_ms),
+            self.workers,
+            if look_ms < 15_000 { ", and less where the market has ticks of less than 15 s" } else { "" },
+        )))
     }
 }
 

@@ -1,6 +1,9 @@
 //! Markets that are made up: zones that come and go by themselves and with their region. The same seed gives the same market.
 
+use streamverse_model::platform::SpecError;
+
 use super::market::{Market, Zone};
+use super::run::Setting;
 
 /// What a made-up market is like.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -45,6 +48,15 @@ const GAP_MS: u64 = 195_000;
 const REGION_OUT_MINUTES: f64 = 60.0;
 
 impl Synthetic {
+    /// Refuses a market that would take minutes to simulate, before it is made.
+    ///
+    /// # Errors
+    /// As [`Setting::check`] has it.
+    pub fn check(&self, setting: &Setting) -> Result<(), SpecError> {
+        let zones = usize::try_from(u64::from(self.regions) * u64::from(self.zones)).unwrap_or(usize::MAX);
+        setting.check(u64::from(self.days) * 86_400_000, GAP_MS, zones)
+    }
+
     /// The market.
     pub fn market(&self) -> Market {
         let ticks = usize::try_from(u64::from(self.days) * 86_400_000 / GAP_MS).unwrap_or(usize::MAX);

@@ -1,6 +1,6 @@
 //! Replays: of made-up markets always, of the recorded one where it is at hand.
 
-use streamverse_model::compute::{Lifecycle, PolicySpec};
+use streamverse_model::compute::{FallbackSpec, Lifecycle, PolicySpec};
 
 use super::*;
 
@@ -73,6 +73,43 @@ fn breadth_is_worth_more_than_on_demand() {
     let nine = Synthetic { days: 10, ..Synthetic::default() }.market();
     let setting = Setting::default();
     assert!(ours(&one, &setting).all_ready + 0.1 < ours(&nine, &Setting { limit: 0, ..setting }).all_ready);
+}
+
+#[test]
+fn a_limit_above_one_acts_or_is_refused_with_the_reason() {
+    let market = Synthetic { regions: 1, zones: 2, days: 3, ..Synthetic::default() }.market();
+    let setting = Setting { limit: 3, ..Setting::default() };
+    let pool = pool_of(&market, &setting, policy_under(None, setting.limit).unwrap()).unwrap();
+    let found = play("StreamVerse", &market, &setting, &mut Ours::new(pool, setting.limit));
+    assert_eq!(found.most_on_demand, 3);
+    let own = |max| PolicySpec {
+        fallback: Some(FallbackSpec { max, ..FallbackSpec::default() }),
+        ..PolicySpec::default()
+    };
+    assert_eq!(policy_under(Some(own(3)), 3).unwrap(), own(3));
+    assert_eq!(policy_under(Some(own(0)), 1).unwrap(), own(0), "the usual limit is no wish");
+    let error = policy_under(Some(PolicySpec::default()), 3).unwrap_err().to_string();
+    assert!(error.contains("fallback.max to 3"), "{error}");
+}
+
+#[test]
+fn what_would_take_minutes_is_refused_before_it_begins_and_says_what_would_do() {
+    let all = Synthetic { days: 366, regions: 20, zones: 26, ..Synthetic::default() };
+    let error = all.check(&Setting { workers: 1000, ..Setting::default() }).unwrap_err().to_string();
+    assert!(error.contains("366.0 days of 520 zones with 1000 workers"), "{error}");
+    let error = Synthetic { days: 366, ..Synthetic::default() }
+        .check(&Setting { workers: 20, ..Setting::default() })
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("at most 111.1 days"), "{error}");
+    assert!(Synthetic { days: 366, ..Synthetic::default() }.check(&Setting::default()).is_ok());
+    // Ticks of a second are looked at each second.
+    let setting = Setting::default();
+    assert!(
+        setting.check(45 * 86_400_000, 1000, 36).is_err()
+            && setting.check(45 * 86_400_000, 15_000, 36).is_ok()
+    );
+    assert!(setting.check(u64::MAX, 0, usize::MAX).is_err());
 }
 
 #[test]

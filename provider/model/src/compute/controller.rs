@@ -12,6 +12,7 @@ pub struct FleetControllerSpec {
     /// How many on-demand instances all of its pools together may have, for each cloud and class; 1 where
     /// none is given. None is started above it. When it is made smaller, those that are too many leave at the next tick, idle and young
     /// ones first; one that works has the time to drain. RunPod has no spot: its pods are not counted.
+    #[attribute(default = Vec::new())]
     #[serde(default)]
     pub on_demand_limits: Vec<OnDemandLimitSpec>,
     /// The most that all of its pools together cost in a calendar month (UTC), in US dollars.

@@ -172,6 +172,23 @@ pub struct Report {
     /// What could not leave in time: `NAMESPACE/POD`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left: Vec<String>,
+    /// What its transcoder does; none where there is none, or it does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub work: Option<WorkReport>,
+}
+
+/// What the transcoder of a worker does, as its metrics say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WorkReport {
+    /// Tasks that it works on now.
+    pub running: u32,
+    /// How long it has had none, in milliseconds; 0 while it works.
+    pub idle_ms: u64,
+    /// Tasks that it is done with since it started, well or badly.
+    pub done: u64,
+    /// How long it worked on tasks that it is not working on any more, in milliseconds, since it started.
+    pub busy_ms: u64,
 }
 
 /// What a controller answers to `GET /v1/workers/NAME/orders?wait=SECONDS`; 204 when there is none.
@@ -239,6 +256,7 @@ impl DrainState {
             until_ms: self.until_ms(),
             drained_ms: now_ms.saturating_sub(began),
             left,
+            work: None,
         }
     }
 }
@@ -274,6 +292,17 @@ mod tests {
         let told = state.report(Phase::Draining, Vec::new(), NOW + 12_000);
         assert_eq!((told.reason, told.until_ms), (Some(Reason::Preempted), Some(NOW + 25_000)));
         assert_eq!(told.drained_ms, 12_000);
+    }
+
+    #[test]
+    fn an_agent_that_says_nothing_of_its_work_is_understood_and_one_that_does_reads_back() {
+        let old = r#"{"phase":"working","drained_ms":0}"#;
+        let told: Report = serde_json::from_str(old).expect("a report of an old agent");
+        assert_eq!(told.work, None);
+        assert_eq!(serde_json::to_string(&told).expect("text"), old);
+        let work = WorkReport { running: 1, idle_ms: 0, done: 7, busy_ms: 9000 };
+        let text = serde_json::to_string(&Report { work: Some(work), ..told }).expect("text");
+        assert_eq!(serde_json::from_str::<Report>(&text).expect("a report").work, Some(work));
     }
 
     proptest! {

@@ -93,6 +93,9 @@ pub struct FleetRecord {
     /// record after the old one was removed.
     #[serde(default)]
     pub tombstone: bool,
+    /// The resource that wrote it, in words; nobody else changes it. Empty where no resource did.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub owner: String,
 }
 
 /// What a fleet's workers do: they transcode, and nothing else. Packaging and content keys stay on the site.

@@ -4,9 +4,12 @@
 mod candidate;
 mod cloud;
 mod controller;
+mod controller_run;
 mod cost;
 mod drain;
+mod enrol;
 mod fleet;
+mod fleet_job;
 mod gpu;
 mod keda;
 mod keda_check;
@@ -26,14 +29,20 @@ pub use controller::{
     FleetControllerSpec, FleetControllerSpecPath, FleetControllerSpecView, OnDemandLimitSpec,
     OnDemandLimitSpecPath, OnDemandLimitSpecView,
 };
+pub use controller_run::{
+    CONTROLLER_PORT, IDENTITY_KEY, IDENTITY_SECRET, RUNPOD_KEY, RUNPOD_SECRET, check_stores, worker_store,
+};
 pub use cost::{HOURS_PER_MONTH, RangeCost, range_cost};
 pub use drain::{
     CONTROLLED, DrainSpec, DrainState, Identity, MARGIN, Notices, Order, Phase, Reason, Report, WholeNode,
+    WorkReport,
 };
+pub use enrol::{EnrolRequest, Enrolled, WorkOrder, enrol_variables};
 pub use fleet::{
     FleetControllerRun, FleetDecision, FleetDefinition, FleetRecord, FleetStatus, FleetWork, RunpodAccess,
     fleet_collection,
 };
+pub use fleet_job::{FleetJobSpec, FleetRemovalSpec, FleetSource, FleetTaken};
 pub use gpu::{GPUS_AS_OF, Gpu, GpuClass, Nvenc, gpu, gpu_names, gpus, nearest_gpu};
 pub use keda::{
     KafkaTrigger, KedaScalerSpec, KedaScalerSpecPath, KedaScalerSpecView, SCALED_KINDS, ScaleNames,

@@ -1,18 +1,21 @@
 //! Dated prices per hour of shapes with GPUs: facts, each row with its source and date. Live catalogues overrule them.
 //!
-//! Not a copy of any generated file: the rows that the project's notes on rented GPUs list (section 5).
+//! Not a copy of any generated file: the rows that the project's notes on rented GPUs list (section 5), and RunPod's GPUs that
+//! encode.
 
 use super::Money;
 use super::cloud::{CloudKind, Lifecycle, Tenancy};
 use super::price::{Price, Shape};
 
 /// The table's version: the day of its last change.
-pub const PRICES_VERSION: &str = "2026-11-21";
+pub const PRICES_VERSION: &str = "2026-11-26";
 
 const KARPENTER_AWS: (&str, &str) = ("karpenter-provider-aws price table", "2026-07-20");
 const KARPENTER_GCP: (&str, &str) = ("karpenter-provider-gcp price table", "2026-08-03");
 const KARPENTER_AZURE: (&str, &str) = ("karpenter-provider-azure price table", "2026-06-18");
 const RUNPOD: (&str, &str) = ("skypilot-catalog, RunPod pods", "2026-11-21");
+/// Prices of one GPU in the secure cloud; the date is that of the look at the commit, whose own was not seen.
+const RUNPOD_CATALOG: (&str, &str) = ("skypilot-catalog at 01acdfd4, RunPod pods", "2026-11-26");
 const RUNPOD_SERVERLESS: (&str, &str) = ("RunPod serverless prices", "2026-11-21");
 
 const fn shape(name: &'static str, gpu: &'static str, gpus: u32) -> Shape {
@@ -102,6 +105,9 @@ pub(super) const TABLE: &[Price] = &[
     azure("eastus", ND96_H100, 98_320_000),
     azure("westus2", ND96_H100, 98_320_000),
     row(CloudKind::Runpod, "", shape("A100 PCIe", "A100 PCIe", 1), FULL, 1_390_000, RUNPOD),
+    row(CloudKind::Runpod, "", shape("L4", "L4", 1), FULL, 490_000, RUNPOD_CATALOG),
+    row(CloudKind::Runpod, "", shape("L40", "L40", 1), FULL, 820_000, RUNPOD_CATALOG),
+    row(CloudKind::Runpod, "", shape("L40S", "L40S", 1), FULL, 990_000, RUNPOD_CATALOG),
     serverless("A100 PCIe", 2_740_000),
     serverless("L40", 1_910_000),
     serverless("L40S", 1_910_000),

@@ -31,5 +31,6 @@ pub use ladder::{
 pub use made::{MadeAsset, MadeTrack};
 pub use package_index::{IndexTrack, PACKAGE_INDEX, PackageIndex, Part, Protection, TextFile, TrackKind};
 pub use transcoder::{
-    DRAIN_SECONDS, TRANSCODE_GROUP, TRANSCODE_TOPIC, TranscoderSpec, TranscoderSpecPath, TranscoderSpecView,
+    DRAIN_SECONDS, TRANSCODE_GROUP, TRANSCODE_PARTITIONS, TRANSCODE_TOPIC, TranscoderSpec,
+    TranscoderSpecPath, TranscoderSpecView,
 };

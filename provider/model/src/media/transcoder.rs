@@ -8,6 +8,8 @@ use tfplugin_schema::{Schema, Size};
 pub const DRAIN_SECONDS: u32 = 30;
 /// The topic of an event log whose records are encodes to be done, without what begins all names of the log.
 pub const TRANSCODE_TOPIC: &str = "transcode";
+/// How many partitions it is made with, where its event log does not say: as many workers share it at most.
+pub const TRANSCODE_PARTITIONS: u32 = 16;
 /// The group of workers that share it.
 pub const TRANSCODE_GROUP: &str = "transcoders";
 
@@ -18,8 +20,8 @@ pub struct TranscoderSpec {
     /// How many encodes run side by side in each worker.
     #[attribute(default = 1, validate(range = 1..=256))]
     pub concurrency: u32,
-    /// How many workers run.
-    #[attribute(default = 1, validate(range = 1..=1000))]
+    /// How many workers run on its site. 0 where rented ones do all the work, see `streamverse_runpod_fleet`: assets wait for them.
+    #[attribute(default = 1, validate(range = 0..=1000))]
     pub workers: u32,
     /// Local disk for one worker; each of its encodes has an equal part, which holds the whole source that it works on and
     /// the segments that are not finished. An encode that needs more is refused before it begins.

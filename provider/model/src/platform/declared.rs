@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use super::wanted::SpecError;
 use super::{Name, Object, Owner, StoreUrl, embedded_event_log, remote_keys, remote_store};
-use crate::compute::KedaScalerSpec;
+use crate::compute::runpod::RunpodFleetSpec;
+use crate::compute::{FleetControllerRun, FleetJobSpec, FleetSource, KedaScalerSpec};
 use crate::data::KafkaClusterSpec;
 use crate::delivery::{AtsEdgeSpec, OriginSpec, PlayerSpec};
 use crate::drm::{
@@ -63,6 +64,8 @@ pub fn declared_kind(resource_type: &str) -> Option<String> {
         "drm-config",
         "fast-channel",
         "epg",
+        "fleet-controller",
+        "runpod-fleet",
     ];
     placed.contains(&kind.as_str()).then_some(kind)
 }
@@ -104,6 +107,22 @@ pub fn declared_objects(owner: &Owner, attributes: &Value) -> Result<Vec<Object>
             spec.objects()
         }
         "epg" => spec::<EpgSpec>(attributes)?.objects(),
+        "fleet-controller" => {
+            let (run, replicas) = FleetControllerRun::declared(attributes)?;
+            let version = |at: &str| attributes.pointer(at).and_then(Value::as_i64);
+            run.objects(
+                owner,
+                replicas,
+                version("/identity_wo_version"),
+                version("/runpod/api_key_wo_version"),
+            )
+        }
+        "runpod-fleet" => {
+            let computed = ["hourly_min", "hourly_max", "monthly_min", "monthly_max", "price_date"];
+            let fleet = spec::<RunpodFleetSpec>(&without(attributes, &computed))?;
+            let fleet = FleetSource::Runpod(Box::new(fleet));
+            FleetJobSpec { name: owner.name.clone(), fleet }.objects()
+        }
         "vod-asset" => asset(owner, attributes)?.objects(),
         other => Err(SpecError::from(format!("{other} is no kind that is put on a site"))),
     }

@@ -15,7 +15,7 @@ pub use declared::{declared_kind, declared_objects};
 pub use object::{
     ADMIN_PORT, Bundle, CredentialUse, EndpointObject, EngineKind, EngineObject, FilesObject, Isolation,
     JobObject, ManifestObject, Object, Peer, Port, Protocol, Reach, Resources, ScalerObject, SecretObject,
-    SecretValue, ServiceObject, SpecUse,
+    SecretValue, ServiceObject, SpecUse, is_leased, lease_name,
 };
 pub use owner::{Name, NameError, Owner};
 pub use status::{ObjectStatus, Observed, Phase, Progress, Reason};

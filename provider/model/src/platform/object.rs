@@ -46,6 +46,19 @@ impl Bundle {
 /// Kinds whose services only those may reach who read their secret: whoever else asks them has no business there.
 const GUARDED: &[&str] = &["key-service"];
 
+/// Kinds of whose service one process acts at a time: it holds a lease.
+const LEASED: &[&str] = &["fleet-controller"];
+
+/// Whether one process of the service of such an owner acts at a time, by a lease that it holds.
+pub fn is_leased(kind: &str) -> bool {
+    LEASED.contains(&kind)
+}
+
+/// The name of the Lease (`coordination.k8s.io`) of an owner's service.
+pub fn lease_name(owner: &Owner) -> String {
+    format!("{}-{}-{}", owner.deployment, owner.kind, owner.name)
+}
+
 impl Bundle {
     /// Whether only those may reach it who read its secret, where the site can deny.
     pub fn is_guarded(&self) -> bool {
@@ -226,8 +239,8 @@ pub struct JobObject {
     pub deadline_seconds: u64,
 }
 
-/// The spec of another owner's service, and the credentials of that service, in the job's specs directory as
-/// `KIND.NAME.json`.
+/// The spec of another owner's service, in the job's specs directory as `KIND.NAME.json`, and the credentials of that service but for
+/// its own secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SpecUse {

@@ -1,5 +1,6 @@
 //! Compute that is bought from clouds, and how many of something run.
 
+mod fleet_controller;
 mod functions;
 mod keda_scaler;
 mod offers;
@@ -15,7 +16,9 @@ pub(crate) fn parts(parts: Parts<Streamverse>) -> Parts<Streamverse> {
         .data_source::<offers::GpuOffers>()
         .data_source::<spot_forecast::SpotForecast>()
         .resource::<keda_scaler::KedaScaler>()
+        .resource::<fleet_controller::FleetController>()
         .resource::<runpod::RunpodEndpoint>()
+        .resource::<runpod::RunpodFleet>()
         .resource::<runpod::RunpodNetworkVolume>()
         .resource::<runpod::RunpodRegistryCredential>()
         .resource::<runpod::RunpodTemplate>()

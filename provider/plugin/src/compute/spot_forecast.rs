@@ -3,9 +3,10 @@
 use std::path::{Path as FilePath, PathBuf};
 
 use streamverse_compute::simulate::{
-    Bounds, Market, Ours, Setting, Synthetic, forecast, omniscient, play, pool_of,
+    Bounds, Market, Ours, Setting, Synthetic, forecast, omniscient, play, policy_under, pool_of,
 };
 use streamverse_model::compute::PolicySpec;
+use streamverse_model::platform::SpecError;
 use tfplugin_framework::schema::{Computed, Duration, Path};
 use tfplugin_framework::{Context, DataSource, Error, Result, Schema, State, data_source};
 
@@ -13,7 +14,7 @@ use crate::provider::Streamverse;
 
 /// What to expect of a pool's policy on a spot market, recorded or made up: how often all of its workers are ready, how often
 /// none is, what it costs, and how often instances are taken away. The same market gives the same forecast; it promises
-/// nothing about tomorrow's.
+/// nothing about tomorrow's. Days × zones × workers may be 20,000, which takes seconds.
 #[derive(Clone, Schema)]
 #[schema(exactly_one_of(trace, synthetic))]
 pub struct SpotForecast {
@@ -33,7 +34,8 @@ pub struct SpotForecast {
     /// The price of spot as a share of that on demand.
     #[attribute(default = 0.33, validate(range = 0.0..=1.0))]
     pub spot_share: f64,
-    /// How many on-demand instances the controller may have.
+    /// How many on-demand instances the controller may have. Without a `policy` the pool takes all of them; with one, as many as its
+    /// `fallback.max` says, and a limit above that is refused.
     #[attribute(default = 1, validate(range = 0..=1000))]
     pub on_demand_limit: u32,
     /// The policy; the usual one where none is given.
@@ -123,7 +125,6 @@ impl DataSource for SpotForecast {
 }
 
 fn reckon(config: &SpotForecast) -> Result<SpotForecastComputed> {
-    let market = market(config)?;
     let ms = |it: Duration| u64::try_from(it.0.as_millis()).unwrap_or(u64::MAX).min(86_400_000);
     let setting = Setting {
         workers: config.workers,
@@ -133,7 +134,10 @@ fn reckon(config: &SpotForecast) -> Result<SpotForecastComputed> {
         limit: config.on_demand_limit,
         ..Setting::default()
     };
-    let pool = pool_of(&market, &setting, config.policy.clone().unwrap_or_default())?;
+    let policy = policy_under(config.policy.clone(), setting.limit)
+        .map_err(|error| Error::invalid(error.to_string()).at(Path::attribute("on_demand_limit")))?;
+    let market = market(config, &setting)?;
+    let pool = pool_of(&market, &setting, policy)?;
     let report = play("StreamVerse", &market, &setting, &mut Ours::new(pool, setting.limit));
     let expected = forecast(&report, market.gap_ms);
     let per_day = |sum: f64| digits(sum / expected.days.max(1e-9));
@@ -150,9 +154,9 @@ fn reckon(config: &SpotForecast) -> Result<SpotForecastComputed> {
     })
 }
 
-fn market(config: &SpotForecast) -> Result<Market> {
+fn market(config: &SpotForecast, setting: &Setting) -> Result<Market> {
     if let Some(it) = &config.synthetic {
-        return Ok(Synthetic {
+        let made_up = Synthetic {
             regions: it.regions,
             zones: it.zones,
             up_minutes: it.up_minutes.into(),
@@ -161,8 +165,10 @@ fn market(config: &SpotForecast) -> Result<Market> {
             region_out: it.region_out,
             days: it.days,
             seed: it.seed,
-        }
-        .market());
+        };
+        let too_much = |error: SpecError| Error::invalid(error.to_string()).at(Path::attribute("synthetic"));
+        made_up.check(setting).map_err(too_much)?;
+        return Ok(made_up.market());
     }
     let at = || Path::attribute("trace");
     let wrong = |text: String| Error::invalid(text).at(at());
@@ -181,6 +187,10 @@ fn market(config: &SpotForecast) -> Result<Market> {
             .map_err(|error| wrong(format!("{} cannot be read: {error}", path.display())))?;
         files.push((path.display().to_string(), text));
     }
-    Market::read(files.iter().map(|(name, text)| (name.as_str(), text.as_str())))
-        .map_err(|error| wrong(error.to_string()))
+    let market = Market::read(files.iter().map(|(name, text)| (name.as_str(), text.as_str())))
+        .map_err(|error| wrong(error.to_string()))?;
+    setting
+        .check(market.length_ms(), market.gap_ms, market.zones.len())
+        .map_err(|error| wrong(error.to_string()))?;
+    Ok(market)
 }

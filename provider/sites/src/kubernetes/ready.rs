@@ -2,7 +2,9 @@
 //! `observedGeneration`, an older one means that nobody looked at the change yet.
 
 use serde_json::Value;
-use streamverse_model::platform::{Phase, Reason};
+use streamverse_model::platform::{Phase, Reason, is_leased};
+
+use super::names;
 
 /// How far one object is.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,6 +34,9 @@ pub(super) fn standing(live: &Value) -> Standing {
         | "NetworkPolicy"
         | "PodDisruptionBudget"
         | "ServiceAccount"
+        | "Role"
+        | "RoleBinding"
+        | "Lease"
         | "TriggerAuthentication" => Standing::of(Phase::Ready),
         // KEDA tells of no generation that it has seen.
         "ScaledObject" => scaled_object(live),
@@ -92,7 +97,14 @@ fn deployment(live: &Value) -> Standing {
         number(live, "/status/availableReplicas"),
         number(live, "/status/replicas"),
     );
-    if updated == wanted && available == wanted && all == wanted {
+    // Of those that hold a lease one acts, and the others are not ready as long as it does.
+    let leased = live
+        .pointer("/metadata/labels")
+        .and_then(|it| it.get(format!("{}/kind", names::PREFIX)))
+        .and_then(Value::as_str)
+        .is_some_and(is_leased);
+    let enough = if leased { wanted.min(1) } else { wanted };
+    if updated == wanted && available >= enough && all == wanted {
         return Standing::of(Phase::Ready);
     }
     if let Some(stuck) = condition(live, "Progressing").filter(|it| it["status"] == "False") {

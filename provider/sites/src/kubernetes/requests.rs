@@ -93,8 +93,17 @@ impl KubernetesSite {
         // The very object that was looked at, and no other that came in its place.
         let uid = &there["metadata"]["uid"];
         // What nothing depends on is gone at once; of a workload the pods go first.
-        let alone =
-            matches!(place.kind.as_str(), "ConfigMap" | "Secret" | "NetworkPolicy" | "PodDisruptionBudget");
+        let alone = matches!(
+            place.kind.as_str(),
+            "ConfigMap"
+                | "Secret"
+                | "NetworkPolicy"
+                | "PodDisruptionBudget"
+                | "ServiceAccount"
+                | "Role"
+                | "RoleBinding"
+                | "Lease"
+        );
         let policy = if alone { "Background" } else { "Foreground" };
         let body = json!({ "propagationPolicy": policy, "preconditions": { "uid": uid } });
         let path = place.path(self.namespace());

@@ -90,7 +90,8 @@ impl KubernetesSite {
         Ok(())
     }
 
-    /// Has the services of a bundle's scalers decide for themselves again.
+    /// Has the services of a bundle's scalers decide for themselves again: their numbers, and nothing else of them. What a new version
+    /// of ours would render otherwise is the service's own next apply, which its plan shows.
     pub(super) async fn hand_back(&self, bundle: &Bundle) -> Result<()> {
         for (_, it) in scalers(bundle) {
             let of = target(&bundle.owner, &it.of);
@@ -99,13 +100,19 @@ impl KubernetesSite {
                 let Some(there) = &live.there else { continue };
                 let place = Place::of(&live.wanted);
                 let manager = names::manager(&of);
-                let mut answer = self.apply_as(&place, &live.wanted.body, &manager, false).await?;
+                let mut body = fields(there, &manager).next().map_or(Value::Null, |it| declared(it, there));
+                body["apiVersion"] = live.wanted.body["apiVersion"].clone();
+                body["kind"] = live.wanted.body["kind"].clone();
+                body["metadata"]["name"] = json!(place.name);
+                body["metadata"]["namespace"] = json!(self.namespace());
+                body["spec"]["replicas"] = live.wanted.body["spec"]["replicas"].clone();
+                let mut answer = self.apply_as(&place, &body, &manager, false).await?;
                 let held_by = holders(&answer);
                 if answer.status == 409
                     && !held_by.is_empty()
                     && held_by.iter().all(|it| it.by_hand || it.field == ".spec.replicas")
                 {
-                    answer = self.apply_as(&place, &live.wanted.body, &manager, true).await?;
+                    answer = self.apply_as(&place, &body, &manager, true).await?;
                 }
                 match answer.status {
                     // What another applier holds is told by the service's own apply.
@@ -216,9 +223,11 @@ fn scalers(bundle: &Bundle) -> impl Iterator<Item = (usize, &ScalerObject)> {
     })
 }
 
+/// The fields that a manager's applies declared.
 fn fields<'a>(there: &'a Value, manager: &str) -> impl Iterator<Item = &'a Value> {
     let entries = there.pointer("/metadata/managedFields").and_then(Value::as_array);
-    entries.into_iter().flatten().filter(move |it| it["manager"] == manager && it["operation"] == "Apply")
+    let of = move |it: &&Value| it["manager"] == manager && it["operation"] == "Apply";
+    entries.into_iter().flatten().filter(of).map(|it| &it["fieldsV1"])
 }
 
 fn manages(there: &Value, manager: &str) -> bool {
@@ -227,12 +236,64 @@ fn manages(there: &Value, manager: &str) -> bool {
 
 /// Whether a manager's apply declared the number of replicas.
 fn holds_replicas(there: &Value, manager: &str) -> bool {
-    fields(there, manager).any(|it| it.pointer("/fieldsV1/f:spec/f:replicas").is_some())
+    fields(there, manager).any(|it| it.pointer("/f:spec/f:replicas").is_some())
+}
+
+/// What was declared, as it is now: the part of an object that a set of fields names (Kubernetes documentation, "Server-Side
+/// Apply", field management; the format is that of structured-merge-diff). To declare it again changes nothing.
+fn declared(fields: &Value, there: &Value) -> Value {
+    let Some(fields) = fields.as_object().filter(|it| !it.is_empty()) else { return there.clone() };
+    match there {
+        Value::Object(members) => {
+            let part = |(name, value): (&String, &Value)| {
+                let part = fields.get(&format!("f:{name}")).map(|it| declared(it, value))?;
+                Some((name.clone(), part))
+            };
+            Value::Object(members.iter().filter_map(part).collect())
+        }
+        Value::Array(entries) => {
+            let named = |entry: &Value| {
+                fields.iter().find_map(|(name, below)| {
+                    let its = match name.split_once(':')? {
+                        ("k", keys) => {
+                            let keys: serde_json::Map<String, Value> = serde_json::from_str(keys).ok()?;
+                            keys.iter().all(|(key, value)| entry.get(key) == Some(value))
+                        }
+                        ("v", value) => serde_json::from_str::<Value>(value).ok()? == *entry,
+                        _ => false,
+                    };
+                    its.then(|| declared(below, entry))
+                })
+            };
+            Value::Array(entries.iter().filter_map(named).collect())
+        }
+        other => other.clone(),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_declared_is_found_in_what_is_there_and_nothing_else() {
+        let there = json!({ "metadata": { "name": "it", "labels": { "a": "1", "theirs": "2" }, "finalizers": ["x", "y"] },
+            "spec": { "replicas": 3, "paused": false, "containers": [
+                { "name": "sidecar", "image": "s" },
+                { "name": "main", "image": "m", "tty": false, "args": ["1", "2"], "ports": [
+                    { "containerPort": 80, "protocol": "TCP" }, { "containerPort": 80, "protocol": "UDP" }] },
+            ], "volumes": [{ "name": "v", "emptyDir": {} }] } });
+        let fields = json!({ "f:metadata": { "f:labels": { "f:a": {} }, "f:finalizers": { "v:\"y\"": {} } },
+            "f:spec": { "f:containers": { "k:{\"name\":\"main\"}": { ".": {}, "f:name": {}, "f:image": {}, "f:args": {},
+                "f:ports": { "k:{\"containerPort\":80,\"protocol\":\"UDP\"}": { ".": {}, "f:containerPort": {} } } } },
+                "f:volumes": { "k:{\"name\":\"v\"}": { ".": {}, "f:name": {}, "f:emptyDir": {} } }, "f:gone": {} } });
+        assert_eq!(
+            declared(&fields, &there),
+            json!({ "metadata": { "labels": { "a": "1" }, "finalizers": ["y"] },
+                "spec": { "containers": [{ "name": "main", "image": "m", "args": ["1", "2"], "ports": [{ "containerPort": 80 }] }],
+                    "volumes": [{ "name": "v", "emptyDir": {} }] } })
+        );
+    }
 
     #[test]
     fn who_declared_the_number_is_told_by_managed_fields() {

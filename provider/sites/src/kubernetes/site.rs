@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use streamverse_model::media::MediaFacts;
 use streamverse_model::platform::node::{Applied, ProbeRequest};
 use streamverse_model::platform::{
-    Bundle, JobObject, Name, Object, Observed, Owner, Phase, Resources, SecretValue,
+    Bundle, JobObject, Name, Object, Observed, Owner, Phase, Resources, SecretValue, is_leased,
 };
 
 use super::client::{Api, Ask};
@@ -35,6 +35,15 @@ const OURS: &[(&str, &str, &str)] = &[
     ("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets"),
     ("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies"),
     ("v1", "ConfigMap", "configmaps"),
+];
+
+/// … and those of an owner whose service holds a lease: nobody else's are looked for, so that who deploys no such owner needs no
+/// right to see them.
+const OF_LEASED: &[(&str, &str, &str)] = &[
+    ("rbac.authorization.k8s.io/v1", "RoleBinding", "rolebindings"),
+    ("rbac.authorization.k8s.io/v1", "Role", "roles"),
+    ("coordination.k8s.io/v1", "Lease", "leases"),
+    ("v1", "ServiceAccount", "serviceaccounts"),
 ];
 
 /// Kinds whose finalizer is removed by an operator that goes with another object of the owner: Strimzi's topic and user
@@ -163,7 +172,8 @@ impl KubernetesSite {
             places.extend(record.current.into_iter().chain(record.retired));
         }
         let selector = names::selector(&names::owned(owner));
-        for (api_version, kind, plural) in OURS {
+        let leased = if is_leased(owner.kind.as_str()) { OF_LEASED } else { &[] };
+        for (api_version, kind, plural) in OURS.iter().chain(leased) {
             for item in self.list_of(api_version, plural, &selector).await? {
                 let name = item.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
                 places.insert(Place {

@@ -33,6 +33,10 @@ pub trait EventLog: Send + Sync {
     async fn read_all(&self, topic: &str) -> Result<Vec<Record>>;
     /// Records in the topic that the group has not committed.
     async fn lag(&self, group: &str, topic: &str) -> Result<u64>;
+    /// How many partitions the topic has, 0 where there is no such topic; `None` where the log cannot say.
+    async fn partitions(&self, _topic: &str) -> Result<Option<u32>> {
+        Ok(None)
+    }
     /// Whether it answers.
     async fn probe(&self) -> Result<()>;
 }

@@ -10,7 +10,7 @@ use streamverse_model::compute::{CloudKind, GroupName, InstanceName, Lifecycle};
 
 use super::jobs::{Done, Job, Resize, perform};
 use super::look::{CloudLook, LIST, by_name, within};
-use super::sizes::{Ground, held_back, outcomes};
+use super::sizes::{Ground, Sizes, held_back, outcomes};
 use super::view::{Looker, View, candidate_key};
 use super::{Controller, MOST_ROUNDS};
 
@@ -23,7 +23,8 @@ pub(super) struct Tick {
     pub(super) looks: HashMap<CloudKind, CloudLook>,
     pub(super) view: View,
     undone: HashMap<usize, u64>,
-    sizes: HashMap<GroupName, u32>,
+    /// Sizes that were set since groups were listed; none for one that was deleted.
+    sizes: HashMap<GroupName, Option<u32>>,
     /// What was given back.
     gone: HashSet<String>,
     /// Launches by name that were asked for in this tick, by pool and number.
@@ -49,14 +50,12 @@ impl Tick {
         view: View,
         undone: HashMap<usize, u64>,
     ) -> Tick {
-        let groups = looks.values().filter_map(|it| it.groups.as_ref()).flat_map(HashMap::values);
-        let sizes = groups.map(|it| (it.name.clone(), it.size)).collect();
         Tick {
             now,
             looks,
             view,
             undone,
-            sizes,
+            sizes: HashMap::new(),
             gone: HashSet::new(),
             tried: HashSet::new(),
             unsure: HashSet::new(),
@@ -118,8 +117,8 @@ impl Controller {
             }
             let jobs = self.ends(tick, &decisions);
             let mut acts = !jobs.is_empty() || !decisions.is_empty();
-            let ground = self.ground(tick);
-            acts |= !ground.resizes().0.is_empty() || !self.to_launch(tick).is_empty();
+            let sizes = self.ground(tick).resizes();
+            acts |= !sizes.0.is_empty() || !self.to_launch(tick).is_empty();
             // Nothing is asked for that was not written down before.
             if !self.keep.state(&self.state, acts, tick.now).await? {
                 let text = "another controller wrote the state meanwhile: it acts, this one does not";
@@ -130,7 +129,7 @@ impl Controller {
                 self.list_members(tick);
             }
             let fenced = decisions.iter().any(|it| it.action == Action::DeleteGroups);
-            let again = self.do_all(tick, jobs, fenced).await;
+            let again = self.do_all(tick, jobs, sizes, fenced).await;
             tick.decided.extend(decisions);
             let late = began.elapsed() > self.parts.spec.tick.0;
             if !again || late {
@@ -194,7 +193,7 @@ impl Controller {
             let Done::Resized(it, _, Ok(())) = done else { continue };
             any = true;
             let class = classes.get(&it.group).copied().unwrap_or(ErrorClass::Capacity);
-            tick.sizes.insert(it.group.clone(), it.to);
+            tick.sizes.insert(it.group.clone(), Some(it.to));
             for outcome in outcomes(&it.orders, Some(class)) {
                 tick.outcome(it.pool, outcome, None);
             }
@@ -288,13 +287,14 @@ impl Controller {
 
     /// Does what is decided: first what ends, then what gets smaller, then what grows. Whether something was refused, so that
     /// it is decided again.
-    async fn do_all(&mut self, tick: &mut Tick, ends: Vec<Job>, fenced: bool) -> bool {
+    async fn do_all(&mut self, tick: &mut Tick, ends: Vec<Job>, sizes: Sizes, fenced: bool) -> bool {
         let deletes = ends.iter().filter(|it| matches!(it, Job::DeleteGroup { .. })).count();
-        let mut deleted = 0;
+        let (mut deleted, ended) = (0, !ends.is_empty());
         for done in perform(&self.parts.clouds, ends).await {
             deleted += usize::from(self.ended(tick, done));
         }
-        let (resizes, fits) = self.ground(tick).resizes();
+        // What ended made groups smaller.
+        let (resizes, fits) = if ended { self.ground(tick).resizes() } else { sizes };
         let (grow, shrink): (Vec<Resize>, Vec<Resize>) = resizes.into_iter().partition(|it| it.to > it.from);
         for done in perform(&self.parts.clouds, shrink.into_iter().map(Job::Resize).collect()).await {
             self.resized(tick, done);
@@ -330,10 +330,11 @@ impl Controller {
             Done::Terminated(_, cloud, instance, Ok(())) => {
                 self.remembered.launched.retain(|it| it.1.id != instance.id);
                 tick.gone.insert(instance.id.clone());
-                if tick.looks.get(&cloud).is_some_and(|it| it.can.groups)
-                    && let Some(size) = tick.sizes.get_mut(&instance.group)
-                {
-                    *size = size.saturating_sub(1);
+                let groups = tick.looks.get(&cloud).and_then(|it| it.groups.as_ref());
+                let listed = groups.and_then(|it| it.get(&instance.group)).map(|it| it.size);
+                let size = tick.sizes.get(&instance.group).copied().unwrap_or(listed);
+                if let Some(size) = size {
+                    tick.sizes.insert(instance.group, Some(size.saturating_sub(1)));
                 }
                 false
             }
@@ -343,7 +344,7 @@ impl Controller {
             }
             Done::Deleted(_, cloud, group, Ok(())) => {
                 self.ensured.remove(&group);
-                tick.sizes.remove(&group);
+                tick.sizes.insert(group.clone(), None);
                 if let Some(groups) = tick.looks.get_mut(&cloud).and_then(|it| it.groups.as_mut()) {
                     groups.remove(&group);
                 }
@@ -379,7 +380,7 @@ impl Controller {
         let grows = it.to > it.from;
         match done {
             Ok(()) => {
-                tick.sizes.insert(it.group, it.to);
+                tick.sizes.insert(it.group, Some(it.to));
                 if grows {
                     tick.grew.insert(it.cloud);
                 }
@@ -435,7 +436,7 @@ impl Controller {
             let listed = within(LIST, "its instances", cloud.instances(&self.parts.deployment)).await;
             let (Ok(listed), Some(look)) = (listed, tick.looks.get_mut(&kind)) else { continue };
             for group in &groups {
-                tick.sizes.insert(group.name.clone(), group.size);
+                tick.sizes.remove(&group.name);
             }
             look.groups = Some(by_name(groups));
             look.instances = Some(listed.into_iter().filter(|it| !tick.gone.contains(&it.id)).collect());

@@ -63,13 +63,17 @@ impl Controller {
         }
         let mut members = HashMap::new();
         let mut names = HashMap::new();
+        // After a restart a worker's name is known when its cloud first lists it. Until then nobody is taken for gone.
+        let mut nameless = false;
         for (entry, memory) in self.plan.entries.iter().zip(&self.state.pools) {
             for known in &memory.known {
-                if let Some((id, name)) = self.names.remove_entry(&known.id) {
-                    if let (Some(member), None) = (member(entry), known.ended_ms) {
-                        members.insert(name.clone(), member);
+                let member = member(entry).filter(|_| known.ended_ms.is_none());
+                match (self.names.remove_entry(&known.id), member) {
+                    (Some((id, name)), member) => {
+                        members.extend(member.map(|it| (name.clone(), it)));
+                        names.insert(id, name);
                     }
-                    names.insert(id, name);
+                    (None, member) => nameless |= member.is_some(),
                 }
             }
             for order in &memory.orders {
@@ -81,8 +85,13 @@ impl Controller {
             }
         }
         self.names = names;
-        self.parts.workers.keep_only(&|worker| members.contains_key(worker));
+        if nameless {
+            members.into_iter().for_each(|(name, member)| self.parts.roster.add(name, member));
+            return;
+        }
+        // First: whoever waits for an order and is gone learns it now.
         self.parts.roster.set(members);
+        self.parts.workers.keep_only(&|worker| self.parts.roster.has(worker));
     }
 }
 

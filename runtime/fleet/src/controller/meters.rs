@@ -74,6 +74,8 @@ pub(super) struct Meters {
     pub(super) idle: Family<OfFleet, Level>,
     pub(super) budget: Family<OfFleet, Level>,
     pub(super) spent: Family<OfFleet, Level>,
+    pub(super) target_p95: Family<OfFleet, Level>,
+    pub(super) trouble: Family<OfFleet, Gauge>,
     pub(super) tick: Level,
     pub(super) leader: Gauge,
 }
@@ -134,6 +136,16 @@ impl Meters {
                 "fleet_spent_dollars",
                 "What was spent in this calendar month",
                 it.spent.clone(),
+            );
+            registry.register(
+                "fleet_target_p95_seconds",
+                "How long 95 of 100 jobs may take, as asked for",
+                it.target_p95.clone(),
+            );
+            registry.register(
+                "fleet_trouble",
+                "Whether it is not served as it is described",
+                it.trouble.clone(),
             );
             registry.register("fleet_tick_seconds", "How long the last tick took", it.tick.clone());
             registry.register(

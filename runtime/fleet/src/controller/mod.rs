@@ -23,7 +23,7 @@ use streamverse_compute::cloud::GroupSpec;
 use streamverse_compute::policy::{self, FleetState, Outcome, PoolState};
 use streamverse_core::stores::Records;
 use streamverse_core::{Error, Metrics, Ready, Result, Stop};
-use streamverse_model::compute::{FleetControllerSpec, GroupName, QueueSpec};
+use streamverse_model::compute::{CloudKind, FleetControllerSpec, GroupName, QueueSpec};
 use streamverse_model::platform::Name;
 use tracing::{info, warn};
 
@@ -38,7 +38,7 @@ use keep::Keep;
 use look::{LIST, look};
 use meters::Meters;
 use plan::Plan;
-use prices::Prices;
+use prices::{Prices, Wanted};
 use view::{Looker, Remembered};
 
 /// A tick that is under way when the service is stopped may take so long.
@@ -82,6 +82,8 @@ pub struct Controller {
     checks: Checks,
     definitions: Definitions,
     prices: Prices,
+    /// What prices are asked for.
+    wanted: BTreeMap<CloudKind, Wanted>,
     plan: Plan,
     remembered: Remembered,
     keep: Keep,
@@ -119,6 +121,7 @@ impl Controller {
             remembered,
             definitions: Definitions::default(),
             prices: Prices::default(),
+            wanted: BTreeMap::new(),
             plan: Plan::default(),
             state: FleetState::default(),
             loaded: false,
@@ -148,7 +151,7 @@ impl Controller {
             () = self.keep_all(&ready, &stop) => {}
         }
         ready.set(false);
-        self.parts.roster.set(HashMap::new());
+        self.parts.roster.clear();
         self.parts.lease.release().await;
     }
 
@@ -161,12 +164,11 @@ impl Controller {
                 info!(held, "The lease {}.", if held { "is ours" } else { "is not ours" });
                 ready.set(held);
                 self.meters.leader.set(i64::from(held));
-                // What was written since, somebody else wrote.
+                // What was written since, somebody else wrote, and workers report to this one from now on.
                 self.loaded = false;
-                // Workers that told another controller have time to be heard by this one.
                 self.remembered.started_ms = self.parts.clock.now_ms();
                 if !held {
-                    self.parts.roster.set(HashMap::new());
+                    self.parts.roster.clear();
                 }
             }
             let wait = if held {
@@ -231,14 +233,16 @@ impl Controller {
         let first = !std::mem::replace(&mut self.loaded, false);
         let records = Arc::clone(&self.parts.records);
         let changed = self.definitions.read(&*records, &self.keep.collection(""), &self.checks).await?;
-        let candidates = self.definitions.0.values().filter_map(|it| it.pool.as_ref());
-        let candidates = candidates.flat_map(|it| it.candidates.iter().map(|it| &it.candidate));
-        let wanted = prices::wanted(candidates);
+        if first || changed {
+            let pools = self.definitions.0.values().filter_map(|it| it.pool.as_ref());
+            let candidates = pools.flat_map(|it| it.candidates.iter().map(|it| &it.candidate));
+            self.wanted = prices::wanted(candidates);
+        }
         let nothing = self.definitions.0.is_empty() && self.state.pools.iter().all(PoolState::is_gone);
         let queues = Arc::clone(&self.parts.queues);
         let asked = self.queues();
         let (priced, mut looks, undone) = tokio::join!(
-            self.prices.refresh(&self.parts.clouds, &wanted, now),
+            self.prices.refresh(&self.parts.clouds, &self.wanted, first || changed, now),
             look(&self.parts.clouds, |_| !nothing, &self.parts.deployment),
             ask_queues(&*queues, asked),
         );
@@ -259,10 +263,10 @@ impl Controller {
         let mut view = looker.view(&mut looks, &mut self.remembered);
         self.order_orders(&view, &looks);
         self.told_before(&mut view);
-        let before = self.before();
+        let lost = self.lost(&view);
         let mut tick = act::Tick::new(now, looks, view, undone);
         self.act(&mut tick, began).await?;
-        self.tell(&tick, before).await?;
+        self.tell(&tick, lost).await?;
         self.loaded = true;
         self.meters.tick.set(began.elapsed().as_secs_f64());
         Ok(())

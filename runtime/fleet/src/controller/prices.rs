@@ -33,18 +33,19 @@ fn anonymous(candidate: &Candidate) -> Candidate {
 }
 
 impl Prices {
-    /// Asks where it is time, or where there are candidates that were never asked for. Whether any price changed.
+    /// Asks where it is time, or where the candidates are `new` and one was never asked for. Whether any price changed.
     pub(super) async fn refresh(
         &mut self,
         clouds: &Clouds,
         candidates: &BTreeMap<CloudKind, Wanted>,
+        new: bool,
         now: u64,
     ) -> bool {
         let mut asks = Vec::new();
         for (kind, all) in candidates {
             let Some(cloud) = clouds.get(kind) else { continue };
             let due = self.next_ms.get(kind).is_none_or(|it| *it <= now);
-            if due || all.keys().any(|it| !self.known.contains_key(it)) {
+            if due || new && all.keys().any(|it| !self.known.contains_key(it)) {
                 let query = OfferQuery { candidates: all.values().cloned().collect() };
                 asks.push(async move {
                     let answer = within(LIST, "its offers", cloud.offers(&query)).await;

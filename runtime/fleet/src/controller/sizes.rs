@@ -6,7 +6,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use streamverse_compute::cloud::{ErrorClass, GroupSpec, group_key};
+use streamverse_compute::cloud::{ErrorClass, GroupSpec, Phase, group_key};
 use streamverse_compute::policy::{FleetState, Order, Outcome, Pool};
 use streamverse_model::compute::{CloudKind, GroupName, Lifecycle};
 use streamverse_model::platform::Name;
@@ -30,6 +30,9 @@ pub(super) struct Want {
 /// A group: its pool, its cloud, how it buys, and its candidate's key.
 pub(super) type Key<'a> = (usize, CloudKind, Lifecycle, &'a str);
 
+/// Groups that must get another size, and orders that have what they need, by pool and number.
+pub(super) type Sizes = (Vec<Resize>, Vec<(usize, u64)>);
+
 /// What acting is based on.
 pub(super) struct Ground<'a> {
     pub(super) deployment: &'a Name,
@@ -37,8 +40,8 @@ pub(super) struct Ground<'a> {
     pub(super) state: &'a FleetState,
     pub(super) view: &'a View,
     pub(super) looks: &'a HashMap<CloudKind, CloudLook>,
-    /// Sizes as listed, and as set since.
-    pub(super) sizes: &'a HashMap<GroupName, u32>,
+    /// Sizes that were set since the groups were listed; none for one that was deleted.
+    pub(super) sizes: &'a HashMap<GroupName, Option<u32>>,
     /// What was given back in this tick.
     pub(super) gone: &'a HashSet<String>,
     /// Groups that are known to be as their specs say.
@@ -125,6 +128,12 @@ impl<'a> Ground<'a> {
         GroupName::new(self.deployment.as_str(), &entry.name, &group_key(lifecycle, key))
     }
 
+    /// The size of a group; none for one that is not there.
+    fn size(&self, cloud: CloudKind, group: &GroupName) -> Option<u32> {
+        let listed = || self.looks.get(&cloud)?.groups.as_ref()?.get(group).map(|it| it.size);
+        self.sizes.get(group).copied().unwrap_or_else(listed)
+    }
+
     /// Groups that are listed, of pools that may be acted on.
     fn listed_groups(&self) -> impl Iterator<Item = (Key<'a>, &'a GroupName)> {
         let looks = self.looks.iter().filter_map(|(cloud, look)| Some((*cloud, look.groups.as_ref()?)));
@@ -142,15 +151,26 @@ impl<'a> Ground<'a> {
     }
 
     /// Which groups must get another size, and the orders that need nothing more: the size that holds them is set.
-    pub(super) fn resizes(&self) -> (Vec<Resize>, Vec<(usize, u64)>) {
+    pub(super) fn resizes(&self) -> Sizes {
         let mut wants = self.wants();
-        for (key, _) in self.listed_groups() {
-            wants.entry(key).or_default();
-        }
         let (mut resizes, mut accepted) = (Vec::new(), Vec::new());
-        for ((pool, cloud, lifecycle, key), want) in wants {
-            let Some(group) = self.name(pool, lifecycle, key) else { continue };
-            let size = self.sizes.get(&group).copied();
+        let listed = self.listed_groups().map(|(key, name)| (key, name.clone(), wants.remove(&key)));
+        let mut all: Vec<(Key<'a>, GroupName, Want)> = Vec::new();
+        for (key, name, want) in listed {
+            let want = want.unwrap_or_default();
+            // Most are as they should be.
+            let size = self.size(key.1, &name);
+            if !want.orders.is_empty() || size.is_none_or(|it| it < want.low || it > want.high) {
+                all.push((key, name, want));
+            }
+        }
+        for (key, want) in wants {
+            if let Some(name) = self.name(key.0, key.2, key.3) {
+                all.push((key, name, want));
+            }
+        }
+        for ((pool, cloud, lifecycle, key), group, want) in all {
+            let size = self.size(cloud, &group);
             let from = size.unwrap_or(0);
             if from > want.high {
                 let to = want.high;
@@ -168,13 +188,25 @@ impl<'a> Ground<'a> {
         (resizes, accepted)
     }
 
+    /// How many instances of a group are listed, those that stop not counted.
+    fn listed(&self, cloud: CloudKind, group: &GroupName) -> u32 {
+        let all = self.looks.get(&cloud).and_then(|it| it.instances.as_ref()).into_iter().flatten();
+        let its = all.filter(|it| it.phase != Phase::Stopping && it.group == *group);
+        let ids: HashSet<&str> = its.map(|it| it.id.as_str()).collect();
+        u32::try_from(ids.len()).unwrap_or(u32::MAX)
+    }
+
     /// What a cloud refuses, and what is no longer wanted: groups that must be set back before the policy is told.
     pub(super) fn refused(&self) -> Vec<(Resize, ErrorClass)> {
-        let wants = self.wants();
         let mut back = Vec::new();
+        // Whatever is taken back was ordered.
+        if self.state.pools.iter().all(|it| it.orders.is_empty()) {
+            return back;
+        }
+        let wants = self.wants();
         for (key, name) in self.listed_groups() {
-            let (Some(want), Some(size)) = (wants.get(&key), self.sizes.get(name).copied()) else { continue };
             let (pool, cloud, ..) = key;
+            let (Some(want), Some(size)) = (wants.get(&key), self.size(cloud, name)) else { continue };
             let resize = |to: u32, orders: Vec<u64>| Resize {
                 pool,
                 cloud,
@@ -190,7 +222,7 @@ impl<'a> Ground<'a> {
             }
             let group = self.looks.get(&cloud).and_then(|it| it.groups.as_ref()).and_then(|it| it.get(name));
             let Some((class, _)) = group.and_then(|it| it.refused.as_ref()) else { continue };
-            let there = self.view.listed.get(name).copied().unwrap_or(0);
+            let there = self.listed(cloud, name);
             let short = usize::try_from(size.saturating_sub(there)).unwrap_or(0).min(want.orders.len());
             if short > 0 {
                 let newest = want.orders.iter().rev().take(short).copied().collect();

@@ -10,33 +10,41 @@ use super::Controller;
 use super::act::Tick;
 use super::definitions::Definition;
 use super::meters::{Bought, Decided, InPhase, Limited, Lost, OfFleet, Refused};
-use super::view::worker_name;
+use super::view::{View, worker_name};
 
-/// Spot instances that were to stay, by pool: their ids and places.
-pub(super) type Before = Vec<Vec<(String, String)>>;
+/// Spot instances that were to stay and are gone, by pool and place.
+pub(super) type Losses = Vec<(usize, String)>;
 
 impl Controller {
-    /// What is there before a tick acts.
-    pub(super) fn before(&self) -> Before {
-        let pools = self.plan.entries.iter().zip(&self.state.pools);
-        pools
-            .map(|(_, memory)| {
-                let spot = memory.known.iter();
-                let spot = spot.filter(|it| it.lifecycle == Lifecycle::Spot && it.leaving_ms.is_none());
-                spot.map(|it| (it.id.clone(), it.key.clone())).collect()
-            })
-            .collect()
+    /// What was lost since the last look.
+    pub(super) fn lost(&self, view: &View) -> Losses {
+        let mut lost = Vec::new();
+        for (index, (memory, seen)) in self.state.pools.iter().zip(&view.seen.pools).enumerate() {
+            let known = |id: &str| memory.known.binary_search_by(|it| it.id.as_str().cmp(id)).is_ok();
+            let here = seen.workers.iter().filter(|it| known(&it.id)).count();
+            if !seen.complete || here == memory.known.len() {
+                continue;
+            }
+            let here: HashSet<&str> = seen.workers.iter().map(|it| &*it.id).collect();
+            let stays =
+                memory.known.iter().filter(|it| it.lifecycle == Lifecycle::Spot && it.leaving_ms.is_none());
+            lost.extend(stays.filter(|it| !here.contains(it.id.as_str())).map(|it| (index, it.key.clone())));
+        }
+        lost
     }
 
-    pub(super) async fn tell(&mut self, tick: &Tick, before: Before) -> Result<()> {
+    pub(super) async fn tell(&mut self, tick: &Tick, lost: Losses) -> Result<()> {
         let now = tick.now;
         self.count_time(now);
-        self.count_events(tick, before);
+        self.count_events(tick, lost);
         self.levels(tick);
         let told: Vec<FleetDecision> = tick.decided.iter().map(|it| self.told(tick, it)).collect();
         let retention = u64::try_from(self.parts.spec.retention.0.as_millis()).unwrap_or(u64::MAX);
         self.keep.decisions(&told, retention, now).await?;
+        self.meters.trouble.clear();
         for (fleet, status) in self.statuses(tick) {
+            let of = OfFleet { fleet: fleet.clone() };
+            self.meters.trouble.get_or_create(&of).set(i64::from(status.trouble.is_some()));
             self.keep.status(&fleet, status).await?;
         }
         let left: HashSet<&str> =
@@ -130,23 +138,19 @@ impl Controller {
         }
     }
 
-    fn count_events(&self, tick: &Tick, before: Before) {
-        let announced = tick.decided.iter().filter(|it| it.why == Why::Announced);
-        let announced: HashSet<&str> = announced
-            .filter_map(|it| match &it.action {
-                Action::Drain { id, .. } => Some(&**id),
-                _ => None,
-            })
-            .collect();
-        for (index, (entry, spot)) in self.plan.entries.iter().zip(before).enumerate() {
-            let Some(memory) = self.state.pools.get(index) else { continue };
-            let fleet = || entry.name.clone();
-            for (id, place) in spot {
-                let known = memory.known.binary_search_by(|it| it.id.as_str().cmp(&id)).is_ok();
-                if !known || announced.contains(id.as_str()) {
-                    self.meters.preemptions.get_or_create(&Lost { fleet: fleet(), place }).inc();
-                }
+    fn count_events(&self, tick: &Tick, lost: Losses) {
+        let announced = tick.decided.iter().filter_map(|it| match &it.action {
+            Action::Drain { id, .. } if it.why == Why::Announced => {
+                let memory = self.state.pools.get(it.pool)?;
+                let at = memory.known.binary_search_by(|it| it.id.as_str().cmp(id)).ok()?;
+                let known = memory.known.get(at).filter(|it| it.lifecycle == Lifecycle::Spot)?;
+                Some((it.pool, known.key.clone()))
             }
+            _ => None,
+        });
+        for (index, place) in lost.into_iter().chain(announced) {
+            let Some(fleet) = self.plan.entries.get(index).map(|it| it.name.clone()) else { continue };
+            self.meters.preemptions.get_or_create(&Lost { fleet, place }).inc();
         }
         for decision in &tick.decided {
             let Some(entry) = self.plan.entries.get(decision.pool) else { continue };
@@ -184,7 +188,7 @@ impl Controller {
         for levels in [&m.target, &m.waiting] {
             levels.clear();
         }
-        for levels in [&m.backlog, &m.idle, &m.budget, &m.spent] {
+        for levels in [&m.backlog, &m.idle, &m.budget, &m.spent, &m.target_p95] {
             levels.clear();
         }
         m.workers.clear();
@@ -222,6 +226,9 @@ impl Controller {
             m.spent.get_or_create(&of).set(memory.spent().as_dollars());
             if let Some(budget) = pool.range.monthly_budget {
                 m.budget.get_or_create(&of).set(budget.as_dollars());
+            }
+            if let Some(queue) = &pool.queue {
+                m.target_p95.get_or_create(&of).set(queue.target_p95.0.as_secs_f64());
             }
             if let (Some(queue), Some(waits)) = (&pool.queue, seen.and_then(|it| it.queue)) {
                 m.waiting.get_or_create(&of).set(i64::try_from(waits.waiting).unwrap_or(i64::MAX));

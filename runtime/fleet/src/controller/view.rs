@@ -47,8 +47,6 @@ pub(super) struct View {
     pub(super) seen: Seen,
     /// By pool, one for each worker.
     pub(super) spots: Vec<Vec<Spot>>,
-    /// How many instances are listed of each group.
-    pub(super) listed: HashMap<GroupName, u32>,
     /// Instances of this deployment that are of no pool of this controller.
     pub(super) strangers: usize,
 }
@@ -126,9 +124,6 @@ impl Looker<'_> {
             // A list in pages may have one twice.
             if instance.group.deployment != *self.deployment || !ids.insert(&instance.id) {
                 continue;
-            }
-            if look.can.groups && instance.phase != Phase::Stopping {
-                *view.listed.entry(instance.group.clone()).or_default() += 1;
             }
             let pool = self.plan.by_name.get(instance.group.pool.as_str());
             let Some((pool, entry)) = pool.and_then(|at| Some((*at, self.plan.entries.get(*at)?))) else {

@@ -13,5 +13,6 @@ mod hostile;
 mod kit;
 mod pictures;
 mod protected;
+mod rehearsal;
 mod tiers;
 mod whole;

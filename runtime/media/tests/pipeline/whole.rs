@@ -16,7 +16,9 @@ const CLIP: &str = "-f lavfi -i testsrc2=s=640x360:r=30000/1001:d=9 -f lavfi -i 
 async fn a_clip_is_packaged_without_a_gap_and_published_once() {
     let Some(platform) = Platform::new().await else { return };
     let clip = platform.draw("clip.mp4", CLIP);
-    let (stop, worker) = platform.worker("one").await;
+    let cx = platform.cx("one");
+    let metrics = cx.metrics.clone();
+    let (stop, worker) = platform.worker_in(cx, platform.transcoder()).await;
     let mut spec = spec("film", &clip);
     let subtitles = platform.path("en.srt");
     std::fs::write(&subtitles, "1\n00:00:01,000 --> 00:00:02,500\nHello, world\n").unwrap();
@@ -53,6 +55,10 @@ async fn a_clip_is_packaged_without_a_gap_and_published_once() {
     let log = open_log("embedded://here/main", &platform.cx("test")).await.unwrap();
     let before = log.read_all("encoded").await.unwrap().len();
     assert_eq!(before, 5 + 5 + 1);
+    // What a rented worker's agent reads: the last commit may still be on its way.
+    let said = metrics.text();
+    assert!(said.contains("streamverse_transcoder_tasks_total "), "{said}");
+    assert!(!said.contains("streamverse_transcoder_busy_seconds_total 0.0\n"), "{said}");
     assert_eq!(platform.job(&VOD, spec.clone()).await.unwrap()["generation"], made["generation"]);
     assert_eq!(log.read_all("encoded").await.unwrap().len(), before);
 

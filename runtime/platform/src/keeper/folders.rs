@@ -26,13 +26,17 @@ use crate::agent::Shared;
 use crate::files::{make, make_ours, write_whole};
 
 impl Keeper {
-    fn short(&self) -> String {
-        hex::encode(&Sha256::digest(format!("{}/{}", self.owner.key(), self.key))[..6])
+    fn short_of(owner: &Owner, key: &str) -> String {
+        hex::encode(&Sha256::digest(format!("{}/{key}", owner.key()))[..6])
     }
 
     /// Spec, context, credentials and the socket: short, for a socket's path has 108 bytes.
     pub(super) fn place(&self) -> PathBuf {
-        self.shared.run.join(self.owner.deployment.as_str()).join(self.short())
+        Self::place_of(&self.shared, &self.owner, &self.key)
+    }
+
+    fn place_of(shared: &Shared, owner: &Owner, key: &str) -> PathBuf {
+        shared.run.join(owner.deployment.as_str()).join(Self::short_of(owner, key))
     }
 
     fn below(shared: &Shared, owner: &Owner, key: &str, what: &str) -> PathBuf {
@@ -54,7 +58,12 @@ impl Keeper {
     }
 
     pub(super) fn socket(&self) -> PathBuf {
-        self.place().join("s").join("admin.sock")
+        Self::socket_of(&self.shared, &self.owner, &self.key)
+    }
+
+    /// Where it answers about itself.
+    pub(crate) fn socket_of(shared: &Shared, owner: &Owner, key: &str) -> PathBuf {
+        Self::place_of(shared, owner, key).join("s").join("admin.sock")
     }
 
     pub(crate) fn log_of(shared: &Shared, owner: &Owner, key: &str) -> PathBuf {
@@ -93,7 +102,7 @@ impl Keeper {
         for folder in ["credentials", "specs"] {
             make_ours(&self.place().join(folder))?;
         }
-        for folder in ["stores", "logs", "catalogues"] {
+        for folder in ["stores", "logs", "catalogues", "leases"] {
             make(&data.join(folder), user)?;
         }
         for folder in [&run.join("s"), &self.place().join("s")] {
@@ -121,11 +130,13 @@ impl Keeper {
         }
         for one in uses {
             let owner = self.other(&one.kind, &one.name);
-            let Some((spec, credentials)) = self.shared.spec_of(&owner, &one.service) else {
+            let Some((spec, mut credentials)) = self.shared.spec_of(&owner, &one.service) else {
                 return Ok(Some(Reason::new("owner-missing", format!("{owner} is not here yet"))));
             };
             let path = self.place().join("specs").join(format!("{}.json", owner.key()));
             write_whole(&path, spec.to_string().as_bytes(), 0o600, user)?;
+            // What is that service's own stays its own: whoever reads its spec needs its stores.
+            credentials.retain(|it| it.kind != one.kind || it.name != one.name);
             if let Some(missing) = self.lay(&credentials, &[])? {
                 return Ok(Some(missing));
             }

@@ -1,10 +1,11 @@
 //! The controller of this worker: it is told what happens here, and asked for orders. The worker calls, for a rented one
 //! can rarely be called.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use streamverse_core::{Error, Result};
-use streamverse_model::compute::{Identity, Order, Phase, Reason, Report};
+use streamverse_model::compute::{Identity, Order, Phase, Reason, Report, WorkReport};
 use streamverse_model::platform::is_this_host;
 use tokio::sync::{mpsc, watch};
 use tracing::{debug, info, warn};
@@ -15,53 +16,99 @@ use super::notices::Notice;
 /// How long the controller may hold a request for orders.
 const HELD: u64 = 25;
 /// A report that did not change is sent again after this, as a sign of life.
-const AGAIN: Duration = Duration::from_secs(30);
+const AGAIN: Duration = Duration::from_secs(20);
+/// Who is told for so long that it is not wanted leaves. Not at once: a controller that began to lead while a cloud did not
+/// answer may not know its workers yet.
+const UNWANTED: Duration = Duration::from_secs(600);
+/// The code of what a controller does not want any more.
+const GONE: &str = "gone";
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// A client of the controller.
+/// A client of the controller. Clones share what it shows.
 #[derive(Clone)]
-pub(super) struct Controller {
-    http: reqwest::Client,
+pub(crate) struct Controller {
+    http: Arc<Mutex<reqwest::Client>>,
     base: Url,
+}
+
+/// What proves who is who: PEM.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Proof<'a> {
+    /// The worker's certificate and key.
+    pub(crate) own: Option<&'a [u8]>,
+    /// The authority of the controller.
+    pub(crate) authority: Option<&'a [u8]>,
+}
+
+fn refused_here(text: String) -> Error {
+    Error::permanent("controller", text)
+}
+
+/// A client that shows what is given and trusts who is named.
+///
+/// # Errors
+/// What is no PEM.
+fn client(proof: Proof<'_>) -> Result<reqwest::Client> {
+    let mut http = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(Duration::from_secs(5));
+    if let Some(pem) = proof.own {
+        let identity = reqwest::Identity::from_pem(pem).map_err(|error| {
+            refused_here("the worker's certificate cannot be used with its key".to_owned()).because(error)
+        })?;
+        http = http.identity(identity);
+    }
+    if let Some(pem) = proof.authority {
+        let roots = reqwest::Certificate::from_pem_bundle(pem).map_err(|error| {
+            refused_here("the controller's authority is no certificate".to_owned()).because(error)
+        })?;
+        http = http.tls_certs_only(roots);
+    }
+    http.build()
+        .map_err(|error| refused_here("no client of the controller can be made".to_owned()).because(error))
 }
 
 impl Controller {
     /// # Errors
     /// An address that is none or not safe, an identity that cannot be read.
-    pub(super) fn new(identity: &Identity, worker: &str) -> Result<Controller> {
-        let refused = |text: String| Error::permanent("controller", text);
-        let mut base: Url = identity.url.parse().map_err(|error| {
-            refused(format!("the controller's url {:?} is none", identity.url)).because(error)
-        })?;
-        if base.scheme() != "https" && !(base.scheme() == "http" && is_this_host(&base)) {
-            return Err(refused(format!("the controller's url {base} must begin with https://")));
-        }
-        let mut http = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(Duration::from_secs(5));
-        if let Some(path) = &identity.certificate_file {
-            let pem = pem(path)?;
-            let identity = reqwest::Identity::from_pem(&pem).map_err(|error| {
-                refused(format!("{path} holds no certificate with its key")).because(error)
-            })?;
-            http = http.identity(identity);
-        }
-        if let Some(path) = &identity.authority_file {
-            let roots = reqwest::Certificate::from_pem_bundle(&pem(path)?)
-                .map_err(|error| refused(format!("{path} holds no certificate")).because(error))?;
-            http = http.tls_certs_only(roots);
-        }
-        let http = http
-            .build()
-            .map_err(|error| refused("no client of the controller can be made".to_owned()).because(error))?;
-        base.path_segments_mut()
-            .map_err(|()| refused("the controller's url has no path".to_owned()))?
-            .pop_if_empty()
-            .extend(["v1", "workers", worker]);
-        Ok(Controller { http, base })
+    pub(crate) fn new(identity: &Identity, worker: &str) -> Result<Controller> {
+        let own = identity.certificate_file.as_deref().map(pem).transpose()?;
+        let authority = identity.authority_file.as_deref().map(pem).transpose()?;
+        let proof = Proof { own: own.as_deref(), authority: authority.as_deref() };
+        Controller::of(&identity.url, proof, worker)
     }
 
-    fn at(&self, what: &str) -> Url {
+    /// # Errors
+    /// An address that is none or not safe, what is no PEM.
+    pub(crate) fn of(url: &str, proof: Proof<'_>, worker: &str) -> Result<Controller> {
+        let mut base: Url = url
+            .parse()
+            .map_err(|error| refused_here(format!("the controller's url {url:?} is none")).because(error))?;
+        if base.scheme() != "https" && !(base.scheme() == "http" && is_this_host(&base)) {
+            return Err(refused_here(format!("the controller's url {base} must begin with https://")));
+        }
+        base.path_segments_mut()
+            .map_err(|()| refused_here("the controller's url has no path".to_owned()))?
+            .pop_if_empty()
+            .extend(["v1", "workers", worker]);
+        Ok(Controller { http: Arc::new(Mutex::new(client(proof)?)), base })
+    }
+
+    /// From now on something else is shown: a certificate that was renewed.
+    ///
+    /// # Errors
+    /// What is no PEM; then nothing changes.
+    pub(crate) fn show(&self, proof: Proof<'_>) -> Result<()> {
+        let fresh = client(proof)?;
+        *self.http.lock().unwrap_or_else(PoisonError::into_inner) = fresh;
+        Ok(())
+    }
+
+    pub(crate) fn http(&self) -> reqwest::Client {
+        self.http.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn at(&self, what: &str) -> Url {
         let mut url = self.base.clone();
         if let Ok(mut path) = url.path_segments_mut() {
             path.push(what);
@@ -72,6 +119,8 @@ impl Controller {
     /// Asks for orders until it is aborted.
     pub(super) async fn orders(self, tell: mpsc::Sender<Notice>) {
         let (mut pause, mut failing) = (Duration::from_secs(1), false);
+        let (mut unwanted, mut ordered): (Option<tokio::time::Instant>, Option<tokio::time::Instant>) =
+            (None, None);
         while !tell.is_closed() {
             let asked = tokio::time::Instant::now();
             match self.order().await {
@@ -79,8 +128,15 @@ impl Controller {
                     if failing {
                         info!("The controller answers again.");
                     }
-                    (pause, failing) = (Duration::from_secs(1), false);
+                    (pause, failing, unwanted) = (Duration::from_secs(1), false, None);
                     if let Some(Order::Drain { seconds }) = order {
+                        // The same order is answered until it is done, with what is left of its time.
+                        let until = tokio::time::Instant::now() + Duration::from_secs(seconds);
+                        if ordered.is_some_and(|it| until + Duration::from_secs(2) >= it) {
+                            tokio::time::sleep(Duration::from_secs(5)).await;
+                            continue;
+                        }
+                        ordered = Some(until);
                         let notice = Notice {
                             reason: Reason::ScaleIn,
                             gone_ms: None,
@@ -90,7 +146,6 @@ impl Controller {
                         if tell.send(notice).await.is_err() {
                             return;
                         }
-                        // The same order is answered until it is done.
                         tokio::time::sleep(Duration::from_secs(5)).await;
                     } else {
                         // Whoever does not hold the request is not asked without a pause.
@@ -102,6 +157,21 @@ impl Controller {
                         warn!(error = %error.chain(), "The controller cannot be asked for orders; it is tried again.");
                     }
                     failing = true;
+                    if error.code == GONE {
+                        if unwanted.get_or_insert(asked).elapsed() >= UNWANTED {
+                            warn!("The controller has not wanted this worker for ten minutes.");
+                            let notice = Notice {
+                                reason: Reason::ScaleIn,
+                                gone_ms: None,
+                                seconds: None,
+                                release: None,
+                            };
+                            let _ = tell.send(notice).await;
+                            return;
+                        }
+                    } else {
+                        unwanted = None;
+                    }
                     tokio::time::sleep(pause.mul_f64(rand::random_range(0.5..1.0))).await;
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }
@@ -110,7 +180,7 @@ impl Controller {
     }
 
     async fn order(&self) -> Result<Option<Order>> {
-        let request = self.http.get(self.at("orders")).query(&[("wait", HELD)]);
+        let request = self.http().get(self.at("orders")).query(&[("wait", HELD)]);
         let answer = request.timeout(Duration::from_secs(HELD + 10)).send().await.map_err(unreachable)?;
         match answer.status().as_u16() {
             204 => Ok(None),
@@ -120,10 +190,15 @@ impl Controller {
     }
 
     /// Sends the newest report whenever it changes, until nobody can change it any more and the last one arrived.
-    pub(super) async fn reports(self, mut told: watch::Receiver<Report>) {
+    pub(super) async fn reports(
+        self,
+        mut told: watch::Receiver<Report>,
+        mut works: Option<watch::Receiver<Option<WorkReport>>>,
+    ) {
         let mut pause = Duration::from_millis(500);
         loop {
-            let report = told.borrow_and_update().clone();
+            let mut report = told.borrow_and_update().clone();
+            report.work = works.as_mut().and_then(|it| *it.borrow_and_update());
             let sent = self.report(&report).await;
             let last = matches!(report.phase, Phase::Drained | Phase::Overrun);
             let wait = match sent {
@@ -146,18 +221,29 @@ impl Controller {
                     // The agent is done; what it said last is sent as often as its patience allows.
                     tokio::time::sleep(pause.min(Duration::from_secs(1))).await;
                 },
+                () = turned(works.as_mut()) => {}
                 () = tokio::time::sleep(wait) => {}
             }
         }
     }
 
     async fn report(&self, report: &Report) -> Result<()> {
-        let request = self.http.post(self.at("report")).timeout(Duration::from_secs(5)).json(report);
+        let request = self.http().post(self.at("report")).timeout(Duration::from_secs(5)).json(report);
         match request.send().await.map_err(unreachable)?.status().as_u16() {
             200..=299 => Ok(()),
             status => Err(refused("report", status)),
         }
     }
+}
+
+/// Resolves when the worker begins to work, or has nothing to do any more.
+async fn turned(works: Option<&mut watch::Receiver<Option<WorkReport>>>) {
+    if let Some(works) = works
+        && works.changed().await.is_ok()
+    {
+        return;
+    }
+    std::future::pending::<()>().await;
 }
 
 fn unreachable(error: reqwest::Error) -> Error {
@@ -167,6 +253,7 @@ fn unreachable(error: reqwest::Error) -> Error {
 fn refused(what: &str, status: u16) -> Error {
     let text = format!("the controller answers {what} with {status}");
     match status {
+        410 => Error::permanent(GONE, text),
         429 | 500.. => Error::passing("controller", text),
         _ => Error::permanent("controller", text),
     }

@@ -36,6 +36,22 @@ impl Metadata {
         Ok(Metadata { http, endpoint: endpoint.trim_end_matches('/').to_owned() })
     }
 
+    /// … of what answers at a Unix socket.
+    ///
+    /// # Errors
+    /// When no client can be made.
+    pub(super) fn at_socket(path: &std::path::Path) -> Result<Metadata> {
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .unix_socket(path)
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .map_err(|error| {
+                Error::permanent("metadata", "no client of a socket can be made").because(error)
+            })?;
+        Ok(Metadata { http, endpoint: "http://worker".to_owned() })
+    }
+
     pub(super) fn get(&self, path: &str) -> reqwest::RequestBuilder {
         self.http.get(format!("{}{path}", self.endpoint))
     }

@@ -1,5 +1,6 @@
 //! A cloud that refuses, forgets, answers late or not at all, and lists late. Its ledger is the truth.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,11 +19,16 @@ pub(super) const TICK_MS: u64 = 15_000;
 /// A Sunday at noon, in the middle of a month.
 pub(super) const START_MS: u64 = 1_794_744_000_000;
 
+/// What a zone is called.
+fn zone_key(zone: usize) -> String {
+    format!("zone-{zone}")
+}
+
 /// A pool on AWS with so many zones, spot at 33 cents and on demand at a dollar.
 pub(super) fn pool(name: &str, zones: usize, min: u32, max: u32) -> Pool {
     let source = |zone: usize| Source {
         candidate: Candidate {
-            key: format!("zone-{zone}"),
+            key: zone_key(zone),
             cloud: CloudKind::Aws,
             region: format!("region-{}", zone / 3),
             zone: None,
@@ -95,11 +101,22 @@ pub(super) struct Hostile {
     outcomes: Vec<Vec<Outcome>>,
     next: u64,
     pub(super) said: Vec<(u64, Decision)>,
+    /// The pools of the ledger: the list may lose some.
+    names: Vec<String>,
+    /// Numbers of launches that were asked for, by pool.
+    numbers: BTreeSet<(String, u64)>,
+    /// When each was told to leave, and until when.
+    pub(super) drains: BTreeMap<Arc<str>, (u64, u64)>,
+    /// When a quota was last reached.
+    pub(super) quota_ms: u64,
+    /// The lines of what was deleted.
+    deleted: BTreeSet<String>,
 }
 
 impl Hostile {
     pub(super) fn new(pools: Vec<Pool>, limit: u32, seed: u64, faults: Faults) -> Hostile {
         let count = pools.len();
+        let names = pools.iter().map(|it| it.name.clone()).collect();
         let zones = pools.iter().map(|it| it.candidates.len()).max().unwrap_or(0);
         Hostile {
             fleet: Fleet {
@@ -118,6 +135,11 @@ impl Hostile {
             outcomes: vec![Vec::new(); count],
             next: 0,
             said: Vec::new(),
+            names,
+            numbers: BTreeSet::new(),
+            drains: BTreeMap::new(),
+            quota_ms: 0,
+            deleted: BTreeSet::new(),
         }
     }
 
@@ -155,9 +177,12 @@ impl Hostile {
 
     fn look(&mut self) -> Seen {
         let mut seen = Seen::default();
-        for pool in 0..self.ledger.len() {
+        for place in 0..self.fleet.pools.len() {
+            let pool = self.slot(place);
             let complete = !self.chance(self.faults.blind);
             let mut workers = Vec::new();
+            let keys: Vec<String> =
+                self.fleet.pools[place].candidates.iter().map(|it| it.candidate.key.clone()).collect();
             for index in 0..self.ledger[pool].len() {
                 let forgotten = self.chance(self.faults.forgotten);
                 let one = &self.ledger[pool][index];
@@ -167,7 +192,7 @@ impl Hostile {
                 let ready = one.ready_ms <= self.now;
                 workers.push(Worker {
                     id: one.id.clone(),
-                    candidate: one.zone,
+                    candidate: keys.iter().position(|it| *it == zone_key(one.zone)).unwrap_or(usize::MAX),
                     lifecycle: one.lifecycle,
                     phase: if ready { WorkerPhase::Ready } else { WorkerPhase::Starting },
                     idle_ms: (ready && !one.busy).then(|| self.now - one.idle_since.max(one.ready_ms)),
@@ -175,17 +200,29 @@ impl Hostile {
                     hourly: None,
                 });
             }
-            let queue = self.fleet.pools[pool].queue.is_some();
+            let queue = self.fleet.pools[place].queue.is_some();
             let queue = queue.then(|| QueueSeen { waiting: self.waiting[pool], job_ms: Some(60_000) });
             seen.pools.push(PoolSeen {
                 complete,
                 workers,
                 outcomes: std::mem::take(&mut self.outcomes[pool]),
                 queue,
-                ..PoolSeen::default()
+                groups_deleted: self.fleet.pools[place].tombstone && self.deleted(place),
             });
         }
         seen
+    }
+
+    /// Which pool of the ledger one of the list is.
+    fn slot(&self, place: usize) -> usize {
+        self.names.iter().position(|it| *it == self.fleet.pools[place].name).unwrap()
+    }
+
+    /// Whether the groups of a pool were deleted since it was fenced.
+    fn deleted(&self, place: usize) -> bool {
+        let line =
+            format!("{}: delete its groups: the pool is being destroyed", self.fleet.pools[place].name);
+        self.deleted.contains(&line)
     }
 
     /// Looks, decides and acts; whether something was refused.
@@ -209,14 +246,20 @@ impl Hostile {
 
     fn act(&mut self, decision: &Decision) {
         assert!(!decision.line(&self.fleet).contains('?'), "{}", decision.line(&self.fleet));
-        let pool = decision.pool;
+        let (place, pool) = (decision.pool, self.slot(decision.pool));
         match &decision.action {
             Action::Launch { number, candidate, lifecycle } => {
+                let new = self.numbers.insert((self.names[pool].clone(), *number));
+                assert!(new, "number {number} was given twice in pool {}", self.names[pool]);
+                assert!(!self.fleet.pools[place].tombstone, "launched after the fence");
+                let zone = &self.fleet.pools[place].candidates[*candidate].candidate.key;
+                let zone: usize = zone.strip_prefix("zone-").unwrap().parse().unwrap();
                 let error = if self.chance(self.faults.throttle) {
                     Some(ErrorClass::Throttle)
                 } else if self.chance(self.faults.quota) {
+                    self.quota_ms = self.now;
                     Some(ErrorClass::Quota)
-                } else if *lifecycle == Lifecycle::Spot && !self.up[*candidate] {
+                } else if *lifecycle == Lifecycle::Spot && !self.up[zone] {
                     Some(ErrorClass::Capacity)
                 } else {
                     None
@@ -226,7 +269,7 @@ impl Hostile {
                     let late = if self.chance(self.faults.late_lists) { 3 * TICK_MS } else { 0 };
                     self.ledger[pool].push(Paid {
                         id: format!("i-{:06}", self.next).into(),
-                        zone: *candidate,
+                        zone,
                         lifecycle: *lifecycle,
                         from_ms: self.now,
                         listed_ms: self.now + late,
@@ -242,9 +285,25 @@ impl Hostile {
                 let error = if lost { Some(ErrorClass::Unknown) } else { error };
                 self.outcomes[pool].push(Outcome { number: *number, error, retry_after });
             }
-            Action::Drain { .. } | Action::DeleteGroups => {}
+            Action::Drain { id, deadline_ms } => {
+                self.drains.entry(id.clone()).or_insert((self.now, *deadline_ms));
+            }
+            Action::DeleteGroups => {
+                assert_eq!(
+                    self.all_running(pool),
+                    0,
+                    "groups of {} are deleted with instances",
+                    self.names[pool]
+                );
+                self.deleted.insert(decision.line(&self.fleet));
+            }
             Action::Terminate { id } => {
                 let now = self.now;
+                let busy = |it: &&Paid| it.id == *id && it.to_ms.is_none() && it.busy && it.ready_ms <= now;
+                if self.ledger[pool].iter().any(|it| busy(&it)) {
+                    let (_, deadline) = self.drains[id];
+                    assert!(deadline <= now, "{id} works and had until {deadline}, it is {now}");
+                }
                 if let Some(one) = self.ledger[pool].iter_mut().find(|it| it.id == *id && it.to_ms.is_none())
                 {
                     one.to_ms = Some(now);
@@ -263,8 +322,8 @@ impl Hostile {
 
     pub(super) fn spent(&self, pool: usize) -> Money {
         let cost = |it: &Paid| {
-            let source = &self.fleet.pools[pool].candidates[it.zone];
-            source.hourly(it.lifecycle).unwrap().per_hour_for_ms(it.to_ms.unwrap_or(self.now) - it.from_ms)
+            let hourly = if it.lifecycle == Lifecycle::Spot { 330_000 } else { 1_000_000 };
+            Money::micros(hourly).per_hour_for_ms(it.to_ms.unwrap_or(self.now) - it.from_ms)
         };
         self.ledger[pool].iter().map(cost).sum()
     }

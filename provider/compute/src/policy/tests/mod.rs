@@ -1,5 +1,6 @@
 //! What the policy does, situation by situation, and what it never does, under markets and faults at random.
 
+mod changes;
 mod hostile;
 mod limits;
 mod properties;

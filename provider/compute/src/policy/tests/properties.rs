@@ -6,7 +6,7 @@ use super::hostile::{Faults, Hostile, at_night, pool, queue};
 use crate::policy::Action;
 use crate::simulate::Dice;
 
-const RUNS: u64 = 12;
+const RUNS: u64 = 6;
 /// Six hours.
 const TICKS: u64 = 1440;
 

@@ -1,4 +1,4 @@
-//! What templates and endpoints say of a container alike.
+//! What templates, endpoints and fleets say of a container alike.
 
 use std::collections::BTreeMap;
 
@@ -12,14 +12,15 @@ const SECRET: &[&str] =
     &["password", "passwd", "secret", "token", "api_key", "apikey", "private_key", "credential"];
 
 /// Refuses ports and variables that RunPod does not take, and warns of secrets: the API returns the environment to everybody
-/// who has a key to the account, and Terraform keeps it in its state.
+/// who has a key to the account, and Terraform keeps it in its state. `attribute` is what the environment is called.
 pub fn check_container(
+    attribute: &str,
     env: &Maybe<BTreeMap<String, Maybe<String>>>,
     ports: &Maybe<Vec<Maybe<String>>>,
     out: &mut Diagnostics,
 ) {
     for name in env.known().into_iter().flat_map(BTreeMap::keys) {
-        let at = Path::attribute("env").key(name.as_str());
+        let at = Path::attribute(attribute).key(name.as_str());
         let legal = |it: char| it.is_ascii_alphanumeric() || it == '_';
         if name.is_empty() || !name.chars().all(legal) || name.starts_with(|it: char| it.is_ascii_digit()) {
             out.error_at(

@@ -42,14 +42,15 @@ pub struct RunpodEndpointSpec {
     /// The image. Needed unless `template_id` is given.
     pub image: Option<String>,
     /// The `id` of a serverless template that gives what is not said here. RunPod copies it when the endpoint is made or this
-    /// attribute changes: later changes of the template do not reach the endpoint.
+    /// attribute changes: later changes of the template do not reach the endpoint. What the configuration stops saying gets what the
+    /// template says then.
     pub template_id: Option<String>,
     /// Arguments of the image's entry point, as one line.
     pub args: Option<String>,
     /// GB of a disk that is empty after each start.
     #[attribute(validate(range = 1..))]
     pub disk_gb: Option<u32>,
-    /// Plain environment. RunPod's API returns it: no secret belongs here.
+    /// Plain environment, besides the template's. RunPod's API returns it: no secret belongs here.
     pub env: Option<BTreeMap<String, String>>,
     /// Ports, such as `8080/http`.
     pub ports: Option<Vec<String>>,
@@ -111,7 +112,7 @@ pub struct WorkersSpec {
 
 /// Refuses what RunPod would refuse at apply, and more clearly. What is not known yet is not judged.
 pub fn check_endpoint(view: &RunpodEndpointSpecView, out: &mut Diagnostics) {
-    check_container(&view.env, &view.ports, out);
+    check_container("env", &view.env, &view.ports, out);
     if view.image.is_null() && view.template_id.is_null() {
         out.error_at(
             Path::attribute("image"),

@@ -1,9 +1,14 @@
-//! What is asked of RunPod besides fleets: templates, network volumes, registry credentials, serverless endpoints.
+//! What is asked of RunPod: fleets of pods, templates, network volumes, registry credentials, serverless endpoints.
 //!
 //! Rules are those of RunPod's API description of 2026-08-18 (REST v2).
 
 mod container;
 mod endpoint;
+mod fleet;
+mod fleet_check;
+mod fleet_cost;
+#[cfg(test)]
+mod fleet_tests;
 mod registry;
 mod template;
 mod volume;
@@ -14,6 +19,13 @@ pub use endpoint::{
     RunpodEndpointSpecPath, RunpodEndpointSpecView, ScalingSpec, ScalingSpecPath, ScalingSpecView,
     WorkersSpec, WorkersSpecPath, WorkersSpecView, check_endpoint,
 };
+pub use fleet::{
+    FleetCandidateSpec, FleetCandidateSpecPath, FleetCandidateSpecView, FleetPolicySpec, FleetPolicySpecPath,
+    FleetPolicySpecView, FleetQueueSpec, FleetQueueSpecPath, FleetQueueSpecView, FleetVolumeSpec,
+    FleetVolumeSpecPath, FleetVolumeSpecView, RunpodFleetSpec, RunpodFleetSpecPath, RunpodFleetSpecView,
+};
+pub use fleet_check::{RUNPOD_NOTICE, check_fleet, remote_log};
+pub use fleet_cost::{FleetCost, table_price};
 pub use registry::login_mark;
 pub use template::{
     PersistentVolumeSpec, PersistentVolumeSpecPath, PersistentVolumeSpecView, RunpodTemplateSpec,

@@ -60,7 +60,7 @@ pub struct PersistentVolumeSpec {
 
 /// Refuses what cannot work. What is not known yet is not judged.
 pub fn check_template(view: &RunpodTemplateSpecView, out: &mut Diagnostics) {
-    check_container(&view.env, &view.ports, out);
+    check_container("env", &view.env, &view.ports, out);
     for (index, version) in view.allowed_cuda_versions.known().into_iter().flatten().enumerate() {
         if version.known().is_some_and(|version| !is_cuda(version)) {
             out.error_at(

@@ -27,17 +27,17 @@ pub struct RunpodBlock {
 pub(crate) struct Account {
     block: Maybe<RunpodBlockView>,
     client: Arc<Mutex<Option<Client>>>,
-    adopted: super::Adopted,
+    claims: Arc<super::names::Claims>,
 }
 
 impl Account {
     pub(crate) fn new(block: Maybe<RunpodBlockView>) -> Account {
-        Account { block, client: Arc::default(), adopted: super::Adopted::default() }
+        Account { block, client: Arc::default(), claims: Arc::default() }
     }
 
-    /// What creates of this process took over.
-    pub(super) fn adopted(&self) -> super::Adopted {
-        super::Adopted::clone(&self.adopted)
+    /// Creates of this process.
+    pub(super) fn claims(&self) -> Arc<super::names::Claims> {
+        Arc::clone(&self.claims)
     }
 
     fn endpoint(&self) -> Maybe<String> {

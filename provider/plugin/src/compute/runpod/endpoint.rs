@@ -3,24 +3,26 @@
 use std::collections::BTreeMap;
 use std::time::Duration as Span;
 
-use streamverse_compute_runpod::{Endpoint, EndpointBody, EndpointGpuBody, Scaling, Workers};
+use streamverse_compute_runpod::{Endpoint, EndpointBody, EndpointGpuBody, Scaling, Template, Workers};
 use streamverse_model::compute::runpod::{
-    DISK_GB, EndpointGpuSpec, IDLE_TIMEOUT, RunpodEndpointSpec, ScalingSpec, WorkersSpec, check_endpoint,
+    DISK_GB, EndpointGpuSpec, IDLE_TIMEOUT, RunpodEndpointSpec, RunpodEndpointSpecView, ScalingSpec,
+    WorkersSpec, check_endpoint,
 };
-use tfplugin_framework::schema::{Computed, Diagnostics, Duration, Timeouts};
+use tfplugin_framework::schema::{Computed, Diagnostics, Duration, Path, Timeouts};
 use tfplugin_framework::{
     Context, Draft, Error, Findings, Plan, Read, Resource, Result, Schema, State, Stored, resource,
 };
 
-use super::{Here, or_empty, or_none, pass, plan_name};
+use super::{Fit, Here, Identity, Made, or_empty, or_none, pass, plan_name, told, unmarked};
 use crate::provider::Streamverse;
 
 /// A serverless endpoint at RunPod: workers on whichever of its GPU pools has capacity, from `min` to `max`, as RunPod scales them.
 /// Workers cost by the second while they are there, also idle ones.
 ///
 /// Calls: `POST`, `GET`, `PATCH` and `DELETE /v2/serverless`. Import takes `NAME`, or `NAME=ID` to adopt an endpoint that has another
-/// name. One that was made from a template is imported with what it took of it. It is found by its name, so it cannot be made
-/// before it is destroyed: no `create_before_destroy`.
+/// name. One that was made from a template is imported with what it took of it. One that an apply left which was cut short is found by
+/// its name and taken over, unless its routing is another: then a new one is made beside it. So with `create_before_destroy` one that is
+/// replaced only because it was asked for (`-replace`) is kept, and told.
 ///
 /// Not proved live: it ran against a stand-in that is held to RunPod's API description of 2026-08-18, never against RunPod. Workers
 /// never ran.
@@ -40,7 +42,7 @@ pub struct RunpodEndpoint {
     pub spec: RunpodEndpointSpec,
     /// Where requests go, by what they do: `run`, `runSync`, `status` … of a queue, `base` and `health` of a load balancer.
     pub request_urls: Computed<BTreeMap<String, String>>,
-    /// What it is called at RunPod: `streamverse.DEPLOYMENT.NAME`.
+    /// What it is called at RunPod: `streamverse.DEPLOYMENT.NAME`, and where that name is taken `streamverse.DEPLOYMENT.NAME_…`.
     #[attribute(changes_with = [name])]
     pub remote_name: Computed<String>,
     /// RunPod's identifier.
@@ -96,6 +98,74 @@ fn change(spec: &RunpodEndpointSpec, name: String) -> EndpointBody {
     body
 }
 
+/// What a template can say besides the environment.
+const SAID: [&str; 5] = ["image", "args", "disk_gb", "ports", "registry_credential_id"];
+
+/// Which of [`SAID`] a configuration says.
+fn said(it: &RunpodEndpointSpec) -> [bool; 5] {
+    let registry = it.registry_credential_id.is_some();
+    [it.image.is_some(), it.args.is_some(), it.disk_gb.is_some(), it.ports.is_some(), registry]
+}
+
+/// … as far as it is planned.
+fn planned_said(it: &RunpodEndpointSpecView) -> [bool; 5] {
+    let registry = it.registry_credential_id.is_null();
+    [it.image.is_null(), it.args.is_null(), it.disk_gb.is_null(), it.ports.is_null(), registry].map(|it| !it)
+}
+
+/// What a change must take of the template: what the configuration no longer says, and the environment, which the template's and the
+/// configuration's make up together.
+fn needed(before: [bool; 5], after: [bool; 5], env: bool) -> Vec<&'static str> {
+    let left = before.iter().zip(after).map(|(before, after)| *before && !after);
+    let names = SAID.into_iter().zip(left).filter(|(_, left)| *left).map(|(name, _)| name);
+    names.chain(env.then_some("env")).collect()
+}
+
+/// The template, for what is needed of it.
+async fn template(here: &Here, id: &str, wanted: &[&str]) -> Result<Template> {
+    let found = here.client.get::<Template>(id, here.limit).await.map_err(|fault| told(&fault))?;
+    found.ok_or_else(|| {
+        Error::invalid(format!(
+            "RunPod has no template {id} any more: what it says of {} cannot be restored",
+            wanted.join(", ")
+        ))
+        .at(Path::attribute("template_id"))
+        .next("Say in the configuration what these are to be, or name another template.")
+    })
+}
+
+/// Has a change restore what the template says, as far as the configuration no longer says it.
+async fn restore(
+    here: &Here,
+    before: &RunpodEndpointSpec,
+    after: &RunpodEndpointSpec,
+    change: &mut EndpointBody,
+) -> Result<()> {
+    let Some(id) = &after.template_id else { return Ok(()) };
+    let wanted = needed(said(before), said(after), before.env != after.env);
+    // Of an environment only the configuration's part is known here.
+    change.env = None;
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let it = template(here, id, &wanted).await?;
+    for name in wanted {
+        match name {
+            "image" => change.image = Some(it.image.clone()),
+            "args" => change.args = Some(it.args.clone().unwrap_or_default()),
+            "disk_gb" => change.disk = Some(it.disk),
+            "ports" => change.ports = Some(it.ports.clone()),
+            "registry_credential_id" => change.registry = Some(it.registry.clone()),
+            _ => {
+                let mut env = it.env.clone();
+                env.extend(after.env.clone().unwrap_or_default());
+                change.env = Some(env);
+            }
+        }
+    }
+    Ok(())
+}
+
 /// The body of a new one.
 fn create(spec: &RunpodEndpointSpec, name: String) -> EndpointBody {
     EndpointBody { routing: Some(spec.routing.clone()), ..body(spec, name) }
@@ -145,7 +215,7 @@ fn found(it: Endpoint, stored: Option<&RunpodEndpointSpec>) -> Result<RunpodEndp
             None if it.disk == Some(DISK_GB) => None,
             _ => it.disk,
         },
-        env: or_empty(it.env, stored.and_then(|it| it.env.as_ref()))
+        env: or_empty(environment(it.env, stored), stored.and_then(|it| it.env.as_ref()))
             .filter(|_| mine(stored.is_some_and(|it| it.env.is_some()))),
         ports: or_empty(it.ports, stored.and_then(|it| it.ports.as_ref()))
             .filter(|_| mine(stored.is_some_and(|it| it.ports.is_some()))),
@@ -162,9 +232,29 @@ fn found(it: Endpoint, stored: Option<&RunpodEndpointSpec>) -> Result<RunpodEndp
     })
 }
 
-/// The name without RunPod's mark of FlashBoot.
-fn unmarked(name: &str) -> String {
-    name.strip_suffix(" -fb").unwrap_or(name).to_owned()
+/// Of an environment that a template gave too, what the configuration says.
+fn environment(
+    mut found: BTreeMap<String, String>,
+    stored: Option<&RunpodEndpointSpec>,
+) -> BTreeMap<String, String> {
+    if let Some(stored) = stored.filter(|it| it.template_id.is_some()) {
+        found.retain(|name, _| stored.env.as_ref().is_some_and(|it| it.contains_key(name)));
+    }
+    found
+}
+
+/// What an endpoint runs on, and how requests reach it, are for good.
+fn fits(it: &Endpoint, spec: &RunpodEndpointSpec) -> Fit {
+    let routing = it.routing.as_deref().unwrap_or("QUEUE");
+    match &it.gpu {
+        None => Err("which runs on CPUs".to_owned()),
+        Some(_) if routing != spec.routing => Err(format!("whose routing is {routing}")),
+        Some(_) => Ok(()),
+    }
+}
+
+fn identity(stored: &Stored<RunpodEndpoint>) -> Result<Identity<'_>> {
+    Ok(Identity { id: stored.id.get()?, name: &stored.name, remote: stored.remote_name.get()? })
 }
 
 #[resource(name = "runpod_endpoint", timeouts(create = "2m", update = "2m", delete = "2m"))]
@@ -173,26 +263,19 @@ impl Resource for RunpodEndpoint {
 
     async fn create(cx: &Context<Streamverse>, plan: Plan<Self>) -> Result<State<Self>> {
         let here = Here::of(cx).await?;
-        let remote_name = here.remote(&plan.name);
-        let (made, change) =
-            (create(&plan.spec, remote_name.clone()), change(&plan.spec, remote_name.clone()));
-        let made: Endpoint = here.obtain(&remote_name, &made, &change).await?;
-        if made.routing.as_ref().is_some_and(|it| *it != plan.spec.routing) {
-            return Err(Error::permanent(format!(
-                "RunPod has the endpoint {remote_name} already, as {}, with another routing, which RunPod does not change",
-                made.id
-            ))
-            .next("Delete it at RunPod, or give this one another name."));
-        }
-        let (id, request_urls) = (made.id, made.request_urls);
-        Ok(plan.complete(RunpodEndpointComputed { request_urls, remote_name, id }))
+        let (new, changed) = (|remote| create(&plan.spec, remote), |remote| change(&plan.spec, remote));
+        let Made::<Endpoint> { thing, remote } =
+            here.obtain(cx, &plan.name, new, changed, |it| fits(it, &plan.spec)).await?;
+        let (id, request_urls) = (thing.id, thing.request_urls);
+        Ok(plan.complete(RunpodEndpointComputed { request_urls, remote_name: remote, id }))
     }
 
     async fn read(cx: &Context<Streamverse>, stored: Stored<Self>) -> Result<Read<Self>> {
         let here = Here::of(cx).await?;
-        let Some(it) = here.look::<Endpoint>(stored.id.get()?).await? else { return Ok(Read::Gone) };
+        let Some(it) = here.look::<Endpoint>(identity(&stored)?).await? else { return Ok(Read::Gone) };
         let stored = stored.into_inner();
-        let (id, remote_name, request_urls) = (it.id.clone(), unmarked(&it.name), it.request_urls.clone());
+        let (id, remote_name, request_urls) =
+            (it.id.clone(), unmarked(&it.name).to_owned(), it.request_urls.clone());
         let spec = found(it, Some(&stored.spec))?;
         let (name, timeouts) = (stored.name, stored.timeouts);
         Ok(Read::Found(RunpodEndpointState { name, spec, request_urls, remote_name, id, timeouts }))
@@ -204,20 +287,21 @@ impl Resource for RunpodEndpoint {
         plan: Plan<Self>,
     ) -> Result<State<Self>> {
         let here = Here::of(cx).await?;
-        let remote_name = here.remote(&plan.name);
+        let remote_name = plan.remote_name.known().cloned().unwrap_or_else(|| here.remote(&plan.name));
         let id = stored.id.get()?.clone();
         let mut change = change(&plan.spec, remote_name.clone());
         // A template is copied when it is named: naming it again would undo what was changed since.
         if stored.spec.template_id == plan.spec.template_id {
             change.template_id = None;
+            restore(&here, &stored.spec, &plan.spec, &mut change).await?;
         }
-        here.update::<Endpoint>(&id, &change).await?;
+        here.update::<Endpoint>(identity(&stored)?, &change).await?;
         let request_urls = stored.request_urls.get()?.clone();
         Ok(plan.complete(RunpodEndpointComputed { request_urls, remote_name, id }))
     }
 
     async fn delete(cx: &Context<Streamverse>, stored: Stored<Self>) -> Result<()> {
-        Here::of(cx).await?.delete::<Endpoint>(stored.id.get()?).await
+        Here::of(cx).await?.delete::<Endpoint>(cx, identity(&stored)?).await
     }
 
     fn validate(config: &RunpodEndpointView, findings: &mut Findings) {
@@ -230,13 +314,27 @@ impl Resource for RunpodEndpoint {
         if draft.is_destroy() {
             return Ok(());
         }
-        let name = draft.planned()?.name;
-        plan_name(cx, draft, &name, Self::remote_name())
+        let (planned, prior) = (draft.planned()?, draft.prior()?);
+        if let Some(prior) = &prior
+            && let Some(id) = prior.spec.template_id.known()
+            && planned.spec.template_id.known() == Some(id)
+        {
+            let wanted = needed(
+                planned_said(&prior.spec),
+                planned_said(&planned.spec),
+                prior.spec.env != planned.spec.env,
+            );
+            if !wanted.is_empty() {
+                template(&Here::of(cx).await?, id, &wanted).await?;
+            }
+        }
+        plan_name(cx, draft, &planned.name, prior.map(|it| it.remote_name), Self::remote_name())
     }
 
     async fn import(cx: &Context<Streamverse>, text: &str) -> Result<State<Self>> {
         let (name, it) = Here::of(cx).await?.import::<Endpoint>(text).await?;
-        let (id, remote_name, request_urls) = (it.id.clone(), unmarked(&it.name), it.request_urls.clone());
+        let (id, remote_name, request_urls) =
+            (it.id.clone(), unmarked(&it.name).to_owned(), it.request_urls.clone());
         let (spec, timeouts) = (found(it, None)?, Timeouts::default());
         Ok(RunpodEndpointState { name, spec, request_urls, remote_name, id, timeouts })
     }

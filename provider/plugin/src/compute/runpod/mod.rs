@@ -2,22 +2,27 @@
 
 mod access;
 mod endpoint;
+mod fleet;
+mod fleet_live;
+mod names;
 mod network_volume;
 mod registry_credential;
 mod template;
 
 pub(crate) use access::{Account, RunpodBlock, validate};
 pub(crate) use endpoint::RunpodEndpoint;
+pub(crate) use fleet::RunpodFleet;
 pub(crate) use network_volume::RunpodNetworkVolume;
 pub(crate) use registry_credential::RunpodRegistryCredential;
-use std::sync::PoisonError;
+use std::sync::Arc;
 
+pub(super) use names::{Identity, free, plain, plan_name};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use streamverse_compute_runpod::{Class, Client, Error as Fault, Kind, Limit, RemoteName, Standing};
 pub(crate) use template::RunpodTemplate;
 use tfplugin_framework::schema::Path;
-use tfplugin_framework::{Class as OurClass, Context, Draft, Error, Maybe, Resource, Result};
+use tfplugin_framework::{Class as OurClass, Context, Error, Result};
 
 use crate::provider::Streamverse;
 
@@ -49,19 +54,25 @@ pub(crate) struct Here {
     pub(crate) client: Client,
     pub(crate) deployment: String,
     pub(crate) limit: Limit,
-    /// What creates of this process found there and took over.
-    adopted: Adopted,
+    /// Creates of this process.
+    pub(super) claims: Arc<names::Claims>,
 }
 
-/// Identifiers of things.
-pub(crate) type Adopted = std::sync::Arc<std::sync::Mutex<std::collections::BTreeSet<String>>>;
+/// What a create made or took over, and what it is called at RunPod.
+pub(crate) struct Made<K> {
+    pub(crate) thing: K,
+    pub(crate) remote: String,
+}
+
+/// Whether a thing can become what is asked for, without losing what is in it; if not, why.
+pub(crate) type Fit = std::result::Result<(), String>;
 
 impl Here {
     pub(crate) async fn of(cx: &Context<Streamverse>) -> Result<Here> {
         let deployment = cx.provider().owner("runpod", "account")?.deployment.as_str().to_owned();
         let account = cx.provider().runpod();
-        let adopted = account.adopted();
-        Ok(Here { client: account.client(cx).await?, deployment, limit: limit(cx), adopted })
+        let claims = account.claims();
+        Ok(Here { client: account.client(cx).await?, deployment, limit: limit(cx), claims })
     }
 
     /// What something of ours is called at RunPod.
@@ -69,20 +80,74 @@ impl Here {
         RemoteName::new(&self.deployment, name).to_string()
     }
 
-    /// Makes it, or finds what an apply that was cut short made, and brings that into shape.
-    pub(crate) async fn obtain<K: Kind + DeserializeOwned + Send>(
+    /// What really is there of a resource, under any of its names.
+    pub(super) async fn there<K: Kind + DeserializeOwned>(&self, name: &str) -> Result<Vec<K>> {
+        let fits = |it: &str| match RemoteName::standing(it, &self.deployment) {
+            Standing::Ours(it) => plain(&it) == name,
+            Standing::Other(_) | Standing::Nobodys => false,
+        };
+        self.client.there::<K>(fits, self.limit).await.map_err(|fault| told(&fault))
+    }
+
+    /// Makes it, or takes over what an apply that was cut short made, if that can become what is asked for, and brings it into
+    /// shape. What is there and cannot is left alone, and told: it may be what this one replaces.
+    pub(crate) async fn obtain<K: Kind + DeserializeOwned + Send, B: Serialize + Sync, C: Serialize>(
         &self,
-        remote: &str,
-        body: &(impl Serialize + Sync),
-        change: &(impl Serialize + Sync),
-    ) -> Result<K> {
-        let made = self.client.obtain::<K>(remote, body, self.limit).await.map_err(|fault| told(&fault))?;
-        if made.adopted {
-            let id = made.thing.id().to_owned();
-            self.adopted.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
-            return self.change(made.thing.id(), change).await;
+        cx: &Context<Streamverse>,
+        name: &str,
+        body: impl Fn(String) -> B,
+        change: impl Fn(String) -> C,
+        fits: impl Fn(&K) -> Fit,
+    ) -> Result<Made<K>> {
+        let claim = self.claims.claim(K::WHAT, name)?;
+        let turn = self.claims.turn.lock().await;
+        let there = self.there::<K>(name).await?;
+        claim.check(there.iter().map(Kind::id))?;
+        let taken: Vec<String> = there.iter().map(|it| unmarked(it.name()).to_owned()).collect();
+        let remote = free(&self.remote(name), &taken);
+        let (mut fit, mut left) = (Vec::new(), Vec::new());
+        for thing in there {
+            match fits(&thing) {
+                Ok(()) => fit.push(thing),
+                Err(why) => left.push(format!("{} ({}, {why})", thing.id(), thing.name())),
+            }
         }
-        Ok(made.thing)
+        if fit.len() > 1 && K::KEEPS_DATA {
+            let ids: Vec<&str> = fit.iter().map(Kind::id).collect();
+            let text = format!("RunPod has several {}s named {name:?}: {}", K::WHAT, ids.join(", "));
+            return Err(Error::permanent(text)
+                .next(format!("Import the right one as {name}=ID, and delete the others.")));
+        }
+        let kept = self.client.keep_one(name, fit, self.limit).await.map_err(|fault| told(&fault))?;
+        let thing = if let Some(it) = kept {
+            // Under a name of its own, so that a replaced object of the state no longer takes it for itself.
+            self.change::<K>(it.id(), &change(remote.clone())).await?
+        } else {
+            drop(turn);
+            let made = self.client.make::<K>(&remote, &body(remote.clone()), self.limit).await;
+            let made = made.map_err(|fault| told(&fault))?;
+            let id = made.thing.id().to_owned();
+            match (made.adopted, fits(&made.thing)) {
+                (false, _) => made.thing,
+                (true, Ok(())) => self.change::<K>(&id, &change(remote.clone())).await?,
+                (true, Err(why)) => {
+                    let text =
+                        format!("somebody else made the {} {remote} just now, as {id}: {why}", K::WHAT);
+                    return Err(Error::permanent(text).next("Apply again."));
+                }
+            }
+        };
+        if !left.is_empty() {
+            cx.warn(
+                format!("RunPod has another {} of this name", K::WHAT),
+                format!(
+                    "It cannot become what is asked for, so {remote} is beside it: {}. What this one replaces is deleted after it, with `create_before_destroy`. If no state has it, an apply that was cut short made it: delete it at RunPod.",
+                    left.join("; ")
+                ),
+            );
+        }
+        claim.keep(thing.id());
+        Ok(Made { thing, remote })
     }
 
     async fn change<K: Kind + DeserializeOwned>(&self, id: &str, change: &impl Serialize) -> Result<K> {
@@ -92,42 +157,58 @@ impl Here {
     /// Changes it, if it is still there and ours.
     pub(crate) async fn update<K: Kind + DeserializeOwned>(
         &self,
-        id: &str,
+        of: Identity<'_>,
         change: &impl Serialize,
     ) -> Result<K> {
-        if self.look::<K>(id).await?.is_none() {
+        if self.look::<K>(of).await?.is_none() {
             return Err(Error::permanent(format!(
-                "somebody deleted the {} {id} since it was planned",
-                K::WHAT
+                "somebody deleted the {} {} since it was planned",
+                K::WHAT,
+                of.id
             ))
             .next("Plan again: it is made anew."));
         }
-        self.change(id, change).await
+        self.change(of.id, change).await
     }
 
-    /// Looks at it. That it is another deployment's is an error which names that.
-    pub(crate) async fn look<K: Kind + DeserializeOwned>(&self, id: &str) -> Result<Option<K>> {
+    /// Looks at it. That it is another deployment's is an error which names that; what another resource of ours, or its own
+    /// replacement, took over is gone.
+    pub(crate) async fn look<K: Kind + DeserializeOwned>(&self, of: Identity<'_>) -> Result<Option<K>> {
+        let Some(thing) = self.find::<K>(of.id).await? else { return Ok(None) };
+        Ok(Some(thing).filter(|it| !of.is_taken_over(it.name(), &self.deployment)))
+    }
+
+    async fn find<K: Kind + DeserializeOwned>(&self, id: &str) -> Result<Option<K>> {
         let found = self.client.get::<K>(id, self.limit).await.map_err(|fault| told(&fault))?;
+        let found = found.filter(|it| !it.is_over());
         if let Some(thing) = &found {
             self.ours(thing)?;
         }
         Ok(found)
     }
 
-    /// Deletes it, unless it is another deployment's. One that is gone is no error. What a create of this apply took over, because
-    /// it has the name that was wanted, is not deleted: that create and this destroy are about one thing.
-    pub(crate) async fn delete<K: Kind + DeserializeOwned>(&self, id: &str) -> Result<()> {
-        if self.adopted.lock().unwrap_or_else(PoisonError::into_inner).contains(id) {
-            return Err(Error::permanent(format!(
-                "the {} {id} is wanted under its name by another resource, or by its own replacement, which took it over in this apply",
-                K::WHAT
-            ))
-            .next("It was kept, and the next apply would delete it: before the next apply, `terraform state rm` the resource and import it again. Then take `create_before_destroy` away; for a block that got another address write a `moved` block."));
-        }
-        if self.look::<K>(id).await?.is_none() {
+    /// Deletes it, unless it is another deployment's. One that is gone is no error, and one that was taken over is left to whoever has
+    /// it now.
+    pub(crate) async fn delete<K: Kind + DeserializeOwned>(
+        &self,
+        cx: &Context<Streamverse>,
+        of: Identity<'_>,
+    ) -> Result<()> {
+        // Nothing is taken over between the look and the deed.
+        let _turn = self.claims.turn.lock().await;
+        let Some(thing) = self.find::<K>(of.id).await? else { return Ok(()) };
+        if of.is_taken_over(thing.name(), &self.deployment) {
+            cx.warn(
+                format!("The {} {} was kept", K::WHAT, of.id),
+                format!(
+                    "It is {} now and no longer {}: another resource, or its own replacement made before it was destroyed, found it by its name and took it over. To have it made anew, take `create_before_destroy` away or give it another `name`.",
+                    thing.name(),
+                    of.remote
+                ),
+            );
             return Ok(());
         }
-        self.client.delete::<K>(id, self.limit).await.map(|_| ()).map_err(|fault| told(&fault))
+        self.client.delete::<K>(of.id, self.limit).await.map(|_| ()).map_err(|fault| told(&fault))
     }
 
     fn ours<K: Kind>(&self, thing: &K) -> Result<()> {
@@ -149,7 +230,7 @@ impl Here {
     /// what was found.
     pub(crate) async fn import<K: Kind + DeserializeOwned>(&self, text: &str) -> Result<(String, K)> {
         if let Some((name, id)) = text.split_once('=') {
-            let found = self.look::<K>(id).await?;
+            let found = self.find::<K>(id).await?;
             let found = found.ok_or_else(|| Error::invalid(format!("RunPod has no {} {id:?}", K::WHAT)))?;
             return Ok((name.to_owned(), found));
         }
@@ -181,22 +262,9 @@ impl Here {
     }
 }
 
-/// A name without the mark of a login.
-fn plain(name: &str) -> &str {
-    name.split_once('_').map_or(name, |(name, _)| name)
-}
-
-/// Plans what it is called at RunPod. Somebody who renamed it there is undone.
-pub(crate) fn plan_name<R: Resource<Provider = Streamverse>>(
-    cx: &Context<Streamverse>,
-    draft: &mut Draft<R>,
-    name: &Maybe<String>,
-    path: impl tfplugin_framework::schema::TypedPath<Target = String>,
-) -> Result<()> {
-    match (cx.provider().deployment(), name.known()) {
-        (Some(deployment), Some(name)) => draft.set(path, &RemoteName::new(deployment, name).to_string()),
-        _ => draft.set_unknown(path),
-    }
+/// A name without RunPod's mark of FlashBoot.
+pub(super) fn unmarked(name: &str) -> &str {
+    name.strip_suffix(" -fb").unwrap_or(name)
 }
 
 /// Findings of the model as those of a resource.

@@ -3,19 +3,18 @@
 use streamverse_compute_runpod::{NetworkVolume, NetworkVolumeBody, NetworkVolumeChange};
 use streamverse_model::compute::runpod::{RunpodNetworkVolumeSpec, check_volume_change};
 use tfplugin_framework::schema::{Computed, Diagnostics, Timeouts};
-use tfplugin_framework::{
-    Context, Draft, Error, Plan, Read, Resource, Result, Schema, State, Stored, resource,
-};
+use tfplugin_framework::{Context, Draft, Plan, Read, Resource, Result, Schema, State, Stored, resource};
 
-use super::{Here, plan_name, refuse_first};
+use super::{Fit, Here, Identity, Made, plan_name, refuse_first};
 use crate::provider::Streamverse;
 
 /// A network volume at RunPod: storage in one data centre that pods and serverless workers mount, and that outlives them. It costs
 /// by its size for as long as it is there. Destroying it removes what is in it.
 ///
 /// Calls: `POST`, `GET`, `PATCH` and `DELETE /v2/network-volumes`. Import takes `NAME`, or `NAME=ID` to adopt a volume that has another
-/// name. A volume is found by its name, so it cannot be made before it is destroyed: no `create_before_destroy`, and
-/// `prevent_destroy` for what must not be lost.
+/// name. One that an apply left which was cut short is found by its name and taken over, unless its data centre or tier is another or
+/// it is larger: then a new one is made beside it. So with `create_before_destroy` one that is replaced only because it was asked for
+/// (`-replace`) is kept, and told. `prevent_destroy` is for what must not be lost.
 ///
 /// Not proved live: it ran against a stand-in that is held to RunPod's API description of 2026-08-18, never against RunPod.
 #[derive(Clone, Schema)]
@@ -36,7 +35,7 @@ pub struct RunpodNetworkVolume {
     /// volume.
     #[attribute(optional, replace(if_configured), validate(one_of = ["STANDARD", "HIGH_PERFORMANCE"]))]
     pub tier: Computed<String>,
-    /// What it is called at RunPod: `streamverse.DEPLOYMENT.NAME`.
+    /// What it is called at RunPod: `streamverse.DEPLOYMENT.NAME`, and where that name is taken `streamverse.DEPLOYMENT.NAME_…`.
     #[attribute(changes_with = [name])]
     pub remote_name: Computed<String>,
     /// RunPod's identifier.
@@ -45,18 +44,17 @@ pub struct RunpodNetworkVolume {
     pub timeouts: Timeouts,
 }
 
-/// A volume of ours that is not what was asked for was made under another configuration, by an apply that was cut short: it may
-/// hold nothing yet, but that is not ours to guess.
-fn fits(it: &NetworkVolume, spec: &RunpodNetworkVolumeSpec, tier: Option<&String>) -> Result<()> {
+/// Where a volume is, and on what, is for good, and it only grows.
+fn fits(it: &NetworkVolume, spec: &RunpodNetworkVolumeSpec, tier: Option<&String>) -> Fit {
     let tier = tier.is_none_or(|tier| *tier == it.tier);
     if it.data_center == spec.data_center && tier && it.size <= spec.size_gb {
         return Ok(());
     }
-    Err(Error::permanent(format!(
-        "RunPod has the network volume {} already, as {} of {} GB in {}, {}",
-        it.name, it.id, it.size, it.data_center, it.tier
-    ))
-    .next("Import it, or delete it at RunPod if nothing in it is needed."))
+    Err(format!("which has {} GB in {}, {}", it.size, it.data_center, it.tier))
+}
+
+fn identity(stored: &Stored<RunpodNetworkVolume>) -> Result<Identity<'_>> {
+    Ok(Identity { id: stored.id.get()?, name: &stored.name, remote: stored.remote_name.get()? })
 }
 
 #[resource(name = "runpod_network_volume", timeouts(create = "2m", update = "2m", delete = "2m"))]
@@ -65,26 +63,22 @@ impl Resource for RunpodNetworkVolume {
 
     async fn create(cx: &Context<Streamverse>, plan: Plan<Self>) -> Result<State<Self>> {
         let here = Here::of(cx).await?;
-        let remote_name = here.remote(&plan.name);
-        let spec = &plan.spec;
-        let body = NetworkVolumeBody {
-            name: remote_name.clone(),
+        let (spec, tier) = (&plan.spec, plan.tier.known());
+        let body = |name| NetworkVolumeBody {
+            name,
             size: spec.size_gb,
             data_center: spec.data_center.clone(),
-            tier: plan.tier.known().cloned(),
+            tier: tier.cloned(),
         };
-        let there = here.client.only::<NetworkVolume>(&remote_name, here.limit).await;
-        if let Some(it) = there.map_err(|fault| super::told(&fault))? {
-            fits(&it, spec, plan.tier.known())?;
-        }
-        let change = NetworkVolumeChange { name: remote_name.clone(), size: spec.size_gb };
-        let made: NetworkVolume = here.obtain(&remote_name, &body, &change).await?;
-        Ok(plan.complete(RunpodNetworkVolumeComputed { remote_name, id: made.id, tier: made.tier }))
+        let change = |name| NetworkVolumeChange { name, size: spec.size_gb };
+        let Made::<NetworkVolume> { thing, remote } =
+            here.obtain(cx, &plan.name, body, change, |it| fits(it, spec, tier)).await?;
+        Ok(plan.complete(RunpodNetworkVolumeComputed { remote_name: remote, id: thing.id, tier: thing.tier }))
     }
 
     async fn read(cx: &Context<Streamverse>, stored: Stored<Self>) -> Result<Read<Self>> {
         let here = Here::of(cx).await?;
-        let Some(it) = here.look::<NetworkVolume>(stored.id.get()?).await? else { return Ok(Read::Gone) };
+        let Some(it) = here.look::<NetworkVolume>(identity(&stored)?).await? else { return Ok(Read::Gone) };
         let stored = stored.into_inner();
         let spec = RunpodNetworkVolumeSpec { size_gb: it.size, data_center: it.data_center };
         let (name, timeouts, tier) = (stored.name, stored.timeouts, it.tier);
@@ -98,15 +92,15 @@ impl Resource for RunpodNetworkVolume {
         plan: Plan<Self>,
     ) -> Result<State<Self>> {
         let here = Here::of(cx).await?;
-        let remote_name = here.remote(&plan.name);
+        let remote_name = plan.remote_name.known().cloned().unwrap_or_else(|| here.remote(&plan.name));
         let id = stored.id.get()?.clone();
         let change = NetworkVolumeChange { name: remote_name.clone(), size: plan.spec.size_gb };
-        let it: NetworkVolume = here.update(&id, &change).await?;
+        let it: NetworkVolume = here.update(identity(&stored)?, &change).await?;
         Ok(plan.complete(RunpodNetworkVolumeComputed { remote_name, id, tier: it.tier }))
     }
 
     async fn delete(cx: &Context<Streamverse>, stored: Stored<Self>) -> Result<()> {
-        Here::of(cx).await?.delete::<NetworkVolume>(stored.id.get()?).await
+        Here::of(cx).await?.delete::<NetworkVolume>(cx, identity(&stored)?).await
     }
 
     async fn modify_plan(cx: &Context<Streamverse>, draft: &mut Draft<Self>) -> Result<()> {
@@ -124,7 +118,8 @@ impl Resource for RunpodNetworkVolume {
             check_volume_change(before, &planned.spec.size_gb, &mut out);
             refuse_first(&out)?;
         }
-        plan_name(cx, draft, &planned.name, Self::remote_name())
+        let prior = draft.prior()?.map(|it| it.remote_name);
+        plan_name(cx, draft, &planned.name, prior, Self::remote_name())
     }
 
     async fn import(cx: &Context<Streamverse>, text: &str) -> Result<State<Self>> {

@@ -1,13 +1,13 @@
 //! `streamverse_runpod_registry_credential`: with what private images are pulled.
 
-use streamverse_compute_runpod::{Registry, RegistryBody};
+use streamverse_compute_runpod::{Endpoint, Kind as _, Registry, RegistryBody, Template};
 use streamverse_model::compute::runpod::login_mark;
 use tfplugin_framework::schema::{Computed, Secret, Timeouts};
 use tfplugin_framework::{
-    Context, Draft, Maybe, Plan, Read, Resource, Result, Schema, State, Stored, resource,
+    Context, Draft, Error, Maybe, Plan, Read, Resource, Result, Schema, State, Stored, resource,
 };
 
-use super::{Here, plan_name, told};
+use super::{Here, Identity, free, plan_name, told};
 use crate::provider::Streamverse;
 
 /// A credential at RunPod with which private images are pulled.
@@ -19,7 +19,9 @@ use crate::provider::Streamverse;
 /// the password itself. After an import the user and the version are taken from the configuration; where the mark is another
 /// one, it is made anew.
 ///
-/// Calls: `POST`, `GET` and `DELETE /v2/registries`. Import takes `NAME`, or `NAME=ID`.
+/// What an apply left which was cut short cannot be read back: it is replaced, once nothing refers to it.
+///
+/// Calls: `POST`, `GET` and `DELETE /v2/registries`, and `GET /v2/templates` and `/v2/serverless` where an older one is there. Import takes `NAME`, or `NAME=ID`.
 ///
 /// Not proved live: it ran against a stand-in that is held to RunPod's API description of 2026-08-18, never against RunPod.
 #[derive(Clone, Schema)]
@@ -38,7 +40,7 @@ pub struct RunpodRegistryCredential {
     pub username: String,
     /// The password, or the token of a robot account.
     pub password: Secret<String>,
-    /// What it is called at RunPod: `streamverse.DEPLOYMENT.NAME_MARK`.
+    /// What it is called at RunPod: `streamverse.DEPLOYMENT.NAME_MARK`, and where that name is taken `streamverse.DEPLOYMENT.NAME_MARK_…`.
     #[attribute(changes_with = any)]
     pub remote_name: Computed<String>,
     /// RunPod's identifier.
@@ -59,24 +61,64 @@ impl RunpodRegistryCredential {
     }
 }
 
+/// Deletes what an apply that was cut short left of this resource: whatever login it is, nobody can read it back, so the new one
+/// takes its place. What something refers to was in a state once, and is left to that.
+async fn replace_older(cx: &Context<Streamverse>, here: &Here, name: &str, made: &str) {
+    let looked = async {
+        let older = here.there::<Registry>(name).await?;
+        let older: Vec<Registry> = older.into_iter().filter(|it| it.id != made).collect();
+        if older.is_empty() {
+            return Ok((older, Vec::new()));
+        }
+        let templates = here.client.list::<Template>(here.limit).await.map_err(|fault| told(&fault))?;
+        let endpoints = here.client.list::<Endpoint>(here.limit).await.map_err(|fault| told(&fault))?;
+        let used = templates.into_iter().filter_map(|it| it.registry);
+        Ok((older, used.chain(endpoints.into_iter().filter_map(|it| it.registry)).collect()))
+    };
+    let (older, used): (Vec<Registry>, Vec<String>) = match looked.await {
+        Ok(found) => found,
+        Err(error) => return warn_of_older(cx, &error),
+    };
+    for it in older.into_iter().filter(|it| !used.contains(&it.id)) {
+        // RunPod itself refuses while a pod uses it.
+        if let Err(fault) = here.client.delete::<Registry>(&it.id, here.limit).await {
+            warn_of_older(cx, &told(&fault));
+        }
+    }
+}
+
+fn warn_of_older(cx: &Context<Streamverse>, error: &Error) {
+    let text = format!("An apply that was cut short may have left one, which could not be deleted: {error}");
+    cx.warn("An older registry credential may be left at RunPod", text);
+}
+
+fn identity(stored: &Stored<RunpodRegistryCredential>) -> Result<Identity<'_>> {
+    Ok(Identity { id: stored.id.get()?, name: &stored.name, remote: stored.remote_name.get()? })
+}
+
 #[resource(name = "runpod_registry_credential", timeouts(create = "2m", update = "2m", delete = "2m"))]
 impl Resource for RunpodRegistryCredential {
     type Provider = Streamverse;
 
     async fn create(cx: &Context<Streamverse>, plan: Plan<Self>) -> Result<State<Self>> {
         let here = Here::of(cx).await?;
-        let remote_name = here.remote(&plan.marked());
+        let claim = here.claims.claim(Registry::WHAT, &plan.name)?;
+        let there = here.there::<Registry>(&plan.name).await?;
+        claim.check(there.iter().map(|it| it.id.as_str()))?;
+        let taken: Vec<String> = there.into_iter().map(|it| it.name).collect();
+        let remote_name = free(&here.remote(&plan.marked()), &taken);
         let password = cx.secret(&plan.password).await?.to_string();
         let body = RegistryBody { name: remote_name.clone(), username: plan.username.clone(), password };
-        // One of this name was made by an apply that was cut short, for the same user and version: it is the same.
-        let made = here.client.obtain::<Registry>(&remote_name, &body, here.limit).await;
+        let made = here.client.make::<Registry>(&remote_name, &body, here.limit).await;
         let id = made.map_err(|fault| told(&fault))?.thing.id;
+        replace_older(cx, &here, &plan.name, &id).await;
+        claim.keep(&id);
         Ok(plan.complete(RunpodRegistryCredentialComputed { remote_name, id }))
     }
 
     async fn read(cx: &Context<Streamverse>, stored: Stored<Self>) -> Result<Read<Self>> {
         let here = Here::of(cx).await?;
-        let Some(it) = here.look::<Registry>(stored.id.get()?).await? else { return Ok(Read::Gone) };
+        let Some(it) = here.look::<Registry>(identity(&stored)?).await? else { return Ok(Read::Gone) };
         let stored = stored.into_inner();
         Ok(Read::Found(RunpodRegistryCredentialState {
             name: stored.name,
@@ -94,13 +136,14 @@ impl Resource for RunpodRegistryCredential {
         stored: Stored<Self>,
         plan: Plan<Self>,
     ) -> Result<State<Self>> {
-        let remote_name = Here::of(cx).await?.remote(&plan.marked());
+        let here = Here::of(cx).await?;
+        let remote_name = plan.remote_name.known().cloned().unwrap_or_else(|| here.remote(&plan.marked()));
         let id = stored.id.get()?.clone();
         Ok(plan.complete(RunpodRegistryCredentialComputed { remote_name, id }))
     }
 
     async fn delete(cx: &Context<Streamverse>, stored: Stored<Self>) -> Result<()> {
-        Here::of(cx).await?.delete::<Registry>(stored.id.get()?).await
+        Here::of(cx).await?.delete::<Registry>(cx, identity(&stored)?).await
     }
 
     async fn modify_plan(cx: &Context<Streamverse>, draft: &mut Draft<Self>) -> Result<()> {
@@ -129,7 +172,8 @@ impl Resource for RunpodRegistryCredential {
             }
             _ => Maybe::Unknown,
         };
-        plan_name(cx, draft, &name, Self::remote_name())?;
+        let prior = draft.prior()?.map(|it| it.remote_name);
+        plan_name(cx, draft, &name, prior, Self::remote_name())?;
         if draft.prior()?.is_some() && draft.changed(Self::remote_name()) {
             draft.replace(Self::remote_name());
             draft.set_unknown(Self::id())?;

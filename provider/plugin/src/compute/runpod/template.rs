@@ -6,17 +6,19 @@ use streamverse_model::compute::runpod::{
 };
 use tfplugin_framework::schema::{Computed, Diagnostics, Path, Timeouts};
 use tfplugin_framework::{
-    Context, Draft, Error, Findings, Maybe, Plan, Read, Resource, Result, Schema, State, Stored, resource,
+    Context, Draft, Findings, Maybe, Plan, Read, Resource, Result, Schema, State, Stored, resource,
 };
 
-use super::{Here, or_empty, or_none, pass, plan_name};
+use super::{Fit, Here, Identity, Made, or_empty, or_none, pass, plan_name};
 use crate::provider::Streamverse;
 
 /// A template at RunPod: image, environment, ports and disks of pods or serverless workers. Pods and endpoints copy it when
 /// they are made: a change reaches later ones.
 ///
 /// Calls: `POST`, `GET`, `PATCH` and `DELETE /v2/templates`. Import takes `NAME`, or `NAME=ID` to adopt a template that has another name.
-/// It is found by its name, so it cannot be made before it is destroyed: no `create_before_destroy`.
+/// One that an apply left which was cut short is found by its name and taken over, unless it has a persistent volume that it is not to
+/// have: then a new one is made beside it. So with `create_before_destroy` one that is replaced only because it was asked for (`-replace`)
+/// is kept, and told.
 ///
 /// Not proved live: it ran against a stand-in that is held to RunPod's API description of 2026-08-18, never against RunPod.
 #[derive(Clone, Schema)]
@@ -33,7 +35,7 @@ pub struct RunpodTemplate {
     /// What it is.
     #[attribute(flatten)]
     pub spec: RunpodTemplateSpec,
-    /// What it is called at RunPod: `streamverse.DEPLOYMENT.NAME`.
+    /// What it is called at RunPod: `streamverse.DEPLOYMENT.NAME`, and where that name is taken `streamverse.DEPLOYMENT.NAME_…`.
     #[attribute(changes_with = [name])]
     pub remote_name: Computed<String>,
     /// RunPod's identifier.
@@ -64,6 +66,14 @@ fn body(spec: &RunpodTemplateSpec, name: String) -> TemplateBody {
     }
 }
 
+/// A mount can be given and changed, not taken away.
+fn fits(it: &Template, spec: &RunpodTemplateSpec) -> Fit {
+    match (&it.mounts.persistent, &spec.persistent_volume) {
+        (Some(it), None) => Err(format!("which has a persistent volume at {}", it.path)),
+        _ => Ok(()),
+    }
+}
+
 /// The spec of what RunPod has; `stored` decides how what is empty is spelled.
 fn found(it: Template, stored: Option<&RunpodTemplateSpec>) -> RunpodTemplateSpec {
     RunpodTemplateSpec {
@@ -90,28 +100,25 @@ fn found(it: Template, stored: Option<&RunpodTemplateSpec>) -> RunpodTemplateSpe
     }
 }
 
+fn identity(stored: &Stored<RunpodTemplate>) -> Result<Identity<'_>> {
+    Ok(Identity { id: stored.id.get()?, name: &stored.name, remote: stored.remote_name.get()? })
+}
+
 #[resource(name = "runpod_template", timeouts(create = "2m", update = "2m", delete = "2m"))]
 impl Resource for RunpodTemplate {
     type Provider = Streamverse;
 
     async fn create(cx: &Context<Streamverse>, plan: Plan<Self>) -> Result<State<Self>> {
         let here = Here::of(cx).await?;
-        let remote_name = here.remote(&plan.name);
-        let body = body(&plan.spec, remote_name.clone());
-        let made: Template = here.obtain(&remote_name, &body, &body).await?;
-        if made.mounts != body.mounts.unwrap_or_default() {
-            return Err(Error::permanent(format!(
-                "RunPod has the template {remote_name} already, as {}, with another disk of the host, which RunPod does not change",
-                made.id
-            ))
-            .next("Delete it at RunPod, or give this one another name."));
-        }
-        Ok(plan.complete(RunpodTemplateComputed { remote_name, id: made.id }))
+        let whole = |remote| body(&plan.spec, remote);
+        let Made::<Template> { thing, remote } =
+            here.obtain(cx, &plan.name, whole, whole, |it| fits(it, &plan.spec)).await?;
+        Ok(plan.complete(RunpodTemplateComputed { remote_name: remote, id: thing.id }))
     }
 
     async fn read(cx: &Context<Streamverse>, stored: Stored<Self>) -> Result<Read<Self>> {
         let here = Here::of(cx).await?;
-        let Some(it) = here.look::<Template>(stored.id.get()?).await? else { return Ok(Read::Gone) };
+        let Some(it) = here.look::<Template>(identity(&stored)?).await? else { return Ok(Read::Gone) };
         let stored = stored.into_inner();
         let (id, remote_name) = (it.id.clone(), it.name.clone());
         let spec = found(it, Some(&stored.spec));
@@ -125,14 +132,14 @@ impl Resource for RunpodTemplate {
         plan: Plan<Self>,
     ) -> Result<State<Self>> {
         let here = Here::of(cx).await?;
-        let remote_name = here.remote(&plan.name);
+        let remote_name = plan.remote_name.known().cloned().unwrap_or_else(|| here.remote(&plan.name));
         let id = stored.id.get()?.clone();
-        here.update::<Template>(&id, &body(&plan.spec, remote_name.clone())).await?;
+        here.update::<Template>(identity(&stored)?, &body(&plan.spec, remote_name.clone())).await?;
         Ok(plan.complete(RunpodTemplateComputed { remote_name, id }))
     }
 
     async fn delete(cx: &Context<Streamverse>, stored: Stored<Self>) -> Result<()> {
-        Here::of(cx).await?.delete::<Template>(stored.id.get()?).await
+        Here::of(cx).await?.delete::<Template>(cx, identity(&stored)?).await
     }
 
     fn validate(config: &RunpodTemplateView, findings: &mut Findings) {
@@ -152,7 +159,8 @@ impl Resource for RunpodTemplate {
         if had && planned.spec.persistent_volume.is_null() {
             draft.replace(Path::attribute("persistent_volume"));
         }
-        plan_name(cx, draft, &planned.name, Self::remote_name())
+        let prior = draft.prior()?.map(|it| it.remote_name);
+        plan_name(cx, draft, &planned.name, prior, Self::remote_name())
     }
 
     async fn import(cx: &Context<Streamverse>, text: &str) -> Result<State<Self>> {

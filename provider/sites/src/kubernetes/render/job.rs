@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::json;
-use streamverse_model::platform::JobObject;
+use streamverse_model::platform::{CredentialUse, JobObject};
 
 use super::pod::{self, Pod};
 use super::{Rendered, Scope, UsedService, network};
@@ -24,7 +24,9 @@ pub(super) fn render(scope: &Scope<'_>, it: &JobObject) -> Result<Vec<Rendered>>
     for used in &it.uses {
         let found = find(scope, used)?;
         orders.insert(format!("specs.{}.{}.json", used.kind, used.name), found.spec.to_string());
-        credentials.extend(found.credentials.iter().cloned());
+        // What is that service's own stays its own: whoever reads its spec needs its stores.
+        let own = |it: &&CredentialUse| it.kind == used.kind && it.name == used.name;
+        credentials.extend(found.credentials.iter().filter(|it| !own(it)).cloned());
         reach.extend(found.reach.iter().cloned());
     }
     credentials.sort();

@@ -3,6 +3,7 @@
 
 mod engine;
 mod job;
+mod lease;
 mod network;
 mod pod;
 pub(super) mod scaler;
@@ -222,7 +223,7 @@ pub fn namespace(name: &str, deployment: &Name) -> Value {
 fn order(kind: &str) -> u8 {
     match kind {
         "Secret" | "ConfigMap" => 0,
-        "NetworkPolicy" | "PodDisruptionBudget" => 1,
+        "NetworkPolicy" | "PodDisruptionBudget" | "ServiceAccount" | "Role" | "RoleBinding" | "Lease" => 1,
         "Service" => 2,
         _ => 3,
     }

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use streamverse_model::platform::{Port, Protocol, ServiceObject};
+use streamverse_model::platform::{Port, Protocol, ServiceObject, is_leased};
 
 use super::pod::{self, Pod};
-use super::{Rendered, Scope, network, scaler};
+use super::{Rendered, Scope, lease, network, scaler};
 use crate::error::Result;
 use crate::kubernetes::names;
 
@@ -36,7 +36,11 @@ pub(super) fn render(scope: &Scope<'_>, it: &ServiceObject) -> Result<Vec<Render
         "volumeMounts": pod.mounts,
     });
     let selected = names::selected(scope.owner(), &object);
-    let rest = json!({ "terminationGracePeriodSeconds": it.drain_seconds + 10 });
+    let mut rest = json!({ "terminationGracePeriodSeconds": it.drain_seconds + 10 });
+    let leased = is_leased(scope.owner().kind.as_str());
+    if leased {
+        lease::pod(scope, &mut rest);
+    }
     let template = pod.template(scope, &object, &scope.secrets(&it.credentials), (Vec::new(), main), &rest);
     let mut deployment = json!({
         "apiVersion": "apps/v1",
@@ -51,8 +55,23 @@ pub(super) fn render(scope: &Scope<'_>, it: &ServiceObject) -> Result<Vec<Render
             "template": template,
         },
     });
+    if leased {
+        // A new pod is ready when it holds the lease, which an old one holds until it ends.
+        deployment["spec"]["strategy"] = json!({ "type": "Recreate" });
+    }
     if scope.others.scaler.is_some() {
         scaler::left_open(&mut deployment);
+    }
+    let reach = if leased { lease::reach(&it.reach) } else { it.reach.clone() };
+    let mut all = vec![
+        scope.config_map(&object, &orders_name, &orders, true),
+        Rendered { object: object.clone(), plural: "deployments".to_owned(), body: deployment },
+        network::policy(scope, &object, &it.ports, &reach),
+    ];
+    if leased {
+        all.extend(lease::render(scope, &object));
+        // A budget would count those that stand by as missing, and never let the one that acts leave its node.
+        return Ok(all);
     }
     let budget = json!({
         "apiVersion": "policy/v1",
@@ -60,12 +79,8 @@ pub(super) fn render(scope: &Scope<'_>, it: &ServiceObject) -> Result<Vec<Render
         "metadata": scope.metadata(&object, &name),
         "spec": { "maxUnavailable": 1, "selector": { "matchLabels": selected } },
     });
-    Ok(vec![
-        scope.config_map(&object, &orders_name, &orders, true),
-        Rendered { object: object.clone(), plural: "deployments".to_owned(), body: deployment },
-        Rendered { object: object.clone(), plural: "poddisruptionbudgets".to_owned(), body: budget },
-        network::policy(scope, &object, &it.ports, &it.reach),
-    ])
+    all.push(Rendered { object, plural: "poddisruptionbudgets".to_owned(), body: budget });
+    Ok(all)
 }
 
 /// A container's ports, with the one for probes.

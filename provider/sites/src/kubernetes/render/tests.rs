@@ -1,9 +1,12 @@
 //! What is rendered, without a cluster.
 
 use serde_json::{Value, json};
+use streamverse_model::compute::{FleetControllerRun, FleetJobSpec};
 use streamverse_model::delivery::AtsEdgeSpec;
 use streamverse_model::media::{TranscoderSpec, VodJobSpec, default_ladder};
-use streamverse_model::platform::{Bundle, CredentialUse, Name, Object, Owner, Peer, Reach, SecretObject};
+use streamverse_model::platform::{
+    Bundle, CredentialUse, Name, Object, Owner, Peer, Reach, SecretObject, SpecUse,
+};
 
 use super::*;
 use crate::kubernetes::config::{Expose, Image};
@@ -171,4 +174,74 @@ fn only_who_reads_the_access_key_of_a_key_service_is_let_in_and_nobody_has_its_o
     );
     let egress = one(&all, "NetworkPolicy")["spec"]["egress"].to_string();
     assert!(egress.contains("\"app.kubernetes.io/instance\":\"test-key-service-main\""), "{egress}");
+}
+
+#[test]
+fn a_controller_may_read_and_change_its_one_lease_and_reach_what_it_buys_from() {
+    let run: FleetControllerRun = serde_json::from_value(json!({
+        "controller": { "tick": "15s", "retention": "30days" }, "port": 9190, "public_url": "https://fleet.example:9190",
+        "catalogue": "postgres://u@p/d?secret=catalogue.main", "stores": ["kafka://k:9092", "s3://media?secret=object-store.media"],
+        "runpod": { "endpoint": "https://api.runpod.io" },
+    }))
+    .unwrap();
+    let controller = owner("fleet-controller");
+    let bundle = Bundle::new(controller.clone(), run.objects(&controller, 2, Some(1), Some(1)).unwrap());
+    let all = render(&bundle, &rendering(), &Others::default()).unwrap();
+    let role = one(&all, "Role");
+    assert_eq!(
+        role["rules"],
+        json!([{ "apiGroups": ["coordination.k8s.io"], "resources": ["leases"],
+            "resourceNames": ["test-fleet-controller-main"], "verbs": ["get", "update", "patch"] }])
+    );
+    assert_eq!(one(&all, "Lease")["metadata"]["name"], "test-fleet-controller-main");
+    let account = one(&all, "ServiceAccount")["metadata"]["name"].clone();
+    assert_eq!(one(&all, "RoleBinding")["subjects"][0]["name"], account);
+    let deployment = one(&all, "Deployment");
+    let pod = &deployment["spec"]["template"]["spec"];
+    assert_eq!((&pod["serviceAccountName"], &pod["automountServiceAccountToken"]), (&account, &json!(true)));
+    assert_eq!(
+        deployment["spec"]["strategy"],
+        json!({ "type": "Recreate" }),
+        "a new one waits for the lease"
+    );
+    assert!(all.iter().all(|it| it.text("/kind") != "PodDisruptionBudget"));
+    let policy = one(&all, "NetworkPolicy");
+    let ports: Vec<u64> = policy["spec"]["egress"][1]["ports"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|it| it["port"].as_u64())
+        .collect();
+    assert_eq!(ports, [443, 5432, 6443, 9092], "{policy}");
+    // Its workers are outside of the cluster.
+    assert_eq!(policy["spec"]["ingress"][0], json!({ "ports": [{ "port": 9190, "protocol": "TCP" }] }));
+    // Nobody else has an account.
+    let other = Bundle::new(owner("transcoder"), transcoder().objects().unwrap());
+    let all = render(&other, &rendering(), &Others::default()).unwrap();
+    assert_eq!(one(&all, "Deployment")["spec"]["template"]["spec"]["automountServiceAccountToken"], false);
+    assert!(all.iter().all(|it| it.text("/kind") != "ServiceAccount"));
+}
+
+#[test]
+fn a_job_is_not_given_what_is_its_controllers_own() {
+    let fleet = json!({ "controller": "main", "image": "i", "candidates": [{ "gpu": "L4", "gpus": 1, "tenancy": "secure" }],
+        "range": { "min": 0, "max": 1 } });
+    let spec: FleetJobSpec =
+        serde_json::from_value(json!({ "name": "main", "fleet": { "runpod": fleet } })).unwrap();
+    let of = |kind: &str, of: &str| CredentialUse { kind: name(kind), name: name(of) };
+    let used = UsedService {
+        used: SpecUse {
+            kind: name("fleet-controller"),
+            name: name("main"),
+            service: name("fleet-controller"),
+        },
+        spec: json!({}),
+        credentials: vec![of("catalogue", "main"), of("fleet-controller", "main")],
+        reach: Vec::new(),
+    };
+    let bundle = Bundle::new(owner("runpod-fleet"), spec.objects().unwrap());
+    let all = render(&bundle, &rendering(), &Others { used: vec![used], ..Others::default() }).unwrap();
+    let job = one(&all, "Job").to_string();
+    assert!(job.contains("test-catalogue-main-secret"), "{job}");
+    assert!(!job.contains("fleet-controller-main-secret"), "{job}");
 }

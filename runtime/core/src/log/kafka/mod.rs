@@ -71,7 +71,7 @@ impl KafkaLog {
     }
 
     /// Partitions of a topic that must be there.
-    async fn partitions(&self, topic: &str) -> Result<i32> {
+    async fn present(&self, topic: &str) -> Result<i32> {
         match self.clients.partitions(topic).await? {
             0 => Err(self.unknown(topic)),
             count => Ok(count),
@@ -109,14 +109,14 @@ impl EventLog for KafkaLog {
 
     async fn join(&self, group: &str, topic: &str) -> Result<Box<dyn Member>> {
         let name = self.topic(topic);
-        self.partitions(&name).await?;
+        self.present(&name).await?;
         let group = format!("{}{group}", self.settings.prefix);
         Ok(Box::new(member::KafkaMember::join(&self.clients, &group, &name)?))
     }
 
     async fn read_all(&self, topic: &str) -> Result<Vec<Record>> {
         let name = self.topic(topic);
-        let count = self.partitions(&name).await?;
+        let count = self.present(&name).await?;
         // A reader reads one topic at a time; who comes in the meantime waits for it rather than for a new connection.
         let reader = self.clients.reader().await?;
         let what = format!("{name} cannot be read");
@@ -125,10 +125,14 @@ impl EventLog for KafkaLog {
 
     async fn lag(&self, group: &str, topic: &str) -> Result<u64> {
         let name = self.topic(topic);
-        let count = self.partitions(&name).await?;
+        let count = self.present(&name).await?;
         let group = self.clients.group(&format!("{}{group}", self.settings.prefix))?;
         let what = format!("the lag of {name} cannot be seen");
         self.clients.blocking(&what, move || read::lag(&group, &name, count)).await
+    }
+
+    async fn partitions(&self, topic: &str) -> Result<Option<u32>> {
+        Ok(u32::try_from(self.clients.partitions(&self.topic(topic)).await?).ok())
     }
 
     async fn probe(&self) -> Result<()> {

@@ -3,7 +3,7 @@
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use streamverse_core::stores::Records as _;
-use streamverse_model::compute::{CloudKind, fleet_collection};
+use streamverse_model::compute::{CloudKind, Lifecycle, fleet_collection};
 
 use super::cloud::Faults;
 use super::kit::{World, fleet, tombstone};
@@ -18,7 +18,7 @@ fn faults(dice: &mut StdRng) -> Faults {
 }
 
 /// Runs with faults and kills, then without any: it converges, and after a tombstone nothing is left.
-async fn run(seed: u64, kind: CloudKind, market: bool) {
+async fn run(seed: u64, kind: CloudKind, market: bool) -> bool {
     println!("seed {seed}, {kind}, market {market}");
     let mut dice = StdRng::seed_from_u64(seed);
     let mut world = World::new(&[kind], seed);
@@ -39,8 +39,10 @@ async fn run(seed: u64, kind: CloudKind, market: bool) {
         if market && dice.random_range(0..15) == 0 {
             let place = format!("region-{}", dice.random_range(0..3));
             let mut inside = world.clouds[&kind].inside();
-            if !inside.down.remove(&place) {
-                inside.down.insert(place);
+            // Spot alone, or everything.
+            let places = if dice.random_range(0..3) > 0 { &mut inside.down } else { &mut inside.empty };
+            if !places.remove(&place) {
+                places.insert(place);
             }
         }
         world.tick().await;
@@ -51,6 +53,7 @@ async fn run(seed: u64, kind: CloudKind, market: bool) {
     world.cloud().inside().faults = Faults::default();
     world.cloud().inside().fuse = None;
     world.cloud().inside().down.clear();
+    world.cloud().inside().empty.clear();
     world.ticks(120).await;
     let running = world.cloud().running();
     assert_eq!(running.len(), 5, "seed {seed}: {running:#?}");
@@ -58,6 +61,7 @@ async fn run(seed: u64, kind: CloudKind, market: bool) {
         let launched = world.cloud().inside().ledger.len();
         assert_eq!(launched, 5, "seed {seed}: something was bought twice");
     }
+    let on_demand = world.cloud().inside().ledger.iter().any(|it| it.lifecycle == Lifecycle::OnDemand);
     // Killed while it destroys, too.
     world.cloud().inside().faults = faults(&mut dice);
     for (name, size) in sizes {
@@ -80,6 +84,7 @@ async fn run(seed: u64, kind: CloudKind, market: bool) {
     }
     world.ticks(2).await;
     assert_eq!(world.status("a").await, None);
+    on_demand
 }
 
 #[tokio::test]
@@ -92,8 +97,10 @@ async fn whatever_is_lost_and_wherever_it_is_killed_nothing_is_bought_twice_and_
 
 #[tokio::test]
 async fn under_a_market_that_takes_and_gives_on_demand_never_exceeds_its_limit_and_nothing_leaks() {
+    let mut ever = 0;
     for seed in 101..=112 {
-        run(seed, CloudKind::Aws, true).await;
+        ever += u32::from(run(seed, CloudKind::Aws, true).await);
         run(seed, CloudKind::Runpod, true).await;
     }
+    assert!(ever >= 6, "only {ever} runs needed on-demand: this proves little");
 }

@@ -144,6 +144,9 @@ async fn a_definition_that_cannot_be_used_stops_no_other_and_says_why() {
         let trouble = world.status(fleet).await.unwrap().trouble.unwrap_or_default();
         assert!(trouble.contains(says), "{fleet}: {trouble}");
     }
+    let text = world.metrics.text();
+    assert!(text.contains("streamverse_fleet_trouble{fleet=\"far\"} 1"), "{text}");
+    assert!(text.contains("streamverse_fleet_trouble{fleet=\"good\"} 0"), "{text}");
     // What runs stays when its definition breaks.
     world.put("good", json!({ "what": "is this" })).await;
     world.ticks(4).await;

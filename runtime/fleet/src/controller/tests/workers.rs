@@ -9,6 +9,7 @@ use streamverse_model::compute::{CloudKind, InstanceName, Phase, fleet_collectio
 use streamverse_model::platform::Name;
 
 use super::kit::{Free, TICK_MS, World, fleet, queued, tombstone, working};
+use crate::roster::Standing;
 use crate::workers::{WorkerTold, Workers};
 
 const KIND: CloudKind = CloudKind::Runpod;
@@ -86,10 +87,10 @@ async fn an_instance_is_a_ready_worker_when_it_was_heard_and_is_invited_by_its_o
     assert_eq!(world.status("gpu").await.unwrap().ready, 2);
     for name in names(&world) {
         assert_eq!(world.cloud().inside().environments[&name]["STREAMVERSE_WORKER"], name);
-        let member = world.roster.find(&name).unwrap();
+        let Standing::Alive(member) = world.roster.standing(&name) else { panic!("{name}") };
         assert_eq!((member.fleet.as_str(), member.work.unwrap().transcoder.as_str()), ("gpu", "main"));
     }
-    assert!(world.roster.find("sv--live--gpu--d-z0--99").is_none());
+    assert!(!world.roster.has("sv--live--gpu--d-z0--99"));
 }
 
 #[tokio::test]
@@ -112,7 +113,7 @@ async fn who_leaves_is_told_how_long_it_has_also_by_the_next_controller_and_goes
     workers.one(&world, &name, Phase::Overrun, None);
     world.tick().await;
     assert_eq!(names(&world), Vec::<String>::new());
-    assert!(world.roster.find(&name).is_none(), "who was given back is not served");
+    assert!(!world.roster.has(&name), "who was given back is not served");
     assert!(world.status("gpu").await.unwrap().instances <= 1);
 }
 
@@ -222,13 +223,32 @@ async fn workers_of_a_fleet_whose_record_is_gone_or_broken_are_still_served_and_
     world.put("gpu", json!({ "of": "another version" })).await;
     world.restart();
     world.ticks(2).await;
-    assert!(world.roster.find(&name).is_some() && names(&world) == [&*name]);
+    assert!(world.roster.has(&name) && names(&world) == [&*name]);
     world.records.remove(&fleet_collection("", "c"), "gpu").await.unwrap();
     workers.all(&world, Phase::Working, None);
     world.tick().await;
-    assert!(world.roster.find(&name).is_some(), "it reports how far it is");
+    assert!(world.roster.has(&name), "it reports how far it is");
     assert_eq!(workers.drained.lock().unwrap().last(), Some(&(name.clone(), 300)));
     workers.one(&world, &name, Phase::Drained, None);
     world.tick().await;
     assert_eq!(names(&world), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn while_a_cloud_does_not_list_after_a_restart_nobody_is_taken_for_gone() {
+    let workers = Arc::new(Told::default());
+    let mut world = world(&workers);
+    world.put("gpu", working(fleet("gpu", KIND, 1, 1, 1))).await;
+    world.ticks(6).await;
+    workers.all(&world, Phase::Working, None);
+    let name = names(&world).remove(0);
+    world.roster.clear();
+    world.restart();
+    world.cloud().inside().faults.blind = 1000;
+    world.tick().await;
+    assert!(matches!(world.roster.standing(&name), Standing::NotKnown));
+    world.cloud().inside().faults.blind = 0;
+    world.tick().await;
+    assert!(matches!(world.roster.standing(&name), Standing::Alive(_)));
+    assert!(matches!(world.roster.standing("sv--live--gpu--d-z0--99"), Standing::Gone));
 }

@@ -1,0 +1,1 @@
+terraform import streamverse_fleet_controller.main main

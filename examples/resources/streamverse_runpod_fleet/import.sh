@@ -1,0 +1,1 @@
+terraform import streamverse_runpod_fleet.encode default/encode

@@ -1,0 +1,333 @@
+//! `streamverse_runpod_fleet`: pods that a controller starts and gives back. What may be asked for: `model::compute::runpod`; who hands it over:
+//! the targets `fleet` and `fleet-remove` of `runtime/fleet`.
+
+use std::time::Duration;
+
+use streamverse_model::compute::runpod::{FleetCost, RunpodFleetSpec, check_fleet};
+use streamverse_model::compute::{FleetJobSpec, FleetSource, FleetTaken, GroupName, Money, PRICES_VERSION};
+use streamverse_model::platform::{Bundle, Object, Observed, Owner, Phase};
+use tfplugin_framework::schema::{Computed, Diagnostics, Path, Severity, Timeouts, TypedPath};
+use tfplugin_framework::{
+    Class, Context, Draft, Error, Findings, Plan, Read, Resource, Result, Schema, State, Stored, resource,
+};
+
+use super::fleet_live;
+use super::pass;
+use crate::deploy::{self, Deployed, Imported};
+use crate::provider::Streamverse;
+
+/// A fleet of pods at RunPod that a `streamverse_fleet_controller` keeps between `min` and `max`: jobs that wait bring workers, a queue that is
+/// empty sends them away, and only idle ones leave. Terraform owns range and policy; the live size is in no attribute and no plan. A changed range
+/// acts within one tick of the controller.
+///
+/// Candidates are tried in their order. RunPod has no spot any more: what is bought costs the full price until it is given back. Costs in the plan
+/// are those of a dated table (`price_date`), the secure cloud's; with a key to RunPod in the provider block the plan warns where today's price differs by
+/// more than a fifth, and refuses data centres that there are none of. Without one, or without a network, it plans all the same.
+///
+/// Pods are named `sv--DEPLOYMENT--NAME--PLACE--NUMBER`: fleets of the same name in other deployments are other pods. Within the controller's catalogue a name is one
+/// resource's; what another one wrote is left alone, and the error names it. Destroying it fences it first: nothing starts any more, what runs finishes what
+/// it has begun and leaves, then its record goes. Import takes `SITE/NAME`.
+///
+/// What a worker gets in its environment is plain: where its controller is, and a token that is of use once. `streamverse fleet why NAME` says why it has the
+/// size that it has.
+///
+/// Calls of the plan, where there is a key: `GET /v2/catalog/gpus`, `GET /v2/catalog/datacenters` and, with `network_volume`, `GET /v2/network-volumes/ID`.
+/// Calls of its controller: those, and `GET`, `POST` and `DELETE /v2/pods`.
+///
+/// Not proved live: no pod was ever rented at RunPod. Its controller ran against a stand-in that is held to RunPod's API description of 2026-08-18.
+#[derive(Clone, Schema)]
+pub struct RunpodFleet {
+    /// Unique in the deployment, without `--`; another name is another fleet.
+    #[attribute(
+        replace,
+        validate(regex(
+            "^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$",
+            says = "must be 1 to 40 characters of a-z, 0-9 and inner -"
+        ))
+    )]
+    pub name: String,
+    /// The site of its controller.
+    #[attribute(replace, default = "default")]
+    pub site: String,
+    /// What it is.
+    #[attribute(flatten)]
+    pub spec: RunpodFleetSpec,
+    /// Dollars per hour at `min`, with the cheapest candidate. Null where the table lacks a price that it follows from.
+    pub hourly_min: Computed<Option<Money>>,
+    /// Dollars per hour at `max`, with the dearest candidate below `price_ceiling`.
+    pub hourly_max: Computed<Option<Money>>,
+    /// Dollars per month at `min`, without the nights.
+    pub monthly_min: Computed<Option<Money>>,
+    /// Dollars per month at `max`, all the time that the schedule allows.
+    pub monthly_max: Computed<Option<Money>>,
+    /// Of what day the table of prices is.
+    pub price_date: Computed<String>,
+    /// What the site holds, as a digest. It changes when somebody else changed it there: the next apply repairs that.
+    #[attribute(changes_with = any)]
+    pub revision: Computed<String>,
+    /// Deadlines. Workers that finish what they have begun take up to `policy.drain` to leave: `delete` waits for them.
+    pub timeouts: Timeouts,
+}
+
+impl RunpodFleet {
+    fn job(&self) -> Result<FleetJobSpec> {
+        let fleet = FleetSource::Runpod(Box::new(self.spec.clone()));
+        Ok(FleetJobSpec { name: deploy::name(&self.name)?, fleet })
+    }
+}
+
+impl Deployed for RunpodFleet {
+    const KIND: &'static str = "runpod-fleet";
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn site(&self) -> &str {
+        &self.site
+    }
+
+    fn objects(&self, _: &Owner) -> Result<Vec<Object>> {
+        Ok(self.job()?.objects()?)
+    }
+
+    fn stored(self, _: &Streamverse, revision: String) -> Result<State<Self>> {
+        let computed = computed(&self.spec, revision);
+        Ok(self.complete(computed))
+    }
+}
+
+fn computed(spec: &RunpodFleetSpec, revision: String) -> RunpodFleetComputed {
+    let cost = FleetCost::of_spec(spec).unwrap_or_default();
+    RunpodFleetComputed {
+        hourly_min: cost.hourly_min,
+        hourly_max: cost.hourly_max,
+        monthly_min: cost.monthly_min,
+        monthly_max: cost.monthly_max,
+        price_date: PRICES_VERSION.to_owned(),
+        revision,
+    }
+}
+
+/// The attribute that the job's refusal is about; `None` for what is no refusal of ours.
+fn refused_at(code: &str, text: &str) -> Option<Path> {
+    let queue = || Path::attribute("queue").attr("event_log");
+    Some(match code {
+        "fleet-owned" => Path::attribute("name"),
+        "no-account" => Path::attribute("controller"),
+        "store-out-of-reach" | "store-not-given" if text.contains("of the transcoder") => {
+            Path::attribute("transcoder")
+        }
+        "store-out-of-reach" | "store-not-given" => queue(),
+        "too-few-partitions" => Path::attribute("range").attr("max"),
+        _ => return None,
+    })
+}
+
+/// Hands the fleet over. What its job refuses is an error: nothing was bought, and a create leaves nothing behind.
+async fn handed_over(
+    cx: &Context<Streamverse>,
+    plan: Plan<RunpodFleet>,
+    create: bool,
+) -> Result<State<RunpodFleet>> {
+    let (site, owner, revision) = deploy::persist(cx, &*plan, &[]).await?;
+    let observed = deploy::settled(cx, &*site, &owner).await;
+    let job = observed.as_ref().and_then(|it| it.object("job/fleet"));
+    if let Some(reason) = job.filter(|it| it.phase == Phase::Failed).and_then(|it| it.reason.as_ref())
+        && let Some(at) = refused_at(&reason.code, &reason.text)
+    {
+        if create {
+            // Of a fleet that never was, nothing is to be destroyed.
+            deploy::remove(cx, &*plan).await?;
+        }
+        return Err(Error::invalid(reason.text.clone()).at(at));
+    }
+    deploy::wait(cx, &*site, &owner).await;
+    let told = job.and_then(|it| it.result.clone());
+    match told.and_then(|it| serde_json::from_value::<FleetTaken>(it).ok()) {
+        Some(FleetTaken { taken: true, trouble: Some(trouble), .. }) => {
+            cx.warn("Its controller has trouble", format!("The controller {:?} says: {trouble}.", plan.spec.controller));
+        }
+        Some(FleetTaken { taken: false, .. }) => cx.warn(
+            "Its controller has not answered",
+            format!(
+                "The fleet is in the catalogue, and the controller {:?} has not acted on it within two ticks. It does as soon as it runs and holds its lease; its own plan shows how it is.",
+                plan.spec.controller
+            ),
+        ),
+        _ => {}
+    }
+    plan.into_inner().stored(cx.provider(), revision)
+}
+
+#[resource(name = "runpod_fleet", timeouts(create = "5m", update = "5m", delete = "20m"))]
+impl Resource for RunpodFleet {
+    type Provider = Streamverse;
+
+    async fn create(cx: &Context<Streamverse>, plan: Plan<Self>) -> Result<State<Self>> {
+        handed_over(cx, plan, true).await
+    }
+
+    async fn read(cx: &Context<Streamverse>, stored: Stored<Self>) -> Result<Read<Self>> {
+        deploy::read(cx, stored).await
+    }
+
+    async fn update(cx: &Context<Streamverse>, _: Stored<Self>, plan: Plan<Self>) -> Result<State<Self>> {
+        handed_over(cx, plan, false).await
+    }
+
+    async fn delete(cx: &Context<Streamverse>, stored: Stored<Self>) -> Result<()> {
+        taken_away(cx, &stored).await?;
+        deploy::remove(cx, &*stored).await
+    }
+
+    fn validate(config: &RunpodFleetView, findings: &mut Findings) {
+        let mut found = Diagnostics::new();
+        check_fleet(&config.spec, &mut found);
+        pass(found, findings);
+    }
+
+    async fn modify_plan(cx: &Context<Streamverse>, draft: &mut Draft<Self>) -> Result<()> {
+        if deploy::plan(cx, draft)?.is_none() {
+            return Ok(());
+        }
+        let view = draft.planned()?;
+        check_names(cx.provider().deployment(), view.name.known().map(String::as_str))?;
+        match FleetCost::of(&view.spec) {
+            Some(cost) => {
+                let mut found = Diagnostics::new();
+                cost.check(&mut found);
+                told(cx, found)?;
+                set(draft, Self::hourly_min(), cost.hourly_min)?;
+                set(draft, Self::hourly_max(), cost.hourly_max)?;
+                set(draft, Self::monthly_min(), cost.monthly_min)?;
+                set(draft, Self::monthly_max(), cost.monthly_max)?;
+                draft.set(Self::price_date(), &PRICES_VERSION.to_owned())?;
+            }
+            None => {
+                draft.set_unknown(Self::hourly_min())?;
+                draft.set_unknown(Self::hourly_max())?;
+                draft.set_unknown(Self::monthly_min())?;
+                draft.set_unknown(Self::monthly_max())?;
+                draft.set_unknown(Self::price_date())?;
+            }
+        }
+        let mut found = Diagnostics::new();
+        fleet_live::check(cx, &view.spec, &mut found).await;
+        told(cx, found)
+    }
+
+    async fn import(cx: &Context<Streamverse>, id: &str) -> Result<State<Self>> {
+        let Imported { site, name, observed } = deploy::find::<Self>(cx, id).await?;
+        let FleetJobSpec { fleet: FleetSource::Runpod(spec), .. } = deploy::found_spec(&observed)?;
+        let RunpodFleetComputed { hourly_min, hourly_max, monthly_min, monthly_max, price_date, revision } =
+            computed(&spec, observed.revision);
+        Ok(RunpodFleetState {
+            name,
+            site,
+            spec: *spec,
+            hourly_min,
+            hourly_max,
+            monthly_min,
+            monthly_max,
+            price_date,
+            revision,
+            timeouts: Timeouts::default(),
+        })
+    }
+}
+
+fn set(
+    draft: &mut Draft<RunpodFleet>,
+    at: impl TypedPath<Target = Money> + Into<Path>,
+    cost: Option<Money>,
+) -> Result<()> {
+    match cost {
+        Some(cost) => draft.set(at, &cost),
+        None => draft.set_null(at),
+    }
+}
+
+/// Findings of a plan: warnings are told, the first error ends it.
+fn told(cx: &Context<Streamverse>, found: Diagnostics) -> Result<()> {
+    let mut refused = None;
+    for it in found {
+        let at = it.path.unwrap_or_default();
+        match it.severity {
+            Severity::Warning => cx.warn_at(at, it.summary, it.detail),
+            Severity::Error if refused.is_none() => {
+                refused = Some(Error::invalid(it.summary).at(at).next(it.detail));
+            }
+            Severity::Error => {}
+        }
+    }
+    refused.map_or(Ok(()), Err)
+}
+
+/// Pods are told apart by their names, whose parts `--` divides.
+fn check_names(deployment: Option<&str>, name: Option<&str>) -> Result<()> {
+    let divided = |text: Option<&str>| text.is_some_and(|it| GroupName::new(it, "a", "b").is_none());
+    if divided(name) {
+        return Err(Error::invalid("`--` divides the parts of a pod's name")
+            .at(Path::attribute("name"))
+            .next("Give a name with single hyphens."));
+    }
+    if divided(deployment) {
+        return Err(Error::invalid(format!(
+            "the deployment {:?} has `--`, which divides the parts of a pod's name",
+            deployment.unwrap_or_default()
+        ))
+        .at(Path::attribute("name"))
+        .next("A deployment that rents pods has a name with single hyphens: it cannot be changed later, so fleets need another deployment."));
+    }
+    Ok(())
+}
+
+/// Fences the fleet and waits until nothing of it is left.
+async fn taken_away(cx: &Context<Streamverse>, fleet: &RunpodFleet) -> Result<()> {
+    let owner = cx.provider().owner(RunpodFleet::KIND, &fleet.name)?;
+    let site = cx.provider().site(&fleet.site)?;
+    let failed = |error| deploy::asked(error, format!("taking {owner} away"));
+    let controller = cx.provider().owner("fleet-controller", &fleet.spec.controller)?;
+    if site.observe(&controller).await.map_err(failed)?.is_none() {
+        cx.warn(
+            "Pods may be left",
+            format!(
+                "The controller {:?}, which knows what it bought, is gone. `streamverse sweep` lists pods of this deployment at RunPod, and gives them back.",
+                fleet.spec.controller
+            ),
+        );
+        return Ok(());
+    }
+    let bundle = Bundle::new(owner.clone(), vec![fleet.job()?.removal()?]);
+    site.apply(&bundle, &[]).await.map_err(failed)?;
+    loop {
+        let observed = site.observe(&owner).await.map_err(failed)?;
+        let Some(observed) = observed else { return Ok(()) };
+        if observed.is_ready() {
+            return Ok(());
+        }
+        if let Some(status) = observed.failed() {
+            let code = status.reason.as_ref().map(|it| it.code.as_str());
+            // Whoever owns the name keeps it; nothing of it is ours.
+            if code == Some("fleet-owned") {
+                cx.warn("Another resource has this fleet", format!("{}. It stays.", status.line()));
+                return Ok(());
+            }
+            return Err(Error::permanent(format!("the fleet was not taken away: {}", status.line()))
+                .next("Repair what it names, then run the destroy again."));
+        }
+        if cx.is_cancelled() || cx.time_left().is_some_and(|left| left < Duration::from_secs(3)) {
+            return Err(Error::new(Class::Retry, format!("the fleet is still leaving: {}", left(&observed)))
+                .next("It is fenced: nothing of it is started any more. Run the destroy again; raise `timeouts.delete` if workers need longer."));
+        }
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+}
+
+/// What a removal waits for, in its own words.
+fn left(observed: &Observed) -> String {
+    let job = observed.object("job/fleet");
+    let told = job.and_then(|it| it.result.as_ref()?.get("waiting")?.as_str().map(str::to_owned));
+    told.unwrap_or_else(|| observed.why_not().join("; "))
+}

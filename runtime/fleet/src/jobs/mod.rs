@@ -1,0 +1,101 @@
+//! The jobs that hand a fleet to its controller, through the controller's catalogue, and take it away again.
+//!
+//! Both may be killed anywhere and run again. What they write is compared before it is replaced: a record that another resource
+//! wrote is left alone, by both.
+
+mod hand_over;
+mod remove;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use streamverse_core::stores::{Record, Records};
+use streamverse_core::{Error, Result, ServiceContext, Start, Stop, Target};
+use streamverse_model::compute::{FleetRecord, FleetStatus, fleet_collection};
+
+/// The target `fleet` (spec: `FleetJobSpec`).
+pub const FLEET: Target =
+    Target { name: "fleet", start: Start::Job(|spec, cx| Box::pin(hand_over::start(spec, cx))) };
+
+/// The target `fleet-remove` (spec: `FleetRemovalSpec`).
+pub const FLEET_REMOVE: Target =
+    Target { name: "fleet-remove", start: Start::Job(|spec, cx| Box::pin(remove::start(spec, cx))) };
+
+/// Between two looks at what the controller says.
+const LOOK: Duration = Duration::from_millis(500);
+/// How often a record that somebody else changes at the same time is looked at again.
+const TRIES: u32 = 20;
+
+/// The fleets of one controller.
+struct Fleets {
+    records: std::sync::Arc<dyn Records>,
+    fleets: String,
+    statuses: String,
+}
+
+impl Fleets {
+    async fn open(catalogue: &str, controller: &str, cx: &ServiceContext) -> Result<Fleets> {
+        let records = streamverse_core::stores::open_records(catalogue, cx).await?;
+        Ok(Fleets::of(records, controller))
+    }
+
+    fn of(records: std::sync::Arc<dyn Records>, controller: &str) -> Fleets {
+        let (fleets, statuses) = (fleet_collection("", controller), fleet_collection("status", controller));
+        Fleets { records, fleets, statuses }
+    }
+
+    /// The fleet of a name, if it is there and whose it should be.
+    async fn fleet(&self, name: &str, owner: &str) -> Result<Option<(u64, FleetRecord)>> {
+        let Some(Record { version, value }) = self.records.get(&self.fleets, name).await? else {
+            return Ok(None);
+        };
+        let found: FleetRecord = serde_json::from_value(value).map_err(|error| {
+            let text = format!("the controller's catalogue has a fleet {name:?} of another version");
+            Error::permanent("fleet-record", text).because(error)
+        })?;
+        if !found.owner.is_empty() && found.owner != owner {
+            let text = format!(
+                "the fleet {name:?} of this controller belongs to {}, and this is {owner}: give this one another name or \
+                 another controller, or destroy that one first",
+                found.owner
+            );
+            return Err(Error::permanent("fleet-owned", text));
+        }
+        Ok(Some((version, found)))
+    }
+
+    /// What the controller says of it. One of another version says nothing.
+    async fn status(&self, name: &str) -> Result<Option<FleetStatus>> {
+        let found = self.records.get(&self.statuses, name).await?;
+        Ok(found.and_then(|it| serde_json::from_value(it.value).ok()))
+    }
+
+    /// Removes a fleet whose end the controller has told, and what it said of it.
+    async fn forget(&self, name: &str) -> Result<()> {
+        self.records.remove(&self.fleets, name).await?;
+        self.records.remove(&self.statuses, name).await
+    }
+}
+
+/// The resource of a job, in words: two that have one name are told apart.
+fn owner_of(cx: &ServiceContext) -> String {
+    let owner = &cx.owner;
+    format!("{}/{} of the deployment {} on site {}", owner.kind, owner.name, owner.deployment, cx.site)
+}
+
+/// Waits a little; an error when the job is to stop.
+async fn pause(stop: &Stop, until: Duration) -> Result<()> {
+    tokio::select! {
+        () = stop.stopped() => Err(Error::passing("stopped", "it was told to stop")),
+        () = tokio::time::sleep(until) => Ok(()),
+    }
+}
+
+/// Somebody else changes the record all the time.
+fn contended(name: &str) -> Error {
+    Error::passing(
+        "fleet-record",
+        format!("the record of the fleet {name:?} is being changed by somebody else all the time"),
+    )
+}

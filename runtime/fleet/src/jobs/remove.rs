@@ -1,0 +1,90 @@
+//! The job `fleet-remove`: fences a fleet, waits until its controller says that nothing of it is left, and removes its record.
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+use streamverse_core::{Error, Job, JobHandle, Result, ServiceContext, Stop};
+use streamverse_model::compute::{FleetControllerRun, FleetRemovalSpec, FleetStatus};
+
+use super::{Fleets, LOOK, TRIES, contended, owner_of, pause};
+
+pub(super) async fn start(spec: Value, cx: ServiceContext) -> Result<Box<dyn Job>> {
+    let spec: FleetRemovalSpec = serde_json::from_value(spec)
+        .map_err(|error| Error::permanent("spec-invalid", "this is no spec of a removal").because(error))?;
+    let controller: FleetControllerRun = cx.spec("fleet-controller", spec.controller.as_str())?;
+    let fleets = Fleets::open(&controller.catalogue, spec.controller.as_str(), &cx).await?;
+    Ok(Box::new(Removal { name: spec.name.to_string(), owner: owner_of(&cx), fleets }))
+}
+
+pub(super) struct Removal {
+    pub(super) name: String,
+    pub(super) owner: String,
+    pub(super) fleets: Fleets,
+}
+
+#[async_trait]
+impl Job for Removal {
+    async fn run(self: Box<Self>, handle: JobHandle, stop: Stop) -> Result<Value> {
+        if let Some(generation) = self.fence().await? {
+            self.wait(&generation, &handle, &stop).await?;
+        }
+        self.fleets.forget(&self.name).await?;
+        Ok(json!({ "removed": self.name }))
+    }
+}
+
+impl Removal {
+    /// From here on nothing of it is started. The generation that says so; `None` where there is no such fleet.
+    async fn fence(&self) -> Result<Option<String>> {
+        let fleets = &self.fleets;
+        for _ in 0..TRIES {
+            let Some((version, mut record)) = fleets.fleet(&self.name, &self.owner).await? else {
+                return Ok(None);
+            };
+            if record.tombstone {
+                return Ok(Some(record.generation));
+            }
+            // No record of this name has had this version: what a controller said of an earlier end is not said of this one.
+            record.generation = format!("end-{version}");
+            record.tombstone = true;
+            let generation = record.generation.clone();
+            let value = serde_json::to_value(record).map_err(|error| {
+                Error::permanent("fleet-record", "the record cannot be written").because(error)
+            })?;
+            if fleets.records.replace(&fleets.fleets, &self.name, version, &value).await? {
+                return Ok(Some(generation));
+            }
+        }
+        Err(contended(&self.name))
+    }
+
+    async fn wait(&self, generation: &str, handle: &JobHandle, stop: &Stop) -> Result<()> {
+        let mut most = 0;
+        loop {
+            let status = self.fleets.status(&self.name).await?.unwrap_or_default();
+            let heard = status.generation == generation;
+            if heard && status.deleted {
+                return Ok(());
+            }
+            // Another hand took the record away: there is nothing that could be waited for.
+            if self.fleets.records.version(&self.fleets.fleets, &self.name).await?.is_none() {
+                return Ok(());
+            }
+            most = most.max(status.instances);
+            handle.progress(u64::from(most - status.instances), u64::from(most), "instances");
+            handle.found(json!({ "waiting": told(&status, heard) }));
+            pause(stop, LOOK).await?;
+        }
+    }
+}
+
+/// What it waits for, for a person.
+fn told(status: &FleetStatus, heard: bool) -> String {
+    let trouble = status.trouble.as_deref().map(|it| format!(" ({it})")).unwrap_or_default();
+    if heard {
+        format!("{} instances are left{trouble}", status.instances)
+    } else {
+        format!(
+            "its controller has not answered yet: is it running, and does it reach its catalogue?{trouble}"
+        )
+    }
+}

@@ -1,0 +1,269 @@
+//! `streamverse simulate load`: a rehearsal. Real encode jobs go into the queue of a transcoder for a while, and then everything must be
+//! as it was before: the queue, and, where the controller's metrics are given, the workers.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use clap::{Args, ValueEnum};
+use serde::de::DeserializeOwned;
+use streamverse_core::run::AdminAddress;
+use streamverse_core::{Error, Result, ServiceContext, Stop};
+use streamverse_media::{AsyncSeen, Look, Rehearsal};
+use streamverse_model::media::{Acceleration, TranscoderSpec};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// What the controller counts workers in.
+const WORKERS: &str = "streamverse_fleet_workers";
+/// How long metrics may take, and how large they may be.
+const METRICS_LIMIT: Duration = Duration::from_secs(5);
+const LARGEST_METRICS: u64 = 16 << 20;
+/// What the spec of a transcoder, or its context, may have.
+const LARGEST_ORDERS: u64 = 1 << 20;
+
+/// Which queue, what load, for how long.
+#[derive(Debug, Args)]
+pub(crate) struct LoadArgs {
+    /// What the jobs are for: processors, or the encoders of GPUs.
+    #[arg(long = "type", value_enum)]
+    kind: Kind,
+    /// For how many seconds jobs are put into the queue.
+    #[arg(long, default_value_t = 300)]
+    duration: u64,
+    /// The transcoder's spec, JSON, as `streamverse run` has it.
+    #[arg(long)]
+    spec: PathBuf,
+    /// A file that says where it runs, JSON, as `streamverse run` has it: its stores and their credentials are used.
+    #[arg(long)]
+    context: PathBuf,
+    /// So many jobs are kept waiting: more than `scale_out_above` of a fleet's queue brings workers.
+    #[arg(long, default_value_t = 150)]
+    waiting: u64,
+    /// No more jobs than this, in all; when all of them are done it ends early.
+    #[arg(long, default_value_t = 20_000)]
+    most: u64,
+    /// The height of the picture that is encoded: the larger, the longer a job takes.
+    #[arg(long, default_value_t = 720)]
+    height: u32,
+    /// Which encoder of a GPU.
+    #[arg(long, value_enum, default_value_t = Encoder::Nvenc)]
+    encoder: Encoder,
+    /// Where the controller answers about itself: unix:/PATH or tcp:ADDRESS:PORT. The number of its workers must then be as before, too.
+    #[arg(long)]
+    metrics: Option<AdminAddress>,
+    /// Only the workers of this fleet.
+    #[arg(long, requires = "metrics")]
+    fleet: Option<String>,
+    /// How many seconds it may take until all is as it was; 600 where none is given, and 3600 with --metrics: workers stay for a while.
+    #[arg(long)]
+    settle: Option<u64>,
+    /// Also where jobs of others wait: they are delayed.
+    #[arg(long)]
+    beside_work: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Kind {
+    Cpu,
+    Gpu,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Encoder {
+    Nvenc,
+    Qsv,
+    Vaapi,
+}
+
+fn usage(text: impl Into<String>) -> Error {
+    Error::permanent("usage", text)
+}
+
+fn read<T: DeserializeOwned>(path: &Path) -> Result<T> {
+    let unread = |error| usage(format!("{} cannot be read", path.display())).because(error);
+    if std::fs::metadata(path).map_err(unread)?.len() > LARGEST_ORDERS {
+        return Err(usage(format!("{} is larger than 1 MiB", path.display())));
+    }
+    serde_json::from_slice(&std::fs::read(path).map_err(unread)?).map_err(|error| {
+        usage(format!("{} is not what `streamverse run` is given", path.display())).because(error)
+    })
+}
+
+fn rehearsal(args: &LoadArgs) -> Result<Rehearsal> {
+    let most_settle = 4 * 3600;
+    let settle = args.settle.unwrap_or(if args.metrics.is_some() { 3600 } else { 600 });
+    for (option, value, least, most) in [
+        ("--duration", args.duration, 1, 3600),
+        ("--waiting", args.waiting, 1, 10_000),
+        ("--most", args.most, 1, 1_000_000),
+        ("--height", args.height.into(), 16, 4320),
+        ("--settle", settle, 1, most_settle),
+    ] {
+        if !(least..=most).contains(&value) {
+            return Err(usage(format!("{option} is {least} to {most}, not {value}")));
+        }
+    }
+    let acceleration = match (args.kind, args.encoder) {
+        (Kind::Cpu, _) => Acceleration::None,
+        (Kind::Gpu, Encoder::Nvenc) => Acceleration::Nvenc,
+        (Kind::Gpu, Encoder::Qsv) => Acceleration::Qsv,
+        (Kind::Gpu, Encoder::Vaapi) => Acceleration::Vaapi,
+    };
+    Ok(Rehearsal {
+        acceleration,
+        duration: Duration::from_secs(args.duration),
+        depth: args.waiting,
+        most: args.most,
+        height: args.height / 2 * 2,
+        settle: Duration::from_secs(settle),
+        look: Duration::from_secs(if args.duration > 60 { 5 } else { 1 }),
+        beside_work: args.beside_work,
+    })
+}
+
+#[allow(clippy::print_stdout, reason = "what it found is its answer")]
+pub(crate) async fn run(args: LoadArgs) -> Result<()> {
+    let rehearsal = rehearsal(&args)?;
+    let spec: TranscoderSpec = read(&args.spec)?;
+    let cx: ServiceContext = read(&args.context)?;
+    let stop = Stop::new();
+    let told = |error| Error::passing("signals", "signals cannot be waited for").because(error);
+    let (mut term, mut int) =
+        (signal(SignalKind::terminate()).map_err(told)?, signal(SignalKind::interrupt()).map_err(told)?);
+    let asked = stop.clone();
+    let waits = tokio::spawn(async move {
+        tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
+        eprintln!("ending: what was made is taken away");
+        asked.stop();
+    });
+    let mut table = Table { metrics: args.metrics, fleet: args.fleet, before: None, now: None };
+    if table.metrics.is_some() {
+        table.before = Some(table.workers().await?);
+    }
+    println!(
+        "{:>7} {:>9} {:>9} {:>9} {:>9} {:>8}",
+        "seconds", "phase", "waiting", "jobs", "encoded", "workers"
+    );
+    let done = rehearsal.run(&spec, &cx, &stop, &mut table).await;
+    waits.abort();
+    let done = done?;
+    println!(
+        "{} jobs, {} encoded, the others withdrawn; waiting: {} before, {} at most, {} now{}. Nothing of it is left in the object store.",
+        done.published,
+        done.encoded,
+        done.before,
+        done.peak,
+        done.after,
+        table.before.map_or_else(String::new, |before| format!(
+            "; workers: {before} before, {} now",
+            table.now.unwrap_or(before)
+        ))
+    );
+    Ok(())
+}
+
+/// Prints each look.
+struct Table {
+    metrics: Option<AdminAddress>,
+    fleet: Option<String>,
+    before: Option<u64>,
+    now: Option<u64>,
+}
+
+#[async_trait]
+impl AsyncSeen for Table {
+    #[allow(clippy::print_stdout, reason = "what it sees is its answer")]
+    async fn look(&mut self, look: Look) -> Result<bool> {
+        let mut back = true;
+        if let Some(before) = self.before {
+            self.now = self.workers().await.ok();
+            back = self.now.is_some_and(|it| it <= before);
+        }
+        let workers = match (self.before, self.now) {
+            (None, _) => "-".to_owned(),
+            (_, None) => "?".to_owned(),
+            (_, Some(count)) => count.to_string(),
+        };
+        let phase = if look.loading { "load" } else { "settle" };
+        println!(
+            "{:>7} {phase:>9} {:>9} {:>9} {:>9} {workers:>8}",
+            look.after.as_secs(),
+            look.waiting,
+            look.published,
+            look.encoded
+        );
+        Ok(back)
+    }
+
+    fn missing(&self) -> String {
+        match (self.before, self.now) {
+            (None, _) => String::new(),
+            (Some(before), Some(now)) => format!(", {now} workers are there, {before} were"),
+            (Some(before), None) => {
+                format!(", the controller does not say how many workers are there, {before} were")
+            }
+        }
+    }
+}
+
+impl Table {
+    /// How many workers the controller has.
+    async fn workers(&self) -> Result<u64> {
+        let failed = |text: &str| {
+            Error::passing("metrics", format!("the controller's metrics cannot be read: {text}"))
+        };
+        let text = async {
+            match &self.metrics {
+                None => Ok(String::new()),
+                Some(AdminAddress::Tcp(address)) => ask(tokio::net::TcpStream::connect(address).await?).await,
+                Some(AdminAddress::Unix(path)) => ask(tokio::net::UnixStream::connect(path).await?).await,
+            }
+        };
+        let text =
+            tokio::time::timeout(METRICS_LIMIT, text).await.map_err(|_| failed("no answer in time"))?;
+        let text = text.map_err(|error: std::io::Error| failed("nobody answers").because(error))?;
+        sum(&text, self.fleet.as_deref()).ok_or_else(|| {
+            failed(&format!(
+                "there is no {WORKERS}{}",
+                self.fleet.as_ref().map_or_else(String::new, |it| format!(" of fleet {it}"))
+            ))
+        })
+    }
+}
+
+/// Asks for metrics. HTTP/1.0: the answer ends with the connection, and has no chunks.
+async fn ask(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> std::io::Result<String> {
+    stream.write_all(b"GET /metrics HTTP/1.0\r\nHost: controller\r\n\r\n").await?;
+    let mut bytes = Vec::new();
+    stream.take(LARGEST_METRICS).read_to_end(&mut bytes).await?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// The sum of the gauge of workers, of one fleet or of all; none where it is not there.
+fn sum(text: &str, fleet: Option<&str>) -> Option<u64> {
+    let wanted = fleet.map(|it| format!("fleet=\"{it}\""));
+    let values = text.lines().filter_map(|line| {
+        let (labels, value) = line.strip_prefix(WORKERS)?.strip_prefix('{')?.rsplit_once("} ")?;
+        let its = |it: &String| labels.split(',').any(|label| label == it);
+        if wanted.as_ref().is_some_and(|it| !its(it)) {
+            return None;
+        }
+        value.split_whitespace().next()?.parse::<f64>().ok()
+    });
+    let values: Vec<f64> = values.collect();
+    (!values.is_empty()).then(|| values.iter().sum::<f64>().max(0.0) as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn workers_are_added_up_over_their_phases_and_of_one_fleet_alone() {
+        let text = "# TYPE streamverse_fleet_workers gauge\nstreamverse_fleet_workers{fleet=\"a\",phase=\"ready\"} 3\n\
+            streamverse_fleet_workers{phase=\"starting\",fleet=\"a\"} 1.0\nstreamverse_fleet_workers{fleet=\"ab\",phase=\"ready\"} 5 1700000000\n\
+            streamverse_fleet_workers_other{fleet=\"a\"} 9\n";
+        assert_eq!((sum(text, None), sum(text, Some("a")), sum(text, Some("x"))), (Some(9), Some(4), None));
+    }
+}
