@@ -1,5 +1,6 @@
 //! What goes wrong on purpose: what a test scripts, call by call, and what dice with a seed decide.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -88,6 +89,8 @@ pub(crate) struct Faults {
     scripted: Vec<Fault>,
     chances: Chances,
     dice: Option<Dice>,
+    /// Calls that were held, where each that changes something is: once before it is done, and once after.
+    each: Option<BTreeMap<String, u8>>,
     /// How many calls are held now.
     pub(crate) held: u32,
     release: Arc<Notify>,
@@ -103,6 +106,29 @@ impl Faults {
         self.chances = chances;
     }
 
+    /// From now on each call that changes something is held before it is done, and when it is repeated after it was done; then it
+    /// is left alone.
+    pub(crate) fn hold_each(&mut self) {
+        self.each = Some(BTreeMap::new());
+    }
+
+    /// Whether this call is held.
+    pub(crate) fn hold_this(&mut self, method: &str, call: String) -> Option<What> {
+        let count = self.each.as_mut().filter(|_| method != "GET")?.entry(call).or_default();
+        *count = count.saturating_add(1);
+        match *count {
+            1 => Some(What::HoldBefore),
+            2 => Some(What::HoldAfter),
+            _ => None,
+        }
+    }
+
+    /// How many calls were held before they were done, and after.
+    pub(crate) fn held_each(&self) -> [usize; 2] {
+        let all = |least: u8| self.each.iter().flat_map(BTreeMap::values).filter(|it| **it >= least).count();
+        [all(1), all(2)]
+    }
+
     /// A call is held from now on, until that is notified.
     pub(crate) fn hold(&mut self) -> Arc<Notify> {
         self.held += 1;
@@ -112,7 +138,7 @@ impl Faults {
     pub(crate) fn clear(&mut self) -> usize {
         // One permit each, so that none is missed that is about to wait.
         (0..self.held).for_each(|_| self.release.notify_one());
-        self.dice = None;
+        (self.dice, self.each) = (None, None);
         self.chances = Chances::default();
         std::mem::take(&mut self.scripted).len()
     }

@@ -8,6 +8,7 @@
 mod api;
 mod cloud;
 mod config;
+pub mod controllers;
 mod dice;
 mod faults;
 mod ledger;

@@ -124,7 +124,6 @@ fn azure(world: &mut World, asked: &Asked<'_>, index: usize, one: &Machine) -> P
             if one.doomed_ms.is_none() || !named.into_iter().any(|it| it["EventId"] == json!(event)) {
                 return Plain::status(400);
             }
-            world.started.push(one.id.clone());
             world.end(index, world.now, Event::Preempt);
             Plain::text("")
         }

@@ -110,19 +110,24 @@ impl StandIn {
 
     /// Whether a call is held.
     pub fn is_held(&self) -> bool {
-        self.control("GET", "held", None).as_u64().is_some_and(|it| it > 0)
+        self.held_and_asleep().0 > 0
     }
 
-    /// Waits until a call is held.
-    ///
-    /// # Panics
-    /// When none is.
-    pub fn until_held(&self) {
-        let until = Instant::now() + PATIENCE;
-        while !self.is_held() {
-            assert!(Instant::now() < until, "no call is held: {:?}", self.calls());
-            std::thread::sleep(Duration::from_millis(2));
-        }
+    /// How many calls are held, and how many controllers wait for the clock: they have done all that they had to.
+    pub fn held_and_asleep(&self) -> (u64, u64) {
+        let told = self.control("GET", "clock", None);
+        (told["held"].as_u64().unwrap_or(0), told["asleep"].as_u64().unwrap_or(0))
+    }
+
+    /// From now on each call that changes something is held once before it is done, and, when it is repeated, once after.
+    pub fn hold_each(&self) {
+        self.control("POST", "faults/each", None);
+    }
+
+    /// How many calls were held so, before they were done and after.
+    pub fn held_each(&self) -> [u64; 2] {
+        let told = self.control("GET", "clock", None);
+        [0, 1].map(|at: usize| told["each"][at].as_u64().unwrap_or(0))
     }
 
     /// All calls of clouds so far, `POST /aws/v1/groups/sv--…/size 200`.
@@ -162,7 +167,7 @@ impl Drop for StandIn {
 }
 
 /// A program of this crate: cargo builds those beside the tests that use them.
-fn binary(name: &str) -> PathBuf {
+pub(crate) fn binary(name: &str) -> PathBuf {
     let own = std::env::current_exe().unwrap_or_default();
     let found = own.ancestors().skip(1).take(2).map(|folder| folder.join(name)).find(|it| it.is_file());
     assert!(found.is_some(), "{name} is not there: run `cargo build -p streamverse-zones-stand-in` first");

@@ -1,5 +1,5 @@
 //! The HTTP server: clouds below `/aws/v1`, `/gcp/v1` and `/azure/v1`, metadata services below `/_metadata/ID`, and what tests steer
-//! it with: `/clock`, `/clock/advance`, `/clock/run`, `/faults`, `/faults/random`, `/market`, `/settings`, `/held`, `/calls`.
+//! it with: `/clock`, `/clock/advance`, `/clock/run`, `/faults`, `/faults/random`, `/faults/each`, `/market`, `/clock/sleep`, `/settings`, `/calls`.
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -106,6 +106,7 @@ async fn one(world: Shared, request: Request<Incoming>) -> Result<Response<Full<
             Some(cloud) => of_cloud(&world, cloud, rest, &read).await,
             None => Ok(respond((404, json!({ "error": { "message": "there is no such cloud" } })), None)),
         },
+        ["clock", "sleep"] => Ok(respond(sleep(&world, read.body["ms"].as_u64().unwrap_or(0)).await, None)),
         _ => Ok(respond(control(&world, &read, &parts), None)),
     }
 }
@@ -130,7 +131,11 @@ async fn of_cloud(
         let mut world = lock(world);
         world.catch_up();
         let admitted = world.admit(cloud);
-        let fault = if admitted.is_ok() { world.faults.meet(&read.method, &read.path) } else { None };
+        let mut fault = if admitted.is_ok() { world.faults.meet(&read.method, &read.path) } else { None };
+        if fault.is_none() {
+            let call = format!("{} {} {}", read.method, read.path, read.body);
+            fault = world.faults.hold_this(&read.method, call);
+        }
         (admitted, fault)
     };
     if let Err(wait) = admitted {
@@ -194,13 +199,55 @@ async fn held(world: &Shared) {
     release.notified().await;
 }
 
+/// One that waits for the virtual clock, counted until it wakes or goes.
+struct Sleeper<'a>(&'a Shared, u64);
+
+impl Drop for Sleeper<'_> {
+    fn drop(&mut self) {
+        let mut world = lock(self.0);
+        if let Some(at) = world.sleepers.iter().position(|it| *it == self.1) {
+            world.sleepers.swap_remove(at);
+        }
+    }
+}
+
+/// Answers when so much time has passed.
+async fn sleep(shared: &Shared, ms: u64) -> Answer {
+    let until = {
+        let mut world = lock(shared);
+        world.catch_up();
+        let until = world.now.saturating_add(ms);
+        world.sleepers.push(until);
+        until
+    };
+    let _sleeper = Sleeper(shared, until);
+    loop {
+        {
+            let mut world = lock(shared);
+            world.catch_up();
+            if world.now >= until {
+                return (200, json!({ "now_ms": world.now }));
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
 /// What tests steer it with.
 fn control(shared: &Shared, read: &Read, parts: &[&str]) -> Answer {
     let mut world = lock(shared);
     world.catch_up();
     let wrong = |error: serde_json::Error| (400, json!({ "error": { "message": error.to_string() } }));
     match (read.method.as_str(), parts) {
-        ("GET", ["clock"]) => (200, json!({ "now_ms": world.now })),
+        ("GET", ["clock"]) => {
+            let asleep = world.sleepers.iter().filter(|it| **it > world.now).count();
+            (
+                200,
+                json!({
+                    "now_ms": world.now, "asleep": asleep, "held": world.faults.held, "each": world.faults.held_each(),
+                }),
+            )
+        }
         ("POST", ["clock", "advance"]) => {
             let target = world.now.saturating_add(read.body["ms"].as_u64().unwrap_or(0));
             world.advance_to(target);
@@ -224,8 +271,11 @@ fn control(shared: &Shared, read: &Read, parts: &[&str]) -> Answer {
             }
             Err(error) => wrong(error),
         },
+        ("POST", ["faults", "each"]) => {
+            world.faults.hold_each();
+            (200, json!({}))
+        }
         ("DELETE", ["faults"]) => (200, json!(world.faults.clear())),
-        ("GET", ["held"]) => (200, json!(world.faults.held)),
         ("POST", ["market"]) => market(&mut world, &read.body),
         ("PUT", ["settings"]) => match serde_json::from_value(read.body.clone()) {
             Ok(settings) => {

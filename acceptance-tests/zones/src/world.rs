@@ -107,8 +107,8 @@ pub(crate) struct World {
     pub(crate) calls: Vec<String>,
     /// Calls of the minute that runs, by cloud.
     pub(crate) window: BTreeMap<CloudKind, (u64, u32)>,
-    /// What instances were told to the metadata service: `StartRequests` of Azure.
-    pub(crate) started: Vec<String>,
+    /// Until when somebody waits for the clock.
+    pub(crate) sleepers: Vec<u64>,
 }
 
 impl World {
@@ -125,7 +125,7 @@ impl World {
             made: 0,
             calls: Vec::new(),
             window: BTreeMap::new(),
-            started: Vec::new(),
+            sleepers: Vec::new(),
         }
     }
 
