@@ -50,7 +50,7 @@ pub trait Member: Send {
     /// Resolves when the record's partition is about to be another member's: whoever heeds it stops where another can go on, and asks for
     /// the next record. For that the partition stays, for a bounded time. It never resolves where partitions do not move from under a member.
     async fn moving(&mut self, _record: &Record) {
-        std::future::pending().await;
+        std::future::pending::<()>().await;
     }
     /// Everything up to and with this record of its partition is done.
     async fn commit(&mut self, record: &Record) -> Result<()>;
