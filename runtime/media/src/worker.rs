@@ -105,8 +105,24 @@ async fn work_on(worker: Arc<Worker>, lane: u32, stop: Stop) -> Result<()> {
             () = stop.stopped() => break,
         };
         let working = worker.busy.begin();
-        if !worker.settle(&record, lane, &stop).await {
-            break;
+        // Another member may get its partition: what is begun is finished, the rest is that one's.
+        let cut = Stop::new();
+        let settled = {
+            let settle = worker.settle(&record, lane, &cut);
+            tokio::pin!(settle);
+            tokio::select! {
+                settled = &mut settle => settled,
+                () = async { tokio::select! { () = stop.stopped() => {}, () = member.moving(&record) => {} } } => {
+                    cut.stop();
+                    settle.await
+                }
+            }
+        };
+        if !settled {
+            if stop.is_stopped() {
+                break;
+            }
+            continue;
         }
         working.done();
         match member.commit(&record).await {

@@ -113,10 +113,7 @@ fn a_fleet_whose_name_another_resource_has_is_refused_and_stays_theirs() -> Resu
     let Some(place) = Place::start() else { return Ok(()) };
     let place = &place;
     let without = format!("{}{}", place.block(), place.controller(""));
-    let whole = format!(
-        "{without}{}",
-        fleet("one", "min = 0, max = 1", "queue = { event_log = \"kafka://k.example:9092?partitions=12\" }")
-    );
+    let whole = format!("{without}{}", fleet("one", "min = 1, max = 1", ""));
     let theirs = json!({ "definition": { "name": "one", "candidates": [], "range": { "min": 0, "max": 0 }, "policy": {},
         "schedule": { "idle": "20m" } }, "generation": "g", "owner": "runpod-fleet/one of the deployment other on site far" });
     case(&cli, place)

@@ -47,6 +47,11 @@ pub trait Member: Send {
     /// The next record of this member's partitions; waits for one. May be dropped at its await without losing a record.
     /// Working on a record for hours is fine: the member stays in the group in the meantime.
     async fn next(&mut self) -> Result<Record>;
+    /// Resolves when the record's partition is about to be another member's: whoever heeds it stops where another can go on, and asks for
+    /// the next record. For that the partition stays, for a bounded time. It never resolves where partitions do not move from under a member.
+    async fn moving(&mut self, _record: &Record) {
+        std::future::pending::<()>().await;
+    }
     /// Everything up to and with this record of its partition is done.
     async fn commit(&mut self, record: &Record) -> Result<()>;
 }

@@ -219,6 +219,8 @@ async fn kafka_is_an_event_log_that_survives_its_death() {
     let here = place(PASSWORD);
     let log = open_log(&kafka_url(&server), &here.cx).await.unwrap();
     suites::log(&*log, "transcode").await;
+    let waited = [moving(&*log, 0).await, moving(&*log, 1).await];
+    assert!(waited.contains(&true), "neither partition moved to the second member");
 
     log.ensure_topic("kept", 1, None).await.unwrap();
     for number in 0..5 {
@@ -246,6 +248,44 @@ async fn kafka_is_an_event_log_that_survives_its_death() {
     assert_eq!(log.lag("g", "kept").await.unwrap(), 0);
     drop(again.await.unwrap());
     nothing_told();
+}
+
+/// A member works on a record of a partition while another one joins. Where that partition is to move, it does not before the first one
+/// stops: nobody works on the same. Whether it was.
+async fn moving(log: &dyn streamverse_core::log::EventLog, partition: u32) -> bool {
+    let topic = format!("moves-{partition}");
+    log.ensure_topic(&topic, 2, None).await.unwrap();
+    for number in 0..16 {
+        log.append(&topic, &format!("key-{number}"), Bytes::from_static(b"x")).await.unwrap();
+    }
+    let patience = Duration::from_secs(60);
+    let mut first = log.join("movers", &topic).await.unwrap();
+    let held = loop {
+        let record = tokio::time::timeout(patience, first.next()).await.unwrap().unwrap();
+        if record.position.partition == partition {
+            break record;
+        }
+    };
+    let mut second = log.join("movers", &topic).await.unwrap();
+    let moves = tokio::select! {
+        () = first.moving(&held) => true,
+        record = second.next() => {
+            assert_ne!(record.unwrap().position.partition, partition, "two work on the same");
+            false
+        }
+        () = tokio::time::sleep(patience) => panic!("nothing moved"),
+    };
+    if moves {
+        let early = tokio::time::timeout(Duration::from_secs(2), second.next()).await;
+        assert!(early.is_err(), "it moved under the hands of the first");
+        // It has stopped, and asks for the next.
+        let (_, record) = tokio::join!(
+            tokio::time::timeout(Duration::from_secs(5), first.next()),
+            tokio::time::timeout(patience, second.next()),
+        );
+        assert_eq!(record.unwrap().unwrap().position.partition, partition);
+    }
+    moves
 }
 
 #[tokio::test(flavor = "multi_thread")]

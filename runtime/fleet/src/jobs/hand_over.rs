@@ -101,6 +101,8 @@ pub(super) struct HandOver {
 #[async_trait]
 impl Job for HandOver {
     async fn run(self: Box<Self>, handle: JobHandle, stop: Stop) -> Result<Value> {
+        // Whose it is, before anything that takes time.
+        self.fleets.fleet(self.name(), &self.record.owner).await?;
         self.check_partitions().await?;
         self.write(&handle, &stop).await?;
         let taken = self.asked(&stop).await?;

@@ -276,7 +276,7 @@ impl Resource for RunpodFleet {
 
 fn set(
     draft: &mut Draft<RunpodFleet>,
-    at: impl TypedPath<Target = Money> + Into<Path>,
+    at: impl TypedPath<Target = Money>,
     cost: Option<Money>,
 ) -> Result<()> {
     match cost {

@@ -26,6 +26,8 @@ use crate::log::{Member, Record};
 const SESSION: Duration = Duration::from_secs(10);
 /// The longest that Kafka allows between two polls; our thread polls always.
 const POLLS: Duration = Duration::from_secs(24 * 3600);
+/// How long a partition that moves waits for who heeds it: its new owner would begin anew what is almost done.
+const HEEDED: Duration = Duration::from_secs(30);
 /// How many records are held ready. They stay ours until they are committed, so few are fair.
 const READY: usize = 32;
 
@@ -33,6 +35,10 @@ const READY: usize = 32;
 #[derive(Default)]
 struct Hand {
     owned: BTreeSet<u32>,
+    /// Those that are about to be another's.
+    leaving: BTreeSet<u32>,
+    /// The partition of the record that is worked on by who heeds that it moves.
+    heeded: Option<u32>,
     ready: VecDeque<Record>,
     paused: bool,
     failure: Option<Error>,
@@ -43,12 +49,30 @@ struct Group {
     topic: String,
     hand: Mutex<Hand>,
     grown: Notify,
+    moved: Notify,
     gone: AtomicBool,
 }
 
 impl Group {
     fn hand(&self) -> MutexGuard<'_, Hand> {
         self.hand.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Nothing more of these partitions is begun, and who heeds that one moves has time to stop. The group waits for these partitions
+    /// alone.
+    fn leave(&self, lost: &BTreeSet<u32>) {
+        {
+            let mut hand = self.hand();
+            // Their new owner gets them.
+            hand.ready.retain(|record| !lost.contains(&record.position.partition));
+            hand.leaving.clone_from(lost);
+        }
+        self.moved.notify_waiters();
+        let until = Instant::now() + HEEDED;
+        let busy = || self.hand().heeded.is_some_and(|it| lost.contains(&it));
+        while busy() && !self.gone.load(Ordering::Relaxed) && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     fn fail(&self, failure: Error) {
@@ -73,14 +97,16 @@ impl ClientContext for Callbacks {
 
 impl ConsumerContext for Callbacks {
     fn pre_rebalance(&self, _: &BaseConsumer<Self>, change: &Rebalance<'_>) {
+        if let Rebalance::Revoke(list) = change {
+            self.0.leave(&numbers(list).collect());
+        }
         let mut hand = self.0.hand();
         match change {
             Rebalance::Assign(list) => hand.owned.extend(numbers(list)),
             Rebalance::Revoke(list) => {
                 let lost: BTreeSet<u32> = numbers(list).collect();
                 hand.owned.retain(|it| !lost.contains(it));
-                // Their new owner gets them.
-                hand.ready.retain(|record| !lost.contains(&record.position.partition));
+                hand.leaving.clear();
             }
             Rebalance::Error(error) => {
                 debug!(%error, "The group could not be put together; it is tried again.");
@@ -122,6 +148,7 @@ impl KafkaMember {
             topic: topic.to_owned(),
             hand: Mutex::default(),
             grown: Notify::new(),
+            moved: Notify::new(),
             gone: AtomicBool::new(false),
         });
         let failed = |error| clients.failed(&format!("the group of {topic} cannot be joined"), error);
@@ -208,6 +235,7 @@ impl Member for KafkaMember {
         loop {
             {
                 let mut hand = self.group.hand();
+                hand.heeded = None;
                 if let Some(record) = hand.ready.pop_front() {
                     if hand.paused && hand.ready.len() <= READY / 4 {
                         hand.paused = self.consumer.resume(&list(&self.group.topic, &hand.owned)).is_err();
@@ -223,7 +251,33 @@ impl Member for KafkaMember {
         }
     }
 
+    async fn moving(&mut self, record: &Record) {
+        let partition = record.position.partition;
+        self.group.hand().heeded = Some(partition);
+        loop {
+            let moved = self.group.moved.notified();
+            tokio::pin!(moved);
+            // From here on no notice is missed.
+            moved.as_mut().enable();
+            {
+                let hand = self.group.hand();
+                if hand.leaving.contains(&partition) || !hand.owned.contains(&partition) {
+                    return;
+                }
+            }
+            moved.await;
+        }
+    }
+
     async fn commit(&mut self, record: &Record) -> Result<()> {
+        let settled = self.committed(record).await;
+        self.group.hand().heeded = None;
+        settled
+    }
+}
+
+impl KafkaMember {
+    async fn committed(&self, record: &Record) -> Result<()> {
         let moved = || Error::permanent("log-moved", "the partition belongs to another member by now");
         if !self.group.hand().owned.contains(&record.position.partition) {
             return Err(moved());

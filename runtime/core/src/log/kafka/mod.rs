@@ -2,8 +2,9 @@
 //! `username`, `sasl` (PLAIN, SCRAM-SHA-256, SCRAM-SHA-512) and the password from the credential; with `tls=true` by TLS.
 //!
 //! Clients are made once and shared; librdkafka keeps their connections and makes them anew, with growing pauses and
-//! jitter. What a member of a group has in hand when its partition moves is given to the new owner too: Kafka cannot
-//! wait for it as the embedded log does. The first one's commit is then refused.
+//! jitter. A partition that moves waits half a minute for a member that heeds it (`Member::moving`). What another one
+//! has in hand then is given to the new owner too: Kafka cannot wait for it as the embedded log does. The first one's commit is then
+//! refused.
 
 mod clients;
 mod member;
