@@ -1,14 +1,14 @@
 //! What is shipped for those who watch: Prometheus itself reads the alert rules and the questions of the dashboard.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::path::{Path, PathBuf};
+#[path = "common/watched.rs"]
+mod watched;
+
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
-
-fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/monitoring")
-}
+use watched::{folder, questions};
 
 /// Runs promtool, and returns what it said if it was content. `None` where there is no promtool.
 fn promtool(args: &[&str], folder: &Path) -> Option<String> {
@@ -23,20 +23,6 @@ fn promtool(args: &[&str], folder: &Path) -> Option<String> {
     let text = format!("{}{}", String::from_utf8_lossy(&said.stdout), String::from_utf8_lossy(&said.stderr));
     assert!(said.status.success(), "promtool {args:?}: {text}");
     Some(text)
-}
-
-/// Every question of the dashboard, by its panel.
-fn questions() -> Vec<(String, String)> {
-    let text = std::fs::read_to_string(folder().join("fleet.dashboard.json")).unwrap();
-    let dashboard: Value = serde_json::from_str(&text).unwrap();
-    let mut all = Vec::new();
-    for panel in dashboard["panels"].as_array().unwrap() {
-        for target in panel["targets"].as_array().unwrap() {
-            let title = panel["title"].as_str().unwrap().to_owned();
-            all.push((title, target["expr"].as_str().unwrap().to_owned()));
-        }
-    }
-    all
 }
 
 #[test]

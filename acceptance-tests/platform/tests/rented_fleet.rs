@@ -4,6 +4,8 @@
 
 #[path = "common/encoded.rs"]
 mod encoded;
+#[path = "common/watched.rs"]
+mod watched;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -121,6 +123,45 @@ fn pods(runpod: &StandIn) -> Vec<String> {
     all.iter().filter(|it| running(it)).filter_map(|it| Some(it["id"].as_str()?.to_owned())).collect()
 }
 
+/// Metrics of what did not happen here: nobody preempted, refused or overran anything, and RunPod has no spot.
+const DID_NOT_HAPPEN: [&str; 7] = [
+    "streamverse_fleet_preemptions_total",
+    "streamverse_fleet_fallback_seconds_total",
+    "streamverse_fleet_drain_overruns_total",
+    "streamverse_fleet_refusals_total",
+    "streamverse_fleet_on_demand",
+    "streamverse_fleet_on_demand_limit",
+    "streamverse_fleet_budget_dollars",
+];
+
+/// What the controller tells is what the dashboard and the alerts ask for, and nothing else.
+fn is_watched(node: &Node) {
+    let said = std::process::Command::new("curl")
+        .args(["-sf", "--max-time", "10", "--unix-socket"])
+        .arg(node.socket())
+        .arg("http://n/v1/deployments/test/owners/fleet-controller/main/metrics")
+        .output()
+        .unwrap();
+    let page = String::from_utf8_lossy(&said.stdout).into_owned();
+    let told: Vec<String> = page
+        .lines()
+        .filter_map(|it| it.strip_prefix("# TYPE streamverse_fleet_")?.split_once(' '))
+        .map(|(name, kind)| {
+            let total = if kind == "counter" { "_total" } else { "" };
+            format!("streamverse_fleet_{name}{total}")
+        })
+        .collect();
+    let asked = watched::asked();
+    assert!(told.len() > 10, "{page}");
+    for name in &told {
+        assert!(asked.contains(name), "{name} is told, and nobody looks at it");
+    }
+    for name in asked {
+        let there = told.contains(&name) || DID_NOT_HAPPEN.contains(&name.as_str());
+        assert!(there, "{name} is asked for, and the controller tells {told:?}");
+    }
+}
+
 fn until(what: &str, limit: u64, mut done: impl FnMut() -> bool) {
     let end = Instant::now() + Duration::from_secs(limit);
     while !done() {
@@ -209,6 +250,7 @@ fn jobs_bring_pods_an_empty_queue_sends_them_away_and_a_lost_one_costs_no_segmen
             )
             .step(Step::replan().named("whatever the controller does, nothing is to be changed"))
             .step(Step::replan().named("the finished queue has brought zero").before(|_| {
+                is_watched(&node);
                 until("no pod is left", 120, || runpod.account().open().is_empty());
                 Ok(())
             }))
