@@ -318,7 +318,7 @@ pub fn parts(
         deployment: Name::parse(DEPLOYMENT).expect("a name"),
         name: CONTROLLER.to_owned(),
         spec,
-        event_logs: None,
+        stores: None,
         clouds,
         records,
         queues,
