@@ -244,17 +244,17 @@ mod tests {
         let orders = run.join("live").join("0123");
         std::fs::create_dir_all(&orders).unwrap();
         let cx = json!({
-            "site": "home", "owner": { "deployment": "live", "kind": KIND, "name": "buyer" }, "object": "service/x",
+            "site": "here", "owner": { "deployment": "live", "kind": KIND, "name": "buyer" }, "object": "service/x",
             "data_dir": data, "scratch_dir": data, "run_dir": data, "credentials_dir": data, "specs_dir": data, "bind": "127.0.0.1",
         });
         std::fs::write(orders.join("context.json"), cx.to_string()).unwrap();
         let spec = json!({
             "controller": { "tick": "15s", "retention": "30days" }, "port": 9300, "public_url": "https://x:9300",
-            "catalogue": "sqlite://home/main", "stores": [],
+            "catalogue": "sqlite://here/main", "stores": [],
         });
         std::fs::write(orders.join("spec.json"), spec.to_string()).unwrap();
         let cx: ServiceContext = serde_json::from_value(cx).unwrap();
-        let records = open_records("sqlite://home/main", &cx).await.unwrap();
+        let records = open_records("sqlite://here/main", &cx).await.unwrap();
         let status = json!({ "target": 2, "instances": 2, "ready": 1, "spent_micros": 1_500_000, "looked_ms": 1_794_744_000_000_u64 });
         records.insert(&fleet_collection("status", "buyer"), "gpu", &status).await.unwrap();
         let day = 86_400_000_u64;
@@ -278,7 +278,7 @@ mod tests {
         assert!(asked(&["--run-dir", "/nonexistent", "list"]).await.is_err());
         let elsewhere = [
             "--catalogue",
-            "sqlite://home/main",
+            "sqlite://here/main",
             "--controller",
             "buyer",
             "--data-dir",
