@@ -225,7 +225,7 @@ fn resize(world: &mut World, call: &Call<'_>, name: &str) -> Answer {
         );
     }
     herd.size = size;
-    let (made, refused) = world.fill(name);
+    let (made, refused) = world.fill(name, "");
     let keeps = world.config.settings.keeps;
     if let Some(why) = refused {
         world.note_group(name, Event::Refused, format!("{why:?}").to_lowercase());

@@ -53,7 +53,7 @@ pub struct Entry {
     /// What it costs per hour.
     #[serde(default)]
     pub hourly: Money,
-    /// Of a refusal: why. Of a notice: when.
+    /// Of a refusal: why. Of a notice: when. Of a launch: `kept` where the group took it by itself, to keep its size.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub why: String,
 }

@@ -142,10 +142,14 @@ impl Account {
         self.entries.iter().filter(|it| it.event == Event::Preempt).count()
     }
 
-    /// The most launches of a pool in any hour.
+    /// The most launches of a pool in any hour, without those that a group took by itself to keep its size.
     pub fn most_launches_in_an_hour(&self, pool: &str) -> usize {
         let lives = self.lives();
-        let times: Vec<u64> = lives.iter().filter(|it| it.pool() == pool).map(|it| it.launch.at_ms).collect();
+        let times: Vec<u64> = lives
+            .iter()
+            .filter(|it| it.pool() == pool && it.launch.why.is_empty())
+            .map(|it| it.launch.at_ms)
+            .collect();
         let mut most = 0;
         let mut first = 0;
         for (index, at) in times.iter().enumerate() {

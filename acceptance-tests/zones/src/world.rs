@@ -9,6 +9,9 @@ use crate::config::{Config, ZoneConfig};
 use crate::faults::Faults;
 use crate::ledger::{Entry, Event, Ledger};
 
+/// A launch that nobody asked for now: the group keeps its size.
+pub(crate) const KEPT: &str = "kept";
+
 /// An instance.
 #[derive(Clone, Debug)]
 pub(crate) struct Machine {
@@ -210,7 +213,7 @@ impl World {
         self.take();
         if self.config.settings.keeps {
             let names: Vec<String> = self.groups.keys().cloned().collect();
-            names.iter().for_each(|it| _ = self.fill(it));
+            names.iter().for_each(|it| _ = self.fill(it, KEPT));
         }
     }
 
@@ -312,8 +315,8 @@ impl World {
         count(self.machines.iter().filter(|it| it.gone_ms.is_none() && it.group == group))
     }
 
-    /// Brings a group to its size; how many were launched, and why no more were.
-    pub(crate) fn fill(&mut self, name: &str) -> (u32, Option<Refusal>) {
+    /// Brings a group to its size; how many were launched, and why no more were. `why` is for the ledger.
+    pub(crate) fn fill(&mut self, name: &str, why: &str) -> (u32, Option<Refusal>) {
         let mut made = 0;
         let refused = loop {
             let Some(herd) = self.groups.get(name).cloned() else { break Some(Refusal::Missing) };
@@ -322,7 +325,7 @@ impl World {
             }
             match self.place(&herd) {
                 Err(refusal) => break Some(refusal),
-                Ok(zone) => self.launch(name, &herd, zone),
+                Ok(zone) => self.launch(name, &herd, zone, why),
             }
             made += 1;
         };
@@ -372,7 +375,7 @@ impl World {
             && count(self.machines.iter().filter(here)) < free
     }
 
-    fn launch(&mut self, name: &str, herd: &Herd, zone: usize) {
+    fn launch(&mut self, name: &str, herd: &Herd, zone: usize, why: &str) {
         self.made += 1;
         let Some(of) = self.config.zones.get(zone) else { return };
         let late = self.config.settings.list_late_ms.max(self.faults.late_list());
@@ -391,7 +394,7 @@ impl World {
             doomed_ms: None,
             gone_ms: None,
         });
-        self.note(self.machines.len() - 1, self.now, Event::Launch, String::new());
+        self.note(self.machines.len() - 1, self.now, Event::Launch, why.to_owned());
     }
 
     /// The index of an instance that runs.

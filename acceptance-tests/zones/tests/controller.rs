@@ -114,7 +114,7 @@ fn apart(one: f64, other: f64) -> f64 {
 
 #[tokio::test]
 async fn the_real_controller_on_a_market_of_traces_does_what_the_pure_function_does_within_one_percent() {
-    let days = std::env::var("STREAMVERSE_REPLAY_DAYS").ok().and_then(|it| it.parse().ok()).unwrap_or(0.5);
+    let days = std::env::var("STREAMVERSE_REPLAY_DAYS").ok().and_then(|it| it.parse().ok()).unwrap_or(0.25);
     let market = first_days(&recorded().unwrap_or_else(made_up), days);
     for (notice_ms, keeps) in [(0, false), (120_000, false), (120_000, true)] {
         let setting = Setting { notice_ms, ..Setting::default() };

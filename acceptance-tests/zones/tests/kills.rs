@@ -109,8 +109,8 @@ async fn of_two_controllers_that_were_started_on_purpose_one_acts_and_the_other_
     let first = usize::from(!both[0].leads());
     both[first].kill();
     wait("the other leads", || both[1 - first].leads());
-    say(&stand_in, 0);
     rests();
+    say(&stand_in, 0);
     steps(40);
     assert_eq!(running(&stand_in.account(), stand_in.now()), (0, 1));
     assert_eq!(stand_in.account().launches(), 3);
