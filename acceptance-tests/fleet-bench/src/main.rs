@@ -1,8 +1,8 @@
 //! Measures what a controller does at each tick, and what stays on each worker: `cargo xtask bench fleet` builds and runs it.
-//!
-//! The controller's own tick (observe, decide, write down: `runtime/fleet`) is measured where it says so in [`main`].
 
 mod agent;
+mod controller;
+mod plenty;
 mod simulation;
 mod tick;
 
@@ -41,7 +41,7 @@ fn run() -> Outcome<()> {
     let (edge, out) = (edge.ok_or(HELP)?, out.ok_or(HELP)?);
     let rounds = if quick { 5 } else { 21 };
     let mut rows = tick::measure(rounds)?;
-    // The controller's own tick goes here, with clouds, queues and records that are at hand at once.
+    rows.extend(controller::measure(rounds)?);
     rows.extend(simulation::measure(if quick { 1 } else { 5 })?);
     rows.extend(agent::measure(&edge, if quick { 5 } else { 20 })?);
     Ok(std::fs::write(out, Value::Array(rows).to_string())?)

@@ -1,29 +1,25 @@
-//! How long a look at 10,000 instances of 500 pools takes, without a network: `cargo run --release -p streamverse-fleet --example tick`.
-//! `POOLS`, `INSTANCES` and `TICKS` set other sizes.
+//! What a controller talks to, at hand at once: records in memory, a cloud that has what it is asked for, no queue.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
-use serde_json::{Value, json};
+use serde_json::Value;
 use streamverse_compute::cloud::{
     Capabilities, Cloud, Group, GroupSpec, Instance, Notice, Offer, OfferQuery, Phase, Quota,
     Result as Asked, Stock,
 };
 use streamverse_core::stores::{Record, Records};
-use streamverse_core::{Error, Metrics, Result};
-use streamverse_fleet::workers::NoWorkers;
-use streamverse_fleet::{Clock, Controller, FileLease, Lease, Parts, Queues, Roster};
-use streamverse_model::compute::{
-    CloudKind, GroupName, InstanceName, Lifecycle, Money, QueueSpec, fleet_collection,
-};
+use streamverse_core::{Error, Result};
+use streamverse_fleet::{Clock, Queues};
+use streamverse_model::compute::{CloudKind, GroupName, InstanceName, Lifecycle, Money, QueueSpec};
 use streamverse_model::platform::Name;
 
 /// Documents in memory, as text: they are written and read as a catalogue does.
 #[derive(Default)]
-struct Memory(Mutex<BTreeMap<(String, String), (u64, String)>>);
+pub(crate) struct Memory(Mutex<BTreeMap<(String, String), (u64, String)>>);
 
 impl Memory {
     fn with<T>(&self, work: impl FnOnce(&mut BTreeMap<(String, String), (u64, String)>) -> T) -> T {
@@ -94,7 +90,7 @@ impl Records for Memory {
 
 /// A cloud that has what it is asked for.
 #[derive(Default)]
-struct Plenty {
+pub(crate) struct Plenty {
     groups: Mutex<BTreeMap<GroupName, u32>>,
     instances: Mutex<Vec<Instance>>,
 }
@@ -184,7 +180,8 @@ impl Cloud for Plenty {
     }
 }
 
-struct Turned(AtomicU64);
+/// A clock that is turned by hand.
+pub(crate) struct Turned(pub(crate) AtomicU64);
 
 #[async_trait]
 impl Clock for Turned {
@@ -196,81 +193,11 @@ impl Clock for Turned {
 }
 
 /// Nobody has a queue.
-struct None_;
+pub(crate) struct NoQueues;
 
 #[async_trait]
-impl Queues for None_ {
+impl Queues for NoQueues {
     async fn undone(&self, queue: &QueueSpec) -> Result<u64> {
         Err(Error::permanent("queue", format!("there is no topic {}", queue.topic)))
     }
-}
-
-fn number(variable: &str, otherwise: u64) -> u64 {
-    std::env::var(variable).ok().and_then(|it| it.parse().ok()).unwrap_or(otherwise)
-}
-
-#[allow(clippy::print_stdout, reason = "figures are its answer")]
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<()> {
-    let (pools, all, ticks) = (number("POOLS", 500), number("INSTANCES", 10_000), number("TICKS", 40));
-    let size = all / pools.max(1);
-    let records = Arc::new(Memory::default());
-    for pool in 0..pools {
-        let name = format!("pool-{pool:04}");
-        let candidate = |zone: u32| json!({ "key": format!("z{zone}"), "cloud": "aws", "region": format!("region-{}", zone / 3), "zone": format!("zone-{zone}"), "shape": "g6.xlarge", "gpus": 1 });
-        let record = json!({
-            "generation": "1",
-            "definition": {
-                "name": name, "candidates": (0..9).map(candidate).collect::<Vec<_>>(), "range": { "min": size, "max": size },
-                "policy": { "launches_per_hour": 100_000 }, "schedule": { "idle": "20m" }, "image": "worker:1",
-            },
-        });
-        records.insert(&fleet_collection("", "bench"), &name, &record).await?;
-    }
-    let folder = std::env::temp_dir().join(format!("streamverse-tick-{}", std::process::id()));
-    let lease: Arc<dyn Lease> = Arc::new(FileLease::new(folder.join("lock")));
-    let clock = Arc::new(Turned(AtomicU64::new(1_794_744_000_000)));
-    let spec = json!({ "tick": "15s", "retention": "30days" });
-    let wrong = |error: serde_json::Error| Error::permanent("spec", "it is none").because(error);
-    let named = |error: streamverse_model::platform::NameError| Error::permanent("name", error.to_string());
-    let cloud: Arc<dyn Cloud> = Arc::new(Plenty::default());
-    let mut controller = Controller::new(Parts {
-        deployment: Name::parse("live").map_err(named)?,
-        name: "bench".to_owned(),
-        spec: serde_json::from_value(spec).map_err(wrong)?,
-        stores: None,
-        clouds: BTreeMap::from([(CloudKind::Aws, Arc::clone(&cloud))]),
-        records: Arc::clone(&records) as Arc<dyn Records>,
-        queues: Arc::new(None_),
-        workers: Arc::new(NoWorkers),
-        roster: Arc::new(Roster::new(Arc::clone(&lease))),
-        lease,
-        clock: Arc::clone(&clock) as Arc<dyn Clock>,
-        metrics: Metrics::new(),
-    });
-    let mut times = Vec::new();
-    for tick in 0..ticks + 4 {
-        clock.0.fetch_add(15_000, Ordering::Relaxed);
-        let began = Instant::now();
-        controller.tick().await?;
-        let took = began.elapsed();
-        match tick {
-            0 => println!("the first look, which buys everything: {took:?}"),
-            1..4 => println!("look {}: {took:?}", tick + 1),
-            _ => times.push(took),
-        }
-    }
-    times.sort_unstable();
-    let at = |share: usize| times.get(times.len() * share / 100).copied().unwrap_or_default();
-    println!(
-        "{} instances of {pools} pools, {ticks} looks: median {:?}, p95 {:?}, longest {:?} (each fourth writes the state)",
-        cloud.instances(&Name::parse("live").map_err(named)?).await.map_or(0, |it| it.len()),
-        at(50),
-        at(95),
-        times.last().copied().unwrap_or_default()
-    );
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    println!("{}", status.lines().find(|it| it.starts_with("VmHWM")).unwrap_or_default());
-    let _ = std::fs::remove_dir_all(folder);
-    Ok(())
 }
