@@ -1,6 +1,7 @@
 # A transcoder whose workers are rented while there is work: RunPod pods on Kafka and S3, kept by a controller on this host.
 #
-#   export TF_FLEET_IDENTITY=$(openssl rand -base64 32) RUNPOD_API_KEY=… TF_S3_KEY=…
+#   openssl rand -base64 32 > fleet.identity   # once: another one parts the controller from its workers
+#   export RUNPOD_API_KEY=… TF_S3_KEY=…
 #   terraform init && terraform plan && terraform apply
 
 terraform {
@@ -68,7 +69,7 @@ resource "streamverse_fleet_controller" "main" {
   public_url     = var.public_url
   catalogue      = streamverse_catalogue.main.url
   stores         = [streamverse_event_log.work.url, streamverse_object_store.media.url]
-  identity_ref   = "env:TF_FLEET_IDENTITY"
+  identity_ref   = "file:${abspath(path.root)}/fleet.identity"
   runpod         = { api_key_ref = "env:RUNPOD_API_KEY" }
   monthly_budget = 500
 }

@@ -1,5 +1,6 @@
 //! How a service lives: started (its stores are open, nothing listens), ready, draining, stopped.
 
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -40,7 +41,7 @@ impl Ready {
 #[derive(Clone, Debug, Default)]
 pub struct Stop {
     token: CancellationToken,
-    patience: Option<Duration>,
+    patience: Arc<OnceLock<Duration>>,
 }
 
 impl Stop {
@@ -51,12 +52,18 @@ impl Stop {
 
     /// Nobody is told yet; who will be has so long to finish what it has begun.
     pub fn patient(patience: Duration) -> Stop {
-        Stop { patience: Some(patience), ..Stop::default() }
+        Stop { patience: Arc::new(OnceLock::from(patience)), ..Stop::default() }
     }
 
     /// How long whoever is told may take to finish what it has begun, where that was said.
     pub fn patience(&self) -> Option<Duration> {
-        self.patience
+        self.patience.get().copied()
+    }
+
+    /// Tells all clones, and how long they may take where that was not said before.
+    pub fn stop_within(&self, patience: Duration) {
+        let _ = self.patience.set(patience);
+        self.stop();
     }
 
     /// Tells all clones.

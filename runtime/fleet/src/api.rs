@@ -34,7 +34,7 @@ use streamverse_core::http::{Limits, Peer, serve_tls};
 use streamverse_core::stores::Records;
 use streamverse_core::{Error, Metrics, Result, ServiceContext, Stop};
 use streamverse_model::compute::{
-    CONTROLLED, EnrolRequest, Enrolled, NAME_LIMIT, Order, Report, WorkOrder, fleet_collection,
+    EnrolRequest, Enrolled, NAME_LIMIT, Order, Report, WorkOrder, fleet_collection,
 };
 use streamverse_model::platform::Owner;
 use tokio::net::TcpListener;
@@ -122,7 +122,9 @@ impl From<Refusal> for Response {
         // Whoever is refused for what it is need not keep its place; whoever is early comes again.
         match it.status {
             StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
-                (it.status, [(header::RETRY_AFTER, "5")], body).into_response()
+                // Not on this connection: another controller may lead by then.
+                let head = [(header::RETRY_AFTER, "5"), (header::CONNECTION, "close")];
+                (it.status, head, body).into_response()
             }
             status => (status, [(header::CONNECTION, "close")], body).into_response(),
         }
@@ -325,7 +327,7 @@ impl WorkerApi {
             target: "transcoder".to_owned(),
             spec: serde_json::to_value(spec).unwrap_or_default(),
             owner,
-            drain_seconds: CONTROLLED,
+            drain_seconds: member.drain_seconds,
             credentials,
         };
         // One buffer from the start: what is moved as it grows would leave copies behind.

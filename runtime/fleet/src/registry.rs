@@ -74,6 +74,7 @@ impl Registry {
             idle_since_ms: idle.map(|it| now_ms.saturating_sub(it.idle_ms)),
             until_ms: report.until_ms,
             preempted: report.reason == Some(Reason::Preempted),
+            running: report.work.map(|it| u64::from(it.running)),
         });
         let Some(work) = report.work else { return };
         let before = known.work.replace(work).unwrap_or_default();
@@ -129,6 +130,10 @@ impl Workers for Registry {
 
     fn told(&self, worker: &str) -> Option<WorkerTold> {
         self.inner().workers.get(worker)?.told.clone()
+    }
+
+    fn heard_ms(&self) -> Option<u64> {
+        self.inner().workers.values().filter_map(|it| Some(it.told.as_ref()?.heard_ms)).max()
     }
 
     fn drain(&self, worker: &str, seconds: u64) {

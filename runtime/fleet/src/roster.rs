@@ -15,6 +15,8 @@ pub struct Member {
     pub fleet: Name,
     /// What it does; `None` where nobody enrols.
     pub work: Option<Arc<FleetWork>>,
+    /// How long it may finish what it has begun when it is to leave.
+    pub drain_seconds: u64,
 }
 
 /// How a worker stands.

@@ -15,7 +15,7 @@ use streamverse_compute::cloud::Cloud;
 use streamverse_core::http;
 use streamverse_core::stores::{Records, open_records};
 use streamverse_core::{Error, Ready, Result, Service, ServiceContext, Starting, Stop};
-use streamverse_model::compute::{CloudKind, FleetControllerRun};
+use streamverse_model::compute::{CloudKind, FleetControllerRun, IDENTITY_KEY};
 use streamverse_model::platform::CredentialUse;
 use zeroize::Zeroizing;
 
@@ -54,7 +54,7 @@ pub struct ApiParts<'a> {
 fn open_api(parts: &ApiParts<'_>) -> Result<(Arc<dyn Workers>, Option<Api>)> {
     let ApiParts { run, cx, records, roster } = *parts;
     let own = CredentialUse { kind: cx.owner.kind.clone(), name: cx.owner.name.clone() };
-    let identity = Zeroizing::new(cx.credential(&own, "identity")?);
+    let identity = Zeroizing::new(cx.credential(&own, IDENTITY_KEY)?);
     let authority = Arc::new(Authority::new(&identity, &cx.owner)?);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let registry =

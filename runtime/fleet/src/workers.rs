@@ -18,6 +18,8 @@ pub struct WorkerTold {
     pub until_ms: Option<u64>,
     /// Whether that is because its cloud takes it away.
     pub preempted: bool,
+    /// How many jobs it does, where it says so.
+    pub running: Option<u64>,
 }
 
 /// The workers of a controller. The core asks it at each tick; who speaks to workers feeds it.
@@ -26,6 +28,10 @@ pub trait Workers: Send + Sync {
     fn invite(&self, fleet: &Name, name: &InstanceName, now_ms: u64) -> BTreeMap<String, String>;
     /// What a worker told last. `None`: it never enrolled, as far as this controller knows.
     fn told(&self, worker: &str) -> Option<WorkerTold>;
+    /// When any worker was last heard, in milliseconds since the epoch.
+    fn heard_ms(&self) -> Option<u64> {
+        None
+    }
     /// Has a worker finish what it has begun, and leave. It may be said again.
     fn drain(&self, worker: &str, seconds: u64);
     /// How long a job of a fleet took of late, in milliseconds.

@@ -127,7 +127,11 @@ impl Rehearsal {
                 ),
             ));
         }
-        stage.objects.put(&stage.place().source(), source.into()).await.map_err(store_failed)?;
+        if let Err(error) = stage.objects.put(&stage.place().source(), source.into()).await {
+            // It may have been stored all the same.
+            work::withdraw(&*stage.objects, &stage.place().works()).await?;
+            return Err(store_failed(error));
+        }
         let mut done = Rehearsed { before, peak: before, after: before, published: 0, encoded: 0 };
         let loaded = self.load(&stage, &mut done, stop, seen).await;
         let settled = self.settle(&stage, &mut done, stop, seen).await;

@@ -112,8 +112,13 @@ async fn work_on(worker: Arc<Worker>, lane: u32, stop: Stop) -> Result<()> {
             tokio::pin!(settle);
             tokio::select! {
                 settled = &mut settle => settled,
-                () = async { tokio::select! { () = stop.stopped() => {}, () = member.moving(&record) => {} } } => {
-                    cut.stop();
+                () = stop.stopped() => {
+                    cut.stop_within(last_piece(&stop));
+                    settle.await
+                }
+                // The other member waits no longer than this.
+                () = member.moving(&record) => {
+                    cut.stop_within(LAST_PIECE);
                     settle.await
                 }
             }

@@ -359,10 +359,14 @@ async fn look(
         Object::Job(it) if done(&object.key()) => Some(it),
         _ => None,
     });
-    let Some(job) = job else { return Ok(Json(Looked::default())) };
-    // One at a time: it has one place.
-    let _one = agent.looks.lock().await;
-    Ok(Json(crate::look::look(&agent.shared, &owner, job).await))
+    let Some(job) = job.cloned() else { return Ok(Json(Looked::default())) };
+    // Whoever asked may hang up in the middle: what was begun ends all the same, and leaves nothing behind.
+    let looked = tokio::spawn(async move {
+        // One at a time: it has one place.
+        let _one = agent.looks.lock().await;
+        crate::look::look(&agent.shared, &owner, &job).await
+    });
+    Ok(Json(looked.await.unwrap_or_default()))
 }
 
 #[derive(Deserialize)]

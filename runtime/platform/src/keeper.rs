@@ -170,8 +170,11 @@ impl Keeper {
                     }
                     pause = SHORTEST_PAUSE;
                     // Done or failed for good: nothing until the next order.
-                    if !self.orders.has_changed().unwrap_or(true) && self.orders.changed().await.is_err() {
-                        return;
+                    match self.orders.has_changed() {
+                        Ok(true) => {}
+                        Ok(false) if self.orders.changed().await.is_ok() => {}
+                        // Nobody orders anything any more.
+                        _ => return,
                     }
                 }
             }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use streamverse_compute_runpod::{ApiKey, Client, Config, Runpod};
 use streamverse_core::{Error, Result, ServiceContext, Start, Target};
 use streamverse_fleet::service::Clouds;
-use streamverse_model::compute::{CloudKind, FleetControllerRun};
+use streamverse_model::compute::{CloudKind, FleetControllerRun, RUNPOD_KEY};
 use streamverse_model::platform::CredentialUse;
 
 /// The target `fleet-controller`.
@@ -27,7 +27,7 @@ fn clouds(run: &FleetControllerRun, cx: &ServiceContext) -> Result<Clouds> {
         let wrong = |error: streamverse_compute_runpod::Error| {
             Error::permanent("runpod", format!("RunPod cannot be asked: {error}"))
         };
-        let key = zeroize::Zeroizing::new(cx.credential(&own, "runpod-api-key")?);
+        let key = zeroize::Zeroizing::new(cx.credential(&own, RUNPOD_KEY)?);
         let config = ApiKey::new(&key).and_then(|key| Config::new(&access.endpoint, key)).map_err(wrong)?;
         let client = Client::new(config).map_err(wrong)?;
         clouds.insert(CloudKind::Runpod, Arc::new(Runpod::new(client, RUNPOD_CALL)));

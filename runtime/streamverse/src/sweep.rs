@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use clap::Args;
 use streamverse_core::{Error, Result};
+use streamverse_model::compute::FleetJobSpec;
 use streamverse_model::media::VodJobSpec;
 use streamverse_model::platform::{Bundle, Name, Object, Owner};
 use streamverse_sites::kubernetes::{Access, Expose, Image, KubernetesConfig, KubernetesSite};
@@ -62,6 +63,8 @@ pub(crate) struct SweepArgs {
 
 /// How long one owner may take to go, or one asset's removal.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// Workers of a fleet finish what they have begun.
+const LEAVING: Duration = Duration::from_secs(600);
 const LOOK: Duration = Duration::from_millis(300);
 
 #[allow(clippy::print_stdout, reason = "what it finds is its answer")]
@@ -108,7 +111,7 @@ pub(crate) async fn run(args: SweepArgs) -> Result<()> {
 /// Assets before what makes them, and stores after everything that uses them.
 fn in_order(mut owners: Vec<Owner>) -> Vec<Owner> {
     let rank = |owner: &Owner| match owner.kind.as_str() {
-        "vod-asset" => 0,
+        "vod-asset" | "runpod-fleet" => 0,
         "transcoder" => 2,
         "object-store" | "event-log" | "catalogue" | "cache" => 3,
         _ => 1,
@@ -163,26 +166,27 @@ fn sites(args: &SweepArgs, deployment: &Name) -> Result<Vec<(String, Box<dyn Sit
     Ok(all)
 }
 
-/// Has an asset's own job remove what was made of it.
+/// Has the job of an asset, or of a fleet, take back what was made of it.
 async fn take_back(site: &dyn Site, owner: &Owner) -> Result<()> {
-    if owner.kind.as_str() != "vod-asset" {
+    if !["vod-asset", "runpod-fleet"].contains(&owner.kind.as_str()) {
         return Ok(());
     }
     let Some(observed) = site.observe(owner).await.map_err(told)? else { return Ok(()) };
-    let spec = observed.bundle.objects.iter().find_map(|object| match object {
-        Object::Job(job) => serde_json::from_value::<VodJobSpec>(job.spec.clone()).ok(),
+    let job = observed.bundle.objects.iter().find_map(|object| match object {
+        Object::Job(job) => Some(&job.spec),
         _ => None,
     });
-    // What is there is its removal already.
-    let Some(spec) = spec else { return Ok(()) };
-    let transcoder = Owner::new(owner.deployment.as_str(), "transcoder", spec.transcoder.as_str())
+    // What is there may be its removal already.
+    let Some((removal, patience, (kind, name, why))) = job.and_then(|spec| removal(&owner.kind, spec)) else {
+        return Ok(());
+    };
+    let other = Owner::new(owner.deployment.as_str(), kind, &name)
         .map_err(|error| Error::permanent("sweep", error.to_string()))?;
-    if site.observe(&transcoder).await.map_err(told)?.is_none() {
-        let text = format!("{transcoder}, which knows its stores, is gone");
-        return Err(Error::permanent("sweep", text));
+    if site.observe(&other).await.map_err(told)?.is_none() {
+        return Err(Error::permanent("sweep", format!("{other}, which knows {why}, is gone")));
     }
-    site.apply(&Bundle::new(owner.clone(), vec![spec.removal()]), &[]).await.map_err(told)?;
-    let until = tokio::time::Instant::now() + PATIENCE;
+    site.apply(&Bundle::new(owner.clone(), vec![removal]), &[]).await.map_err(told)?;
+    let until = tokio::time::Instant::now() + patience;
     loop {
         let Some(observed) = site.observe(owner).await.map_err(told)? else { return Ok(()) };
         if observed.is_ready() {
@@ -193,6 +197,21 @@ async fn take_back(site: &dyn Site, owner: &Owner) -> Result<()> {
         }
         tokio::time::sleep(LOOK).await;
     }
+}
+
+/// The job that takes something back, how long it may take, and whom it needs for what.
+type Removal = (Object, Duration, (&'static str, String, &'static str));
+
+fn removal(kind: &Name, spec: &serde_json::Value) -> Option<Removal> {
+    if kind.as_str() == "vod-asset" {
+        let spec: VodJobSpec = serde_json::from_value(spec.clone()).ok()?;
+        let needed = ("transcoder", spec.transcoder.to_string(), "its stores");
+        return Some((spec.removal(), PATIENCE, needed));
+    }
+    let spec: FleetJobSpec = serde_json::from_value(spec.clone()).ok()?;
+    let controller = spec.controller().ok()?.to_string();
+    let needed = ("fleet-controller", controller, "what it bought: --runpod finds pods that are left");
+    Some((spec.removal().ok()?, LEAVING, needed))
 }
 
 async fn remove(site: &dyn Site, owner: &Owner) -> Result<()> {

@@ -46,14 +46,16 @@ pub(crate) async fn sweep(args: &RunpodArgs, deployment: &Name, dry_run: bool) -
     let mut empty = 0;
     loop {
         let (found, faults) = client.belongings(deployment.as_str(), limit()).await;
-        if let Some(fault) = faults.iter().find(|fault| dry_run || fault.class == Class::Auth) {
-            return Err(failed(fault));
-        }
         for it in &found {
             if !told.contains_key(it) {
                 println!("RunPod: {} {} ({})", it.what, it.name, it.id);
                 told.insert(it.clone(), String::new());
             }
+        }
+        // A key that may not see one kind may still give back the others.
+        let refused = faults.iter().find(|fault| fault.class == Class::Auth);
+        if let Some(fault) = refused.filter(|_| found.is_empty()).or(faults.first().filter(|_| dry_run)) {
+            return Err(failed(fault));
         }
         if dry_run {
             return Ok(found.len());

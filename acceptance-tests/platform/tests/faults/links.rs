@@ -60,6 +60,7 @@ fn links_that_a_service_plants_lead_root_nowhere() {
         .clone();
     let mut expected = vec![
         "data/test/catalogues".to_owned(),
+        "data/test/leases".to_owned(),
         "data/test/logs".to_owned(),
         "data/test/scratch/event-log.one.service.event-log".to_owned(),
         "data/test/stores".to_owned(),

@@ -47,6 +47,8 @@ pub(super) fn settle(
         memory.orders.retain(|it| now.saturating_sub(it.asked_ms) < ORDER_LIMIT_MS);
     }
     stood(memory, passed);
+    // A clock that was put back: what it says is yet to come is over.
+    memory.launches.retain(|it| *it <= now);
     while memory.launches.front().is_some_and(|it| now.saturating_sub(*it) >= 3_600_000) {
         memory.launches.pop_front();
     }
@@ -58,6 +60,11 @@ pub(super) fn left(fleet: &Fleet, memory: &mut PoolState, now: u64) {
     memory.last_ms = Some(now);
     terms(fleet, &[], memory);
     spend(memory, passed, now);
+    if memory.is_gone() {
+        // Its numbers and what it spent are all that is needed of it.
+        memory.places = Vec::new();
+        memory.launches.clear();
+    }
 }
 
 /// Nothing of a closed cloud is asked for, by no pool and in no way.

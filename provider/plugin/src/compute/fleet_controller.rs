@@ -2,6 +2,7 @@
 //! `fleet-controller` of `runtime/fleet`.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -13,11 +14,11 @@ use streamverse_model::compute::{
 use streamverse_model::platform::{Object, Observed, Owner, SecretValue, StoreUse, is_this_host};
 use tfplugin_framework::schema::{Computed, Diagnostics, Path, Secret, Timeouts};
 use tfplugin_framework::{
-    Context, Draft, Error, Findings, Plan, Read, Resource, Result, Schema, State, Stored, resource,
+    Class, Context, Draft, Error, Findings, Plan, Read, Resource, Result, Schema, State, Stored, resource,
 };
 
 use super::runpod::pass_shown;
-use crate::deploy::{self, Deployed, Imported, deployed};
+use crate::deploy::{self, Deployed, Imported};
 use crate::provider::Streamverse;
 
 /// Buys compute for fleets and pools, keeps them at their sizes, and gives back what is idle. One acts at a time: it holds a lease, a
@@ -26,7 +27,7 @@ use crate::provider::Streamverse;
 ///
 /// Rented workers reach it at `public_url`, by TLS whose authority follows from `identity`: they enrol with a token that is of use once, then
 /// prove themselves by certificates, and are given the secrets of `stores`, and no others. They transcode only: packaging and content keys stay on the
-/// site. Whoever knows the identity can make itself a worker. Losing it is no harm: another one has all workers replaced.
+/// site. Whoever knows the identity can make itself a worker. Another one parts it from the workers that run, which are replaced: drain the fleets first.
 ///
 /// RunPod has no spot, so its pods count against `max` of their fleet and not against `on_demand_limits`.
 ///
@@ -48,7 +49,7 @@ pub struct FleetController {
     /// The site that holds it.
     #[attribute(replace, default = "default")]
     pub site: String,
-    /// The TCP port of the API that workers ask, by TLS alone. On a node it listens wherever the agent lets it: start that with `--bind`.
+    /// The TCP port of the API that workers ask, by TLS alone. On a node it listens on all addresses of the host.
     #[attribute(default = CONTROLLER_PORT, validate(range = 1..))]
     pub port: u16,
     /// Where rented workers reach that port: `https://HOST:PORT`.
@@ -123,7 +124,7 @@ impl Deployed for FleetController {
         let identity = cx.secret(&self.identity).await?.to_string();
         if STANDARD.decode(identity.trim()).map(|bytes| bytes.len()) != Ok(32) {
             return Err(Error::invalid("it is not 32 bytes in base64")
-                .at(Self::identity())
+                .at(given("identity", &self.identity))
                 .next("Make one with `openssl rand -base64 32`."));
         }
         let one = |name: &str, key: &str, value: String| {
@@ -134,7 +135,7 @@ impl Deployed for FleetController {
         if let Some(account) = &self.runpod {
             let key = cx.secret(&account.api_key).await?.to_string();
             if key.trim().is_empty() {
-                return Err(Error::invalid("it is empty").at(Path::attribute("runpod").attr("api_key_wo")));
+                return Err(Error::invalid("the account's key is empty").at(Path::attribute("runpod")));
             }
             all.push(one(RUNPOD_SECRET, RUNPOD_KEY, key.trim().to_owned())?);
         }
@@ -157,6 +158,51 @@ fn tls(address: &str) -> String {
     address.replacen("http://", "https://", 1)
 }
 
+/// The attribute by which a secret was given.
+fn given(name: &str, secret: &Secret<String>) -> Path {
+    let by = if secret.reference.is_some() { "ref" } else { "wo" };
+    Path::attribute(format!("{name}_{by}"))
+}
+
+/// Waits until no fleet of the site names this controller: what it bought nobody else knows.
+async fn without_fleets(cx: &Context<Streamverse>, controller: &FleetController) -> Result<()> {
+    let own = cx.provider().owner(FleetController::KIND, &controller.name)?;
+    let site = cx.provider().site(&controller.site)?;
+    let failed = |error| deploy::asked(error, format!("removing {own}"));
+    loop {
+        let mut left = Vec::new();
+        for owner in site.list(&own.deployment).await.map_err(failed)? {
+            if owner.kind.as_str() != "runpod-fleet" {
+                continue;
+            }
+            let found = site.observe(&owner).await.map_err(failed)?;
+            if found.is_some_and(|it| is_of(&it, &controller.name)) {
+                left.push(owner.name.to_string());
+            }
+        }
+        if left.is_empty() {
+            return Ok(());
+        }
+        if cx.is_cancelled() || cx.time_left().is_some_and(|left| left < Duration::from_secs(3)) {
+            return Err(Error::new(Class::Retry, format!("it still keeps fleets: {}", left.join(", "))).next(
+                "Destroy them first; refer to the controller by its resource, so that Terraform does. Of fleets that no state has, `streamverse sweep` takes care.",
+            ));
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+}
+
+/// Whether a fleet, or the job that takes it away, names this controller.
+fn is_of(observed: &Observed, controller: &str) -> bool {
+    observed.bundle.objects.iter().any(|object| match object {
+        Object::Job(job) => job
+            .uses
+            .iter()
+            .any(|it| it.kind.as_str() == FleetController::KIND && it.name.as_str() == controller),
+        _ => false,
+    })
+}
+
 /// The version of a secret of what was found.
 fn version_of(observed: &Observed, name: &str) -> Secret<String> {
     let found = observed.bundle.secrets().find(|it| it.name.as_str() == name);
@@ -169,7 +215,18 @@ fn version_of(observed: &Observed, name: &str) -> Secret<String> {
 impl Resource for FleetController {
     type Provider = Streamverse;
 
-    deployed!();
+    async fn create(cx: &Context<Streamverse>, plan: Plan<Self>) -> Result<State<Self>> {
+        deploy::put(cx, plan).await
+    }
+
+    async fn read(cx: &Context<Streamverse>, stored: Stored<Self>) -> Result<Read<Self>> {
+        deploy::read(cx, stored).await
+    }
+
+    async fn delete(cx: &Context<Streamverse>, stored: Stored<Self>) -> Result<()> {
+        without_fleets(cx, &stored).await?;
+        deploy::remove(cx, &*stored).await
+    }
 
     async fn update(cx: &Context<Streamverse>, _: Stored<Self>, plan: Plan<Self>) -> Result<State<Self>> {
         deploy::put(cx, plan).await
@@ -182,11 +239,7 @@ impl Resource for FleetController {
         pass_shown(found, findings);
         let endpoint = config.runpod.known().and_then(|it| it.endpoint.known());
         if let Some(Err(fault)) = endpoint.map(|it| Config::endpoint(it)) {
-            findings.refuse(
-                Path::attribute("runpod").attr("endpoint"),
-                "No endpoint",
-                format!("{}.", fault.says),
-            );
+            findings.refuse(Path::attribute("runpod"), "No endpoint", format!("{}.", fault.says));
         }
         let Some(public) = config.public_url.known() else { return };
         let read = |text: &String| url::Url::parse(text).ok().filter(url::Url::has_host);
@@ -227,8 +280,10 @@ impl Resource for FleetController {
                 ),
             );
         }
-        let identity = Path::attribute("identity_wo_version");
-        if !draft.is_create() && draft.changed(identity.clone()) {
+        let identity = ["identity_wo_version", "identity_ref"].map(Path::attribute);
+        if let Some(identity) =
+            identity.into_iter().find(|it| !draft.is_create() && draft.changed(it.clone()))
+        {
             cx.warn_at(
                 identity,
                 "Another authority",

@@ -204,10 +204,14 @@ impl Controller {
     /// Orders of pools that nothing is started for any more, and that were not seen for long, came to nothing.
     fn expire(&mut self, tick: &mut Tick) {
         let started = self.remembered.started_ms;
+        self.remembered.tried.retain(|_, at| tick.now.saturating_sub(*at) < 2 * UNSEEN_MS);
         let mut over = Vec::new();
         for (index, entry, pool, memory) in self.ground(tick).pools() {
             for order in &memory.orders {
-                let unseen = tick.now.saturating_sub(order.asked_ms.max(started)) >= UNSEEN_MS;
+                // A launch whose outcome nobody knows was asked for again since: it may still appear.
+                let tried = self.remembered.tried.get(&(entry.name.clone(), order.number)).copied();
+                let last = order.asked_ms.max(started).max(tried.unwrap_or(0));
+                let unseen = tick.now.saturating_sub(last) >= UNSEEN_MS;
                 let gone = pool.tombstone || !entry.keys.contains_key(&order.key);
                 if unseen && (gone || held_back(pool, order, tick.now)) {
                     over.push((index, order.number));
@@ -410,6 +414,9 @@ impl Controller {
     fn launched(&mut self, tick: &mut Tick, done: Done) {
         let Done::Launched(pool, cloud, name, done) = done else { return };
         let number = name.number;
+        // It may have taken effect at the end of the call, whatever came of it.
+        let ended_ms = self.parts.clock.now_ms().max(tick.now);
+        self.remembered.tried.insert((name.group.pool.to_string(), number), ended_ms);
         match done {
             Ok(instance) => {
                 self.remembered.launched.push((cloud, instance, tick.now));

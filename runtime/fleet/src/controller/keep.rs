@@ -111,12 +111,16 @@ impl Keep {
             None => self.records.insert(&collection, STATE, &value).await?,
             Some(version) => self.records.replace(&collection, STATE, version, &value).await?,
         };
-        if !done {
+        // An answer that was lost may have been asked for again: what is there is then what we wrote.
+        let found =
+            if done && self.version.is_some() { None } else { self.records.get(&collection, STATE).await? };
+        let ours = done || found.as_ref().is_some_and(|it| it.value == value);
+        if !ours {
             return Ok(false);
         }
-        self.version = match self.version {
-            Some(version) => Some(version + 1),
-            None => self.records.version(&collection, STATE).await?,
+        self.version = match found {
+            Some(found) => Some(found.version),
+            None => self.version.map(|it| it + 1),
         };
         self.written.clone_from(state);
         self.written_ms = now;

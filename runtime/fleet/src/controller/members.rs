@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use streamverse_compute::cloud::group_key;
-use streamverse_model::compute::{GroupName, InstanceName};
+use streamverse_model::compute::{CONTROLLED, GroupName, InstanceName};
 use streamverse_model::platform::Name;
 
 use super::Controller;
@@ -70,6 +70,7 @@ impl Controller {
                 let member = member(entry).filter(|_| known.ended_ms.is_none());
                 match (self.names.remove_entry(&known.id), member) {
                     (Some((id, name)), member) => {
+                        self.remembered.known_ms.entry(id.clone()).or_insert(tick.now);
                         members.extend(member.map(|it| (name.clone(), it)));
                         names.insert(id, name);
                     }
@@ -84,6 +85,7 @@ impl Controller {
                 }
             }
         }
+        self.remembered.known_ms.retain(|id, _| names.contains_key(id));
         self.names = names;
         if nameless {
             members.into_iter().for_each(|(name, member)| self.parts.roster.add(name, member));
@@ -100,5 +102,6 @@ fn member(entry: &Entry) -> Option<Member> {
     if entry.work.is_none() && entry.record.is_some() {
         return None;
     }
-    Some(Member { fleet: Name::parse(&entry.name).ok()?, work: entry.work.clone() })
+    let drain = entry.record.as_ref().map_or(CONTROLLED, |it| it.definition.policy.drain.0.as_secs());
+    Some(Member { fleet: Name::parse(&entry.name).ok()?, work: entry.work.clone(), drain_seconds: drain })
 }

@@ -81,6 +81,21 @@ pub(super) struct Meters {
 }
 
 impl Meters {
+    /// Levels are those of who acts. What was counted stays.
+    pub(super) fn forget(&self) {
+        self.on_demand.clear();
+        self.on_demand_limit.clear();
+        self.workers.clear();
+        self.target.clear();
+        self.waiting.clear();
+        self.backlog.clear();
+        self.idle.clear();
+        self.budget.clear();
+        self.spent.clear();
+        self.target_p95.clear();
+        self.trouble.clear();
+    }
+
     pub(super) fn new(metrics: &Metrics) -> Meters {
         let it = Meters::default();
         metrics.register(|registry| {

@@ -166,7 +166,13 @@ impl Controller {
                 self.meters.leader.set(i64::from(held));
                 // What was written since, somebody else wrote, and workers report to this one from now on.
                 self.loaded = false;
-                self.remembered.started_ms = self.parts.clock.now_ms();
+                // Nothing of an earlier term is true any more: somebody else acted and counted since.
+                let started_ms = self.parts.clock.now_ms();
+                self.remembered = Remembered { started_ms, ..Remembered::default() };
+                self.carried.clear();
+                self.ensured.clear();
+                self.last_ms = None;
+                self.meters.forget();
                 if !held {
                     self.parts.roster.clear();
                 }
@@ -263,6 +269,18 @@ impl Controller {
         let mut view = looker.view(&mut looks, &mut self.remembered);
         self.order_orders(&view, &looks);
         self.told_before(&mut view);
+        if view.strangers != self.remembered.strangers {
+            if !view.strangers.is_empty() {
+                let some: Vec<&str> = view.strangers.iter().take(5).map(String::as_str).collect();
+                let count = view.strangers.len();
+                warn!(
+                    count,
+                    some = some.join(", "),
+                    "Instances of this deployment are of no fleet of this controller: another one's, or nobody's. `streamverse sweep` removes what is nobody's."
+                );
+            }
+            self.remembered.strangers.clone_from(&view.strangers);
+        }
         let lost = self.lost(&view);
         let mut tick = act::Tick::new(now, looks, view, undone);
         self.act(&mut tick, began).await?;

@@ -44,7 +44,8 @@ impl Prices {
         let mut asks = Vec::new();
         for (kind, all) in candidates {
             let Some(cloud) = clouds.get(kind) else { continue };
-            let due = self.next_ms.get(kind).is_none_or(|it| *it <= now);
+            let due =
+                self.next_ms.get(kind).is_none_or(|it| *it <= now || *it > now.saturating_add(EVERY_MS));
             if due || new && all.keys().any(|it| !self.known.contains_key(it)) {
                 let query = OfferQuery { candidates: all.values().cloned().collect() };
                 asks.push(async move {

@@ -14,7 +14,9 @@ use crate::workers::Workers;
 
 /// Who has not been heard for so long is taken for broken: it would hold work that nobody does.
 const UNHEARD_MS: u64 = 600_000;
-/// After a start of the controller, workers have so long to be heard before they are taken for ones that never were.
+/// Where nobody at all is heard, all have so long.
+const ALL_UNHEARD_MS: u64 = 3 * UNHEARD_MS;
+/// Once a new controller knows them, workers have so long to be heard before they are taken for ones that never were.
 const REJOIN_MS: u64 = 180_000;
 /// What was launched and is not listed yet is taken for listed for so long.
 const LISTED_MS: u64 = 120_000;
@@ -31,8 +33,15 @@ pub(super) struct Spot {
 /// What is remembered between looks and lost with the process: none of it is needed to be right, only to be quick.
 #[derive(Default)]
 pub(super) struct Remembered {
-    /// When this process began.
+    /// When this term of the lease began.
     pub(super) started_ms: u64,
+    /// Since when workers could be heard in this term, by their instances' ids: before that this controller does not know them,
+    /// and refuses their reports.
+    pub(super) known_ms: HashMap<String, u64>,
+    /// When launches were last asked for, by fleet and number.
+    pub(super) tried: HashMap<(String, u64), u64>,
+    /// Instances that are told to be nobody's.
+    pub(super) strangers: Vec<String>,
     /// Instances that were launched and may not be listed yet.
     pub(super) launched: Vec<(CloudKind, Instance, u64)>,
     /// When what is on its way out goes, by id.
@@ -47,8 +56,10 @@ pub(super) struct View {
     pub(super) seen: Seen,
     /// By pool, one for each worker.
     pub(super) spots: Vec<Vec<Spot>>,
-    /// Instances of this deployment that are of no pool of this controller.
-    pub(super) strangers: usize,
+    /// By pool, how many jobs its workers do.
+    running: Vec<u64>,
+    /// Instances of this deployment that are of no pool of this controller: another controller's, or nobody's.
+    pub(super) strangers: Vec<String>,
 }
 
 /// What a view is made of.
@@ -74,6 +85,7 @@ impl Looker<'_> {
             let groups_deleted = complete && !with_groups.contains(entry.name.as_str());
             view.seen.pools.push(PoolSeen { complete, groups_deleted, ..PoolSeen::default() });
             view.spots.push(Vec::new());
+            view.running.push(0);
         }
         let doomed = std::mem::take(&mut memory.doomed);
         for (cloud, look) in looks.iter() {
@@ -127,7 +139,7 @@ impl Looker<'_> {
             }
             let pool = self.plan.by_name.get(instance.group.pool.as_str());
             let Some((pool, entry)) = pool.and_then(|at| Some((*at, self.plan.entries.get(*at)?))) else {
-                view.strangers += 1;
+                view.strangers.push(instance.id.clone());
                 continue;
             };
             let first = doomed.get(&instance.id).copied();
@@ -145,7 +157,10 @@ impl Looker<'_> {
             if let Some(at) = doomed_ms {
                 memory.doomed.insert(instance.id.clone(), at);
             }
-            let worker = self.worker(cloud, pool, entry, instance, doomed_ms, memory.started_ms);
+            let (worker, running) = self.worker(cloud, pool, entry, instance, doomed_ms, memory);
+            if let Some(sum) = view.running.get_mut(pool) {
+                *sum += running;
+            }
             if let (Some(seen), Some(spots)) = (view.seen.pools.get_mut(pool), view.spots.get_mut(pool)) {
                 seen.workers.push(worker);
                 spots.push(Spot { cloud, index });
@@ -160,8 +175,11 @@ impl Looker<'_> {
         entry: &Entry,
         instance: &Instance,
         doomed_ms: Option<u64>,
-        started_ms: u64,
-    ) -> Worker {
+        memory: &Remembered,
+    ) -> (Worker, u64) {
+        // How many jobs one does that does not say so.
+        let queue = self.plan.fleet.pools.get(pool).and_then(|it| it.queue.as_ref());
+        let lanes = queue.map_or(1, |it| u64::from(it.jobs_per_worker.max(1)));
         let candidate = candidate(self.plan, pool, entry, cloud, instance);
         let mut worker = Worker {
             id: Arc::from(instance.id.as_str()),
@@ -184,23 +202,28 @@ impl Looker<'_> {
             // Without a queue nobody has work that is known of, and nobody listens to who says that it should leave.
             let queue = self.plan.fleet.pools.get(pool).filter(|it| it.queue.is_some() && !it.tombstone);
             worker.idle_ms = queue.is_none().then_some(0);
-            return worker;
+            return (worker, 0);
         }
         if worker.phase != WorkerPhase::Ready || instance.phase == Phase::Stopping {
-            return worker;
+            return (worker, 0);
         }
         let Some(told) = told else {
-            // It may have been heard by the controller before this one.
-            let older = self.known(pool, &instance.id).is_some_and(|it| it.since_ms < started_ms);
-            if !older || self.now.saturating_sub(started_ms) >= REJOIN_MS {
+            // It may have been heard by the controller before this one, and can be heard by this one since it knows it.
+            let older = self.known(pool, &instance.id).is_some_and(|it| it.since_ms < memory.started_ms);
+            let known_ms = memory.known_ms.get(&instance.id);
+            if !older || known_ms.is_some_and(|it| self.now.saturating_sub(*it) >= REJOIN_MS) {
                 worker.phase = WorkerPhase::Starting;
+                return (worker, 0);
             }
-            return worker;
+            return (worker, lanes);
         };
         if told.preempted {
             worker.doomed_ms = worker.doomed_ms.or(Some(told.until_ms.unwrap_or(self.now)));
         }
-        let unheard = self.now.saturating_sub(told.heard_ms) >= UNHEARD_MS;
+        // Where nobody is heard, the way to us is broken, or our clock leapt: not each of them.
+        let anybody_ms = self.workers.heard_ms().unwrap_or(self.now).min(self.now);
+        let unheard = anybody_ms.saturating_sub(told.heard_ms) >= UNHEARD_MS
+            || self.now.saturating_sub(told.heard_ms) >= ALL_UNHEARD_MS;
         match told.phase {
             WorkPhase::Drained | WorkPhase::Overrun if self.is_leaving(pool, &instance.id) => {
                 worker.idle_ms = Some(0);
@@ -213,7 +236,8 @@ impl Looker<'_> {
                 worker.idle_ms = told.idle_since_ms.map(|since| self.now.saturating_sub(since));
             }
         }
-        worker
+        let busy = worker.phase == WorkerPhase::Ready && worker.idle_ms.is_none();
+        (worker, if busy { told.running.unwrap_or(lanes) } else { 0 })
     }
 
     fn known(&self, pool: usize, id: &str) -> Option<&streamverse_compute::policy::Known> {
@@ -238,8 +262,7 @@ impl Looker<'_> {
             let mut working = 0;
             match &entry.record {
                 Some(record) if entry.work.is_some() => {
-                    let busy = |it: &&Worker| it.phase == WorkerPhase::Ready && it.idle_ms.is_none();
-                    working = seen.workers.iter().filter(busy).count() as u64;
+                    working = view.running.get(index).copied().unwrap_or(0);
                     let job_ms = self.workers.job_ms(&record.definition.name);
                     seen.queue = Some(QueueSeen { waiting: undone.saturating_sub(working), job_ms });
                 }

@@ -123,19 +123,22 @@ impl HandOver {
             // As its transcoder makes it: that one may not have started yet.
             log.ensure_topic(TRANSCODE_TOPIC, TRANSCODE_PARTITIONS, None).await?;
         }
+        // Each job that a worker does side by side is a member of the group.
+        let each = if self.record.work.is_some() { queue.jobs_per_worker.max(1) } else { 1 };
         let max = self.record.definition.range.max;
+        let members = max.saturating_mul(each);
         match log.partitions(&queue.topic).await? {
             Some(0) => {
                 let text =
                     format!("there is no topic {:?}: make it, or let whoever reads it make it", queue.topic);
                 Err(Error::passing("no-topic", text))
             }
-            Some(count) if count < max => {
+            Some(count) if count < members => {
                 let text = format!(
                     "the topic {:?} has {count} partitions, and one is one worker's at a time: {} of {max} workers would be \
-                     paid for nothing. Raise `partitions` of the streamverse_event_log to {max} at least, or lower range.max",
+                     paid for nothing. Raise `partitions` of the streamverse_event_log to {members} at least, or lower range.max",
                     queue.topic,
-                    max - count
+                    max - count / each
                 );
                 Err(Error::permanent("too-few-partitions", text))
             }

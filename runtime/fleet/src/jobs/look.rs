@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use streamverse_core::{Error, Job, JobHandle, Result, ServiceContext, Stop};
-use streamverse_model::compute::{FleetControllerRun, FleetDefinition, FleetJobSpec};
+use streamverse_model::compute::{FleetControllerRun, FleetDefinition, FleetJobSpec, FleetWork};
 use streamverse_model::media::TranscoderSpec;
 
 use super::{Fleets, owner_of};
@@ -15,17 +15,21 @@ pub(super) async fn start(spec: Value, cx: ServiceContext) -> Result<Box<dyn Job
         |error: streamverse_model::platform::SpecError| Error::permanent("spec-invalid", error.to_string());
     let name = spec.controller().map_err(invalid)?;
     let controller: FleetControllerRun = cx.spec("fleet-controller", name.as_str())?;
-    let jobs = match spec.transcoder().map_err(invalid)? {
-        Some(transcoder) => cx.spec::<TranscoderSpec>("transcoder", transcoder.as_str())?.concurrency,
-        None => 1,
+    let work = match spec.transcoder().map_err(invalid)? {
+        Some(transcoder) => {
+            let spec: TranscoderSpec = cx.spec("transcoder", transcoder.as_str())?;
+            Some(FleetWork { transcoder, spec })
+        }
+        None => None,
     };
-    let definition = spec.definition(jobs).map_err(invalid)?;
+    let definition = spec.definition(work.as_ref().map_or(1, |it| it.spec.concurrency)).map_err(invalid)?;
     let fleets = Fleets::open(&controller.catalogue, name.as_str(), &cx).await?;
-    Ok(Box::new(Look { definition, owner: owner_of(&cx), fleets }))
+    Ok(Box::new(Look { definition, work, owner: owner_of(&cx), fleets }))
 }
 
 pub(super) struct Look {
     pub(super) definition: FleetDefinition,
+    pub(super) work: Option<FleetWork>,
     pub(super) owner: String,
     pub(super) fleets: Fleets,
 }
@@ -42,6 +46,10 @@ impl Job for Look {
             Ok(Some((_, found))) if found.tombstone => {
                 Some(format!("the fleet {name:?} is fenced in its controller's catalogue"))
             }
+            // Its workers are given what was handed over: another bucket, for example, is not what they have.
+            Ok(Some((_, found))) if found.work != self.work => Some(format!(
+                "the transcoder of the fleet {name:?} was changed since the fleet was handed over"
+            )),
             Ok(Some((_, found))) if found.definition != self.definition => {
                 Some(format!("the fleet {name:?} is another one in its controller's catalogue"))
             }

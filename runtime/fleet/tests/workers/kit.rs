@@ -256,7 +256,7 @@ fn member(log: &str, objects: &str) -> Member {
         },
     }))
     .unwrap();
-    Member { fleet: Name::parse("encode").unwrap(), work: Some(Arc::new(work)) }
+    Member { fleet: Name::parse("encode").unwrap(), work: Some(Arc::new(work)), drain_seconds: 300 }
 }
 
 /// The machine's clock, and what a test adds to it.

@@ -6,7 +6,7 @@
 //!   log/, files/                       ours
 //!   kept/<object>                      ours: which process it is, how a job ended, the engine's configuration
 //!   scratch/<object>                   the service's; an engine's is ours, but for its cache and log
-//!   stores/, logs/, catalogues/        the services'
+//!   stores/, logs/, catalogues/, leases/  the services'
 //! <run>/<deployment>                   ours
 //!   s                                  the services': sockets of local stores
 //!   <object>                           ours: spec and context

@@ -112,7 +112,7 @@ pub(super) fn or<T: Clone>(value: &Maybe<T>, usual: T) -> Option<T> {
 }
 
 /// The candidate, once all of it is known.
-pub(super) fn settled(it: &FleetCandidateSpecView) -> Option<FleetCandidateSpec> {
+pub fn settled(it: &FleetCandidateSpecView) -> Option<FleetCandidateSpec> {
     Some(FleetCandidateSpec {
         gpu: it.gpu.known()?.clone(),
         gpus: or(&it.gpus, 1)?,
@@ -237,15 +237,18 @@ fn check_queue(view: &RunpodFleetSpecView, queue: &FleetQueueSpecView, out: &mut
     }
     let partitions = QueueSpec::partitions_of(log);
     let max = view.range.known().and_then(|it| it.max.known().copied());
+    // Each job that a worker does side by side has a partition of its own.
+    let each = queue.jobs_per_worker.known().copied().unwrap_or(1).max(1);
     if let (Some(partitions), Some(max)) = (partitions, max)
-        && max > partitions
+        && max.saturating_mul(each) > partitions
     {
+        let needed = max.saturating_mul(each);
         out.error_at(
             Path::attribute("range").attr("max"),
             "More workers than partitions",
             format!(
-                "A partition is one worker's at a time, and the event log makes topics of {partitions}: {} of {max} workers would be paid for nothing. Raise `partitions` of the streamverse_event_log to {max} at least, or lower max.",
-                max - partitions
+                "A partition is one worker's at a time, and the event log makes topics of {partitions}: {} of {max} workers would be paid for nothing. Raise `partitions` of the streamverse_event_log to {needed} at least, or lower max.",
+                max - partitions / each
             ),
         );
     }

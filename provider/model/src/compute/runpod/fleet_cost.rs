@@ -11,7 +11,7 @@ use crate::compute::{
 /// Per hour and month at both ends of the range; what follows from a price that the table lacks is missing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FleetCost {
-    /// Per hour at `min`, with the cheapest candidate.
+    /// Per hour at `min`, and `policy.extra` more, with the cheapest candidate below `price_ceiling`.
     pub hourly_min: Option<Money>,
     /// Per hour at `max`, with the dearest candidate that may be taken.
     pub hourly_max: Option<Money>,
@@ -52,6 +52,13 @@ impl FleetCost {
         };
         let (ceiling, budget) = (limit(&range.price_ceiling)?, limit(&range.monthly_budget)?);
         let night = night(view)?;
+        // Those in addition are kept wherever any are.
+        let extra = match &view.policy {
+            Maybe::Known(policy) => or(&policy.extra, 0)?,
+            Maybe::Null => 0,
+            Maybe::Unknown => return None,
+        };
+        let with = |count: u32| if count == 0 { 0 } else { count.saturating_add(extra) };
         let prices: Vec<(String, Option<Money>)> =
             candidates.iter().map(|it| (it.key(), table_price(it))).collect();
         let known: Vec<Money> = prices.iter().filter_map(|(_, price)| *price).collect();
@@ -61,15 +68,22 @@ impl FleetCost {
         // Above the ceiling nothing is bought, whatever the table says.
         let may = |price: &Money| ceiling.is_none_or(|ceiling| *price <= ceiling);
         let dearest = known.iter().filter(|it| may(it)).max().copied();
-        let low = if min == 0 { Some(Money::ZERO) } else { cheapest.filter(|_| unpriced.is_empty()) };
+        // What no candidate may cost is never paid.
+        let least = known.iter().filter(|it| may(it)).min().copied().unwrap_or(Money::ZERO);
+        let low = if min == 0 { Some(Money::ZERO) } else { Some(least).filter(|_| unpriced.is_empty()) };
         let high = match (unpriced.is_empty(), ceiling) {
             _ if max == 0 => Some(Money::ZERO),
             (true, _) => dearest.or(Some(Money::ZERO)),
             // What has no price here is bought up to the ceiling.
             (false, ceiling) => ceiling,
         };
-        let cost =
-            range_cost(min, max, low.unwrap_or(Money::ZERO), high.unwrap_or(Money::ZERO), night.as_ref());
+        let cost = range_cost(
+            with(min),
+            with(max),
+            low.unwrap_or(Money::ZERO),
+            high.unwrap_or(Money::ZERO),
+            night.as_ref(),
+        );
         Some(FleetCost {
             hourly_min: low.map(|_| cost.hourly_min),
             hourly_max: high.map(|_| cost.hourly_max),

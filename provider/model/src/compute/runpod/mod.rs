@@ -24,7 +24,7 @@ pub use fleet::{
     FleetPolicySpecView, FleetQueueSpec, FleetQueueSpecPath, FleetQueueSpecView, FleetVolumeSpec,
     FleetVolumeSpecPath, FleetVolumeSpecView, RunpodFleetSpec, RunpodFleetSpecPath, RunpodFleetSpecView,
 };
-pub use fleet_check::{RUNPOD_NOTICE, check_fleet, remote_log};
+pub use fleet_check::{RUNPOD_NOTICE, check_fleet, remote_log, settled};
 pub use fleet_cost::{FleetCost, table_price};
 pub use registry::login_mark;
 pub use template::{

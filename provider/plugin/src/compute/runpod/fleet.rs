@@ -8,7 +8,8 @@ use streamverse_model::compute::{FleetJobSpec, FleetSource, FleetTaken, GroupNam
 use streamverse_model::platform::{Bundle, Object, Observed, Owner, Phase};
 use tfplugin_framework::schema::{Computed, Diagnostics, Path, Severity, Timeouts, TypedPath};
 use tfplugin_framework::{
-    Class, Context, Draft, Error, Findings, Plan, Read, Resource, Result, Schema, State, Stored, resource,
+    Class, Context, Draft, Error, Findings, Maybe, Plan, Read, Resource, Result, Schema, State, Stored,
+    resource,
 };
 
 use super::fleet_live;
@@ -52,7 +53,7 @@ pub struct RunpodFleet {
     /// What it is.
     #[attribute(flatten)]
     pub spec: RunpodFleetSpec,
-    /// Dollars per hour at `min`, with the cheapest candidate. Null where the table lacks a price that it follows from.
+    /// Dollars per hour at `min`, with the cheapest candidate below `price_ceiling`; `policy.extra` is reckoned in. Null where the table lacks a price that it follows from.
     pub hourly_min: Computed<Option<Money>>,
     /// Dollars per hour at `max`, with the dearest candidate below `price_ceiling`.
     pub hourly_max: Computed<Option<Money>>,
@@ -161,7 +162,10 @@ async fn handed_over(
         && let Some(at) = refused_at(&reason.code, &reason.text)
     {
         if create {
-            // Of a fleet that never was, nothing is to be destroyed.
+            // An apply that was killed may have handed it over before: of a create that is refused nothing stays.
+            if reason.code != "fleet-owned" {
+                taken_away(cx, &plan).await?;
+            }
             deploy::remove(cx, &*plan).await?;
         }
         return Err(Error::invalid(reason.text.clone()).at(shown(&at)));
@@ -249,8 +253,12 @@ impl Resource for RunpodFleet {
                 draft.set_unknown(Self::price_date())?;
             }
         }
+        if draft.is_create() {
+            elsewhere(cx, &view.name, &view.site).await?;
+        }
         let mut found = Diagnostics::new();
-        fleet_live::check(cx, &view.spec, &mut found).await;
+        let new = draft.is_create() || draft.changed(Path::attribute("candidates"));
+        fleet_live::check(cx, &view.spec, new, &mut found).await;
         told(cx, found)
     }
 
@@ -299,6 +307,27 @@ fn told(cx: &Context<Streamverse>, found: Diagnostics) -> Result<()> {
         }
     }
     refused.map_or(Ok(()), Err)
+}
+
+/// Pods are named by deployment and fleet alone: a fleet of this name on another site would share them.
+async fn elsewhere(cx: &Context<Streamverse>, name: &Maybe<String>, site: &Maybe<String>) -> Result<()> {
+    let (Some(name), Some(here)) = (name.known(), site.known()) else { return Ok(()) };
+    if cx.provider().deployment().is_none() {
+        return Ok(());
+    }
+    let owner = cx.provider().owner(RunpodFleet::KIND, name)?;
+    for other in cx.provider().site_names().unwrap_or_default() {
+        if other == here {
+            continue;
+        }
+        let Ok(Some(site)) = cx.provider().try_site(other) else { continue };
+        if matches!(site.observe(&owner).await, Ok(Some(_))) {
+            return Err(Error::invalid(format!("the site {other:?} has a fleet {name:?} of this deployment"))
+                .at(Path::attribute("name"))
+                .next("Pods carry the names of deployment and fleet: both controllers would take them for theirs. Give it another name."));
+        }
+    }
+    Ok(())
 }
 
 /// Pods are told apart by their names, whose parts `--` divides.

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use streamverse_compute_runpod::{Client, Cloud, GpuType, Limit, NetworkVolume, Product};
-use streamverse_model::compute::runpod::{FleetCandidateSpec, RunpodFleetSpecView, table_price};
+use streamverse_model::compute::runpod::{FleetCandidateSpec, RunpodFleetSpecView, settled, table_price};
 use streamverse_model::compute::{Money, PRICES_VERSION, Tenancy, gpu};
+use tfplugin_framework::Context;
 use tfplugin_framework::schema::validate::nearest;
 use tfplugin_framework::schema::{Diagnostics, Path};
-use tfplugin_framework::{Context, Maybe};
 
 use crate::provider::Streamverse;
 
@@ -27,7 +27,12 @@ struct Live {
 }
 
 /// Looks at the live catalogue, where there is a key, and says what is wrong by it.
-pub(super) async fn check(cx: &Context<Streamverse>, view: &RunpodFleetSpecView, out: &mut Diagnostics) {
+pub(super) async fn check(
+    cx: &Context<Streamverse>,
+    view: &RunpodFleetSpecView,
+    new: bool,
+    out: &mut Diagnostics,
+) {
     if !cx.provider().runpod().has_key() {
         return;
     }
@@ -37,7 +42,7 @@ pub(super) async fn check(cx: &Context<Streamverse>, view: &RunpodFleetSpecView,
         .into_iter()
         .flatten()
         .enumerate()
-        .filter_map(|(index, it)| Some((index, whole(it)?)))
+        .filter_map(|(index, it)| Some((index, settled(it.known()?)?)))
         .collect();
     let Ok(client) = cx.provider().runpod().client(cx).await else { return };
     let limit = Limit::within(cx.time_left().map_or(LIMIT, |left| left.min(LIMIT)));
@@ -47,20 +52,7 @@ pub(super) async fn check(cx: &Context<Streamverse>, view: &RunpodFleetSpecView,
         // The dated table is all there is.
         Err(_) => return,
     };
-    judge(&candidates, &live, out);
-}
-
-fn whole(
-    it: &Maybe<streamverse_model::compute::runpod::FleetCandidateSpecView>,
-) -> Option<FleetCandidateSpec> {
-    let it = it.known()?;
-    let gpu = it.gpu.known()?.clone();
-    Some(FleetCandidateSpec {
-        gpu,
-        gpus: it.gpus.known().copied().unwrap_or(1),
-        data_centre: it.data_centre.known().cloned(),
-        tenancy: it.tenancy.known().copied().unwrap_or_default(),
-    })
+    judge(&candidates, &live, new, out);
 }
 
 async fn ask(
@@ -94,7 +86,8 @@ fn price(live: &Live, it: &FleetCandidateSpec) -> Option<Money> {
     Some(Money::dollars(one)?.times(u64::from(it.gpus)))
 }
 
-fn judge(candidates: &[(usize, FleetCandidateSpec)], live: &Live, out: &mut Diagnostics) {
+/// `new`: these candidates were not applied yet. One that was there and is no more is the cloud's doing, and ends no plan.
+fn judge(candidates: &[(usize, FleetCandidateSpec)], live: &Live, new: bool, out: &mut Diagnostics) {
     let at = |index: usize| Path::attribute("candidates").index(index);
     let mut moved = Vec::new();
     for (index, it) in candidates {
@@ -103,11 +96,17 @@ fn judge(candidates: &[(usize, FleetCandidateSpec)], live: &Live, out: &mut Diag
                 let near = nearest(centre, live.centres.iter().map(String::as_str));
                 let near = near.map_or_else(String::new, |near| format!(" Did you mean {near:?}?"));
                 let all: Vec<&str> = live.centres.iter().map(String::as_str).collect();
-                out.error_at(
-                    at(*index).attr("data_centre"),
-                    "No such data centre",
-                    format!("RunPod has no data centre {centre:?}.{near} It has {}.", all.join(", ")),
-                );
+                let place = at(*index).attr("data_centre");
+                let text = format!("RunPod has no data centre {centre:?}.{near} It has {}.", all.join(", "));
+                if new {
+                    out.error_at(place, "No such data centre", text);
+                } else {
+                    out.warning_at(
+                        place,
+                        "The data centre is gone",
+                        format!("{text} Nothing is bought there any more."),
+                    );
+                }
             } else if let Some(there) = live.volume.as_ref().filter(|there| *there != centre) {
                 out.error_at(
                     at(*index).attr("data_centre"),
@@ -159,7 +158,7 @@ mod tests {
             tenancy: Tenancy::Secure,
         };
         let mut out = Diagnostics::new();
-        judge(&[(3, one)], live, &mut out);
+        judge(&[(3, one)], live, true, &mut out);
         out.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
     }
 
