@@ -253,3 +253,47 @@ async fn while_a_cloud_does_not_list_after_a_restart_nobody_is_taken_for_gone() 
     assert!(matches!(world.roster.standing(&name), Standing::Alive(_)));
     assert!(matches!(world.roster.standing("sv--live--gpu--d-z0--99"), Standing::Gone));
 }
+
+#[tokio::test]
+async fn whoever_could_not_be_heard_has_its_time_once_it_can_and_no_more() {
+    let workers = Arc::new(Told::default());
+    let mut world = world(&workers);
+    world.put("gpu", working(fleet("gpu", KIND, 1, 1, 1))).await;
+    // It is older than any worker that has not started yet.
+    for _ in 0..8 {
+        world.ticks(12).await;
+        workers.all(&world, Phase::Working, None);
+    }
+    let before = names(&world);
+    // Another controller has heard nobody, and refuses whom it does not know: for longer than the time to be heard.
+    world.roster.clear();
+    world.restart();
+    workers.told.lock().unwrap().clear();
+    world.cloud().inside().faults.blind = 1000;
+    world.ticks(16).await;
+    world.cloud().inside().faults.blind = 0;
+    world.ticks(4).await;
+    assert_eq!(names(&world), before, "it could not be heard before");
+    world.ticks(16).await;
+    assert_ne!(names(&world), before, "it was not heard since");
+}
+
+#[tokio::test]
+async fn jobs_that_are_worked_on_do_not_wait_however_many_a_worker_does() {
+    let workers = Arc::new(Told::default());
+    let mut world = world(&workers);
+    world.topics.0.lock().unwrap().insert("jobs".to_owned(), 16);
+    let mut gpu = queued(working(fleet("gpu", KIND, 1, 2, 4)), "jobs");
+    gpu["definition"]["queue"]["jobs_per_worker"] = json!(8);
+    world.put("gpu", gpu).await;
+    world.ticks(4).await;
+    workers.all(&world, Phase::Working, None);
+    world.tick().await;
+    // Who does not say how many is taken to do as many as it can.
+    assert_eq!(world.status("gpu").await.unwrap().waiting, Some(0));
+    for told in workers.told.lock().unwrap().values_mut() {
+        told.running = Some(5);
+    }
+    world.tick().await;
+    assert_eq!(world.status("gpu").await.unwrap().waiting, Some(6));
+}
