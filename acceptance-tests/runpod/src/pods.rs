@@ -4,7 +4,7 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde_json::{Map, Value, json};
 
 use crate::stock::{GPUS, Stock};
@@ -231,11 +231,37 @@ fn end_process(shared: &Shared, world: &mut World, process: Option<u32>) {
     });
 }
 
-/// Sends a signal to a pod's program and all that it started.
+/// Sends a signal to a pod's program and its group. Who is killed is killed with all that it started, in whatever groups: nothing
+/// outlives its container.
 fn signal(process: u32, signal: Signal) {
-    if let Some(pid) = i32::try_from(process).ok().and_then(Pid::from_raw) {
+    let group = i32::try_from(process).ok().and_then(Pid::from_raw);
+    let below = if signal == Signal::KILL { started_by(process) } else { Vec::new() };
+    if let Some(pid) = group {
         let _ = kill_process_group(pid, signal);
     }
+    for pid in below.into_iter().filter_map(Pid::from_raw) {
+        let _ = kill_process(pid, signal);
+    }
+}
+
+/// All processes that a process started, and those that these did.
+fn started_by(process: u32) -> Vec<i32> {
+    let parent = |entry: std::fs::DirEntry| -> Option<(i32, i32)> {
+        let pid = entry.file_name().to_str()?.parse().ok()?;
+        let text = std::fs::read_to_string(entry.path().join("stat")).ok()?;
+        // The name in brackets may have anything in it.
+        let parent = text.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()?;
+        Some((pid, parent))
+    };
+    let all: Vec<(i32, i32)> =
+        std::fs::read_dir("/proc").into_iter().flatten().flatten().filter_map(parent).collect();
+    let mut found: Vec<i32> = i32::try_from(process).into_iter().collect();
+    let mut next = 0;
+    while let Some(one) = found.get(next).copied() {
+        found.extend(all.iter().filter(|(_, parent)| *parent == one).map(|(pid, _)| *pid));
+        next += 1;
+    }
+    found.split_off(1.min(found.len()))
 }
 
 /// Everything is over: no program outlives the stand-in.

@@ -137,7 +137,7 @@ fn a_million_entries_and_no_lengths_at_all_are_refused_quickly() {
     let spec: FastChannelSpec = serde_json::from_value(spec).unwrap();
     ask(&spec);
     // Generous: a debug build on a busy machine.
-    assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(300), "{:?}", begun.elapsed());
 }
 
 #[test]
