@@ -38,8 +38,14 @@ fn tables() -> Result<(), Box<dyn Error>> {
             }
         }
         let market = Market::read(files.iter().map(|(name, text)| (name.as_str(), text.as_str())))?;
+        // What `zones-replay 45` plays through the controller.
+        let mut shorter = market.clone();
+        let ticks = usize::try_from(45 * 86_400_000 / market.gap_ms)?;
+        shorter.zones.iter_mut().for_each(|it| it.available.truncate(ticks));
         for notice_ms in [0, 120_000] {
-            show("recorded", &market, &Setting { notice_ms, ..Setting::default() })?;
+            let setting = Setting { notice_ms, ..Setting::default() };
+            show("recorded", &market, &setting)?;
+            show("recorded, its first 45 days", &shorter, &setting)?;
         }
     }
     for (burstiness, seed) in [(1.0, 11), (2.0, 12), (4.0, 13), (8.0, 14)] {
