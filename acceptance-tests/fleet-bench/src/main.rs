@@ -1,4 +1,5 @@
 //! Measures what a controller does at each tick, and what stays on each worker: `cargo xtask bench fleet` builds and runs it.
+#![allow(clippy::print_stdout, reason = "the rows of a part are its answer")]
 
 mod agent;
 mod controller;
@@ -7,7 +8,7 @@ mod simulation;
 mod tick;
 
 use std::path::PathBuf;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode, Stdio};
 use std::time::Instant;
 
 use serde_json::{Value, json};
@@ -16,6 +17,10 @@ use serde_json::{Value, json};
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
 const HELP: &str = "fleet-bench [--quick] --edge PATH --out FILE";
+/// Only one part, whose rows are written to standard output.
+const PART: &str = "--part";
+const POLICY: &str = "policy";
+const CONTROLLER: &str = "controller";
 
 fn main() -> ExitCode {
     match run() {
@@ -28,23 +33,40 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Outcome<()> {
-    let (mut quick, mut edge, mut out) = (false, None, None);
+    let (mut quick, mut edge, mut out, mut part) = (false, None, None, None);
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         match word.as_str() {
             "--quick" => quick = true,
             "--edge" => edge = words.next().map(PathBuf::from),
             "--out" => out = words.next().map(PathBuf::from),
+            PART => part = words.next(),
             other => return Err(format!("{other:?} is no option; {HELP}").into()),
         }
     }
-    let (edge, out) = (edge.ok_or(HELP)?, out.ok_or(HELP)?);
     let rounds = if quick { 5 } else { 21 };
-    let mut rows = tick::measure(rounds)?;
-    rows.extend(controller::measure(rounds)?);
+    if let Some(part) = part {
+        let rows = if part == POLICY { tick::measure(rounds)? } else { controller::measure(rounds)? };
+        println!("{}", Value::Array(rows));
+        return Ok(());
+    }
+    let (edge, out) = (edge.ok_or(HELP)?, out.ok_or(HELP)?);
+    let mut rows = alone(POLICY, quick)?;
+    rows.extend(alone(CONTROLLER, quick)?);
     rows.extend(simulation::measure(if quick { 1 } else { 5 })?);
     rows.extend(agent::measure(&edge, if quick { 5 } else { 20 })?);
     Ok(std::fs::write(out, Value::Array(rows).to_string())?)
+}
+
+/// Measures a part in a process of its own: what a process has freed it keeps, so that the memory of whoever comes later would not be seen.
+fn alone(part: &str, quick: bool) -> Outcome<Vec<Value>> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args([PART, part]).args(quick.then_some("--quick"));
+    let done = command.stderr(Stdio::inherit()).output()?;
+    if !done.status.success() {
+        return Err(format!("the part {part} ended with {}", done.status).into());
+    }
+    Ok(serde_json::from_slice(&done.stdout)?)
 }
 
 /// How long something takes, in seconds.

@@ -101,13 +101,18 @@ impl Cluster {
     /// and waits until the API server serves them. `false`, told aloud, where a file is missing.
     ///
     /// # Panics
-    /// When the API server refuses one, or does not serve it in time.
+    /// When the API server refuses one, or does not serve it in time; when a file is missing in the folder that the variable names.
     #[must_use]
     pub fn load_crds(&self, files: &[&str]) -> bool {
         let folder = crds();
         for file in files {
             let path = folder.join(file);
             let Ok(text) = std::fs::read_to_string(&path) else {
+                assert!(
+                    std::env::var_os("STREAMVERSE_SHARED").is_none(),
+                    "{} is not in the folder that STREAMVERSE_SHARED names",
+                    path.display()
+                );
                 eprintln!("SKIPPED: {} is not there: set STREAMVERSE_SHARED", path.display());
                 return false;
             };

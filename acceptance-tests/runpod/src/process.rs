@@ -27,7 +27,8 @@ impl StandIn {
     /// Starts one with an empty account.
     ///
     /// # Panics
-    /// When it does not start; with `CI` set also when RunPod's description is not there to hold it to.
+    /// When it does not start, or when `STREAMVERSE_SHARED` names a folder without RunPod's description. Where neither is there it says aloud
+    /// that it is held to nothing.
     pub fn start() -> StandIn {
         let folder = tempfile::Builder::new().prefix("sv-runpod").tempdir();
         assert!(folder.is_ok(), "no folder for the stand-in: {:?}", folder.err());
@@ -47,8 +48,8 @@ impl StandIn {
         let it = StandIn { child, folder, endpoint: line.trim().to_owned() };
         let checked = it.control("GET", "checked", None) == Value::Bool(true);
         assert!(
-            checked || std::env::var_os("CI").is_none(),
-            "RunPod's description is missing: set STREAMVERSE_SHARED"
+            checked || std::env::var_os("STREAMVERSE_SHARED").is_none(),
+            "RunPod's description is not in the folder that STREAMVERSE_SHARED names"
         );
         it
     }

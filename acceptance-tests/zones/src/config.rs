@@ -148,10 +148,22 @@ impl Default for Config {
     }
 }
 
-/// The market that was recorded in nine zones: from the folder that `STREAMVERSE_SPOT_TRACES` names, or next to the project.
+/// The market that was recorded in nine zones: from the folder that `STREAMVERSE_SPOT_TRACES` names, or next to the project. `None`, told
+/// aloud, where it is in neither.
+///
+/// # Panics
+/// When the variable names a folder that has none.
 pub fn recorded() -> Option<Market> {
-    let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/traces/spot").to_owned();
-    folder(Path::new(&std::env::var("STREAMVERSE_SPOT_TRACES").unwrap_or(beside)))
+    let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/traces/spot");
+    let named = std::env::var("STREAMVERSE_SPOT_TRACES").ok();
+    let found = folder(Path::new(named.as_deref().unwrap_or(beside)));
+    assert!(found.is_some() || named.is_none(), "STREAMVERSE_SPOT_TRACES names no traces: {named:?}");
+    if found.is_none() {
+        eprintln!(
+            "SKIPPED: the recorded spot market is not there, a made-up one is played: set STREAMVERSE_SPOT_TRACES"
+        );
+    }
+    found
 }
 
 /// A market that was made up: two days of four zones.

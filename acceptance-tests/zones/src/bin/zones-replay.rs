@@ -16,12 +16,7 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     };
     let keeps = words.get(2).is_some_and(|it| it == "keeps");
-    let market = recorded().unwrap_or_else(|| {
-        eprintln!(
-            "the recorded spot market is not there, this is a made-up one: set STREAMVERSE_SPOT_TRACES"
-        );
-        made_up()
-    });
+    let market = recorded().unwrap_or_else(made_up);
     let market = first_days(&market, days);
     let setting = Setting { notice_ms: (notice * 1000.0) as u64, ..Setting::default() };
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {

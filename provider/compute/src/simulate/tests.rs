@@ -7,7 +7,9 @@ use super::*;
 /// The recorded market of nine zones: from the folder that the variable names, or next to the project.
 fn recorded() -> Option<Market> {
     let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/traces/spot");
-    let found = folder(&std::env::var("STREAMVERSE_SPOT_TRACES").unwrap_or_else(|_| beside.to_owned()));
+    let named = std::env::var("STREAMVERSE_SPOT_TRACES").ok();
+    let found = folder(named.as_deref().unwrap_or(beside));
+    assert!(found.is_some() || named.is_none(), "STREAMVERSE_SPOT_TRACES names no folder: {named:?}");
     if found.is_none() {
         eprintln!(
             "SKIPPED: the recorded spot market is not there: set STREAMVERSE_SPOT_TRACES to the folder of its files"

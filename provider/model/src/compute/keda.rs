@@ -406,8 +406,17 @@ mod tests {
         assert_eq!(hpa["spec"]["metrics"][1]["resource"]["target"]["averageUtilization"], 80);
         // The same pace in either.
         let pace = &scaled["advanced"]["horizontalPodAutoscalerConfig"]["behavior"];
-        assert_eq!(hpa["spec"]["behavior"], *pace);
-        assert_eq!(pace["scaleUp"]["selectPolicy"], "Min");
+        let policy = |kind: &str, value: u32, seconds: u32| json!({ "type": kind, "value": value, "periodSeconds": seconds });
+        let wanted = json!({
+            "scaleUp": {
+                "stabilizationWindowSeconds": 0, "selectPolicy": "Min",
+                "policies": [policy("Percent", 100, 30), policy("Pods", 5, 30)],
+            },
+            "scaleDown": {
+                "stabilizationWindowSeconds": 300, "selectPolicy": "Max", "policies": [policy("Percent", 50, 60)],
+            },
+        });
+        assert_eq!((&hpa["spec"]["behavior"], pace), (&wanted, &wanted));
     }
 
     #[test]

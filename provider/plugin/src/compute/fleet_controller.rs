@@ -33,6 +33,12 @@ use crate::provider::Streamverse;
 ///
 /// The key to RunPod must read the catalogue and volumes, and read, create and delete pods.
 ///
+/// Rights that Terraform needs for it on Kubernetes, beside those for any service (`get`, `list`, `create`, `patch` and `delete` on `deployments`,
+/// `services`, `configmaps`, `secrets`, `networkpolicies` and `poddisruptionbudgets`, and `list` on `daemonsets`, `jobs` and
+/// `horizontalpodautoscalers`): the same five on `serviceaccounts`, on `leases` of `coordination.k8s.io`, and on `roles` and `rolebindings` of
+/// `rbac.authorization.k8s.io`, in the namespace of the site. Kubernetes lets nobody grant what he may not do himself: the role is of `get`,
+/// `update` and `patch` on the Lease, so whoever applies it needs `update` on `leases` as well, or `escalate` on `roles` and `bind` on `roles`.
+///
 /// Not proved live: it bought from stand-ins, never from RunPod or another cloud, and its pods on Kubernetes never ran; there, a real API server
 /// took its objects, the Lease and the role among them.
 #[derive(Clone, Schema)]

@@ -21,6 +21,13 @@ use crate::provider::Streamverse;
 /// the last five minutes. While it is there the service's own `replicas` (`workers`) counts only for pods that are made anew:
 /// Terraform neither sets the number nor shows it. Without it the service goes back to that number.
 ///
+/// Rights that Terraform needs for it, in the namespace of the site: `get`, `create`, `patch` and `delete` on `configmaps` and, with a `queue`, on
+/// `scaledobjects` and `triggerauthentications` of `keda.sh`, without one on `horizontalpodautoscalers` of `autoscaling`; `get` and
+/// `patch` on the service's `deployments`, and `get` on the `secrets` that its pods read. A plan asks for all of that too, as a dry run. A
+/// destroy looks for what is left by its labels: `list` on `configmaps`, `secrets`, `services`, `deployments`, `daemonsets`, `jobs`,
+/// `horizontalpodautoscalers`, `poddisruptionbudgets` and `networkpolicies`. To say why it is not ready it also lists `pods`, where it may. KEDA's
+/// operator needs what its own installation gives it, and reads the secrets that the TriggerAuthentication names.
+///
 /// Not proved live: KEDA never ran; a real API server checked the objects against KEDA's definitions, scripts answered for
 /// its operator. Kubernetes' own autoscaler was there, but no metrics for it to act on.
 #[derive(Clone, Schema)]

@@ -145,6 +145,40 @@ fn a_pools_own_share_of_the_limit_holds_when_it_is_lowered() {
 }
 
 #[test]
+fn processors_and_gpus_have_a_limit_each_that_all_pools_of_their_class_share() {
+    let wide = |name: &str, gpus: u32| {
+        let mut pool = pool(name, 2, 3, 3);
+        pool.policy.fallback = Some(FallbackSpec { max: 3, ..FallbackSpec::default() });
+        pool.candidates.iter_mut().for_each(|it| it.candidate.gpus = gpus);
+        pool
+    };
+    let pools = vec![wide("cpu-a", 0), wide("cpu-b", 0), wide("gpu-a", 1), wide("gpu-b", 1)];
+    let mut world = Hostile::new(pools, 1, 1, Faults::default());
+    world.fleet.limits.push((CloudKind::Aws, GpuClass::Cpu, 1));
+    world.up = vec![false; 2];
+    let on_demand = |world: &Hostile| {
+        let of = |pool| world.running(pool, Lifecycle::OnDemand);
+        (of(0) + of(1), of(2) + of(3))
+    };
+    for _ in 0..40 {
+        world.tick();
+        let (cpu, gpu) = on_demand(&world);
+        assert!(cpu <= 1 && gpu <= 1, "{cpu} and {gpu}");
+    }
+    assert_eq!(on_demand(&world), (1, 1), "one limit takes nothing from the other");
+    let mut kinds: Vec<_> = world.state.pools.iter().flat_map(|it| it.on_demand(true)).collect();
+    kinds.sort_by_key(|it| it.1);
+    let aws = Some(CloudKind::Aws);
+    assert_eq!(kinds, [(aws, Some(GpuClass::Cpu)), (aws, Some(GpuClass::Gpu))]);
+    // One is raised: the other class has no more than before.
+    world.fleet.limits[1].2 = 4;
+    for _ in 0..4 {
+        world.tick();
+    }
+    assert_eq!(on_demand(&world), (4, 1));
+}
+
+#[test]
 fn a_pool_that_left_without_a_tombstone_still_counts_and_is_fenced_when_the_controller_says_so() {
     let mut fleet = under(1, vec![full_price("a", 1), full_price("b", 1)]);
     fleet.monthly_budget = Money::dollars(5.0);

@@ -7,7 +7,8 @@ use streamverse_model::compute::{Lifecycle, Money};
 use super::hostile::{Faults, Hostile, START_MS, pool, queue};
 use crate::cloud::ErrorClass;
 use crate::policy::{
-    Action, Fleet, FleetState, Outcome, Pool, PoolSeen, QueueSeen, Seen, Why, Worker, WorkerPhase, decide,
+    Action, Decision, Fleet, FleetState, Outcome, Pool, PoolSeen, QueueSeen, Seen, Why, Worker, WorkerPhase,
+    decide,
 };
 
 pub(super) fn fleet(pool: Pool) -> Fleet {
@@ -30,8 +31,8 @@ pub(super) fn seen(workers: Vec<Worker>) -> Seen {
     Seen { pools: vec![PoolSeen { complete: true, workers, ..PoolSeen::default() }] }
 }
 
-pub(super) fn launches(decisions: &[crate::policy::Decision]) -> Vec<(usize, Lifecycle)> {
-    let one = |it: &crate::policy::Decision| match it.action {
+pub(super) fn launches(decisions: &[Decision]) -> Vec<(usize, Lifecycle)> {
+    let one = |it: &Decision| match it.action {
         Action::Launch { candidate, lifecycle, .. } => Some((candidate, lifecycle)),
         _ => None,
     };
@@ -213,4 +214,41 @@ fn while_a_cloud_does_not_answer_nothing_is_taken_for_lost_and_nothing_asked_for
         decide(&fleet, FleetState::default(), &seen(vec![worker("i-1", 0, Lifecycle::Spot)]), START_MS);
     let (state, none) = decide(&fleet, state, &Seen::default(), START_MS + 15_000);
     assert_eq!((none.len(), state.pools[0].known.len()), (0, 1));
+}
+
+#[test]
+fn blocks_for_capacity_are_lifted_when_fewer_than_two_places_are_open_once_a_minute_and_quotas_stay() {
+    let fleet = fleet(pool("encode", 4, 1, 1));
+    let mut told = decide(&fleet, FleetState::default(), &seen(Vec::new()), START_MS);
+    // What was asked for is refused, at the same time.
+    let refuse = |(state, decisions): (FleetState, Vec<Decision>), class, now| {
+        let number = |it: &Decision| match it.action {
+            Action::Launch { number, .. } => Some(Outcome { number, error: Some(class), retry_after: None }),
+            _ => None,
+        };
+        let mut seen = seen(Vec::new());
+        seen.pools[0].outcomes = decisions.iter().filter_map(number).collect();
+        decide(&fleet, state, &seen, now)
+    };
+    let asked =
+        |told: &(FleetState, Vec<Decision>)| launches(&told.1).iter().map(|it| it.0).collect::<Vec<_>>();
+    let mut places = asked(&told);
+    for _ in 0..7 {
+        told = refuse(told, ErrorClass::Capacity, START_MS);
+        places.extend(asked(&told));
+    }
+    // The third refusal leaves one open: all are asked again. The sixth comes too early for that: the last one is asked, then none.
+    assert_eq!(places, [0, 1, 2, 0, 1, 2, 3]);
+    for (after, wanted) in [(59_999, vec![]), (60_000, vec![0])] {
+        let next = decide(&fleet, told.0.clone(), &seen(Vec::new()), START_MS + after);
+        assert_eq!(asked(&next), wanted, "after {after} ms");
+    }
+    // Zones 0 to 2 are one region: their quota is no want of capacity, and is not lifted with it.
+    told = decide(&fleet, told.0, &seen(Vec::new()), START_MS + 60_000);
+    told = refuse(told, ErrorClass::Quota, START_MS + 60_000);
+    assert_eq!(asked(&told), [3]);
+    told = refuse(told, ErrorClass::Capacity, START_MS + 60_000);
+    assert_eq!(asked(&told), [0_usize; 0]);
+    told = decide(&fleet, told.0, &seen(Vec::new()), START_MS + 120_000);
+    assert_eq!(asked(&told), [3], "its block is lifted, a minute later; those of the quota are not");
 }

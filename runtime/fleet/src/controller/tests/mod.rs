@@ -5,4 +5,5 @@ mod faults;
 mod kit;
 mod lease;
 mod situations;
+mod told;
 mod workers;

@@ -88,7 +88,8 @@ async fn what_one_place_refuses_is_asked_elsewhere_within_the_same_tick() {
             told.iter().any(|it| it.outcome.as_ref().is_some_and(|it| it.contains("capacity"))),
             "{told:?}"
         );
-        let refusals = "streamverse_fleet_refusals_total{fleet=\"gpu\",class=\"capacity\"}";
+        // Twice each: with one place left, both were asked again.
+        let refusals = "streamverse_fleet_refusals_total{fleet=\"gpu\",class=\"capacity\"} 4\n";
         assert!(world.metrics.text().contains(refusals), "{}", world.metrics.text());
     }
 }
