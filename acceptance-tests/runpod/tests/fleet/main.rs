@@ -3,5 +3,6 @@
 
 mod definition;
 mod faults;
+mod kills;
 mod kit;
 mod plan;
