@@ -9,9 +9,13 @@ use async_trait::async_trait;
 use clap::{Args, ValueEnum};
 use serde::de::DeserializeOwned;
 use streamverse_core::run::AdminAddress;
+use streamverse_core::stores::open_records;
 use streamverse_core::{Error, Result, ServiceContext, Stop};
+use streamverse_fleet::journal::fleets;
 use streamverse_media::{AsyncSeen, Look, Rehearsal};
+use streamverse_model::compute::FleetControllerRun;
 use streamverse_model::media::{Acceleration, TranscoderSpec};
+use streamverse_model::platform::ADMIN_PORT;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -32,10 +36,11 @@ pub(crate) struct LoadArgs {
     /// For how many seconds jobs are put into the queue.
     #[arg(long, default_value_t = 300)]
     duration: u64,
-    /// The transcoder's spec, JSON, as `streamverse run` has it.
-    #[arg(long)]
-    spec: PathBuf,
-    /// A file that says where it runs, JSON, as `streamverse run` has it: its stores and their credentials are used.
+    /// The transcoder's spec, JSON, as `streamverse run` has it. Without it the queue is the one that --fleet works for.
+    #[arg(long, required_unless_present = "fleet")]
+    spec: Option<PathBuf>,
+    /// A file that says where it runs, JSON, as `streamverse run` has it: its stores and their credentials are used. Without --spec it is
+    /// the file of the fleet's controller.
     #[arg(long)]
     context: PathBuf,
     /// So many jobs are kept waiting: more than `scale_out_above` of a fleet's queue brings workers.
@@ -51,10 +56,11 @@ pub(crate) struct LoadArgs {
     #[arg(long, value_enum, default_value_t = Encoder::Nvenc)]
     encoder: Encoder,
     /// Where the controller answers about itself: unix:/PATH or tcp:ADDRESS:PORT. The number of its workers must then be as before, too.
+    /// With a controller's --context on a node it is known.
     #[arg(long)]
     metrics: Option<AdminAddress>,
-    /// Only the workers of this fleet.
-    #[arg(long, requires = "metrics")]
+    /// Only the workers of this fleet; without --spec, also whose queue it is.
+    #[arg(long)]
     fleet: Option<String>,
     /// How many seconds it may take until all is as it was; 600 where none is given, and 3600 with --metrics: workers stay for a while.
     #[arg(long)]
@@ -105,9 +111,47 @@ fn as_services(context: &Path) -> Result<()> {
     Ok(())
 }
 
-fn rehearsal(args: &LoadArgs) -> Result<Rehearsal> {
+/// Where a service on a node answers about itself, whose orders are in that folder.
+fn beside(orders: &Path) -> Result<AdminAddress> {
+    let socket = orders.join("s/admin.sock");
+    if !socket.exists() {
+        return Err(usage(format!(
+            "there is no {}: say by --metrics where the controller answers, in its pod tcp:127.0.0.1:{ADMIN_PORT}",
+            socket.display()
+        )));
+    }
+    Ok(AdminAddress::Unix(socket))
+}
+
+/// The spec of the transcoder that a fleet works for, as its controller's catalogue has it. `orders` is where the controller's own
+/// orders are.
+async fn of_fleet(fleet: &str, orders: &Path, cx: &ServiceContext) -> Result<TranscoderSpec> {
+    if cx.owner.kind.as_str() != "fleet-controller" {
+        return Err(usage(format!(
+            "--context is that of {}, and without --spec it must be that of the fleet's controller",
+            cx.owner
+        )));
+    }
+    let run: FleetControllerRun = read(&orders.join("spec.json"))?;
+    let records = open_records(&run.catalogue, cx).await?;
+    let all = fleets(&*records, cx.owner.name.as_str()).await?;
+    let Some(found) = all.iter().find(|it| it.name == fleet) else {
+        let names: Vec<&str> = all.iter().map(|it| it.name.as_str()).collect();
+        let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+        return Err(usage(format!(
+            "the controller {} has no fleet {fleet:?}; it has {names}",
+            cx.owner.name
+        )));
+    };
+    let work = found.record.as_ref().and_then(|it| it.work.as_ref());
+    work.map(|it| it.spec.clone()).ok_or_else(|| {
+        usage(format!("the fleet {fleet:?} does no transcoder's work: it has no queue of encode jobs"))
+    })
+}
+
+fn rehearsal(args: &LoadArgs, counts_workers: bool) -> Result<Rehearsal> {
     let most_settle = 4 * 3600;
-    let settle = args.settle.unwrap_or(if args.metrics.is_some() { 3600 } else { 600 });
+    let settle = args.settle.unwrap_or(if counts_workers { 3600 } else { 600 });
     for (option, value, least, most) in [
         ("--duration", args.duration, 1, 3600),
         ("--waiting", args.waiting, 1, 10_000),
@@ -139,10 +183,23 @@ fn rehearsal(args: &LoadArgs) -> Result<Rehearsal> {
 
 #[allow(clippy::print_stdout, reason = "what it found is its answer")]
 pub(crate) async fn run(args: LoadArgs) -> Result<()> {
-    let rehearsal = rehearsal(&args)?;
+    let orders = args.context.parent().unwrap_or(Path::new("")).to_owned();
+    let metrics = match (&args.spec, &args.fleet, &args.metrics) {
+        (None, _, None) => Some(beside(&orders)?),
+        (Some(_), Some(_), None) => {
+            return Err(usage(
+                "--fleet counts the workers that --metrics tells of: give that, or leave out --spec",
+            ));
+        }
+        (_, _, given) => given.clone(),
+    };
+    let rehearsal = rehearsal(&args, metrics.is_some())?;
     as_services(&args.context)?;
-    let spec: TranscoderSpec = read(&args.spec)?;
     let cx: ServiceContext = read(&args.context)?;
+    let spec: TranscoderSpec = match (&args.spec, &args.fleet) {
+        (Some(spec), _) => read(spec)?,
+        (None, fleet) => of_fleet(fleet.as_deref().unwrap_or_default(), &orders, &cx).await?,
+    };
     let stop = Stop::new();
     let told = |error| Error::passing("signals", "signals cannot be waited for").because(error);
     let (mut term, mut int) =
@@ -153,7 +210,7 @@ pub(crate) async fn run(args: LoadArgs) -> Result<()> {
         eprintln!("ending: what was made is taken away");
         asked.stop();
     });
-    let mut table = Table { metrics: args.metrics, fleet: args.fleet, before: None, now: None };
+    let mut table = Table { metrics, fleet: args.fleet, before: None, now: None };
     if table.metrics.is_some() {
         table.before = Some(table.workers().await?);
     }
@@ -274,6 +331,50 @@ fn sum(text: &str, fleet: Option<&str>) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
+    use streamverse_model::compute::{PolicySpec, ScheduleSpec, fleet_collection};
+
+    #[tokio::test]
+    async fn a_fleet_s_queue_is_the_one_that_its_controller_s_catalogue_says() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path();
+        let context = |kind: &str| -> ServiceContext {
+            let cx = json!({
+                "site": "here", "owner": { "deployment": "live", "kind": kind, "name": "main" }, "object": "service/x",
+                "data_dir": place, "scratch_dir": place, "run_dir": place, "credentials_dir": place, "specs_dir": place, "bind": "127.0.0.1",
+            });
+            serde_json::from_value(cx).unwrap()
+        };
+        let cx = context("fleet-controller");
+        let run = json!({
+            "controller": { "tick": "15s", "retention": "30days" }, "port": 9300, "public_url": "https://x:9300",
+            "catalogue": "sqlite://here/main", "stores": [],
+        });
+        std::fs::write(place.join("spec.json"), run.to_string()).unwrap();
+        let (policy, schedule) = (PolicySpec::default(), ScheduleSpec::default());
+        let range = json!({ "min": 0, "max": 1 });
+        let definition =
+            json!({ "name": "x", "candidates": [], "range": range, "policy": policy, "schedule": schedule });
+        let work = json!({ "transcoder": "main", "spec": {
+            "concurrency": 1, "workers": 0, "scratch": "1GiB", "memory": "1GiB", "event_log": "kafka://k:9092",
+            "object_store": "s3://media", "catalogue": "postgres://u@h/d",
+        }});
+        let records = open_records("sqlite://here/main", &cx).await.unwrap();
+        let all = fleet_collection("", "main");
+        let encode = json!({ "definition": definition, "work": work, "generation": "1" });
+        records.insert(&all, "encode", &encode).await.unwrap();
+        let idle = json!({ "definition": definition, "generation": "1" });
+        records.insert(&all, "idle", &idle).await.unwrap();
+
+        let spec = of_fleet("encode", place, &cx).await.unwrap();
+        assert_eq!((spec.event_log.as_str(), spec.object_store.as_str()), ("kafka://k:9092", "s3://media"));
+        let refused =
+            |cx, fleet: &'static str| async move { of_fleet(fleet, place, cx).await.unwrap_err().message };
+        assert!(refused(&cx, "decode").await.contains("it has encode, idle"));
+        assert!(refused(&cx, "idle").await.contains("no queue of encode jobs"));
+        assert!(refused(&context("transcoder"), "encode").await.contains("that of the fleet's controller"));
+        assert!(beside(place).unwrap_err().message.contains("--metrics"));
+    }
 
     #[test]
     fn workers_are_added_up_over_their_phases_and_of_one_fleet_alone() {

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -11,8 +12,9 @@ use streamverse_acceptance::cluster::Cluster;
 use streamverse_acceptance::crash::{Dice, hit, kill_providers_of};
 use streamverse_acceptance::faults::{Asked, Fault, Proxy};
 
-use crate::hcl::{POSTGRES_SECRET, S3_SECRET, asset, binary, block, platform, stores};
+use crate::hcl::{POSTGRES_SECRET, S3_SECRET, asset, binary, block, platform, scaler, stores};
 use crate::lifecycle::nothing_left;
+use crate::scaler::{KEDA, Over, keda};
 
 /// A folder with a configuration, in which the real command line runs.
 struct Work {
@@ -102,12 +104,31 @@ fn swept(cluster: &Cluster, namespace: &str) -> String {
 
 #[test]
 fn a_provider_that_is_killed_at_any_moment_leaves_nothing_that_the_next_apply_does_not_take_up() {
-    const TIMES: u32 = 10;
     let Some(cluster) = Cluster::shared() else { return };
     let Some(work) = Work::new() else { return };
+    if !cluster.load_crds(KEDA) {
+        return;
+    }
     let namespace = &cluster.namespace("kill");
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let _over = Over(&stop);
+        scope.spawn(|| keda(cluster, namespace, &stop));
+        killed_at_any_moment(cluster, &work, namespace);
+    });
+}
+
+fn killed_at_any_moment(cluster: &Cluster, work: &Work, namespace: &str) {
+    const TIMES: u32 = 10;
     let config = |replicas, digit| {
-        format!("{}{}{}{}", block(cluster, namespace), stores(1), platform(replicas, ""), asset(digit))
+        let scaler = scaler(3 + replicas);
+        format!(
+            "{}{}{}{}{scaler}",
+            block(cluster, namespace),
+            stores(1),
+            platform(replicas, ""),
+            asset(digit)
+        )
     };
     let mut dice = Dice::new("kill -9 on a cluster");
     // What an apply without a fault makes, and how long that takes.
@@ -135,6 +156,10 @@ fn a_provider_that_is_killed_at_any_moment_leaves_nothing_that_the_next_apply_do
             )
             .1;
         assert_eq!(live["spec"]["replicas"], replicas, "round {time}");
+        let path =
+            format!("/apis/keda.sh/v1alpha1/namespaces/{namespace}/scaledobjects/test-keda-scaler-main");
+        let scaled = cluster.request("GET", &path, None).1;
+        assert_eq!(scaled["spec"]["maxReplicaCount"], 3 + replicas, "round {time}: {scaled}");
         let jobs = made(cluster, namespace).into_iter().filter(|it| it.starts_with("jobs/")).count();
         assert_eq!(jobs, 1, "round {time}: {:?}", made(cluster, namespace));
         let extra: Vec<String> = made(cluster, namespace)

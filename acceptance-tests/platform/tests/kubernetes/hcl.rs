@@ -133,6 +133,20 @@ resource "streamverse_vod_asset" "film" {{
     )
 }
 
+/// What decides how many workers the transcoder has: KEDA, by its queue.
+pub(crate) fn scaler(max: u32) -> String {
+    format!(
+        r#"
+resource "streamverse_keda_scaler" "main" {{
+  name   = "main"
+  target = {{ kind = "transcoder", name = streamverse_transcoder.main.name }}
+  max    = {max}
+  queue  = {{ event_log = streamverse_event_log.work.url }}
+}}
+"#
+    )
+}
+
 /// The binaries that a test runs.
 pub(crate) fn binary(name: &str) -> PathBuf {
     streamverse_acceptance::binaries().join(name)

@@ -13,7 +13,7 @@ use tfplugin_testing::cli::{Action, Case, Cli, Failure, Id, Step, action, not_ta
 use crate::hcl::{binary, block};
 use crate::lifecycle::nothing_left;
 
-const KEDA: &[&str] = &["keda/scaledobjects.yaml", "keda/triggerauthentications.yaml"];
+pub(crate) const KEDA: &[&str] = &["keda/scaledobjects.yaml", "keda/triggerauthentications.yaml"];
 const AT: &str = "streamverse_keda_scaler.it";
 const STORES: &str = "object_store = \"s3://media?region=us-east-1\"\n  catalogue = \"postgres://streamverse@db.example:5432/catalogue\"";
 
@@ -33,7 +33,7 @@ fn number(cluster: &Cluster, namespace: &str, name: &str) -> (i64, Vec<String>) 
 }
 
 /// Tells another thread that it is over, also where a step failed: a test that failed must end.
-struct Over<'a>(&'a AtomicBool);
+pub(crate) struct Over<'a>(pub(crate) &'a AtomicBool);
 
 impl Drop for Over<'_> {
     fn drop(&mut self) {
@@ -65,7 +65,7 @@ fn watched<T>(cluster: &Cluster, namespace: &str, name: &str, work: impl FnOnce(
 
 /// KEDA's operator, as far as it can be seen: it says that it is ready, holds what it looks after with its finalizer, and lets
 /// it go.
-fn keda(cluster: &Cluster, namespace: &str, stop: &AtomicBool) {
+pub(crate) fn keda(cluster: &Cluster, namespace: &str, stop: &AtomicBool) {
     let path = format!("/apis/keda.sh/v1alpha1/namespaces/{namespace}/scaledobjects");
     while !stop.load(Ordering::Relaxed) {
         for item in get(cluster, &path)["items"].as_array().into_iter().flatten() {

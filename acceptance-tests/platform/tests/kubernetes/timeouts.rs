@@ -5,9 +5,11 @@ use streamverse_acceptance::ADDRESS;
 use streamverse_acceptance::cluster::Cluster;
 use tfplugin_testing::cli::{Action, Case, Cli, Failure, Step, action, empty, not_tainted};
 
-use crate::hcl::{asset, binary, block, image, platform, stores};
+use crate::hcl::{asset, binary, block, image, platform, scaler, stores};
 use crate::lifecycle::nothing_left;
+use crate::scaler::KEDA;
 
+const SCALER: &str = "streamverse_keda_scaler.main";
 const RUNNING: [&str; 5] = [
     "streamverse_transcoder.main",
     "streamverse_origin.main",
@@ -19,7 +21,7 @@ const RUNNING: [&str; 5] = [
 /// The configuration with a deadline on everything that runs.
 fn hurried(text: &str) -> String {
     let deadline = "timeouts = { create = \"6s\", update = \"60s\", delete = \"60s\" }";
-    ["transcoder", "origin", "ats_edge", "web_player", "vod_asset"].iter().fold(
+    ["transcoder", "origin", "ats_edge", "web_player", "vod_asset", "keda_scaler"].iter().fold(
         text.to_owned(),
         |text, kind| {
             let head = format!("resource \"streamverse_{kind}\"");
@@ -33,10 +35,13 @@ fn hurried(text: &str) -> String {
 /// Applies a platform of which nothing becomes ready, and then one that does.
 fn late(name: &str, spoiled: impl Fn(&str) -> String, reason: &str) -> Result<(), Failure> {
     let Some(cluster) = Cluster::shared() else { return Ok(()) };
+    if !cluster.load_crds(KEDA) {
+        return Ok(());
+    }
     let cli = Cli::terraform()?;
     let namespace = &cluster.namespace(name);
-    let config =
-        hurried(&format!("{}{}{}{}", block(cluster, namespace), stores(1), platform(1, ""), asset('a')));
+    let all = [block(cluster, namespace), stores(1), platform(1, ""), asset('a'), scaler(4)];
+    let config = hurried(&all.concat());
     let uid = |path: &str| {
         cluster.request("GET", &format!("/apis/apps/v1/namespaces/{namespace}/{path}"), None).1["metadata"]["uid"].clone()
     };
@@ -49,6 +54,11 @@ fn late(name: &str, spoiled: impl Fn(&str) -> String, reason: &str) -> Result<()
             .state(not_tainted(at))
             .expect_warning(&format!("(?s)is there, but not ready with {at}.*{reason}"));
     }
+    // No operator of KEDA is here: nobody looks at it, now and later.
+    create = create
+        .plan(action(SCALER, Action::Create))
+        .state(not_tainted(SCALER))
+        .expect_warning(&format!("(?s)is there, but not ready with {SCALER}.*is KEDA running"));
     Case::new(&cli)
         .named(name)
         .provider(ADDRESS, binary("terraform-provider-streamverse"))

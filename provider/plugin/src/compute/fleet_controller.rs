@@ -29,6 +29,11 @@ use crate::provider::Streamverse;
 /// prove themselves by certificates, and are given the secrets of `stores`, and no others. They transcode only: packaging and content keys stay on the
 /// site. Whoever knows the identity can make itself a worker. Another one parts it from the workers that run, which are replaced: drain the fleets first.
 ///
+/// `identity` and the account's `api_key` are given as a reference (`…_ref`, which names where the provider reads the value) or as a write-only
+/// argument (`…_wo`, with a version that says when it changed). Of neither a plan or a state ever holds the value: they have the reference or the version
+/// alone. The value goes to the site's secret store, which keeps it for the controller: a file of the service's own below the agent's run directory on
+/// a node, a Secret on Kubernetes. The fleet's records in the catalogue and the pods' environments have neither.
+///
 /// RunPod has no spot, so its pods count against `max` of their fleet and not against `on_demand_limits`.
 ///
 /// The key to RunPod must read the catalogue and volumes, and read, create and delete pods.

@@ -116,7 +116,11 @@ pub struct FleetPolicySpec {
     /// Pods in addition to what is needed, against the time that replacements take.
     #[attribute(default = 0, validate(range = 0..=100))]
     pub extra: u32,
-    /// How long a worker that the controller gives back may work on: segments that are begun are finished.
+    /// How long a worker that the controller gives back (scale-in, night, budget, destroy) may work on before the controller deletes its pod:
+    /// segments that are begun are finished. It is the controller's own patience, and does not hold when RunPod itself stops a pod: that
+    /// gets SIGTERM and is killed 5 seconds later, whatever stands here, and the segments in hand are encoded again by other workers. A
+    /// plan says so where a longer time is written, because somebody may count on it. The default is longer as well and does not warn: 5
+    /// seconds would cut segments off at every scale-in, and a warning in every plan is read by nobody.
     #[attribute(default = "5m")]
     pub drain: Duration,
 }
