@@ -16,6 +16,13 @@ fn a_controller_and_a_fleet_are_done() -> Result<(), Failure> {
     let whole = |name: &str, range: &str, more: &str| {
         format!("{}{}{}", place.block(), place.controller(""), fleet(name, range, more))
     };
+    // A controller that looks less often and may spend less, of a fleet with a ceiling.
+    let other = |name: &str, range: &str| {
+        let controller = place.controller("monthly_budget = 5000").replace("\"5s\"", "\"6s\"");
+        let environment = "environment = { MODE = \"live\" }";
+        format!("{}{controller}{}", place.block(), fleet(name, range, environment))
+    };
+    let below = "min = 2, max = 2, price_ceiling = 0.5";
     let environment = "environment = { MODE = \"live\" }";
     case(&cli, place)
         .step(
@@ -40,26 +47,54 @@ fn a_controller_and_a_fleet_are_done() -> Result<(), Failure> {
         )
         .step(
             Step::apply(whole("one", "min = 2, max = 2", environment))
-                .named("another range, in place")
+                .named("another range, in place, while the first candidate is sold out")
+                .before(|_| {
+                    place.it.stock(&json!({ "gpu": "NVIDIA L40S", "free": 0 }));
+                    Ok(())
+                })
                 .plan(action(FLEET, Action::Update))
                 .after(|_| {
                     place.wait_for_pods("one", 2);
                     let pods = place.it.things("pod");
                     let with = pods.iter().filter(|it| it["env"]["MODE"] == "live").count();
                     assert!(with >= 1, "{pods:#?}");
+                    let of = |what: &str| place.pods("one").iter().filter(|it| it.contains(what)).count();
+                    assert_eq!((of("--d-l40s-eu-ro-1--"), of("--d-l4--")), (1, 1), "{:?}", place.pods("one"));
+                    place.it.stock(&json!({ "gpu": "NVIDIA L40S", "free": 16 }));
+                    Ok(())
+                }),
+        )
+        .step(
+            Step::apply(other("one", below))
+                .named("a ceiling below what one of them costs; and of the controller what may change in place")
+                .plan(action(FLEET, Action::Update))
+                .plan(action(CONTROLLER, Action::Update))
+                .after(|_| {
+                    place.until("both are below the ceiling", || {
+                        let pods = place.pods("one");
+                        pods.len() == 2 && pods.iter().all(|it| it.contains("--d-l4--"))
+                    });
                     Ok(())
                 }),
         )
         .step(
             Step::reapply()
-                .named("somebody emptied it on its site")
-                .before(|_| place.node.behind("runpod-fleet", "one", true).map_err(Into::into))
+                .named("somebody emptied both on their site")
+                .before(|_| {
+                    place.node.behind("fleet-controller", "main", true)?;
+                    place.node.behind("runpod-fleet", "one", true).map_err(Into::into)
+                })
+                .plan(action(CONTROLLER, Action::Update))
                 .plan(action(FLEET, Action::Update)),
         )
         .step(
             Step::reapply()
-                .named("somebody took it from its site")
-                .before(|_| place.node.behind("runpod-fleet", "one", false).map_err(Into::into))
+                .named("somebody took both from their site")
+                .before(|_| {
+                    place.node.behind("runpod-fleet", "one", false)?;
+                    place.node.behind("fleet-controller", "main", false).map_err(Into::into)
+                })
+                .plan(action(CONTROLLER, Action::Create))
                 .plan(action(FLEET, Action::Create))
                 .after(|_| {
                     assert_eq!(place.pods("one").len(), 2, "it was adopted: no pod left or came");
@@ -94,18 +129,21 @@ fn a_controller_and_a_fleet_are_done() -> Result<(), Failure> {
         )
         .step(
             Step::import(FLEET, "default/one")
-                .config(whole("one", "min = 2, max = 2", environment))
+                .config(other("one", below))
                 .by_block(),
         )
         .step(
             Step::import(CONTROLLER, Id::attribute("name"))
-                .config(whole("one", "min = 2, max = 2", environment))
+                .config(other("one", below))
                 .ignoring(&["runpod.api_key_ref"]),
         )
         .step(
-            Step::apply(whole("two", "min = 1, max = 1", environment))
-                .named("another name")
-                .plan(action(FLEET, Action::Replace))
+            Step::apply(
+                other("two", "min = 1, max = 1").replace("name                = \"main\"", "name = \"second\""),
+            )
+            .named("other names")
+            .plan(action(FLEET, Action::Replace))
+            .plan(action(CONTROLLER, Action::Replace))
                 .after(|_| {
                     assert_eq!(place.pods("one"), [""; 0], "the old one is fenced, then gone");
                     place.wait_for_pods("two", 1);

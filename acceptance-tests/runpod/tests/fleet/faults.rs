@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::json;
 use streamverse_acceptance::crash::{Dice, hit, kill_providers_of};
 use streamverse_runpod_stand_in::KEY;
-use tfplugin_testing::cli::{Action, Cli, Failure, Step, action};
+use tfplugin_testing::cli::{Action, Cli, Failure, Step, action, not_tainted};
 
 use crate::kit::{IDENTITY, Place, case, fleet};
 
@@ -62,6 +62,19 @@ fn whenever_the_provider_is_killed_the_next_apply_converges_and_destroy_leaves_n
     must(&destroy);
     place.it.clean().unwrap();
     place.node.nothing_left().unwrap();
+    // What no destroy takes away, sweep does: first what would buy again.
+    must(&apply);
+    place.wait_for_pods("one", 1);
+    let mut sweep = Command::new(place.node.folder().join("streamverse"));
+    sweep.args(["sweep", "--deployment", "test", "--socket"]).arg(place.node.socket());
+    sweep.args(["--runpod", "--runpod-endpoint", &place.it.endpoint]).env("RUNPOD_API_KEY", KEY);
+    let said = sweep.stdin(Stdio::null()).output().unwrap();
+    let text = String::from_utf8_lossy(&said.stdout).into_owned() + &String::from_utf8_lossy(&said.stderr);
+    assert!(said.status.success() && !text.contains(KEY) && !text.contains(IDENTITY), "{text}");
+    let at = |what: &str| text.find(what).unwrap_or_else(|| panic!("{what} was not swept: {text}"));
+    assert!(at("fleet-controller/main") < at("RunPod: pod sv--test--one--"), "{text}");
+    place.it.clean().unwrap();
+    place.node.nothing_left().unwrap();
 }
 
 #[test]
@@ -73,11 +86,26 @@ fn a_destroy_whose_time_is_up_has_fenced_the_fleet_and_the_next_one_ends_it() ->
         format!("{}{}{}", place.block(), place.controller(""), fleet("one", "min = 1, max = 1", more))
     };
     let without = || format!("{}{}", place.block(), place.controller(""));
+    let holder = std::net::TcpListener::bind(("127.0.0.1", place.node.ports[0])).unwrap();
+    let holder = std::cell::RefCell::new(Some(holder));
     case(&cli, place)
-        .step(Step::apply(whole("timeouts = { delete = \"8s\" }")).after(|_| {
-            place.wait_for_pods("one", 1);
-            Ok(())
-        }))
+        .step(
+            Step::apply(whole("timeouts = { create = \"6s\", delete = \"8s\" }").replace(
+                "  tick ",
+                "  timeouts = { create = \"8s\" }\n  tick ",
+            ))
+            .named("neither is ready when its time is up, which is told, and both are later")
+            .expect_warning(&format!("(?s)not ready.*port {} is taken", place.node.ports[0]))
+            .expect_warning("(?s)streamverse_runpod_fleet is there, but not ready")
+            .state(not_tainted("streamverse_fleet_controller.main"))
+            .state(not_tainted("streamverse_runpod_fleet.it"))
+            .after(|_| {
+                assert_eq!(place.it.account().created("pod"), 0);
+                holder.borrow_mut().take();
+                place.wait_for_pods("one", 1);
+                Ok(())
+            }),
+        )
         .step(
             Step::apply(without())
                 .named("RunPod takes nothing back")
@@ -108,7 +136,7 @@ fn a_destroy_whose_time_is_up_has_fenced_the_fleet_and_the_next_one_ends_it() ->
 }
 
 #[test]
-fn a_fleet_whose_name_another_resource_has_is_refused_and_stays_theirs() -> Result<(), Failure> {
+fn a_fleet_that_may_not_be_is_refused_at_apply_and_nothing_of_it_is_left() -> Result<(), Failure> {
     let cli = Cli::terraform()?;
     let Some(place) = Place::start() else { return Ok(()) };
     let place = &place;
@@ -116,8 +144,19 @@ fn a_fleet_whose_name_another_resource_has_is_refused_and_stays_theirs() -> Resu
     let whole = format!("{without}{}", fleet("one", "min = 1, max = 1", ""));
     let theirs = json!({ "definition": { "name": "one", "candidates": [], "range": { "min": 0, "max": 0 }, "policy": {},
         "schedule": { "idle": "20m" } }, "generation": "g", "owner": "runpod-fleet/one of the deployment other on site far" });
+    // Rented workers do not reach what is on this host.
+    let near = || {
+        let work = format!(
+            "resource \"streamverse_object_store\" \"media\" {{ name = \"media\" }}\nresource \"streamverse_event_log\" \"work\" {{ name = \"work\" }}\nresource \"streamverse_transcoder\" \"main\" {{\n  name = \"main\"\n  event_log = streamverse_event_log.work.url\n  object_store = streamverse_object_store.media.url\n  catalogue = streamverse_catalogue.main.url\n}}\n"
+        );
+        let more = "transcoder = streamverse_transcoder.main.name";
+        format!("{without}{work}{}", fleet("one", "min = 1, max = 1", more))
+    };
     case(&cli, place)
         .step(Step::apply(without.clone()))
+        .step(Step::apply(near()).named("a transcoder whose log is on this host").expect_apply_error(
+            "(?s)transcoder.*event log of the transcoder.*embedded:.*is a place of one host",
+        ))
         .step(
             Step::apply(whole)
                 .named("theirs")

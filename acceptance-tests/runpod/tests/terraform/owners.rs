@@ -9,37 +9,79 @@ use crate::kit::{block, block_of, case, only, text};
 const VOLUME: &str = "resource \"streamverse_runpod_network_volume\" \"it\" {\n  name = \"main\"\n  size_gb = 20\n  data_center = \"EU-RO-1\"\n}\n";
 const AT: &str = "streamverse_runpod_network_volume.it";
 
+/// One of each kind that has a name of its own at RunPod, all called `main`.
+const ALL: &str = r#"
+resource "streamverse_runpod_registry_credential" "it" {
+  name         = "main"
+  username     = "robot"
+  password_ref = "env:REGISTRY_PASSWORD"
+}
+resource "streamverse_runpod_template" "it" {
+  name       = "main"
+  image      = "registry.example/worker:1"
+  serverless = true
+}
+resource "streamverse_runpod_endpoint" "it" {
+  name    = "main"
+  image   = "registry.example/worker:1"
+  scaling = { queue_delay = "4s" }
+  gpu     = { pools = ["ADA_48_PRO"] }
+  workers = { max = 1 }
+}
+"#;
+
 #[test]
 fn another_deployment_s_things_are_left_alone_and_named() -> Result<(), Failure> {
     let cli = Cli::terraform()?;
     let it = &StandIn::start();
-    let config = format!("{}{VOLUME}", block(it));
-    case(&cli)
-        .step(
-            Step::import(AT, "main")
+    let of = |deployment: &str| format!("{}{VOLUME}{ALL}", block_of(it, deployment));
+    let config = of("test");
+    let kinds = [
+        ("network_volume", "volume", "/v2/network-volumes", json!({ "size": 20, "dataCenter": "EU-RO-1" })),
+        ("registry_credential", "registry", "/v2/registries", json!({ "username": "u", "password": "p" })),
+        ("template", "template", "/v2/templates", json!({ "image": "x", "serverless": true })),
+        (
+            "endpoint",
+            "endpoint",
+            "/v2/serverless",
+            json!({ "image": "x", "type": "QUEUE", "scaling": { "type": "QUEUE_DELAY", "queueDelay": 4 }, "gpu": { "pools": ["ADA_24"] } }),
+        ),
+    ];
+    let mut whole = case(&cli);
+    for (resource, kind, path, body) in &kinds {
+        whole = whole.step(
+            Step::import(&format!("streamverse_runpod_{resource}.it"), "main")
                 .config(&config)
                 .keep()
-                .named("only another deployment has it")
-                .before(|_| {
-                    let body =
-                        json!({ "name": "streamverse.other.main", "size": 20, "dataCenter": "EU-RO-1" });
-                    assert_eq!(it.api("POST", "/v2/network-volumes", Some(&body)).0, 201);
+                .named(format!("only another deployment has the {kind}"))
+                .before(move |_| {
+                    let mut body = body.clone();
+                    body["name"] = json!("streamverse.other.main");
+                    assert_eq!(it.api("POST", path, Some(&body)).0, 201);
                     Ok(())
                 })
                 .expect_error("deployment \"other\", and this is \"test\""),
-        )
-        .step(Step::apply(&config).named("both have one of that name").after(|_| {
-            assert_eq!(it.things("volume").len(), 2);
-            Ok(())
-        }))
-        .step(
-            Step::plan_only(format!("{}{VOLUME}", block_of(it, "elsewhere")))
-                .named("the provider block names another deployment")
-                .expect_error("is \"main\" of the deployment \"test\", and this is \"elsewhere\""),
-        )
+        );
+    }
+    whole = whole.step(Step::apply(&config).named("both have one of that name").after(|_| {
+        for (_, kind, ..) in &kinds {
+            assert_eq!(it.things(kind).len(), 2, "{kind}");
+        }
+        Ok(())
+    }));
+    let mut elsewhere = Step::plan_only(of("elsewhere")).named("the provider block names another deployment");
+    for what in ["network volume", "registry credential", "template", "serverless endpoint"] {
+        elsewhere = elsewhere.expect_error(&format!(
+            "The {what} [0-9a-z]+ is \"main\" of the deployment \"test\", and this is \"elsewhere\""
+        ));
+    }
+    whole
+        .step(elsewhere)
         .step(Step::apply(&config).named("and the right one again"))
         .check_destroyed(|_| {
-            assert_eq!(text(&only(it, "volume"), "name"), "streamverse.other.main");
+            for (_, kind, ..) in &kinds {
+                assert_eq!(text(&only(it, kind), "name"), "streamverse.other.main");
+            }
             Ok(())
         })
         .run()

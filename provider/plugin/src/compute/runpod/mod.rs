@@ -221,7 +221,9 @@ impl Here {
     fn other(&self, what: &str, id: &str, owner: &RemoteName) -> Error {
         Error::permanent(format!(
             "the {what} {id} is {:?} of the deployment {:?}, and this is {:?}",
-            owner.name, owner.deployment, self.deployment
+            plain(&owner.name),
+            owner.deployment,
+            self.deployment
         ))
         .next("Change it where it belongs, or give `deployment` of the provider block the right name; `terraform state rm` forgets it here.")
     }
