@@ -231,11 +231,33 @@ fn end_process(shared: &Shared, world: &mut World, process: Option<u32>) {
     });
 }
 
-/// Sends a signal to a pod's program and all that it started.
+/// Sends a signal to a pod's program and its group. A host that fails takes all with it that was started there, in groups of its own too.
 fn signal(process: u32, signal: Signal) {
-    if let Some(pid) = i32::try_from(process).ok().and_then(Pid::from_raw) {
-        let _ = kill_process_group(pid, signal);
+    let started = if signal == Signal::KILL { below(process) } else { Vec::new() };
+    for process in std::iter::once(process).chain(started) {
+        if let Some(pid) = i32::try_from(process).ok().and_then(Pid::from_raw) {
+            let _ = kill_process_group(pid, signal);
+        }
     }
+}
+
+/// The processes below one that lead groups of their own.
+fn below(root: u32) -> Vec<u32> {
+    // `PID (NAME) STATE PARENT GROUP …`; a name may have anything in it.
+    let read = |entry: std::fs::DirEntry| {
+        let pid: u32 = entry.file_name().to_str()?.parse().ok()?;
+        let text = std::fs::read_to_string(entry.path().join("stat")).ok()?;
+        let mut rest = text.rsplit_once(") ")?.1.split(' ').skip(1);
+        Some((pid, rest.next()?.parse::<u32>().ok()?, rest.next()?.parse::<u32>().ok()?))
+    };
+    let all: Vec<_> = std::fs::read_dir("/proc").into_iter().flatten().flatten().filter_map(read).collect();
+    let (mut found, mut at) = (vec![root], 0);
+    while let Some(parent) = found.get(at).copied() {
+        found.extend(all.iter().filter(|(_, its, _)| *its == parent).map(|(pid, _, _)| *pid));
+        at += 1;
+    }
+    found.retain(|it| *it != root && all.iter().any(|(pid, _, group)| pid == it && group == it));
+    found
 }
 
 /// Everything is over: no program outlives the stand-in.
