@@ -277,17 +277,42 @@ impl Member for KafkaMember {
 }
 
 impl KafkaMember {
+    /// Commits, in the next generation too: a group that is put together anew meanwhile refuses what was sent before, and where the
+    /// partition stayed here nobody else is given the record, which would wait for ever.
     async fn committed(&self, record: &Record) -> Result<()> {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            match self.commits(record).await {
+                Err(error) if error.code == "log-moved" && self.owns(record) => {
+                    if Instant::now() >= until {
+                        let text = format!("{} cannot be committed", self.group.topic);
+                        return Err(Error::passing("log-client", text).because(error));
+                    }
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+                settled => return settled,
+            }
+        }
+    }
+
+    fn owns(&self, record: &Record) -> bool {
+        self.group.hand().owned.contains(&record.position.partition)
+    }
+
+    async fn commits(&self, record: &Record) -> Result<()> {
         let moved = || Error::permanent("log-moved", "the partition belongs to another member by now");
-        if !self.group.hand().owned.contains(&record.position.partition) {
+        if !self.owns(record) {
             return Err(moved());
         }
         let failed = |error: KafkaError| {
             use RDKafkaErrorCode as Code;
             match error.rdkafka_error_code() {
-                Some(Code::IllegalGeneration | Code::UnknownMemberId | Code::FencedInstanceId) => {
-                    moved().because(error)
-                }
+                Some(
+                    Code::IllegalGeneration
+                    | Code::RebalanceInProgress
+                    | Code::UnknownMemberId
+                    | Code::FencedInstanceId,
+                ) => moved().because(error),
                 _ => self.group.watch.failed(&format!("{} cannot be committed", self.group.topic), error),
             }
         };
