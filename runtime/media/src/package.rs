@@ -105,11 +105,11 @@ impl Package<'_> {
         }
         let tool = Tool::of(self.cx, "packager").dir(folder).until(self.stop).limits(limits());
         match self.keys {
-            None => tool.args(args).run().await.map(|_| ())?,
+            None => tool.args(args).run().await.map(|_| ()).map_err(crashed)?,
             Some((protect, keys)) => {
                 args.extend(protect.args(keys));
                 let ran = tool.args(args).input(Protect::flags(keys)).run().await;
-                ran.map(|_| ()).map_err(|error| Protect::without_keys(keys, error))?;
+                ran.map(|_| ()).map_err(|error| crashed(Protect::without_keys(keys, error)))?;
             }
         }
         let part = index::part(folder, &self.video, &self.audio).await?;
@@ -238,4 +238,9 @@ pub(crate) fn renditions(index: &PackageIndex, bytes: impl Fn(&str) -> u64) -> V
         }
     };
     first.iter().enumerate().map(record).collect()
+}
+/// The packager's threads crash it now and then on a busy machine, whatever it reads, and what it reads we made: it is run again.
+fn crashed(mut error: Error) -> Error {
+    error.retry |= error.code == "tool-failed" && error.message.contains("ended with signal");
+    error
 }
