@@ -62,7 +62,7 @@ fn whenever_the_provider_is_killed_the_next_apply_converges_and_destroy_leaves_n
     must(&destroy);
     place.it.clean().unwrap();
     place.node.nothing_left().unwrap();
-    // What no destroy takes away, sweep does: first what would buy again.
+    // What no destroy takes away, sweep does: the fleet is fenced while its controller is there, and gives its pods back.
     must(&apply);
     place.wait_for_pods("one", 1);
     let mut sweep = Command::new(place.node.folder().join("streamverse"));
@@ -72,7 +72,8 @@ fn whenever_the_provider_is_killed_the_next_apply_converges_and_destroy_leaves_n
     let text = String::from_utf8_lossy(&said.stdout).into_owned() + &String::from_utf8_lossy(&said.stderr);
     assert!(said.status.success() && !text.contains(KEY) && !text.contains(IDENTITY), "{text}");
     let at = |what: &str| text.find(what).unwrap_or_else(|| panic!("{what} was not swept: {text}"));
-    assert!(at("fleet-controller/main") < at("RunPod: pod sv--test--one--"), "{text}");
+    assert!(at("runpod-fleet/one") < at("fleet-controller/main"), "{text}");
+    assert!(!text.contains("may be left"), "{text}");
     place.it.clean().unwrap();
     place.node.nothing_left().unwrap();
 }
@@ -146,9 +147,7 @@ fn a_fleet_that_may_not_be_is_refused_at_apply_and_nothing_of_it_is_left() -> Re
         "schedule": { "idle": "20m" } }, "generation": "g", "owner": "runpod-fleet/one of the deployment other on site far" });
     // Rented workers do not reach what is on this host.
     let near = || {
-        let work = format!(
-            "resource \"streamverse_object_store\" \"media\" {{ name = \"media\" }}\nresource \"streamverse_event_log\" \"work\" {{ name = \"work\" }}\nresource \"streamverse_transcoder\" \"main\" {{\n  name = \"main\"\n  event_log = streamverse_event_log.work.url\n  object_store = streamverse_object_store.media.url\n  catalogue = streamverse_catalogue.main.url\n}}\n"
-        );
+        let work = "resource \"streamverse_object_store\" \"media\" { name = \"media\" }\nresource \"streamverse_event_log\" \"work\" { name = \"work\" }\nresource \"streamverse_transcoder\" \"main\" {\n  name = \"main\"\n  event_log = streamverse_event_log.work.url\n  object_store = streamverse_object_store.media.url\n  catalogue = streamverse_catalogue.main.url\n}\n";
         let more = "transcoder = streamverse_transcoder.main.name";
         format!("{without}{work}{}", fleet("one", "min = 1, max = 1", more))
     };
