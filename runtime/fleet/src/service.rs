@@ -1,6 +1,6 @@
 //! The target `fleet-controller`: puts records, clouds, lease, queues, workers and controller together.
 //!
-//! Which clouds there are the binary says, as a function ([`OpenClouds`]). Who speaks to workers is [`open_api`]'s: it gives the [`Workers`]
+//! Which clouds there are the binary says, as a function ([`OpenClouds`]). Who speaks to workers is `open_api`'s: it gives the [`Workers`]
 //! that the controller asks, and what serves them.
 
 use std::collections::BTreeMap;
