@@ -108,12 +108,12 @@ impl Rehearsal {
         stop: &Stop,
         seen: &mut (dyn AsyncSeen + Send),
     ) -> Result<Rehearsed> {
-        let begun = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let source = noise();
         let stage = Stage {
             objects: open_objects(&spec.object_store, cx)?,
             log: open_log(&spec.event_log, cx).await?,
-            asset: format!("{PREFIX}{:x}-{:x}", begun.as_secs(), rand::random::<u32>()),
+            asset: format!("{PREFIX}{:x}-{:x}", since.as_secs(), rand::random::<u32>()),
             facts: facts(&source),
         };
         stage.log.ensure_topic(TASKS, PARTITIONS, None).await?;
@@ -133,8 +133,9 @@ impl Rehearsal {
             return Err(store_failed(error));
         }
         let mut done = Rehearsed { before, peak: before, after: before, published: 0, encoded: 0 };
-        let loaded = self.load(&stage, &mut done, stop, seen).await;
-        let settled = self.settle(&stage, &mut done, stop, seen).await;
+        let begun = Instant::now();
+        let loaded = self.load(&stage, begun, &mut done, stop, seen).await;
+        let settled = self.settle(&stage, begun, &mut done, stop, seen).await;
         loaded.and(settled).map(|()| done)
     }
 
@@ -142,11 +143,11 @@ impl Rehearsal {
     async fn load(
         &self,
         stage: &Stage,
+        begun: Instant,
         done: &mut Rehearsed,
         stop: &Stop,
         seen: &mut (dyn AsyncSeen + Send),
     ) -> Result<()> {
-        let begun = Instant::now();
         let objects = &*stage.objects;
         loop {
             let waiting = stage.log.lag(WORKERS, TASKS).await?;
@@ -196,11 +197,12 @@ impl Rehearsal {
     async fn settle(
         &self,
         stage: &Stage,
+        begun: Instant,
         done: &mut Rehearsed,
         stop: &Stop,
         seen: &mut (dyn AsyncSeen + Send),
     ) -> Result<()> {
-        let begun = Instant::now();
+        let settling = Instant::now();
         let objects = &*stage.objects;
         // Its source first: from then on its jobs are passed over.
         let mut taken = work::withdraw(objects, &stage.place().works()).await;
@@ -210,7 +212,7 @@ impl Rehearsal {
             if let Ok(waiting) = waiting {
                 done.after = waiting;
                 let look = Look {
-                    after: self.duration + begun.elapsed(),
+                    after: begun.elapsed(),
                     loading: false,
                     waiting,
                     published: done.published,
@@ -219,7 +221,7 @@ impl Rehearsal {
                 back = seen.look(look).await.unwrap_or(false) && waiting <= done.before;
             }
             let limit = if stop.is_stopped() { self.settle.min(HURRY) } else { self.settle };
-            if back || begun.elapsed() >= limit {
+            if back || settling.elapsed() >= limit {
                 // Whoever was busy with a piece has taken it back by now.
                 taken = taken.and(work::remove_all(objects, &stage.place().works()).await);
                 waiting?;
