@@ -138,6 +138,15 @@ fn owner(deployment: &str, kind: &str, name: &str) -> Result<Owner, Answer> {
     Owner::new(deployment, kind, name).map_err(|error| Answer::invalid(error.to_string()))
 }
 
+/// What is held for the owner of a path.
+fn held(agent: &Agent, (d, kind, name): &(String, String, String)) -> Result<(Owner, Observed), Answer> {
+    let owner = owner(d, kind, name)?;
+    match agent.observe(&owner) {
+        Some(observed) => Ok((owner, observed)),
+        None => Err(Answer::not_found(&format!("nothing is held for {owner}"))),
+    }
+}
+
 #[utoipa::path(
     get,
     path = "/v1/node",
@@ -205,12 +214,8 @@ type OwnerPath = Path<(String, String, String)>;
     ),
     responses((status = 200, description = "What is held, and how it is", body = Observed), (status = "4XX", body = ApiError), (status = "5XX", body = ApiError)),
 )]
-async fn observe(
-    State(agent): State<Arc<Agent>>,
-    Path((d, kind, name)): OwnerPath,
-) -> Result<Json<Observed>, Answer> {
-    let owner = owner(&d, &kind, &name)?;
-    agent.observe(&owner).map(Json).ok_or_else(|| Answer::not_found(&format!("nothing is held for {owner}")))
+async fn observe(State(agent): State<Arc<Agent>>, Path(path): OwnerPath) -> Result<Json<Observed>, Answer> {
+    Ok(Json(held(&agent, &path)?.1))
 }
 
 #[derive(Deserialize)]
@@ -300,14 +305,8 @@ async fn put(
     ),
     responses((status = 202, description = "It is being stopped: ask again", body = String), (status = 204, description = "It is gone"), (status = "4XX", body = ApiError), (status = "5XX", body = ApiError)),
 )]
-async fn remove(
-    State(agent): State<Arc<Agent>>,
-    Path((d, kind, name)): OwnerPath,
-) -> Result<Response, Answer> {
-    let owner = owner(&d, &kind, &name)?;
-    if agent.observe(&owner).is_none() {
-        return Err(Answer::not_found(&format!("nothing is held for {owner}")));
-    }
+async fn remove(State(agent): State<Arc<Agent>>, Path(path): OwnerPath) -> Result<Response, Answer> {
+    let (owner, _) = held(&agent, &path)?;
     let _one = agent.gate.lock().await;
     Ok(match agent.delete(&owner)? {
         Some(waiting) => (StatusCode::ACCEPTED, waiting).into_response(),
@@ -347,13 +346,8 @@ async fn restart(
     ),
     responses((status = 200, description = "Whether what its job made is still as it made it", body = Looked), (status = "4XX", body = ApiError), (status = "5XX", body = ApiError)),
 )]
-async fn look(
-    State(agent): State<Arc<Agent>>,
-    Path((d, kind, name)): OwnerPath,
-) -> Result<Json<Looked>, Answer> {
-    let owner = owner(&d, &kind, &name)?;
-    let observed =
-        agent.observe(&owner).ok_or_else(|| Answer::not_found(&format!("nothing is held for {owner}")))?;
+async fn look(State(agent): State<Arc<Agent>>, Path(path): OwnerPath) -> Result<Json<Looked>, Answer> {
+    let (owner, observed) = held(&agent, &path)?;
     let done = |key: &str| observed.object(key).is_some_and(|it| it.phase == Phase::Succeeded);
     let job = observed.bundle.objects.iter().find_map(|object| match object {
         Object::Job(it) if done(&object.key()) => Some(it),
@@ -395,12 +389,10 @@ fn hundred() -> usize {
 )]
 async fn logs(
     State(agent): State<Arc<Agent>>,
-    Path((d, kind, name)): OwnerPath,
+    Path(path): OwnerPath,
     Query(options): Query<LogOptions>,
 ) -> Result<String, Answer> {
-    let owner = owner(&d, &kind, &name)?;
-    let observed =
-        agent.observe(&owner).ok_or_else(|| Answer::not_found(&format!("nothing is held for {owner}")))?;
+    let (owner, observed) = held(&agent, &path)?;
     if observed.object(&options.object).is_none() {
         let all: Vec<&str> = observed.objects.iter().map(|it| it.object.as_str()).collect();
         return Err(Answer::not_found(&format!(

@@ -88,8 +88,7 @@ impl Controller {
         for ((memory, seen), spots) in pools.filter(|it| !it.0.0.orders.is_empty()) {
             for (worker, spot) in seen.workers.iter().zip(spots) {
                 let known = memory.known.binary_search_by(|it| it.id.as_str().cmp(&worker.id)).is_ok();
-                let look = looks.get(&spot.cloud).and_then(|it| it.instances.as_ref());
-                let name = look.and_then(|it| it.get(spot.index)?.name.as_ref());
+                let name = spot.instance(looks).and_then(|it| it.name.as_ref());
                 let (false, Some(name)) = (known, name) else { continue };
                 if let Some(at) = memory.orders.iter().position(|it| it.number == name.number) {
                     let order = memory.orders.remove(at);
@@ -232,12 +231,8 @@ impl Controller {
             let pool = decision.pool;
             match &decision.action {
                 Action::Terminate { id } => {
-                    let workers = tick.view.seen.pools.get(pool).map(|it| it.workers.as_slice());
-                    let at = workers.unwrap_or_default().iter().position(|it| it.id == *id);
-                    let spot = at.and_then(|at| tick.view.spots.get(pool)?.get(at));
-                    let Some(spot) = spot else { continue };
-                    let look = tick.looks.get(&spot.cloud).and_then(|it| it.instances.as_ref());
-                    let Some(instance) = look.and_then(|it| it.get(spot.index)) else { continue };
+                    let Some((_, spot)) = tick.view.worker(pool, id) else { continue };
+                    let Some(instance) = spot.instance(&tick.looks) else { continue };
                     jobs.push(Job::Terminate { pool, cloud: spot.cloud, instance: instance.clone() });
                 }
                 Action::DeleteGroups => {
@@ -461,6 +456,7 @@ impl Controller {
             plan: &self.plan,
             state: &self.state,
             workers: &*self.parts.workers,
+            heard_ms: self.parts.workers.heard_ms(),
             undone: &tick.undone,
             now: tick.now,
         };

@@ -31,18 +31,11 @@ impl Controller {
         for (index, entry, pool, memory) in ground.pools() {
             for known in memory.known.iter().filter(|it| it.ended_ms.is_none() && member(entry).is_some()) {
                 let Some(leaving) = known.leaving_ms else { continue };
-                let workers = tick.view.seen.pools.get(index).map(|it| it.workers.as_slice());
-                let at = workers.unwrap_or_default().iter().position(|it| *it.id == *known.id);
-                let Some((worker, spot)) =
-                    at.and_then(|at| Some((workers?.get(at)?, tick.view.spots.get(index)?.get(at)?)))
-                else {
-                    continue;
-                };
+                let Some((worker, spot)) = tick.view.worker(index, &known.id) else { continue };
                 let full = u64::try_from(pool.policy.drain.0.as_millis()).unwrap_or(u64::MAX);
                 let until = leaving.saturating_add(full);
                 let until = worker.doomed_ms.map_or(until, |doomed| doomed.min(until));
-                let look = tick.looks.get(&spot.cloud).and_then(|it| it.instances.as_ref());
-                if let Some(instance) = look.and_then(|it| it.get(spot.index)) {
+                if let Some(instance) = spot.instance(&tick.looks) {
                     let seconds = until.saturating_sub(tick.now) / 1000;
                     self.parts.workers.drain(&worker_name(instance), seconds);
                 }
@@ -54,8 +47,7 @@ impl Controller {
     pub(super) fn list_members(&mut self, tick: &Tick) {
         for (seen, spots) in tick.view.seen.pools.iter().zip(&tick.view.spots) {
             for (worker, spot) in seen.workers.iter().zip(spots) {
-                let look = tick.looks.get(&spot.cloud).and_then(|it| it.instances.as_ref());
-                let name = look.and_then(|it| it.get(spot.index)?.name.as_ref());
+                let name = spot.instance(&tick.looks).and_then(|it| it.name.as_ref());
                 if let Some(name) = name.filter(|_| !self.names.contains_key(&*worker.id)) {
                     self.names.insert(worker.id.to_string(), name.to_string());
                 }

@@ -268,6 +268,7 @@ impl Controller {
             plan: &self.plan,
             state: &self.state,
             workers: &*self.parts.workers,
+            heard_ms: self.parts.workers.heard_ms(),
             undone: &undone,
             now,
         };

@@ -117,9 +117,8 @@ impl<'a> Ground<'a> {
 
     /// Where something is whose candidate nobody knows any more.
     fn listed_at(&self, pool: usize, id: &str, lifecycle: Lifecycle) -> Option<(CloudKind, &'a str)> {
-        let at = self.view.seen.pools.get(pool)?.workers.iter().position(|it| &*it.id == id)?;
-        let spot = self.view.spots.get(pool)?.get(at)?;
-        let instance = self.looks.get(&spot.cloud)?.instances.as_ref()?.get(spot.index)?;
+        let (_, spot) = self.view.worker(pool, id)?;
+        let instance = spot.instance(self.looks)?;
         Some((spot.cloud, candidate_key(&instance.group, lifecycle)?))
     }
 

@@ -171,14 +171,9 @@ impl Controller {
     /// Whether who is given back said that it was not done in time.
     fn overran(&self, tick: &Tick, decision: &Decision) -> bool {
         let Action::Terminate { id } = &decision.action else { return false };
-        let name = || {
-            let seen = tick.view.seen.pools.get(decision.pool)?;
-            let at = seen.workers.iter().position(|it| it.id == *id)?;
-            let spot = tick.view.spots.get(decision.pool)?.get(at)?;
-            let instance = tick.looks.get(&spot.cloud)?.instances.as_ref()?.get(spot.index)?;
-            Some(worker_name(instance))
-        };
-        let told = name().and_then(|it| self.parts.workers.told(&it));
+        let spot = tick.view.worker(decision.pool, id).map(|(_, spot)| spot);
+        let name = spot.and_then(|it| it.instance(&tick.looks)).map(worker_name);
+        let told = name.and_then(|it| self.parts.workers.told(&it));
         told.is_some_and(|it| it.phase == Phase::Overrun)
     }
 

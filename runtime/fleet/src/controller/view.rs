@@ -30,6 +30,13 @@ pub(super) struct Spot {
     pub(super) index: usize,
 }
 
+impl Spot {
+    /// Its instance, as it was listed.
+    pub(super) fn instance(self, looks: &HashMap<CloudKind, CloudLook>) -> Option<&Instance> {
+        looks.get(&self.cloud)?.instances.as_ref()?.get(self.index)
+    }
+}
+
 /// What is remembered between looks and lost with the process: none of it is needed to be right, only to be quick.
 #[derive(Default)]
 pub(super) struct Remembered {
@@ -62,12 +69,23 @@ pub(super) struct View {
     pub(super) strangers: Vec<String>,
 }
 
+impl View {
+    /// A pool's worker of this id, and where its instance is listed.
+    pub(super) fn worker(&self, pool: usize, id: &str) -> Option<(&Worker, Spot)> {
+        let workers = &self.seen.pools.get(pool)?.workers;
+        let at = workers.iter().position(|it| &*it.id == id)?;
+        Some((workers.get(at)?, *self.spots.get(pool)?.get(at)?))
+    }
+}
+
 /// What a view is made of.
 pub(super) struct Looker<'a> {
     pub(super) deployment: &'a Name,
     pub(super) plan: &'a Plan,
     pub(super) state: &'a FleetState,
     pub(super) workers: &'a dyn Workers,
+    /// When any of them was last heard.
+    pub(super) heard_ms: Option<u64>,
     /// What waits, by pool.
     pub(super) undone: &'a HashMap<usize, u64>,
     pub(super) now: u64,
@@ -221,7 +239,7 @@ impl Looker<'_> {
             worker.doomed_ms = worker.doomed_ms.or(Some(told.until_ms.unwrap_or(self.now)));
         }
         // Where nobody is heard, the way to us is broken, or our clock leapt: not each of them.
-        let anybody_ms = self.workers.heard_ms().unwrap_or(self.now).min(self.now);
+        let anybody_ms = self.heard_ms.unwrap_or(self.now).min(self.now);
         let unheard = anybody_ms.saturating_sub(told.heard_ms) >= UNHEARD_MS
             || self.now.saturating_sub(told.heard_ms) >= ALL_UNHEARD_MS;
         match told.phase {

@@ -7,36 +7,20 @@ use streamverse_core::log::{EventLog, open_log};
 use streamverse_core::{Error, Job, JobHandle, Result, ServiceContext, Stop};
 use streamverse_model::compute::runpod::remote_log;
 use streamverse_model::compute::{
-    CloudKind, FleetControllerRun, FleetDefinition, FleetJobSpec, FleetRecord, FleetTaken, FleetWork,
-    worker_store,
+    CloudKind, FleetControllerRun, FleetDefinition, FleetRecord, FleetTaken, FleetWork, worker_store,
 };
-use streamverse_model::media::{TRANSCODE_PARTITIONS, TRANSCODE_TOPIC, TranscoderSpec};
+use streamverse_model::media::{TRANSCODE_PARTITIONS, TRANSCODE_TOPIC};
 use tokio::time::Instant;
 
-use super::{Fleets, LOOK, TRIES, contended, owner_of, pause};
+use super::{Fleets, LOOK, TRIES, Told, contended, owner_of, pause};
 
 /// What the controller needs beside two ticks to be heard.
 const MARGIN: std::time::Duration = std::time::Duration::from_secs(2);
 
 pub(super) async fn start(spec: Value, cx: ServiceContext) -> Result<Box<dyn Job>> {
-    let spec: FleetJobSpec = serde_json::from_value(spec)
-        .map_err(|error| Error::permanent("spec-invalid", "this is no spec of a fleet").because(error))?;
-    let invalid =
-        |error: streamverse_model::platform::SpecError| Error::permanent("spec-invalid", error.to_string());
-    let name = spec.controller().map_err(invalid)?;
-    let controller: FleetControllerRun = cx.spec("fleet-controller", name.as_str())?;
-    let transcoder = spec.transcoder().map_err(invalid)?;
-    let work = match transcoder {
-        Some(transcoder) => {
-            let spec: TranscoderSpec = cx.spec("transcoder", transcoder.as_str())?;
-            Some(FleetWork { transcoder, spec })
-        }
-        None => None,
-    };
-    let jobs = work.as_ref().map_or(1, |it| it.spec.concurrency);
-    let definition = spec.definition(jobs).map_err(invalid)?;
-    check(&definition, work.as_ref(), &controller, name.as_str())?;
-    let fleets = Fleets::open(&controller.catalogue, name.as_str(), &cx).await?;
+    let Told { controller_name, controller, work, definition } = Told::read(spec, &cx)?;
+    check(&definition, work.as_ref(), &controller, controller_name.as_str())?;
+    let fleets = Fleets::open(&controller.catalogue, controller_name.as_str(), &cx).await?;
     let log = match &definition.queue {
         Some(queue) => Some(open_log(&queue.event_log, &cx).await?),
         None => None,

@@ -2,28 +2,14 @@
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
-use streamverse_core::{Error, Job, JobHandle, Result, ServiceContext, Stop};
-use streamverse_model::compute::{FleetControllerRun, FleetDefinition, FleetJobSpec, FleetWork};
-use streamverse_model::media::TranscoderSpec;
+use streamverse_core::{Job, JobHandle, Result, ServiceContext, Stop};
+use streamverse_model::compute::{FleetDefinition, FleetWork};
 
-use super::{Fleets, owner_of};
+use super::{Fleets, Told, owner_of};
 
 pub(super) async fn start(spec: Value, cx: ServiceContext) -> Result<Box<dyn Job>> {
-    let spec: FleetJobSpec = serde_json::from_value(spec)
-        .map_err(|error| Error::permanent("spec-invalid", "this is no spec of a fleet").because(error))?;
-    let invalid =
-        |error: streamverse_model::platform::SpecError| Error::permanent("spec-invalid", error.to_string());
-    let name = spec.controller().map_err(invalid)?;
-    let controller: FleetControllerRun = cx.spec("fleet-controller", name.as_str())?;
-    let work = match spec.transcoder().map_err(invalid)? {
-        Some(transcoder) => {
-            let spec: TranscoderSpec = cx.spec("transcoder", transcoder.as_str())?;
-            Some(FleetWork { transcoder, spec })
-        }
-        None => None,
-    };
-    let definition = spec.definition(work.as_ref().map_or(1, |it| it.spec.concurrency)).map_err(invalid)?;
-    let fleets = Fleets::open(&controller.catalogue, name.as_str(), &cx).await?;
+    let Told { controller_name, controller, work, definition } = Told::read(spec, &cx)?;
+    let fleets = Fleets::open(&controller.catalogue, controller_name.as_str(), &cx).await?;
     Ok(Box::new(Look { definition, work, owner: owner_of(&cx), fleets }))
 }
 

@@ -11,9 +11,14 @@ mod tests;
 
 use std::time::Duration;
 
+use serde_json::Value;
 use streamverse_core::stores::{Record, Records};
 use streamverse_core::{Error, Result, ServiceContext, Start, Stop, Target};
-use streamverse_model::compute::{FleetRecord, FleetStatus, fleet_collection};
+use streamverse_model::compute::{
+    FleetControllerRun, FleetDefinition, FleetJobSpec, FleetRecord, FleetStatus, FleetWork, fleet_collection,
+};
+use streamverse_model::media::TranscoderSpec;
+use streamverse_model::platform::{Name, SpecError};
 
 /// The target `fleet` (spec: `FleetJobSpec`).
 pub const FLEET: Target =
@@ -31,6 +36,34 @@ pub const FLEET_LOOK: Target =
 const LOOK: Duration = Duration::from_millis(500);
 /// How often a record that somebody else changes at the same time is looked at again.
 const TRIES: u32 = 20;
+
+/// What the job of a fleet is told, with what it reads of others.
+struct Told {
+    controller_name: Name,
+    controller: FleetControllerRun,
+    work: Option<FleetWork>,
+    definition: FleetDefinition,
+}
+
+impl Told {
+    fn read(spec: Value, cx: &ServiceContext) -> Result<Told> {
+        let spec: FleetJobSpec = serde_json::from_value(spec)
+            .map_err(|error| Error::permanent("spec-invalid", "this is no spec of a fleet").because(error))?;
+        let invalid = |error: SpecError| Error::permanent("spec-invalid", error.to_string());
+        let controller_name = spec.controller().map_err(invalid)?;
+        let controller: FleetControllerRun = cx.spec("fleet-controller", controller_name.as_str())?;
+        let work = match spec.transcoder().map_err(invalid)? {
+            Some(transcoder) => {
+                let spec: TranscoderSpec = cx.spec("transcoder", transcoder.as_str())?;
+                Some(FleetWork { transcoder, spec })
+            }
+            None => None,
+        };
+        let jobs = work.as_ref().map_or(1, |it| it.spec.concurrency);
+        let definition = spec.definition(jobs).map_err(invalid)?;
+        Ok(Told { controller_name, controller, work, definition })
+    }
+}
 
 /// The fleets of one controller.
 struct Fleets {

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use streamverse_model::platform::Name;
 use streamverse_model::platform::node::ApiError;
 
-use super::{Answer, OwnerPath, owner};
+use super::{Answer, OwnerPath, held};
 use crate::agent::Agent;
 use crate::keeper::Keeper;
 
@@ -38,12 +38,10 @@ pub(super) struct MetricsOptions {
 )]
 pub(super) async fn metrics(
     State(agent): State<Arc<Agent>>,
-    Path((d, kind, name)): OwnerPath,
+    Path(path): OwnerPath,
     Query(options): Query<MetricsOptions>,
 ) -> Result<Response, Answer> {
-    let owner = owner(&d, &kind, &name)?;
-    let observed =
-        agent.observe(&owner).ok_or_else(|| Answer::not_found(&format!("nothing is held for {owner}")))?;
+    let (owner, observed) = held(&agent, &path)?;
     let mut services =
         observed.objects.iter().map(|it| it.object.as_str()).filter(|it| it.starts_with("service/"));
     let found = match &options.object {
