@@ -568,7 +568,9 @@ impl Agent {
             _ => {}
         }
         for object in ["service", "job", "engine"] {
-            remove(&Keeper::log_of(&self.shared, owner, &format!("{object}/{}", owner.kind)));
+            let log = Keeper::log_of(&self.shared, owner, &format!("{object}/{}", owner.kind));
+            remove(&crate::process::older_log(&log));
+            remove(&log);
         }
         if self.list(&owner.deployment).len() <= 1 {
             remove(&data);

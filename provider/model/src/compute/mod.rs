@@ -34,8 +34,8 @@ pub use controller_run::{
 };
 pub use cost::{HOURS_PER_MONTH, RangeCost, range_cost};
 pub use drain::{
-    CONTROLLED, DrainSpec, DrainState, Identity, MARGIN, Notices, Order, Phase, Reason, Report, WholeNode,
-    WorkReport,
+    CONTROLLED, DrainSpec, DrainState, FAREWELL, Identity, MARGIN, Notices, Order, Phase, Reason, Report,
+    WholeNode, WorkReport,
 };
 pub use enrol::{EnrolRequest, Enrolled, WorkOrder, enrol_variables};
 pub use fleet::{

@@ -6,7 +6,7 @@ use std::time::Instant;
 use streamverse_compute::cloud::{CloudError, ErrorClass};
 use streamverse_compute::policy::{Action, Decision, Order, Outcome, decide};
 use streamverse_core::{Error, Result};
-use streamverse_model::compute::{CloudKind, GroupName, InstanceName, Lifecycle};
+use streamverse_model::compute::{CloudKind, GroupName, InstanceName, Lifecycle, enrol_variables};
 
 use super::jobs::{Done, Job, Resize, perform};
 use super::look::{CloudLook, LIST, by_name, within};
@@ -278,6 +278,7 @@ impl Controller {
             if let Some(record) = entry.and_then(|it| it.record.as_ref()) {
                 let fleet = &record.definition.name;
                 spec.environment.extend(self.parts.workers.invite(fleet, &name, tick.now));
+                spec.environment.insert(enrol_variables::NOTICES.to_owned(), cloud.as_str().to_owned());
             }
             jobs.push(Job::Launch { pool, cloud, spec, name });
         }
