@@ -1,9 +1,12 @@
 //! A fleet is handed over and taken away, with a controller that answers, one that does not, and others who write too.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use serde_json::{Value, json};
+use streamverse_core::log::{EventLog, Member, Position, Record};
 use streamverse_core::stores::{Records, open_records};
 use streamverse_core::{Job, JobHandle, Metrics, ServiceContext, Stop};
 use streamverse_model::compute::runpod::RunpodFleetSpec;
@@ -89,6 +92,35 @@ impl Place {
     }
 }
 
+/// A log that knows how many partitions its topic has, and is asked for nothing else.
+#[derive(Default)]
+struct Log(AtomicU32);
+
+#[async_trait::async_trait]
+impl EventLog for Log {
+    async fn ensure_topic(&self, _: &str, _: u32, _: Option<Duration>) -> streamverse_core::Result<()> {
+        unreachable!("a topic that is not the transcoders' is nobody's to make")
+    }
+    async fn append(&self, _: &str, _: &str, _: Bytes) -> streamverse_core::Result<Position> {
+        unreachable!("nothing is appended")
+    }
+    async fn join(&self, _: &str, _: &str) -> streamverse_core::Result<Box<dyn Member>> {
+        unreachable!("nobody joins")
+    }
+    async fn read_all(&self, _: &str) -> streamverse_core::Result<Vec<Record>> {
+        unreachable!("nothing is read")
+    }
+    async fn lag(&self, _: &str, _: &str) -> streamverse_core::Result<u64> {
+        unreachable!("lag is the controller's")
+    }
+    async fn partitions(&self, _: &str) -> streamverse_core::Result<Option<u32>> {
+        Ok(Some(self.0.load(Ordering::SeqCst)))
+    }
+    async fn probe(&self) -> streamverse_core::Result<()> {
+        Ok(())
+    }
+}
+
 async fn write(records: &dyn Records, collection: &str, value: &Value) {
     match records.get(collection, "encode").await.unwrap() {
         Some(found) => drop(records.replace(collection, "encode", found.version, value).await.unwrap()),
@@ -145,6 +177,26 @@ async fn a_controller_that_does_not_answer_has_a_fleet_all_the_same() {
     let place = Place::new().await;
     let told = run(place.hand_over(4)).await.unwrap();
     assert_eq!(told["taken"], false);
+    assert!(place.found().await.is_some());
+}
+
+#[tokio::test]
+async fn a_topic_with_fewer_partitions_than_workers_is_refused_and_nothing_is_written() {
+    let place = Place::new().await;
+    let log = Arc::new(Log::default());
+    let with = |max| {
+        let mut job = place.hand_over(max);
+        job.log = Some(Arc::clone(&log) as Arc<dyn EventLog>);
+        run(job)
+    };
+    let none = with(4).await.unwrap_err();
+    assert_eq!((none.code, none.retry), ("no-topic", true), "{}", none.message);
+    log.0.store(4, Ordering::SeqCst);
+    let few = with(6).await.unwrap_err();
+    assert_eq!((few.code, few.retry), ("too-few-partitions", false), "{}", few.message);
+    assert!(few.message.contains("has 4 partitions") && few.message.contains("2 of 6"), "{}", few.message);
+    assert!(place.found().await.is_none(), "nothing is handed over");
+    with(4).await.unwrap();
     assert!(place.found().await.is_some());
 }
 
