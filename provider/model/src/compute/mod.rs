@@ -10,6 +10,7 @@ mod drain;
 mod enrol;
 mod fleet;
 mod fleet_job;
+mod fleet_report;
 mod gpu;
 mod keda;
 mod keda_check;
@@ -43,6 +44,7 @@ pub use fleet::{
     fleet_collection,
 };
 pub use fleet_job::{FleetJobSpec, FleetRemovalSpec, FleetSource, FleetTaken};
+pub use fleet_report::{FLEETS_ANNOTATION, FleetReport, FleetSeen, fleet_generation};
 pub use gpu::{GPUS_AS_OF, Gpu, GpuClass, Nvenc, gpu, gpu_names, gpus, nearest_gpu};
 pub use keda::{
     KafkaTrigger, KedaScalerSpec, KedaScalerSpecPath, KedaScalerSpecView, SCALED_KINDS, ScaleNames,

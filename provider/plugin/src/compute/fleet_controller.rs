@@ -23,7 +23,7 @@ use crate::provider::Streamverse;
 
 /// Buys compute for fleets and pools, keeps them at their sizes, and gives back what is idle. One acts at a time: it holds a lease, a
 /// lock file on a node and a Lease of `coordination.k8s.io` on Kubernetes, where its service account may read and change that one
-/// Lease and nothing else. What it remembers lies in the catalogue, so it goes on after a restart where it stopped.
+/// Lease and nothing else; an annotation of it says what the controller read of its fleets, for plans, which cannot read the catalogue. What it remembers lies in the catalogue, so it goes on after a restart where it stopped.
 ///
 /// Rented workers reach it at `public_url`, by TLS whose authority follows from `identity`: they enrol with a token that is of use once, then
 /// prove themselves by certificates, and are given the secrets of `stores`, and no others. They transcode only: packaging and content keys stay on the
@@ -275,6 +275,8 @@ impl Resource for FleetController {
 
     async fn modify_plan(cx: &Context<Streamverse>, draft: &mut Draft<Self>) -> Result<()> {
         let Some(planned) = deploy::plan(cx, draft)? else { return Ok(()) };
+        // Fleets are handed over anew where they are looked for from now on.
+        deploy::note(cx, draft, &planned, &["catalogue"]);
         let view = draft.planned()?;
         let place = planned.placement(cx);
         place.store("catalogue", &view.catalogue, StoreUse::Catalogue)?;

@@ -244,6 +244,8 @@ impl Controller {
         let first = !std::mem::replace(&mut self.loaded, false);
         let records = Arc::clone(&self.parts.records);
         let changed = self.definitions.read(&*records, &self.keep.collection(""), &self.checks).await?;
+        // Before any fleet is told that it was taken: a plan that follows sees what was read then, or later.
+        self.parts.lease.tell(&self.definitions.report(now)).await;
         if first || changed {
             let pools = self.definitions.0.values().filter_map(|it| it.pool.as_ref());
             let candidates = pools.flat_map(|it| it.candidates.iter().map(|it| &it.candidate));

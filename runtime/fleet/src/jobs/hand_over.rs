@@ -2,12 +2,12 @@
 
 use async_trait::async_trait;
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
 use streamverse_core::log::{EventLog, open_log};
 use streamverse_core::{Error, Job, JobHandle, Result, ServiceContext, Stop};
 use streamverse_model::compute::runpod::remote_log;
 use streamverse_model::compute::{
-    CloudKind, FleetControllerRun, FleetDefinition, FleetRecord, FleetTaken, FleetWork, worker_store,
+    CloudKind, FleetControllerRun, FleetDefinition, FleetRecord, FleetTaken, FleetWork, fleet_generation,
+    worker_store,
 };
 use streamverse_model::media::{TRANSCODE_PARTITIONS, TRANSCODE_TOPIC};
 use tokio::time::Instant;
@@ -70,8 +70,7 @@ pub(super) fn check(
 
 /// The record of a fleet; its generation follows from what it is.
 pub(super) fn record(definition: FleetDefinition, work: Option<FleetWork>, owner: String) -> FleetRecord {
-    let text = serde_json::json!([definition, work]).to_string();
-    let generation = hex::encode(&Sha256::digest(text.as_bytes())[..8]);
+    let generation = fleet_generation(&serde_json::json!(definition), &serde_json::json!(work));
     FleetRecord { definition, work, generation, tombstone: false, owner }
 }
 

@@ -24,7 +24,7 @@ pub struct RunpodFleetSpec {
     )]
     pub controller: String,
     /// The name of the `streamverse_transcoder` whose work its pods do, on the same site: they fetch its spec and the
-    /// secrets of its stores by mutual TLS from the controller. What they are given of it is what it was when the fleet was applied last. Without it a pod that runs is taken to be ready, and what it does
+    /// secrets of its stores by mutual TLS from the controller. Refer to it by its resource: a change of it is then handed on in the same apply. Without it a pod that runs is taken to be ready, and what it does
     /// is the image's affair.
     #[attribute(validate(regex(
         "^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$",

@@ -32,6 +32,10 @@ use crate::provider::Streamverse;
 /// What a worker gets in its environment is plain: where its controller is, and a token that is of use once. `streamverse fleet why NAME` says why it has the
 /// size that it has.
 ///
+/// What another hand changed of its record in the controller's catalogue a plan sees on a node by a look of the site's own, and on a cluster by what
+/// the controller wrote beside its Lease when it read its records last: no plan starts a pod. There it says so only while a controller runs, and at most a
+/// tick later. A `transcoder` that the same configuration changes changes the fleet in the same apply, if the fleet refers to it by its resource.
+///
 /// Calls of the plan, where there is a key: `GET /v2/catalog/gpus`, `GET /v2/catalog/datacenters` and, with `network_volume`, `GET /v2/network-volumes/ID`.
 /// Calls of its controller: those, and `GET`, `POST` and `DELETE /v2/pods`.
 ///
@@ -170,7 +174,7 @@ async fn handed_over(
         }
         return Err(Error::invalid(reason.text.clone()).at(shown(&at)));
     }
-    deploy::wait(cx, &*site, &owner).await;
+    deploy::wait_on(cx, &*site, &owner, observed.as_ref()).await;
     let told = job.and_then(|it| it.result.clone());
     match told.and_then(|it| serde_json::from_value::<FleetTaken>(it).ok()) {
         Some(FleetTaken { taken: true, trouble: Some(trouble), .. }) => {
@@ -211,7 +215,9 @@ impl Resource for RunpodFleet {
         stored: Stored<Self>,
         plan: Plan<Self>,
     ) -> Result<State<Self>> {
-        if stored.revision.known().is_some_and(|it| it.starts_with(CHANGED)) {
+        // Nothing of its own is another: it is what it was handed over to, or with, that changed.
+        let same = stored.spec == plan.spec;
+        if same || stored.revision.known().is_some_and(|it| it.starts_with(CHANGED)) {
             forget_job(cx, &plan).await?;
         }
         handed_over(cx, plan, false).await
@@ -233,6 +239,14 @@ impl Resource for RunpodFleet {
             return Ok(());
         }
         let view = draft.planned()?;
+        // What its workers are given follows its transcoder, and where it is kept its controller, in the same apply.
+        let uses = |kind, of: &Maybe<String>| match (view.site.known(), of.known()) {
+            (Some(site), Some(name)) => cx.provider().is_changing(kind, site, name),
+            _ => false,
+        };
+        if uses("transcoder", &view.spec.transcoder) || uses("fleet-controller", &view.spec.controller) {
+            draft.set_unknown(Self::revision())?;
+        }
         check_names(cx.provider().deployment(), view.name.known().map(String::as_str))?;
         match FleetCost::of(&view.spec) {
             Some(cost) => {

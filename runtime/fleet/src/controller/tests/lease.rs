@@ -4,8 +4,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use streamverse_core::stores::Records as _;
 use streamverse_core::{Ready, Result, Stop};
-use streamverse_model::compute::CloudKind;
+use streamverse_model::compute::{CloudKind, FleetReport, fleet_collection, fleet_generation};
 use tokio::time::Instant;
 
 use super::kit::{World, fleet};
@@ -64,4 +65,54 @@ async fn a_controller_acts_while_it_holds_its_lease_and_stops_in_the_middle_when
     stop.stop();
     tokio::time::timeout(Duration::from_secs(30), running).await.unwrap().unwrap();
     assert!(!lease.held(), "it was given back");
+}
+
+/// A lease that is held, and what was told by it.
+#[derive(Default)]
+struct Heard(Mutex<FleetReport>);
+
+#[async_trait]
+impl Lease for Heard {
+    async fn renew(&self) -> Result<bool> {
+        Ok(true)
+    }
+
+    fn held_until(&self) -> Option<Instant> {
+        Some(Instant::now() + Duration::from_secs(3600))
+    }
+
+    async fn release(&self) {}
+
+    async fn tell(&self, report: &FleetReport) {
+        self.0.lock().unwrap().clone_from(report);
+    }
+
+    fn every(&self) -> Duration {
+        Duration::from_secs(1)
+    }
+}
+
+#[tokio::test]
+async fn a_controller_tells_by_its_lease_what_another_hand_made_of_its_fleets() {
+    let lease = Arc::new(Heard::default());
+    let mut world =
+        World::with(&[CloudKind::Runpod], 1, Arc::new(NoWorkers), Arc::clone(&lease) as Arc<dyn Lease>);
+    let mut whole = fleet("gpu", CloudKind::Runpod, 1, 1, 2);
+    whole["generation"] = fleet_generation(&whole["definition"], &whole["work"]).into();
+    world.put("gpu", whole.clone()).await;
+    world.tick().await;
+    let told = || lease.0.lock().unwrap().clone();
+    let first = told();
+    assert!(first.read_ms > 0 && !first.fleets["gpu"].changed && !first.fleets["gpu"].fenced, "{first:?}");
+    // By hand: what it is, and not the generation that says so. Then nonsense, which the controller cannot use.
+    whole["definition"]["range"]["max"] = 9.into();
+    world.put("gpu", whole).await;
+    world.tick().await;
+    assert!(told().fleets["gpu"].changed && told().read_ms > first.read_ms, "{:?}", told());
+    world.put("gpu", "nonsense".into()).await;
+    world.tick().await;
+    assert!(told().fleets["gpu"].changed && told().fleets["gpu"].generation.is_empty(), "{:?}", told());
+    world.records.remove(&fleet_collection("", "c"), "gpu").await.unwrap();
+    world.tick().await;
+    assert!(told().fleets.is_empty(), "{:?}", told());
 }
