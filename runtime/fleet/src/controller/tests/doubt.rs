@@ -39,8 +39,8 @@ async fn a_state_that_was_written_and_whose_answer_was_lost_is_ours_and_no_other
     assert_eq!(world.cloud().running().len(), 5, "it acted on what another one decides");
 }
 
-/// A fleet whose launches are lost for so many looks; the last of them came through, and is listed after so long.
-async fn lost_launches(looks: u32, listed_after_ms: u64) {
+/// A fleet of one whose launches were lost for so many looks; the last of them came through, and is listed after 100 s.
+async fn lost_launches(looks: u32) -> World {
     let mut world = World::new(&[KIND], 1);
     world.put("gpu", fleet("gpu", KIND, 1, 1, 1)).await;
     world.cloud().inside().lose = Some(Lose::Request);
@@ -50,26 +50,41 @@ async fn lost_launches(looks: u32, listed_after_ms: u64) {
     world.tick().await;
     assert_eq!(world.cloud().running().len(), 1);
     let now = world.now.load(Ordering::Relaxed);
-    world.cloud().inside().ledger[0].listed_ms = now + listed_after_ms;
+    world.cloud().inside().ledger[0].listed_ms = now + 100_000;
     world.cloud().inside().lose = None;
-    // Destroyed right after: its job removes the record once nothing is left.
-    world.put("gpu", tombstone(fleet("gpu", KIND, 1, 1, 1))).await;
-    for look in 0..40 {
-        world.tick().await;
-        if world.status("gpu").await.unwrap().deleted {
-            assert_eq!(world.cloud().running().len(), 0, "{looks} lost: {look} looks after, it leaks");
-            return;
-        }
-    }
-    panic!("{looks} lost: it is never over");
+    world
 }
 
 #[tokio::test]
 async fn a_fleet_that_is_destroyed_after_a_launch_of_unknown_outcome_is_gone_when_what_may_appear_has_gone() {
     // The order is a minute old; older than what nobody saw for long; forgotten in the look of the tombstone.
     for looks in [3, 12, 59] {
-        lost_launches(looks, 100_000).await;
+        let mut world = lost_launches(looks).await;
+        world.put("gpu", tombstone(fleet("gpu", KIND, 1, 1, 1))).await;
+        let mut waited = 0;
+        // Then its job removes the record, and nobody looks for it any more.
+        while !world.status("gpu").await.is_some_and(|it| it.deleted) {
+            world.tick().await;
+            waited += 1;
+            assert!(waited < 40, "{looks} lost: it is never over");
+        }
+        assert_eq!(world.cloud().running().len(), 0, "{looks} lost: it leaks after {waited} looks");
     }
+}
+
+#[tokio::test]
+async fn what_may_still_appear_in_a_place_that_left_the_list_is_not_bought_again_elsewhere() {
+    let mut world = lost_launches(12).await;
+    let mut elsewhere = fleet("gpu", KIND, 1, 1, 1);
+    elsewhere["definition"]["candidates"][0]["key"] = "another".into();
+    elsewhere["definition"]["candidates"][0]["region"] = "another".into();
+    world.put("gpu", elsewhere).await;
+    for _ in 0..30 {
+        world.tick().await;
+        assert!(world.cloud().running().len() <= 1, "one is wanted");
+    }
+    let running = world.cloud().running();
+    assert!(running.len() == 1 && running[0].place == "another", "{running:?}");
 }
 
 #[tokio::test]
