@@ -20,6 +20,8 @@ const ALL_UNHEARD_MS: u64 = 3 * UNHEARD_MS;
 const REJOIN_MS: u64 = 180_000;
 /// What was launched and is not listed yet is taken for listed for so long.
 const LISTED_MS: u64 = 120_000;
+/// An order of a pool whose time is over, and that nobody saw for so long, came to nothing.
+pub(super) const UNSEEN_MS: u64 = 120_000;
 /// Where a cloud gives notice without a time.
 const NOTICE_MS: u64 = 30_000;
 
@@ -45,8 +47,8 @@ pub(super) struct Remembered {
     /// Since when workers could be heard in this term, by their instances' ids: before that this controller does not know them,
     /// and refuses their reports.
     pub(super) known_ms: HashMap<String, u64>,
-    /// When launches were last asked for, by fleet and number.
-    pub(super) tried: HashMap<(String, u64), u64>,
+    /// When launches were last asked for, by fleet and number, and whether nobody knows what came of it.
+    pub(super) tried: HashMap<(String, u64), (u64, bool)>,
     /// Instances that are told to be nobody's.
     pub(super) strangers: Vec<String>,
     /// Instances that were launched and may not be listed yet.
@@ -67,6 +69,14 @@ pub(super) struct View {
     running: Vec<u64>,
     /// Instances of this deployment that are of no pool of this controller: another controller's, or nobody's.
     pub(super) strangers: Vec<String>,
+}
+
+impl Remembered {
+    /// Whether something may still appear that was launched for a fleet: also once its order is forgotten.
+    pub(super) fn in_doubt(&self, fleet: &str, now: u64) -> bool {
+        let recent = |at: u64| now.saturating_sub(at) < UNSEEN_MS;
+        self.tried.iter().any(|((of, _), (at, unknown))| *unknown && of == fleet && recent(*at))
+    }
 }
 
 impl View {
@@ -100,7 +110,9 @@ impl Looker<'_> {
         let with_groups: HashSet<&str> = groups.map(|it| it.pool.as_str()).collect();
         for (index, entry) in self.plan.entries.iter().enumerate() {
             let complete = !entry.frozen && self.complete(index, entry, looks);
-            let groups_deleted = complete && !with_groups.contains(entry.name.as_str());
+            let groups_deleted = complete
+                && !with_groups.contains(entry.name.as_str())
+                && !memory.in_doubt(&entry.name, self.now);
             view.seen.pools.push(PoolSeen { complete, groups_deleted, ..PoolSeen::default() });
             view.spots.push(Vec::new());
             view.running.push(0);

@@ -141,6 +141,8 @@ async fn a_worker_that_is_not_wanted_any_more_gets_nothing_not_even_the_end_of_i
     it.roster.clear();
     let early = client.get(url("work")).send().await.unwrap();
     assert_eq!((early.status().as_u16(), early.headers()["retry-after"].to_str().unwrap()), (503, "5"));
+    // It comes again on another connection, which another controller may take.
+    assert_eq!(early.headers()["connection"], "close");
     it.leads.store(true, Ordering::Relaxed);
     assert_eq!(status(&client, url("work")).await, 503);
     it.look(&[ONE]);

@@ -16,8 +16,8 @@ const KIND: CloudKind = CloudKind::Runpod;
 
 /// Workers that tell what the test says.
 #[derive(Default)]
-struct Told {
-    told: Mutex<BTreeMap<String, WorkerTold>>,
+pub(super) struct Told {
+    pub(super) told: Mutex<BTreeMap<String, WorkerTold>>,
     drained: Mutex<Vec<(String, u64)>>,
     kept: Mutex<Vec<String>>,
 }
@@ -47,7 +47,7 @@ impl Workers for Told {
 
 impl Told {
     /// All that run say this.
-    fn all(&self, world: &World, phase: Phase, idle_ms: Option<u64>) {
+    pub(super) fn all(&self, world: &World, phase: Phase, idle_ms: Option<u64>) {
         for one in world.cloud().running() {
             self.one(world, &one.name.unwrap().to_string(), phase, idle_ms);
         }
