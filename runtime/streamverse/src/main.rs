@@ -8,6 +8,7 @@ mod simulate;
 mod simulate_load;
 mod simulate_spot;
 mod sweep;
+mod sweep_back;
 mod sweep_runpod;
 mod targets;
 

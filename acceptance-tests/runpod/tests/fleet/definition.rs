@@ -94,6 +94,7 @@ fn a_controller_and_a_fleet_are_done() -> Result<(), Failure> {
                     place.node.behind("runpod-fleet", "one", false)?;
                     place.node.behind("fleet-controller", "main", false).map_err(Into::into)
                 })
+                .expect_warning("(?s)Its pods may go on")
                 .plan(action(CONTROLLER, Action::Create))
                 .plan(action(FLEET, Action::Create))
                 .after(|_| {

@@ -3,6 +3,7 @@
 
 mod definition;
 mod faults;
+mod fence;
 mod kills;
 mod kit;
 mod plan;

@@ -201,7 +201,14 @@ impl Resource for RunpodFleet {
     }
 
     async fn read(cx: &Context<Streamverse>, stored: Stored<Self>) -> Result<Read<Self>> {
-        let Some(changed) = looked(cx, &stored).await else { return deploy::read(cx, stored).await };
+        let Some(changed) = looked(cx, &stored).await else {
+            let its = (stored.name.clone(), stored.site.clone(), stored.spec.controller.clone());
+            let read = deploy::read(cx, stored).await?;
+            if matches!(read, Read::Gone) {
+                gone(cx, &its);
+            }
+            return Ok(read);
+        };
         cx.warn(
             format!("{} was changed by somebody else", cx.subject()),
             format!("In the words of its site: {changed}. The next apply puts it back."),
@@ -370,14 +377,7 @@ async fn taken_away(cx: &Context<Streamverse>, fleet: &RunpodFleet) -> Result<()
     let failed = |error| deploy::asked(error, format!("taking {owner} away"));
     let controller = cx.provider().owner("fleet-controller", &fleet.spec.controller)?;
     if site.observe(&controller).await.map_err(failed)?.is_none() {
-        cx.warn(
-            "Pods may be left",
-            format!(
-                "The controller {:?}, which knows what it bought, is gone. `streamverse sweep` lists pods of this deployment at RunPod, and gives them back.",
-                fleet.spec.controller
-            ),
-        );
-        return Ok(());
+        return Err(unfenced(cx, fleet));
     }
     let bundle = Bundle::new(owner.clone(), vec![fleet.job()?.removal()?]);
     site.apply(&bundle, &[]).await.map_err(failed)?;
@@ -403,6 +403,33 @@ async fn taken_away(cx: &Context<Streamverse>, fleet: &RunpodFleet) -> Result<()
         }
         tokio::time::sleep(Duration::from_millis(300)).await;
     }
+}
+
+/// What is fenced is so in the catalogue that its controller says. A fleet that were let go without it would be bought anew by the next controller of
+/// that name, and no state would have its pods.
+fn unfenced(cx: &Context<Streamverse>, fleet: &RunpodFleet) -> Error {
+    let (controller, deployment) = (&fleet.spec.controller, cx.provider().deployment().unwrap_or_default());
+    Error::permanent(format!(
+        "the fleet {:?} cannot be fenced: its controller {controller:?} is gone from the site {:?}, and pods of it may run",
+        fleet.name, fleet.site
+    ))
+    .next(format!(
+        "Apply the controller again, with the same name and catalogue, then destroy the fleet: it gives its pods back. If that controller never comes back: \
+         `streamverse sweep --deployment {deployment} --runpod` gives back all that the deployment has at RunPod, and `terraform state rm` of this resource \
+         forgets it; as long as that catalogue has the fleet, a controller of that name buys for it again."
+    ))
+}
+
+/// Somebody took it from its site, and it is in no state from now on: that ends no pod.
+fn gone(cx: &Context<Streamverse>, (name, site, controller): &(String, String, String)) {
+    let deployment = cx.provider().deployment().unwrap_or_default();
+    cx.warn(
+        "Its pods may go on",
+        format!(
+            "The site {site:?} has no fleet {name:?} any more. Unless somebody fenced it, its controller {controller:?} buys for it as long as their catalogue has it. \
+             Apply it again, also if you want to destroy it; `streamverse sweep --deployment {deployment} --runpod` gives back all that the deployment has at RunPod."
+        ),
+    );
 }
 
 /// What a removal waits for, in its own words.
