@@ -89,6 +89,14 @@ impl Controller {
                     "a cloud that it needs does not tell what there is: nothing is done meanwhile".to_owned(),
                 );
             }
+            let hollow: Vec<&str> =
+                tick.view.hollow.iter().filter(|it| it.0 == index).take(5).map(|it| it.1.as_str()).collect();
+            if !hollow.is_empty() {
+                trouble.push(format!(
+                    "workers said that they work while nothing was left to do, and are ended (they hang, or their machines lie): {}",
+                    hollow.join(", ")
+                ));
+            }
             let status = FleetStatus {
                 generation: entry.record.as_ref().map(|it| it.generation.clone()).unwrap_or_default(),
                 looked_ms: tick.now,
