@@ -229,6 +229,13 @@ impl Killed {
         all.iter().map(|(_, it)| it.value.to_string()).collect()
     }
 
+    /// The lines that say what was decided, and why.
+    pub async fn whys(&self) -> Vec<String> {
+        let collection = fleet_collection("why", CONTROLLER);
+        let all = self.records.list(&collection, "", 100_000).await.unwrap_or_default();
+        all.iter().filter_map(|(_, it)| Some(it.value["line"].as_str()?.to_owned())).collect()
+    }
+
     /// Waits until the controller has done all that it has to, and kills it as often as one of its calls is held.
     fn settle(&mut self) {
         let until = Instant::now() + PATIENCE;

@@ -7,6 +7,8 @@
     reason = "a test stops at the first thing that is not as it must be"
 )]
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 use streamverse_model::compute::{CloudKind, GpuClass, Lifecycle};
 use streamverse_zones_stand_in::controllers::{Killed, Process, folder, records, wait};
@@ -33,6 +35,30 @@ fn say(stand_in: &StandIn, spot: u32) {
 fn running(account: &Account, now: u64) -> (usize, usize) {
     let of = |lifecycle| account.running(now, |it| it.launch.lifecycle == lifecycle);
     (of(Lifecycle::Spot), of(Lifecycle::OnDemand))
+}
+
+/// Wherever a controller was killed: of each group no more were launched than were decided, and whatever was given back was decided,
+/// each with its why.
+async fn each_has_a_why(it: &Killed) {
+    let (whys, account) = (it.whys().await, it.stand_in.account());
+    let mut launched: BTreeMap<String, usize> = BTreeMap::new();
+    for life in account.lives() {
+        let key = life.launch.group.rsplit("--").next().and_then(|it| it.get(2..)).unwrap().to_owned();
+        let (head, tail) =
+            (format!("{}: launch {} ", life.pool(), life.launch.lifecycle), format!(" in {key}: "));
+        let decided = whys.iter().filter(|it| it.starts_with(&head) && it.contains(&tail)).count();
+        let count = launched.entry(life.launch.group.clone()).or_default();
+        *count += 1;
+        assert!(
+            *count <= decided,
+            "{count} launched in {}, and {decided} have a why: {whys:#?}",
+            life.launch.group
+        );
+        if life.end_ms.is_some() && !life.preempted {
+            let ended = format!("{}: terminate {}: ", life.pool(), life.launch.id);
+            assert!(whys.iter().any(|it| it.starts_with(&ended)), "{ended} has no why: {whys:#?}");
+        }
+    }
 }
 
 /// Two pools from their beginning to their end; how many instances were launched, and how many calls were held before they were
@@ -68,6 +94,7 @@ async fn a_life(killed: bool) -> (usize, [u64; 2]) {
         let these = it.stand_in.held_each();
         held = [held[0] + these[0], held[1] + these[1]];
     }
+    each_has_a_why(&it).await;
     let account = it.stand_in.account();
     assert_eq!(account.most_on_demand(), [(CloudKind::Aws, GpuClass::Gpu, 1)], "{} kills", it.kills);
     // One more in each pool while one is on its way to another place.

@@ -18,6 +18,8 @@ use crate::workers::{WorkerTold, Workers};
 
 /// How many measured job times a fleet's estimate rests on: of these, the middle one.
 const SAMPLES: usize = 64;
+/// How many of them may be of one worker, the last ones: one that reports often, or lies, does not speak for all.
+const OF_ONE: usize = 8;
 
 #[derive(Default)]
 struct Known {
@@ -32,7 +34,8 @@ struct Known {
 struct Inner {
     term: u64,
     workers: HashMap<String, Known>,
-    jobs: BTreeMap<Name, VecDeque<u64>>,
+    /// By fleet: whose, and how long.
+    jobs: BTreeMap<Name, VecDeque<(String, u64)>>,
 }
 
 /// The workers of one controller. Clones share them.
@@ -86,7 +89,12 @@ impl Registry {
         let Some(each) = busy_ms.checked_div(done).filter(|it| *it > 0) else { return };
         let Some(fleet) = InstanceName::parse(worker).map(|it| it.group.pool) else { return };
         let samples = inner.jobs.entry(fleet).or_default();
-        samples.push_back(each);
+        if samples.iter().filter(|it| it.0 == worker).count() >= OF_ONE
+            && let Some(oldest) = samples.iter().position(|it| it.0 == worker)
+        {
+            samples.remove(oldest);
+        }
+        samples.push_back((worker.to_owned(), each));
         if samples.len() > SAMPLES {
             samples.pop_front();
         }
@@ -147,7 +155,7 @@ impl Workers for Registry {
 
     fn job_ms(&self, fleet: &Name) -> Option<u64> {
         let inner = self.inner();
-        let mut samples: Vec<u64> = inner.jobs.get(fleet)?.iter().copied().collect();
+        let mut samples: Vec<u64> = inner.jobs.get(fleet)?.iter().map(|it| it.1).collect();
         samples.sort_unstable();
         samples.get(samples.len() / 2).copied()
     }
@@ -259,6 +267,12 @@ mod tests {
             registry.report(ONE, &working(1, 0, 53 + k, 911_020 + (k + 1) * 7_000));
         }
         assert_eq!(registry.job_ms(&fleet), Some(7_000), "what was long ago does not count");
+        // One that lies, in as many reports as it likes, is one voice of three.
+        for other in ["sv--prod--encode--a--2", "sv--prod--encode--a--3"] {
+            (1..=8).for_each(|k| registry.report(other, &working(1, 0, k, k * 9_000)));
+        }
+        (1..=500).for_each(|k| registry.report(ONE, &working(1, 0, 300 + k, 3_000_000 + k * 90_000_000)));
+        assert_eq!(registry.job_ms(&fleet), Some(9_000));
     }
 
     #[tokio::test]

@@ -6,9 +6,10 @@ use std::time::Instant;
 use streamverse_compute::cloud::{CloudError, ErrorClass};
 use streamverse_compute::policy::{Action, Decision, Order, Outcome, decide};
 use streamverse_core::{Error, Result};
-use streamverse_model::compute::{CloudKind, GroupName, InstanceName, Lifecycle, enrol_variables};
+use streamverse_model::compute::{CloudKind, FleetDecision, GroupName, InstanceName, Lifecycle, enrol_variables};
 
 use super::jobs::{Done, Job, Resize, perform};
+use super::keep::LEFT_OUT;
 use super::look::{CloudLook, LIST, by_name, within};
 use super::sizes::{Ground, Sizes, held_back, outcomes};
 use super::view::{Looker, UNSEEN_MS, View, candidate_key};
@@ -34,6 +35,8 @@ pub(super) struct Tick {
     grew: HashSet<CloudKind>,
     /// Decisions, in order.
     pub(super) decided: Vec<Decision>,
+    /// Those that are kept: the record's id, the place among the decisions, and the record.
+    pub(super) kept: Vec<(u64, usize, FleetDecision)>,
     /// What came of them where it was not simply done: by pool, and by number or id.
     pub(super) came_of: HashMap<(usize, String), String>,
     /// Refusals, by pool.
@@ -59,6 +62,7 @@ impl Tick {
             held: HashSet::new(),
             grew: HashSet::new(),
             decided: Vec::new(),
+            kept: Vec::new(),
             came_of: HashMap::new(),
             refused: Vec::new(),
         }
@@ -108,25 +112,28 @@ impl Controller {
             for seen in &mut tick.view.seen.pools {
                 seen.outcomes.clear();
             }
-            for decision in &decisions {
-                tracing::info!(why = decision.why.as_str(), "{}", decision.line(&self.plan.fleet));
-            }
             let jobs = self.ends(tick, &decisions);
             let mut acts = !jobs.is_empty() || !decisions.is_empty();
             let sizes = self.ground(tick).resizes();
             acts |= !sizes.0.is_empty() || !self.to_launch(tick).is_empty();
-            // Nothing is asked for that was not written down before.
-            if !self.keep.state(&self.state, acts, tick.now).await? {
+            // Nothing is asked for that was not written down before, with its why; nothing is told that was not.
+            let kept = self.kept(tick, &decisions);
+            if !self.keep.state(&self.state, kept, acts, tick.now).await? {
                 let text = "another controller wrote the state meanwhile: it acts, this one does not";
                 return Err(Error::passing("fleet-taken", text));
             }
+            self.decided(&decisions);
+            let first = tick.decided.len();
+            let told = self.keep.decisions().await?;
+            let of_one = told.into_iter().filter(|(_, it)| it.why != LEFT_OUT);
+            tick.kept.extend(of_one.zip(first..).map(|((id, it), at)| (id, at, it)));
+            tick.decided.extend(decisions.iter().cloned());
             if round == 0 {
                 self.drain(tick);
                 self.list_members(tick);
             }
             let fenced = decisions.iter().any(|it| it.action == Action::DeleteGroups);
             let again = self.do_all(tick, jobs, sizes, fenced).await;
-            tick.decided.extend(decisions);
             let late = began.elapsed() > self.parts.spec.tick.0;
             if !again || late {
                 break;

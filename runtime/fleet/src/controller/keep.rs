@@ -12,8 +12,12 @@ use streamverse_model::compute::{FleetDecision, FleetStatus, fleet_collection};
 const STATE: &str = "state";
 /// What only follows from time is written this often.
 const EACH_MS: u64 = 60_000;
-/// Decisions that are kept of one tick; all of them are in the log.
-const MOST_DECISIONS: usize = 500;
+/// Decisions that are kept of one tick; all of them are in the log, and how many were left out is kept, too.
+pub(super) const MOST_DECISIONS: usize = 500;
+/// The why of what says only how many were left out.
+pub(super) const LEFT_OUT: &str = "left_out";
+/// Where the state's document has decisions that may not be among the others yet.
+const DECIDED: &str = "decided";
 /// Between two times that old decisions are removed.
 const PRUNE_MS: u64 = 600_000;
 const PAGE: u32 = 500;
@@ -35,7 +39,13 @@ pub(super) struct Keep {
     written_ms: u64,
     statuses: HashMap<String, Written>,
     last_why: u64,
+    /// Decisions that are written with the state, and not yet where they are looked for: by their ids.
+    untold: Vec<(u64, FleetDecision)>,
     pruned_ms: u64,
+}
+
+fn why_id(number: u64) -> String {
+    format!("{number:020}")
 }
 
 fn passing(error: serde_json::Error) -> Error {
@@ -52,6 +62,7 @@ impl Keep {
             written_ms: 0,
             statuses: HashMap::new(),
             last_why: 0,
+            untold: Vec::new(),
             pruned_ms: 0,
         }
     }
@@ -64,9 +75,11 @@ impl Keep {
     pub(super) async fn load(&mut self) -> Result<FleetState> {
         let found = self.records.get(&self.collection("state"), STATE).await?;
         self.version = found.as_ref().map(|it| it.version);
-        let state = match found {
+        let mut value = found.map(|it| it.value);
+        let decided = value.as_mut().and_then(|it| it.as_object_mut()?.remove(DECIDED));
+        let state = match value {
             None => FleetState::default(),
-            Some(record) => serde_json::from_value(record.value).map_err(|error| {
+            Some(value) => serde_json::from_value(value).map_err(|error| {
                 let text = format!(
                     "the state of the controller {} is not one of this version: nothing is bought or given back until the version that wrote it, or a newer one, runs again",
                     self.controller
@@ -82,6 +95,17 @@ impl Keep {
             return Err(Error::passing("fleet-state", text));
         }
         self.written = state.clone();
+        // Ids go on where those of an earlier controller ended, also when the clock went back.
+        let last = self.records.last(&self.collection("why")).await?;
+        self.last_why = last.and_then(|(id, _)| id.parse::<u64>().ok()).unwrap_or(0);
+        // Whoever wrote these was killed, or lost the lease, before they could be looked for. They are there in order.
+        let decided: Option<Vec<(u64, FleetDecision)>> =
+            decided.and_then(|it| serde_json::from_value(it).ok());
+        self.untold = decided.unwrap_or_default();
+        self.untold.retain(|it| it.0 > self.last_why);
+        if let Some((id, _)) = self.untold.last() {
+            self.last_why = *id;
+        }
         self.statuses.clear();
         let mut after = String::new();
         loop {
@@ -99,13 +123,27 @@ impl Keep {
         }
     }
 
-    /// Writes the state, unless only time has passed and not for long. `false`: somebody else wrote one meanwhile.
-    pub(super) async fn state(&mut self, state: &FleetState, acts: bool, now: u64) -> Result<bool> {
+    /// Writes the state, and with it what was decided, unless only time has passed and not for long. `false`: somebody else wrote
+    /// one meanwhile.
+    pub(super) async fn state(
+        &mut self,
+        state: &FleetState,
+        decided: Vec<FleetDecision>,
+        acts: bool,
+        now: u64,
+    ) -> Result<bool> {
         let due = now.saturating_sub(self.written_ms) >= EACH_MS;
-        if !acts && !due && self.is_same(state) {
+        if !acts && !due && decided.is_empty() && self.is_same(state) {
             return Ok(true);
         }
-        let value = serde_json::to_value(state).map_err(passing)?;
+        for decision in decided {
+            self.last_why = self.last_why.saturating_add(1).max(now.saturating_mul(1000));
+            self.untold.push((self.last_why, decision));
+        }
+        let mut value = serde_json::to_value(state).map_err(passing)?;
+        if let Some(document) = value.as_object_mut().filter(|_| !self.untold.is_empty()) {
+            document.insert(DECIDED.to_owned(), serde_json::to_value(&self.untold).map_err(passing)?);
+        }
         let collection = self.collection("state");
         let done = match self.version {
             None => self.records.insert(&collection, STATE, &value).await?,
@@ -185,29 +223,34 @@ impl Keep {
         Ok(())
     }
 
-    /// Writes decisions, in order, and removes those that are older than `retention_ms`.
-    pub(super) async fn decisions(
-        &mut self,
-        decisions: &[FleetDecision],
-        retention_ms: u64,
-        now: u64,
-    ) -> Result<()> {
+    /// Puts decisions that were written with the state where they are looked for, in order: the ids and they themselves. Nothing of
+    /// them is done before.
+    pub(super) async fn decisions(&mut self) -> Result<Vec<(u64, FleetDecision)>> {
         let collection = self.collection("why");
-        if self.last_why == 0 {
-            // Ids go on where those of an earlier controller ended, also when the clock went back.
-            let last = self.records.last(&collection).await?;
-            let number = last.and_then(|(id, _)| id.parse::<u64>().ok());
-            self.last_why = number.unwrap_or(0);
-        }
-        for decision in decisions.iter().take(MOST_DECISIONS) {
+        for (id, decision) in &self.untold {
             let value = serde_json::to_value(decision).map_err(passing)?;
-            self.last_why = self.last_why.saturating_add(1).max(now.saturating_mul(1000));
-            self.records.insert(&collection, &format!("{:020}", self.last_why), &value).await?;
+            self.records.insert(&collection, &why_id(*id), &value).await?;
         }
+        Ok(std::mem::take(&mut self.untold))
+    }
+
+    /// Says what came of a decision.
+    pub(super) async fn came_of(&self, id: u64, decision: &FleetDecision) -> Result<()> {
+        let (collection, id) = (self.collection("why"), why_id(id));
+        let value = serde_json::to_value(decision).map_err(passing)?;
+        if let Some(version) = self.records.version(&collection, &id).await? {
+            self.records.replace(&collection, &id, version, &value).await?;
+        }
+        Ok(())
+    }
+
+    /// Removes decisions that are older than `retention_ms`.
+    pub(super) async fn prune(&mut self, retention_ms: u64, now: u64) -> Result<()> {
+        let collection = self.collection("why");
         if now.saturating_sub(self.pruned_ms) >= PRUNE_MS {
             self.pruned_ms = now;
             let oldest = now.saturating_sub(retention_ms).saturating_mul(1000);
-            self.records.remove_before(&collection, &format!("{oldest:020}")).await?;
+            self.records.remove_before(&collection, &why_id(oldest)).await?;
         }
         Ok(())
     }

@@ -233,6 +233,7 @@ impl Controller {
         let now = self.parts.clock.now_ms();
         if !self.loaded {
             self.state = self.keep.load().await?;
+            self.tell_untold().await?;
             // Whoever wrote that something is told to leave, or given back, may have been killed before it was: it is said again at once.
             for known in self.state.pools.iter_mut().flat_map(|it| &mut it.known) {
                 known.told_ms = known.told_ms.map(|_| 0);

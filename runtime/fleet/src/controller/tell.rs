@@ -9,8 +9,18 @@ use streamverse_model::compute::{CloudKind, FleetDecision, FleetStatus, GpuClass
 use super::Controller;
 use super::act::Tick;
 use super::definitions::Definition;
+use super::keep::{LEFT_OUT, MOST_DECISIONS};
 use super::meters::{Bought, Decided, InPhase, Limited, Lost, OfFleet, Refused};
 use super::view::{View, worker_name};
+
+/// What a decision is about: the number of a launch, or an instance's id.
+fn subject(action: &Action) -> String {
+    match action {
+        Action::Launch { number, .. } => number.to_string(),
+        Action::Drain { id, .. } | Action::Terminate { id } => id.to_string(),
+        Action::DeleteGroups => String::new(),
+    }
+}
 
 /// Spot instances that were to stay and are gone, by pool and place.
 pub(super) type Losses = Vec<(usize, String)>;
@@ -38,9 +48,16 @@ impl Controller {
         self.count_time(now);
         self.count_events(tick, lost);
         self.levels(tick);
-        let told: Vec<FleetDecision> = tick.decided.iter().map(|it| self.told(tick, it)).collect();
+        for (id, at, told) in &tick.kept {
+            let outcome =
+                tick.decided.get(*at).and_then(|it| tick.came_of.get(&(it.pool, subject(&it.action))));
+            if let Some(outcome) = outcome {
+                let told = FleetDecision { outcome: Some(outcome.clone()), ..told.clone() };
+                self.keep.came_of(*id, &told).await?;
+            }
+        }
         let retention = u64::try_from(self.parts.spec.retention.0.as_millis()).unwrap_or(u64::MAX);
-        self.keep.decisions(&told, retention, now).await?;
+        self.keep.prune(retention, now).await?;
         self.meters.trouble.clear();
         for (fleet, status) in self.statuses(tick) {
             let of = OfFleet { fleet: fleet.clone() };
@@ -53,19 +70,50 @@ impl Controller {
         self.keep.forget(|it| left.contains(it) || definitions.0.contains_key(it)).await
     }
 
-    fn told(&self, tick: &Tick, decision: &Decision) -> FleetDecision {
-        let id = match &decision.action {
-            Action::Launch { number, .. } => number.to_string(),
-            Action::Drain { id, .. } | Action::Terminate { id } => id.to_string(),
-            Action::DeleteGroups => String::new(),
-        };
-        FleetDecision {
+    /// What is kept of a round's decisions, before anything of them is done. Where there are too many, it is said how many more there
+    /// are, for each fleet.
+    pub(super) fn kept(&self, tick: &Tick, decisions: &[Decision]) -> Vec<FleetDecision> {
+        let name = |pool: usize| self.plan.entries.get(pool).map(|it| it.name.clone()).unwrap_or_default();
+        let told = |pool: usize, line: String, why: &str| FleetDecision {
             at_ms: tick.now,
-            fleet: self.plan.entries.get(decision.pool).map(|it| it.name.clone()).unwrap_or_default(),
-            line: decision.line(&self.plan.fleet),
-            why: decision.why.as_str().to_owned(),
-            outcome: tick.came_of.get(&(decision.pool, id)).cloned(),
+            fleet: name(pool),
+            line,
+            why: why.to_owned(),
+            outcome: None,
+        };
+        let room = MOST_DECISIONS.saturating_sub(tick.decided.len()).min(decisions.len());
+        let (kept, more) = decisions.split_at(room);
+        let mut all: Vec<FleetDecision> =
+            kept.iter().map(|it| told(it.pool, it.line(&self.plan.fleet), it.why.as_str())).collect();
+        let mut left: BTreeMap<usize, usize> = BTreeMap::new();
+        more.iter().for_each(|it| *left.entry(it.pool).or_default() += 1);
+        for (pool, count) in left {
+            let line = format!("{}: {count} more decisions of this look are in the log alone", name(pool));
+            all.push(told(pool, line, LEFT_OUT));
         }
+        all
+    }
+
+    /// Decisions that are written down: they are told, and counted.
+    pub(super) fn decided(&self, decisions: &[Decision]) {
+        for decision in decisions {
+            let line = decision.line(&self.plan.fleet);
+            let fleet = self.plan.entries.get(decision.pool).map(|it| it.name.clone());
+            self.say(&line, fleet.unwrap_or_default(), decision.why.as_str());
+        }
+    }
+
+    /// Decisions that a controller before this one wrote down with its state and did not come to tell.
+    pub(super) async fn tell_untold(&mut self) -> Result<()> {
+        for (_, it) in self.keep.decisions().await? {
+            self.say(&it.line, it.fleet, &it.why);
+        }
+        Ok(())
+    }
+
+    fn say(&self, line: &str, fleet: String, why: &str) {
+        tracing::info!(why, "{line}");
+        self.meters.decisions.get_or_create(&Decided { fleet, why: why.to_owned() }).inc();
     }
 
     fn statuses(&self, tick: &Tick) -> BTreeMap<String, FleetStatus> {
@@ -88,6 +136,14 @@ impl Controller {
                 trouble.push(
                     "a cloud that it needs does not tell what there is: nothing is done meanwhile".to_owned(),
                 );
+            }
+            let hollow: Vec<&str> =
+                tick.view.hollow.iter().filter(|it| it.0 == index).take(5).map(|it| it.1.as_str()).collect();
+            if !hollow.is_empty() {
+                trouble.push(format!(
+                    "workers said that they work while nothing was left to do, and are ended (they hang, or their machines lie): {}",
+                    hollow.join(", ")
+                ));
             }
             let status = FleetStatus {
                 generation: entry.record.as_ref().map(|it| it.generation.clone()).unwrap_or_default(),
@@ -156,10 +212,8 @@ impl Controller {
             let Some(entry) = self.plan.entries.get(decision.pool) else { continue };
             let fleet = entry.name.clone();
             if decision.why == Why::DrainOver || self.overran(tick, decision) {
-                self.meters.overruns.get_or_create(&OfFleet { fleet: fleet.clone() }).inc();
+                self.meters.overruns.get_or_create(&OfFleet { fleet }).inc();
             }
-            let why = decision.why.as_str().to_owned();
-            self.meters.decisions.get_or_create(&Decided { fleet, why }).inc();
         }
         for (pool, class) in &tick.refused {
             let Some(entry) = self.plan.entries.get(*pool) else { continue };

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use streamverse_compute::cloud::{Instance, NoticeKind, Phase};
 use streamverse_compute::policy::{FleetState, PoolSeen, QueueSeen, Seen, Worker, WorkerPhase};
@@ -24,6 +25,11 @@ const LISTED_MS: u64 = 120_000;
 pub(super) const UNSEEN_MS: u64 = 120_000;
 /// Where a cloud gives notice without a time.
 const NOTICE_MS: u64 = 30_000;
+/// Who says that it works while nothing is left to do is believed for so long, or for four usual jobs where that is longer:
+/// whoever was given a partition anew may finish what another one has done meanwhile. After that it hangs, or lies.
+const BUSY_MS: u64 = 900_000;
+/// … and for no longer than this: how long a job takes is what workers tell, too.
+const BUSY_MOST_MS: u64 = 4 * 3_600_000;
 
 /// Where a worker's instance is listed.
 #[derive(Clone, Copy, Debug)]
@@ -57,6 +63,8 @@ pub(super) struct Remembered {
     pub(super) doomed: HashMap<String, u64>,
     /// Since when a pool's queue has been empty.
     pub(super) empty_since: HashMap<String, u64>,
+    /// Since when workers have said that they work while nothing was left to do, by their instances' ids.
+    pub(super) busy_since: HashMap<String, u64>,
 }
 
 /// What was seen, for the policy and for those who act.
@@ -67,6 +75,8 @@ pub(super) struct View {
     pub(super) spots: Vec<Vec<Spot>>,
     /// By pool, how many jobs its workers do.
     running: Vec<u64>,
+    /// Workers that have worked on nothing for too long, with their pools.
+    pub(super) hollow: Vec<(usize, String)>,
     /// Instances of this deployment that are of no pool of this controller: another controller's, or nobody's.
     pub(super) strangers: Vec<String>,
 }
@@ -117,10 +127,11 @@ impl Looker<'_> {
             view.spots.push(Vec::new());
             view.running.push(0);
         }
-        let doomed = std::mem::take(&mut memory.doomed);
+        let mut doomed = HashMap::new();
         for (cloud, look) in looks.iter() {
-            self.place(*cloud, look, &doomed, memory, &mut view);
+            self.place(*cloud, look, memory, &mut doomed, &mut view);
         }
+        memory.doomed = doomed;
         self.queues(&mut view, memory);
         view
     }
@@ -151,8 +162,8 @@ impl Looker<'_> {
         &self,
         cloud: CloudKind,
         look: &CloudLook,
-        doomed: &HashMap<String, u64>,
-        memory: &mut Remembered,
+        memory: &Remembered,
+        doomed: &mut HashMap<String, u64>,
         view: &mut View,
     ) {
         let announced: HashMap<&str, Option<u64>> = look
@@ -172,7 +183,7 @@ impl Looker<'_> {
                 view.strangers.push(instance.id.clone());
                 continue;
             };
-            let first = doomed.get(&instance.id).copied();
+            let first = memory.doomed.get(&instance.id).copied();
             let stopping = (instance.phase == Phase::Stopping).then(|| first.unwrap_or(self.now));
             let notice = announced.get(instance.id.as_str()).map(|at| {
                 at.or(first).unwrap_or_else(|| {
@@ -183,11 +194,10 @@ impl Looker<'_> {
                     self.now.saturating_add(notice)
                 })
             });
-            let doomed_ms = stopping.or(notice);
-            if let Some(at) = doomed_ms {
-                memory.doomed.insert(instance.id.clone(), at);
+            let (worker, running) = self.worker(cloud, pool, entry, instance, stopping.or(notice), memory);
+            if let Some(at) = worker.doomed_ms {
+                doomed.insert(instance.id.clone(), at);
             }
-            let (worker, running) = self.worker(cloud, pool, entry, instance, doomed_ms, memory);
             if let Some(sum) = view.running.get_mut(pool) {
                 *sum += running;
             }
@@ -248,7 +258,13 @@ impl Looker<'_> {
             return (worker, lanes);
         };
         if told.preempted {
-            worker.doomed_ms = worker.doomed_ms.or(Some(told.until_ms.unwrap_or(self.now)));
+            // What it says is its machine's word alone: it is believed once, and for no longer than a drain takes. Whoever is taken
+            // away is not given back before that.
+            let drain = self.plan.fleet.pools.get(pool).map_or(Duration::ZERO, |it| it.policy.drain.0);
+            let most = self.now.saturating_add(u64::try_from(drain.as_millis()).unwrap_or(NOTICE_MS));
+            let said = told.until_ms.unwrap_or(self.now).min(most);
+            let first = memory.doomed.get(&instance.id).copied().unwrap_or(said);
+            worker.doomed_ms = worker.doomed_ms.or(Some(first.min(said)));
         }
         // Where nobody is heard, the way to us is broken, or our clock leapt: not each of them.
         let anybody_ms = self.heard_ms.unwrap_or(self.now).min(self.now);
@@ -267,7 +283,16 @@ impl Looker<'_> {
             }
         }
         let busy = worker.phase == WorkerPhase::Ready && worker.idle_ms.is_none();
-        (worker, if busy { told.running.unwrap_or(lanes) } else { 0 })
+        // A worker that says more than it has lanes would hide what waits.
+        (worker, if busy { told.running.unwrap_or(lanes).min(lanes) } else { 0 })
+    }
+
+    /// For how long somebody may say that it works while nothing is left to do.
+    fn busy_ms(&self, pool: usize, job_ms: Option<u64>) -> u64 {
+        let queue = self.plan.fleet.pools.get(pool).and_then(|it| it.queue.as_ref());
+        let assumed = queue.map_or(Duration::ZERO, |it| it.assumed_job_time.0);
+        let assumed = u64::try_from(assumed.as_millis()).unwrap_or(u64::MAX);
+        job_ms.unwrap_or(0).max(assumed).saturating_mul(4).clamp(BUSY_MS, BUSY_MOST_MS)
     }
 
     fn known(&self, pool: usize, id: &str) -> Option<&streamverse_compute::policy::Known> {
@@ -280,8 +305,9 @@ impl Looker<'_> {
         self.known(pool, id).is_some_and(|it| it.leaving_ms.is_some())
     }
 
-    /// What waits: what is not done, less what somebody works on.
+    /// What waits: what is not done, less what somebody works on. Whoever works on nothing for too long has failed.
     fn queues(&self, view: &mut View, memory: &mut Remembered) {
+        let busy_since = std::mem::take(&mut memory.busy_since);
         for (index, (entry, seen)) in self.plan.entries.iter().zip(&mut view.seen.pools).enumerate() {
             let Some(undone) = self.undone.get(&index).copied() else { continue };
             if undone > 0 {
@@ -295,6 +321,26 @@ impl Looker<'_> {
                     working = view.running.get(index).copied().unwrap_or(0);
                     let job_ms = self.workers.job_ms(&record.definition.name);
                     seen.queue = Some(QueueSeen { waiting: undone.saturating_sub(working), job_ms });
+                    if undone == 0 {
+                        let most = self.busy_ms(index, job_ms);
+                        let busy = |it: &&mut Worker| it.phase == WorkerPhase::Ready && it.idle_ms.is_none();
+                        for worker in seen.workers.iter_mut().filter(busy) {
+                            let since = busy_since.get(&*worker.id).copied().unwrap_or(self.now);
+                            memory.busy_since.insert(worker.id.to_string(), since);
+                            if self.now.saturating_sub(since) >= most {
+                                worker.phase = WorkerPhase::Failed;
+                                if !self.is_leaving(index, &worker.id) {
+                                    tracing::warn!(
+                                        fleet = entry.name,
+                                        worker = &*worker.id,
+                                        "A worker says that it works, and nothing has been left to do for {} s: it is ended.",
+                                        most / 1000
+                                    );
+                                }
+                                view.hollow.push((index, worker.id.to_string()));
+                            }
+                        }
+                    }
                 }
                 _ => {
                     seen.queue = Some(QueueSeen { waiting: undone, job_ms: None });

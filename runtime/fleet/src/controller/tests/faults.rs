@@ -1,5 +1,7 @@
 //! What never happens, whatever the cloud does and wherever the controller is killed. Each run prints its seed.
 
+use std::collections::BTreeMap;
+
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use streamverse_core::stores::Records as _;
@@ -14,6 +16,26 @@ fn faults(dice: &mut StdRng) -> Faults {
         throttle: dice.random_range(0..50),
         blind: dice.random_range(0..100),
         late_ms: dice.random_range(0..45_000),
+    }
+}
+
+/// Wherever a controller was killed: what the ledger has was decided, and why is written down. By number where instances have one,
+/// else by how many of a group.
+async fn each_launch_has_a_why(world: &World, seed: u64) {
+    let told = world.decisions().await;
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for one in &world.cloud().inside().ledger {
+        let (pool, key) = (&one.group.pool, &one.group.key.as_str()[2..]);
+        let number = one.name.as_ref().map(|it| it.number.to_string());
+        let said = |line: &str| {
+            let rest = line.strip_prefix(&format!("{pool}: launch {} ", one.lifecycle));
+            let said = rest.and_then(|it| it.split(':').next()?.split_once(" in "));
+            said.is_some_and(|(its, place)| place == key && number.as_ref().is_none_or(|it| it == its))
+        };
+        let whys = told.iter().filter(|it| said(&it.line)).count();
+        let launched = counts.entry(format!("{} {} {number:?}", one.group, one.lifecycle)).or_default();
+        *launched += 1;
+        assert!(*launched <= whys, "seed {seed}: {launched} of {one:?} were launched, {whys} have a why");
     }
 }
 
@@ -61,6 +83,7 @@ async fn run(seed: u64, kind: CloudKind, market: bool) -> bool {
         let launched = world.cloud().inside().ledger.len();
         assert_eq!(launched, 5, "seed {seed}: something was bought twice");
     }
+    each_launch_has_a_why(&world, seed).await;
     let on_demand = world.cloud().inside().ledger.iter().any(|it| it.lifecycle == Lifecycle::OnDemand);
     // Killed while it destroys, too.
     world.cloud().inside().faults = faults(&mut dice);
@@ -84,6 +107,7 @@ async fn run(seed: u64, kind: CloudKind, market: bool) -> bool {
     }
     world.ticks(2).await;
     assert_eq!(world.status("a").await, None);
+    each_launch_has_a_why(&world, seed).await;
     on_demand
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use serde_json::{Value, json};
+use streamverse_compute::policy::FleetState;
 use streamverse_core::Metrics;
 use streamverse_core::stores::Records;
 use streamverse_model::compute::{CloudKind, FleetDecision, Lifecycle};
@@ -134,10 +135,50 @@ async fn decisions_are_kept_for_their_retention_and_looked_for_each_ten_minutes(
         (131, vec![131]),
     ] {
         let now = start + minute * 60_000;
-        keep.decisions(&[said(now)], 3_600_000, now).await.unwrap();
+        assert!(keep.state(&FleetState::default(), vec![said(now)], true, now).await.unwrap());
+        keep.decisions().await.unwrap();
+        keep.prune(3_600_000, now).await.unwrap();
         let all = records.list(&keep.collection("why"), "", 100).await.unwrap();
         let minute_of = |it: &Value| (it["at_ms"].as_u64().unwrap() - start) / 60_000;
         let found: Vec<u64> = all.iter().map(|(_, it)| minute_of(&it.value)).collect();
         assert_eq!(found, left, "in minute {minute}");
     }
+}
+
+#[tokio::test]
+async fn of_more_decisions_than_are_kept_it_is_told_how_many_were_left_out() {
+    let mut world = World::new(&[CloudKind::Runpod], 1);
+    let mut gpu = fleet("gpu", CloudKind::Runpod, 1, 507, 600);
+    gpu["definition"]["policy"] = json!({ "launches_per_hour": 1000 });
+    world.put("gpu", gpu).await;
+    world.tick().await;
+    let told = world.decisions().await;
+    assert_eq!(told.iter().filter(|it| it.why == "short").count(), 500);
+    assert_eq!(told.last().unwrap().line, "gpu: 7 more decisions of this look are in the log alone");
+    let counted = BTreeMap::from([("short".to_owned(), 507)]);
+    assert_eq!(by_label(&world.metrics, "decisions_total"), counted);
+}
+
+#[tokio::test]
+async fn what_was_decided_and_then_taken_by_another_controller_is_told_by_nobody_and_what_was_written_is_told_once()
+ {
+    let mut world = World::new(&[CloudKind::Runpod], 1);
+    world.put("gpu", fleet("gpu", CloudKind::Runpod, 1, 1, 1)).await;
+    let mut other = world.another();
+    world.tick().await;
+    world.put("gpu", fleet("gpu", CloudKind::Runpod, 1, 2, 2)).await;
+    let first = world.decisions().await;
+    // Another one has written the state since, which this one does not know.
+    other.tick().await.unwrap();
+    let told = world.decisions().await;
+    assert_eq!((first.len(), told.len()), (1, 2));
+    let before = by_label(&world.metrics, "decisions_total");
+    world.put("gpu", fleet("gpu", CloudKind::Runpod, 1, 4, 4)).await;
+    world.pass(TICK_MS);
+    assert_eq!(world.controller.tick().await.unwrap_err().code, "fleet-taken");
+    assert_eq!(world.decisions().await, told, "it was not taken");
+    assert_eq!(by_label(&world.metrics, "decisions_total"), before);
+    world.ticks(2).await;
+    let counted = counted(world.decisions().await.iter().map(|it| it.line.clone()));
+    assert!(counted.len() == 4 && counted.values().all(|it| *it == 1), "{counted:?}");
 }

@@ -297,3 +297,74 @@ async fn jobs_that_are_worked_on_do_not_wait_however_many_a_worker_does() {
     world.tick().await;
     assert_eq!(world.status("gpu").await.unwrap().waiting, Some(6));
 }
+
+#[tokio::test]
+async fn a_worker_that_says_more_than_it_can_do_hides_no_job() {
+    let workers = Arc::new(Told::default());
+    let mut world = world(&workers);
+    world.topics.0.lock().unwrap().insert("jobs".to_owned(), 60);
+    world.put("gpu", queued(working(fleet("gpu", KIND, 1, 1, 4)), "jobs")).await;
+    for _ in 0..8 {
+        workers.all(&world, Phase::Working, None);
+        for told in workers.told.lock().unwrap().values_mut() {
+            told.running = Some(4_000_000_000);
+        }
+        world.tick().await;
+    }
+    let status = world.status("gpu").await.unwrap();
+    assert_eq!((status.instances, status.waiting), (4, Some(56)));
+}
+
+#[tokio::test]
+async fn a_worker_that_works_while_nothing_is_left_to_do_is_ended_and_told() {
+    let workers = Arc::new(Told::default());
+    let mut world = world(&workers);
+    world.topics.0.lock().unwrap().insert("jobs".to_owned(), 1);
+    world.put("gpu", queued(working(fleet("gpu", KIND, 2, 1, 1)), "jobs")).await;
+    // As long as a job is not done it may take its time.
+    for _ in 0..300 {
+        workers.all(&world, Phase::Working, None);
+        world.tick().await;
+    }
+    let name = names(&world).remove(0);
+    // … and after it was done, as long as the usual job takes, and longer where that was not known for a moment.
+    world.topics.0.lock().unwrap().insert("jobs".to_owned(), 0);
+    for at in 0..60 {
+        workers.all(&world, Phase::Working, None);
+        world.tick().await;
+        assert_eq!(names(&world), [&*name], "after {at} looks");
+    }
+    let mut trouble = None;
+    for _ in 0..4 {
+        workers.all(&world, Phase::Working, None);
+        world.tick().await;
+        trouble = trouble.or(world.status("gpu").await.unwrap().trouble);
+    }
+    assert!(trouble.is_some_and(|it| it.contains("nothing was left to do")));
+    assert!(!names(&world).contains(&name), "it is paid for, and does nothing");
+    assert!(world.decisions().await.iter().any(|it| it.why == "failed"));
+}
+
+#[tokio::test]
+async fn a_worker_that_says_that_it_is_taken_away_and_stays_is_given_back() {
+    let workers = Arc::new(Told::default());
+    let mut world = world(&workers);
+    world.put("gpu", working(fleet("gpu", KIND, 2, 1, 1))).await;
+    world.ticks(6).await;
+    workers.all(&world, Phase::Working, None);
+    let name = names(&world).remove(0);
+    for until_ms in [Some(u64::MAX), None] {
+        for _ in 0..28 {
+            workers.all(&world, Phase::Working, None);
+            let mut told = workers.told.lock().unwrap();
+            let it = told.get_mut(&name).unwrap();
+            (it.preempted, it.until_ms) = (true, until_ms);
+            drop(told);
+            world.tick().await;
+            if !names(&world).contains(&name) {
+                return;
+            }
+        }
+    }
+    panic!("{name} is paid for, for ever");
+}
