@@ -310,26 +310,23 @@ fn processes_of(base: &str, agent: Option<u32>) -> Vec<String> {
     left
 }
 
-/// Where cargo puts binaries: beside this test's own folder. Built here once, so that `cargo test -p` alone is enough.
+/// Where cargo puts binaries: beside this test's own folder. Built here once, so that `cargo test -p` alone is enough;
+/// `cargo xtask test` has built them before any test runs, and says so, for another build would replace the files that
+/// a program beside this one is about to run.
 pub fn binaries() -> PathBuf {
     static BUILT: std::sync::OnceLock<PathBuf> = std::sync::OnceLock::new();
     BUILT
         .get_or_init(|| {
-            let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-            let done = Command::new(cargo)
-                .args([
-                    "build",
-                    "--quiet",
-                    "-p",
-                    "streamverse",
-                    "-p",
-                    "streamverse-edge",
-                    "-p",
-                    "terraform-provider-streamverse",
-                ])
-                .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
-                .status();
-            assert!(done.is_ok_and(|status| status.success()), "the binaries cannot be built");
+            if std::env::var_os("XTASK_BUILT").is_none() {
+                let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+                let packages = ["streamverse", "streamverse-edge", "terraform-provider-streamverse"];
+                let done = Command::new(cargo)
+                    .args(["build", "--quiet"])
+                    .args(packages.iter().flat_map(|package| ["-p", package]))
+                    .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+                    .status();
+                assert!(done.is_ok_and(|status| status.success()), "the binaries cannot be built");
+            }
             let test = std::env::current_exe().unwrap_or_default();
             test.parent().and_then(Path::parent).map(Path::to_owned).unwrap_or_default()
         })
