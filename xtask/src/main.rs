@@ -68,9 +68,11 @@ fn dispatch(words: &[&str]) -> Outcome {
             ready.into_outcome()
         }
         ["bench", name, options @ ..] => bench::run(&workspace, name, options),
-        ["docs"] => docs::run(&workspace, docs::Mode::Write).map(|summary| println!("docs: {summary}")),
+        ["docs"] => {
+            docs::run(&workspace, docs::Mode::Write, false).map(|summary| println!("docs: {summary}"))
+        }
         ["docs", "--check"] => {
-            docs::run(&workspace, docs::Mode::Check).map(|summary| println!("docs: {summary}"))
+            docs::run(&workspace, docs::Mode::Check, false).map(|summary| println!("docs: {summary}"))
         }
         ["quickstart", options @ ..] => quickstart::run(&workspace, options),
         ["web"] => web::build(&workspace).map(|summary| println!("web: {summary}")),

@@ -41,11 +41,13 @@ pub(super) struct Session<'a> {
     packages: &'a [&'a str],
     /// Nothing until a step needs them.
     tools: Option<Ready>,
+    /// Whether this run has built all tests, and all programs with them.
+    built: bool,
 }
 
 impl<'a> Session<'a> {
     pub(super) fn new(workspace: &'a Workspace, packages: &'a [&'a str]) -> Self {
-        Self { workspace, packages, tools: None }
+        Self { workspace, packages, tools: None, built: false }
     }
 
     fn cargo(&self, words: &[&str]) -> Run {
@@ -144,15 +146,18 @@ pub(super) fn tests(session: &mut Session<'_>) -> Outcome<End> {
             .map_err(|error| Failure::new(format!("cannot empty {}: {error}", notes.display())))?;
     }
     let environment = session.test_environment()?;
-    let mut words = vec!["test", "--no-fail-fast", "--lib", "--bins", "--tests", "--examples"];
-    match session.packages {
-        [] => words.push("--workspace"),
-        some => words.extend(some.iter().flat_map(|package| ["-p", package])),
-    }
-    let programs = Program::build(session.cargo(&words))?;
-    let mut words = vec!["build"];
-    words.extend(PROGRAMS.iter().flat_map(|package| ["-p", package]));
-    session.cargo(&words).show(|_| {})?;
+    let (mut selected, rest) = match session.packages {
+        [] => (vec!["--workspace"], &["--bin", "coverage"][..]),
+        some => (some.iter().flat_map(|package| ["-p", package]).collect(), &[][..]),
+    };
+    let words = ["test", "--no-fail-fast", "--lib", "--bins", "--tests"];
+    let programs = Program::build(session.cargo(&[&words[..], &selected].concat()))?;
+    // Of the same features, for it is for examples too; `cargo test` would build these as tests. Some are run by tests.
+    selected.extend(["--examples"].iter().chain(rest));
+    session.cargo(&[&["build"], &selected[..]].concat()).show(|_| {})?;
+    let words: Vec<&str> = PROGRAMS.iter().flat_map(|package| ["-p", package]).collect();
+    session.cargo(&[&["build"], &words[..]].concat()).show(|_| {})?;
+    session.built = session.packages.is_empty();
     lanes::run(programs, &environment, Instant::now() + TEST_LIMIT).map(End::Done)
 }
 
@@ -166,16 +171,15 @@ pub(super) fn doc_tests(session: &mut Session<'_>) -> Outcome<End> {
 }
 
 pub(super) fn rustdoc(session: &mut Session<'_>) -> Outcome<End> {
-    done(
-        session
-            .cargo(&["doc", "--keep-going", "--workspace", "--no-deps"])
-            .env("RUSTDOCFLAGS", "-Dwarnings")
-            .show(|_| {}),
-    )
+    let programs = session.workspace.documented_programs()?;
+    // With examples it is of the features that clippy checked: without, dependencies would be checked once more.
+    let mut words = vec!["doc", "--keep-going", "--workspace", "--no-deps", "--lib", "--examples"];
+    words.extend(programs.iter().flat_map(|program| ["--bin", program]));
+    done(session.cargo(&words).env("RUSTDOCFLAGS", "-Dwarnings").show(|_| {}))
 }
 
 pub(super) fn docs(session: &mut Session<'_>) -> Outcome<End> {
-    docs::run(session.workspace, docs::Mode::Check).map(End::Done)
+    docs::run(session.workspace, docs::Mode::Check, session.built).map(End::Done)
 }
 
 /// Packs every crate that is for publishing and builds it from the package alone.
