@@ -73,8 +73,10 @@ impl Program {
     /// What repeats it alone.
     pub(super) fn repeat(&self) -> String {
         let (package, target) = self.name.split_once('/').unwrap_or_default();
-        let unit = package.replace('-', "_") == target;
-        let which = if unit { "--lib --bins".to_owned() } else { format!("--test {target}") };
+        let tests = self.folder.join("tests");
+        let own =
+            tests.join(format!("{target}.rs")).is_file() || tests.join(target).join("main.rs").is_file();
+        let which = if own { format!("--test {target}") } else { "--lib --bins".to_owned() };
         format!("cargo test -p {package} {which}")
     }
 }
