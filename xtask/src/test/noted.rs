@@ -64,6 +64,13 @@ impl Program {
         Some(Program { name, path, args: texts(&value["args"]), folder, environment })
     }
 
+    #[cfg(test)]
+    pub(super) fn shell(name: &str, script: &str) -> Program {
+        let args = ["-c", script].map(str::to_owned).into();
+        let (path, folder) = ("sh".into(), ".".into());
+        Program { name: name.to_owned(), path, args, folder, environment: Vec::new() }
+    }
+
     /// The program, ready to run as cargo would have.
     pub(super) fn run(&self, limit: Duration) -> Run {
         let run = Run::new(&self.name, &self.path).args(self.args.iter().cloned()).dir(&self.folder);
