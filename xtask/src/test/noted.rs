@@ -64,6 +64,13 @@ impl Program {
         Some(Program { name, path, args: texts(&value["args"]), folder, environment })
     }
 
+    #[cfg(test)]
+    pub(super) fn shell(name: &str, script: &str) -> Program {
+        let args = ["-c", script].map(str::to_owned).into();
+        let (path, folder) = ("sh".into(), ".".into());
+        Program { name: name.to_owned(), path, args, folder, environment: Vec::new() }
+    }
+
     /// The program, ready to run as cargo would have.
     pub(super) fn run(&self, limit: Duration) -> Run {
         let run = Run::new(&self.name, &self.path).args(self.args.iter().cloned()).dir(&self.folder);
@@ -73,8 +80,10 @@ impl Program {
     /// What repeats it alone.
     pub(super) fn repeat(&self) -> String {
         let (package, target) = self.name.split_once('/').unwrap_or_default();
-        let unit = package.replace('-', "_") == target;
-        let which = if unit { "--lib --bins".to_owned() } else { format!("--test {target}") };
+        let tests = self.folder.join("tests");
+        let own =
+            tests.join(format!("{target}.rs")).is_file() || tests.join(target).join("main.rs").is_file();
+        let which = if own { format!("--test {target}") } else { "--lib --bins".to_owned() };
         format!("cargo test -p {package} {which}")
     }
 }
