@@ -115,8 +115,12 @@ impl Definition {
             queue: false,
             buys: false,
         };
+        // To end it one need not know what it was: whatever is left of it leaves.
+        let left =
+            || Definition { pool: Some(Pool::left(id)), trouble: Vec::new(), ..unusable(String::new()) };
         let record: FleetRecord = match serde_json::from_value(value.clone()) {
             Ok(record) => record,
+            Err(_) if seen.fenced => return left(),
             Err(error) => {
                 let text = format!(
                     "its record is not one of this version ({error}): apply it again, or upgrade the controller"
@@ -124,6 +128,9 @@ impl Definition {
                 return unusable(text);
             }
         };
+        if record.definition.name.as_str() != id && seen.fenced {
+            return left();
+        }
         if record.definition.name.as_str() != id {
             return unusable(format!(
                 "its record is that of {}: remove it and apply again",
@@ -213,6 +220,12 @@ impl Definition {
 
     /// Whether it is being destroyed.
     pub(super) fn tombstone(&self) -> bool {
-        self.record.as_ref().is_some_and(|it| it.tombstone)
+        self.seen.fenced
+    }
+
+    /// The generation that it is kept by; empty where its record cannot be used.
+    pub(super) fn generation(&self) -> String {
+        let ends = self.tombstone().then(|| self.seen.generation.clone());
+        ends.or_else(|| Some(self.record.as_ref()?.generation.clone())).unwrap_or_default()
     }
 }

@@ -146,7 +146,7 @@ impl Controller {
                 ));
             }
             let status = FleetStatus {
-                generation: entry.record.as_ref().map(|it| it.generation.clone()).unwrap_or_default(),
+                generation: definition.map(Definition::generation).unwrap_or_default(),
                 looked_ms: tick.now,
                 target: memory.target,
                 instances: u32::try_from(memory.known.len() + memory.orders.len()).unwrap_or(u32::MAX),

@@ -141,9 +141,9 @@ impl HandOver {
                     fleets.records.remove(&fleets.statuses, name).await?;
                     fleets.records.insert(&fleets.fleets, name, &value).await?
                 }
-                Some((_, found)) if found == self.record => true,
-                Some((_, found)) if found.tombstone => {
-                    self.wait_for_end(&found, handle, stop).await?;
+                Some((_, found)) if found.record.as_ref() == Some(&self.record) => true,
+                Some((_, found)) if found.tombstone() => {
+                    self.wait_for_end(found.generation(), handle, stop).await?;
                     false
                 }
                 Some((version, _)) => fleets.records.replace(&fleets.fleets, name, version, &value).await?,
@@ -156,10 +156,10 @@ impl HandOver {
     }
 
     /// A destroy that was cut short goes on: only then may it begin anew.
-    async fn wait_for_end(&self, found: &FleetRecord, handle: &JobHandle, stop: &Stop) -> Result<()> {
+    async fn wait_for_end(&self, generation: &str, handle: &JobHandle, stop: &Stop) -> Result<()> {
         loop {
             let status = self.fleets.status(self.name()).await?;
-            if status.as_ref().is_some_and(|it| it.deleted && it.generation == found.generation) {
+            if status.as_ref().is_some_and(|it| it.deleted && it.generation == generation) {
                 return self.fleets.forget(self.name()).await;
             }
             let left = status.map_or(0, |it| it.instances);

@@ -11,7 +11,7 @@ use streamverse_core::stores::{Records, open_records};
 use streamverse_core::{Job, JobHandle, Metrics, ServiceContext, Stop};
 use streamverse_model::compute::runpod::RunpodFleetSpec;
 use streamverse_model::compute::{
-    FleetControllerRun, FleetJobSpec, FleetRecord, FleetSource, FleetStatus, FleetWork,
+    FleetControllerRun, FleetJobSpec, FleetRecord, FleetSeen, FleetSource, FleetStatus, FleetWork,
 };
 use streamverse_model::platform::{Name, Owner};
 
@@ -76,12 +76,12 @@ impl Place {
             let mut left = 3;
             loop {
                 if let Some(found) = records.get("fleet.main", "encode").await.unwrap() {
-                    let fleet: FleetRecord = serde_json::from_value(found.value).unwrap();
-                    left -= u32::from(fleet.tombstone && left > 0);
+                    let fleet = FleetSeen::of(&found.value);
+                    left -= u32::from(fleet.fenced && left > 0);
                     let status = FleetStatus {
                         generation: fleet.generation,
                         instances: left,
-                        deleted: fleet.tombstone && left == 0,
+                        deleted: fleet.fenced && left == 0,
                         ..FleetStatus::default()
                     };
                     write(&*records, "fleet-status.main", &serde_json::to_value(status).unwrap()).await;
@@ -253,6 +253,33 @@ async fn a_removal_waits_for_its_own_end_and_says_what_for() {
     controller.abort();
     let found = place.found().await.unwrap();
     assert!(!found.tombstone && found.definition.range.max == 6, "{found:?}");
+}
+
+#[tokio::test]
+async fn a_record_of_another_version_is_written_over_by_its_resource_and_taken_away_by_it() {
+    let place = Place::new().await;
+    let controller = place.controller();
+    let of = |owner: &str| {
+        let definition = json!({ "name": "encode", "not": ["of", "this", "version"] });
+        json!({ "definition": definition, "generation": "newer", "shards": 3, "owner": owner })
+    };
+    let ours = of(&owner_of(&place.cx));
+    for value in [ours, json!("nonsense"), json!({ "owner": 7 })] {
+        assert!(place.records.insert("fleet.main", "encode", &value).await.unwrap());
+        assert_eq!(run(place.hand_over(4)).await.unwrap()["taken"], true, "over {value}");
+        assert_eq!(place.found().await.unwrap().definition.range.max, 4);
+        // And of such a one nothing stays. It is fenced first, as any.
+        write(&*place.records, "fleet.main", &value).await;
+        assert_eq!(run(place.removal()).await.unwrap()["removed"], "encode", "{value}");
+        assert_eq!(place.records.get("fleet.main", "encode").await.unwrap(), None);
+    }
+    // Somebody else's is somebody else's, whatever wrote it.
+    let theirs = of("runpod-fleet/encode of the deployment other on site default");
+    assert!(place.records.insert("fleet.main", "encode", &theirs).await.unwrap());
+    for refused in [run(place.hand_over(4)).await.unwrap_err(), run(place.removal()).await.unwrap_err()] {
+        assert!(!refused.retry && refused.code == "fleet-owned", "{refused:?}");
+    }
+    controller.abort();
 }
 
 #[test]

@@ -72,6 +72,29 @@ async fn a_record_that_is_gone_without_a_tombstone_is_fenced_and_drained() {
 }
 
 #[tokio::test]
+async fn a_fleet_whose_record_another_version_wrote_ends_when_it_is_fenced() {
+    for kind in BOTH {
+        let mut world = World::new(&[kind], 1);
+        world.put("gpu", fleet("gpu", kind, 2, 2, 2)).await;
+        world.ticks(8).await;
+        let mut newer = fleet("gpu", kind, 2, 2, 2);
+        newer["definition"]["shards"] = 3.into();
+        world.put("gpu", newer.clone()).await;
+        world.restart();
+        world.ticks(3).await;
+        assert_eq!(world.cloud().running().len(), 2, "what it has is left alone: {kind}");
+        newer["tombstone"] = true.into();
+        newer["generation"] = "end-7".into();
+        world.put("gpu", newer).await;
+        world.ticks(25).await;
+        assert_eq!(world.cloud().running().len(), 0, "{kind}");
+        assert!(world.cloud().inside().groups.is_empty(), "{kind}");
+        let status = world.status("gpu").await.unwrap();
+        assert!(status.deleted && status.generation == "end-7" && status.trouble.is_none(), "{status:?}");
+    }
+}
+
+#[tokio::test]
 async fn what_one_place_refuses_is_asked_elsewhere_within_the_same_tick() {
     for kind in BOTH {
         let mut world = World::new(&[kind], 1);
