@@ -281,8 +281,8 @@ impl Controller {
             }
             if let (Some(queue), Some(waits)) = (&pool.queue, seen.and_then(|it| it.queue)) {
                 m.waiting.get_or_create(&of).set(i64::try_from(waits.waiting).unwrap_or(i64::MAX));
-                let ready = phases.get(1).map_or(0, |it| it.1).max(1);
-                let slots = ready as f64 * f64::from(queue.jobs_per_worker.max(1));
+                let ready = phases.get(1).map_or(0, |it| it.1).max(i64::from(waits.others == 0));
+                let slots = ready as f64 * f64::from(queue.jobs_per_worker.max(1)) + f64::from(waits.others);
                 let job =
                     waits.job_ms.map_or(queue.assumed_job_time.0.as_secs_f64(), |it| it as f64 / 1000.0);
                 m.backlog.get_or_create(&of).set(waits.waiting as f64 * job / slots);

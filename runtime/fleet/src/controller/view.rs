@@ -7,6 +7,7 @@ use std::time::Duration;
 use streamverse_compute::cloud::{Instance, NoticeKind, Phase};
 use streamverse_compute::policy::{FleetState, PoolSeen, QueueSeen, Seen, Worker, WorkerPhase};
 use streamverse_model::compute::{CloudKind, GroupName, Lifecycle, Phase as WorkPhase};
+use streamverse_model::media::{TRANSCODE_GROUP, TRANSCODE_TOPIC};
 use streamverse_model::platform::Name;
 
 use super::look::CloudLook;
@@ -320,7 +321,10 @@ impl Looker<'_> {
                 Some(record) if entry.work.is_some() => {
                     working = view.running.get(index).copied().unwrap_or(0);
                     let job_ms = self.workers.job_ms(&record.definition.name);
-                    seen.queue = Some(QueueSeen { waiting: undone.saturating_sub(working), job_ms });
+                    // The site's own workers say nothing to us: they do as many as they can.
+                    let others = own(entry);
+                    let waiting = undone.saturating_sub(working).saturating_sub(u64::from(others));
+                    seen.queue = Some(QueueSeen { waiting, job_ms, others });
                     if undone == 0 {
                         let most = self.busy_ms(index, job_ms);
                         let busy = |it: &&mut Worker| it.phase == WorkerPhase::Ready && it.idle_ms.is_none();
@@ -343,7 +347,7 @@ impl Looker<'_> {
                     }
                 }
                 _ => {
-                    seen.queue = Some(QueueSeen { waiting: undone, job_ms: None });
+                    seen.queue = Some(QueueSeen { waiting: undone, job_ms: None, others: 0 });
                     // Nobody says whether it works: as long as there is work, it does.
                     let idle = memory.empty_since.get(&entry.name).map(|it| self.now.saturating_sub(*it));
                     for worker in seen.workers.iter_mut().filter(|it| it.phase == WorkerPhase::Ready) {
@@ -354,6 +358,16 @@ impl Looker<'_> {
             tracing::debug!(fleet = entry.name, undone, working, "Looked at the queue.");
         }
     }
+}
+
+/// How many jobs the workers that a transcoder has on its site do side by side: where they take from the same queue as the fleet.
+fn own(entry: &Entry) -> u32 {
+    let Some(work) = entry.work.as_ref() else { return 0 };
+    let queue = entry.record.as_ref().and_then(|it| it.definition.queue.as_ref());
+    let same = queue.is_some_and(|it| {
+        (&*it.topic, &*it.group) == (TRANSCODE_TOPIC, TRANSCODE_GROUP) && it.event_log == work.spec.event_log
+    });
+    if same { work.spec.workers.saturating_mul(work.spec.concurrency) } else { 0 }
 }
 
 /// Which of a pool's candidates an instance is; none of them where the group's name says another place or cloud.

@@ -96,6 +96,8 @@ pub(super) struct Hostile {
     /// By pool.
     pub(super) ledger: Vec<Vec<Paid>>,
     pub(super) waiting: Vec<u64>,
+    /// Jobs that others do side by side.
+    pub(super) others: u32,
     /// The share of workers that have work, in parts of a thousand.
     pub(super) busy: u64,
     outcomes: Vec<Vec<Outcome>>,
@@ -131,6 +133,7 @@ impl Hostile {
             up: vec![true; zones],
             ledger: vec![Vec::new(); count],
             waiting: vec![0; count],
+            others: 0,
             busy: 1000,
             outcomes: vec![Vec::new(); count],
             next: 0,
@@ -201,7 +204,11 @@ impl Hostile {
                 });
             }
             let queue = self.fleet.pools[place].queue.is_some();
-            let queue = queue.then(|| QueueSeen { waiting: self.waiting[pool], job_ms: Some(60_000) });
+            let queue = queue.then(|| QueueSeen {
+                waiting: self.waiting[pool],
+                job_ms: Some(60_000),
+                others: self.others,
+            });
             seen.pools.push(PoolSeen {
                 complete,
                 workers,

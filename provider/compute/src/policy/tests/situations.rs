@@ -143,7 +143,7 @@ fn a_queue_gets_at_once_as_many_workers_as_empty_it_in_time() {
     let fleet = fleet(one);
     let with = |waiting, workers| {
         let mut seen = seen(workers);
-        seen.pools[0].queue = Some(QueueSeen { waiting, job_ms: Some(120_000) });
+        seen.pools[0].queue = Some(QueueSeen { waiting, job_ms: Some(120_000), others: 0 });
         seen
     };
     let (_, none) = decide(&fleet, FleetState::default(), &with(0, Vec::new()), START_MS);
@@ -162,6 +162,30 @@ fn a_queue_gets_at_once_as_many_workers_as_empty_it_in_time() {
 }
 
 #[test]
+fn what_others_do_in_time_is_not_bought_and_what_they_do_not_is() {
+    let mut one = pool("encode", 3, 0, 50);
+    one.queue = Some(queue());
+    let fleet = fleet(one);
+    let asked = |state: &FleetState, waiting, others, workers| {
+        let mut seen = seen(workers);
+        seen.pools[0].queue = Some(QueueSeen { waiting, job_ms: Some(120_000), others });
+        let (state, decisions) = decide(&fleet, state.clone(), &seen, START_MS);
+        (state, decisions.len())
+    };
+    let fresh = FleetState::default();
+    // 20 others do 150 jobs of two minutes within a quarter of an hour, also above the threshold. 12 leave eight workers to do.
+    for (waiting, others, bought) in
+        [(1, 1, 0), (1, 0, 1), (150, 20, 0), (150, 12, 8), (151, 20, 1), (90, 6, 0), (91, 6, 7)]
+    {
+        assert_eq!(asked(&fresh, waiting, others, Vec::new()).1, bought, "{waiting} wait, {others} others");
+    }
+    // Whoever is there stays until it is idle.
+    let (state, _) = asked(&fresh, 151, 20, Vec::new());
+    let busy = || vec![worker("i-1", 0, Lifecycle::Spot)];
+    assert_eq!(asked(&state, 0, 20, busy()).1, 0);
+}
+
+#[test]
 fn a_new_maximum_acts_within_one_tick_and_never_on_a_worker_that_works() {
     let mut one = pool("encode", 3, 0, 3);
     one.queue = Some(queue());
@@ -171,7 +195,7 @@ fn a_new_maximum_acts_within_one_tick_and_never_on_a_worker_that_works() {
         let mut workers = all();
         workers[1].idle_ms = idle;
         let mut seen = seen(workers);
-        seen.pools[0].queue = Some(QueueSeen { waiting: 500, job_ms: Some(60_000) });
+        seen.pools[0].queue = Some(QueueSeen { waiting: 500, job_ms: Some(60_000), others: 0 });
         seen
     };
     let (state, none) = decide(&fleet, FleetState::default(), &busy(None), START_MS);
