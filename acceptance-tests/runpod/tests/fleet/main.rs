@@ -3,6 +3,8 @@
 
 mod definition;
 mod faults;
+mod gate;
+mod killed;
 mod kills;
 mod kit;
 mod plan;
