@@ -187,6 +187,11 @@ impl Streamverse {
         Some(std::iter::once(DEFAULT).chain(rest).collect())
     }
 
+    /// Whether the block itself names the site: this host is there without.
+    pub(crate) fn is_named(&self, name: &str) -> bool {
+        matches!(&self.sites, Maybe::Known(sites) if sites.contains_key(name))
+    }
+
     /// What is known of a site.
     ///
     /// # Errors

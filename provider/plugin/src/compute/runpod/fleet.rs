@@ -6,6 +6,7 @@ use std::time::Duration;
 use streamverse_model::compute::runpod::{FleetCost, RunpodFleetSpec, check_fleet};
 use streamverse_model::compute::{FleetJobSpec, FleetSource, FleetTaken, GroupName, Money, PRICES_VERSION};
 use streamverse_model::platform::{Bundle, Object, Observed, Owner, Phase};
+use streamverse_sites::node::NodeConfig;
 use tfplugin_framework::schema::{Computed, Diagnostics, Path, Severity, Timeouts, TypedPath};
 use tfplugin_framework::{
     Class, Context, Draft, Error, Findings, Maybe, Plan, Read, Resource, Result, Schema, State, Stored,
@@ -368,6 +369,37 @@ fn check_names(deployment: Option<&str>, name: Option<&str>) -> Result<()> {
         .next("A deployment that rents pods has a name with single hyphens: it cannot be changed later, so fleets need another deployment."));
     }
     Ok(())
+}
+
+/// The registry credentials that fleets of this deployment name, on the sites of the provider block.
+///
+/// # Errors
+/// A site that cannot be asked.
+pub(super) async fn credentials(cx: &Context<Streamverse>) -> Result<Vec<String>> {
+    let deployment = deploy::name(cx.provider().deployment().unwrap_or_default())?;
+    let mut found = Vec::new();
+    for name in cx.provider().site_names().unwrap_or_default() {
+        // Nobody said that this host is a site: without an agent it is none.
+        if !cx.provider().is_named(name) && !NodeConfig::usual_socket().exists() {
+            continue;
+        }
+        let site = cx.provider().site(name)?;
+        let owners = site.list(&deployment).await;
+        let owners =
+            owners.map_err(|error| deploy::asked(error, format!("asking the site {name} for its fleets")))?;
+        for owner in owners.iter().filter(|it| it.kind.as_str() == RunpodFleet::KIND) {
+            let observed = site.observe(owner).await;
+            let observed = observed.map_err(|error| deploy::asked(error, format!("looking at {owner}")))?;
+            let Some(observed) = observed else { continue };
+            let leaves = |it: &Object| matches!(it, Object::Job(job) if job.target == "fleet-remove");
+            if observed.bundle.objects.iter().any(leaves) {
+                continue;
+            }
+            let FleetJobSpec { fleet: FleetSource::Runpod(spec), .. } = deploy::found_spec(&observed)?;
+            found.extend(spec.registry_credential_id);
+        }
+    }
+    Ok(found)
 }
 
 /// Fences the fleet and waits until nothing of it is left.
