@@ -198,7 +198,8 @@ fn binary() -> PathBuf {
         .get_or_init(|| {
             let test = std::env::current_exe().unwrap_or_default();
             let folder = test.parent().and_then(Path::parent).map(Path::to_owned).unwrap_or_default();
-            if std::env::var_os("XTASK_BUILT").is_none() {
+            let program = folder.join("runpod-stand-in");
+            if std::env::var_os("XTASK_BUILT").is_none() || !program.is_file() {
                 let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
                 let done = Command::new(cargo)
                     .args(["build", "--quiet", "-p", env!("CARGO_PKG_NAME")])
@@ -206,7 +207,7 @@ fn binary() -> PathBuf {
                     .status();
                 assert!(done.is_ok_and(|status| status.success()), "the stand-in cannot be built");
             }
-            folder.join("runpod-stand-in")
+            program
         })
         .clone()
 }
