@@ -384,6 +384,9 @@ impl Controller {
             self.ensured.insert(it.group.clone(), spec);
         }
         let grows = it.to > it.from;
+        if grows {
+            self.refusals.heard(it.cloud, &it.group, done.as_ref().err());
+        }
         match done {
             Ok(()) => {
                 tick.sizes.insert(it.group, Some(it.to));
@@ -416,6 +419,7 @@ impl Controller {
     fn launched(&mut self, tick: &mut Tick, done: Done) {
         let Done::Launched(pool, cloud, name, done) = done else { return };
         let number = name.number;
+        self.refusals.heard(cloud, &name.group, done.as_ref().err());
         // It may have taken effect at the end of the call, whatever came of it.
         let ended_ms = self.parts.clock.now_ms().max(tick.now);
         let unknown = done.as_ref().is_err_and(|it| it.class == ErrorClass::Unknown);

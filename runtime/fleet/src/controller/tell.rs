@@ -132,6 +132,9 @@ impl Controller {
                 trouble.push("its record is gone without a tombstone: what is left of it leaves".to_owned());
             }
             trouble.extend(self.troubles.get(&entry.name).cloned());
+            if let Some(pool) = self.plan.fleet.pools.get(index) {
+                trouble.extend(self.refusals.trouble(pool, memory, tick.now));
+            }
             if seen.is_some_and(|it| !it.complete) && !entry.frozen {
                 trouble.push(
                     "a cloud that it needs does not tell what there is: nothing is done meanwhile".to_owned(),
