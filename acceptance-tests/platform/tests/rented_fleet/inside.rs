@@ -60,6 +60,11 @@ pub(crate) fn of(pod: &str) -> Vec<u32> {
     inside(&format!("RUNPOD_POD_ID={pod}")).into_iter().map(|it| it.pid).collect()
 }
 
+/// Whether a pod encodes something now.
+pub(crate) fn encodes(pod: &str) -> bool {
+    inside(&format!("RUNPOD_POD_ID={pod}")).iter().any(|it| it.program == "ffmpeg")
+}
+
 /// Whether a process has ended. One whose parent did not ask how yet has nothing any more.
 pub(crate) fn has_ended(pid: u32) -> bool {
     read(pid, "cmdline").is_empty()

@@ -147,7 +147,7 @@ fn kill_one(runpod: &StandIn, servers: &Servers, over: &AtomicBool) -> bool {
     let end = Instant::now() + Duration::from_secs(240);
     while Instant::now() < end && !over.load(Ordering::Relaxed) {
         if servers.objects().iter().filter(of_films).count() >= 3
-            && let Some(pod) = pods(runpod).first()
+            && let Some(pod) = pods(runpod).iter().find(|it| inside::encodes(it))
         {
             let processes = inside::of(pod);
             assert!(processes.len() > 1, "an agent and its worker: {processes:?}");
@@ -258,7 +258,8 @@ fn jobs_bring_pods_an_empty_queue_sends_them_away_and_a_lost_one_costs_no_segmen
         "command": [binaries().join("streamverse-edge"), "worker"],
         // Pods of a real cloud have a file system each: what a killed one leaves is not found by the next run.
         "command_env": { "PATH": path, "STREAMVERSE_PRIVATE": private, "STREAMVERSE_SCRATCH": private },
-        "command_logs": logs, "grace_ms": 30_000, "provision_ms": 500, "start_ms": 500,
+        // As long as RunPod waits: what is given back has left before, and what is not finishes nothing any more.
+        "command_logs": logs, "grace_ms": 5_000, "provision_ms": 500, "start_ms": 500,
     }));
     let (platform, films) = (platform(&node, &servers, &runpod, free_port()), films(&node));
     let said = || {
