@@ -568,9 +568,7 @@ impl Agent {
             _ => {}
         }
         for object in ["service", "job", "engine"] {
-            let log = Keeper::log_of(&self.shared, owner, &format!("{object}/{}", owner.kind));
-            remove(&crate::process::older_log(&log));
-            remove(&log);
+            Keeper::forget_log(&self.shared, owner, object);
         }
         if self.list(&owner.deployment).len() <= 1 {
             remove(&data);

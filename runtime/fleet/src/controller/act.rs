@@ -6,7 +6,9 @@ use std::time::Instant;
 use streamverse_compute::cloud::{CloudError, ErrorClass};
 use streamverse_compute::policy::{Action, Decision, Order, Outcome, decide};
 use streamverse_core::{Error, Result};
-use streamverse_model::compute::{CloudKind, FleetDecision, GroupName, InstanceName, Lifecycle, enrol_variables};
+use streamverse_model::compute::{
+    CloudKind, FleetDecision, GroupName, InstanceName, Lifecycle, enrol_variables,
+};
 
 use super::jobs::{Done, Job, Resize, perform};
 use super::keep::LEFT_OUT;
