@@ -40,10 +40,10 @@ fn throttled_failing_and_late_answers_end_in_what_was_asked_for() -> Result<(), 
         entries.iter().filter(|it| it.event == "created" && it.kind == kind && fits(&it.name)).count()
     };
     let all = [
-        ("network_volume", "v", "volume"),
-        ("registry_credential", "late", "registry"),
-        ("template", "late", "template"),
-        ("endpoint", "late", "endpoint"),
+        ("network_volume", "v", "volume", "network-volumes"),
+        ("registry_credential", "late", "registry", "registries"),
+        ("template", "late", "template", "templates"),
+        ("endpoint", "late", "endpoint", "serverless"),
     ];
     let mut late = Step::apply(each("timeouts = { create = \"2s\" }"))
         .named("the answers come after the time is up")
@@ -52,10 +52,10 @@ fn throttled_failing_and_late_answers_end_in_what_was_asked_for() -> Result<(), 
             Ok(())
         });
     let mut again = Step::apply(each("")).named("they are found, and not made again");
-    for (resource, name, _) in all {
+    for (resource, name, _, path) in all {
         let at = format!("streamverse_runpod_{resource}.{name}");
-        late =
-            late.plan(action(&at, Action::Create)).expect_apply_error("(?s)RunPod, POST|not finished within");
+        let told = format!("(?s)RunPod, POST /v2/{path}: .*timed out.*found by its name");
+        late = late.plan(action(&at, Action::Create)).expect_apply_error(&told);
         again = again.plan(action(&at, Action::Create));
     }
     case(&cli)
@@ -63,7 +63,7 @@ fn throttled_failing_and_late_answers_end_in_what_was_asked_for() -> Result<(), 
         .step(again.after(|_| {
             assert_eq!(it.clear_faults(), 0, "{:?}", it.calls());
             // Nobody can read back of whose login a credential is: another one takes its place.
-            for (_, name, kind) in all {
+            for (_, name, kind, _) in all {
                 let count = if kind == "registry" { 2 } else { 1 };
                 assert_eq!((made(kind, name), it.things(kind).len()), (count, 1), "{kind}: {:?}", it.calls());
             }
@@ -83,7 +83,7 @@ fn throttled_failing_and_late_answers_end_in_what_was_asked_for() -> Result<(), 
                 })
                 .after(|_| {
                     assert_eq!(it.clear_faults(), 0, "a fault was not met: {:?}", it.calls());
-                    for (_, _, kind) in all {
+                    for (_, _, kind, _) in all {
                         assert_eq!(made(kind, &kind[..1]), 1, "{kind}: {:?}", it.calls());
                     }
                     Ok(())

@@ -51,7 +51,8 @@ pub struct RunpodFleetSpec {
     pub environment: Option<BTreeMap<String, String>>,
     /// A network volume that each pod mounts: all candidates must be in its data centre.
     pub network_volume: Option<FleetVolumeSpec>,
-    /// The `id` of the credential with which the image is pulled.
+    /// The `id` of the credential with which the image is pulled. A streamverse_runpod_registry_credential wants `create_before_destroy`
+    /// here: without it there is a moment in which the fleet names one that is gone, and no pod starts.
     pub registry_credential_id: Option<String>,
     /// The lowest CUDA version of the host, `12.8`.
     pub min_cuda_version: Option<String>,
