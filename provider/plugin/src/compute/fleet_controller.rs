@@ -37,8 +37,9 @@ use crate::provider::Streamverse;
 ///
 /// RunPod has no spot, so its pods count against `max` of their fleet and not against `on_demand_limits`.
 ///
-/// Calls of RunPod, by the controller: `GET /v2/catalog/gpus`, `GET /v2/catalog/datacenters`, `GET /v2/network-volumes/ID`, and `GET`, `POST` and
-/// `DELETE /v2/pods`; the plan makes none. The key must be allowed to read the catalogue and volumes, and to read, create and delete pods.
+/// Calls of RunPod, by the controller: `GET /v2/catalog/gpus`, and `GET`, `POST` and `DELETE /v2/pods`; the plan makes none. The key must be allowed to
+/// read the catalogue, and to read, create and delete pods. Whether RunPod asks for more of a key whose pods name a template, a volume or a registry
+/// credential its API description does not say.
 ///
 /// Rights that Terraform needs for it on Kubernetes, beside those for any service (`get`, `list`, `create`, `patch` and `delete` on `deployments`,
 /// `services`, `configmaps`, `secrets`, `networkpolicies` and `poddisruptionbudgets`, and `list` on `daemonsets`, `jobs` and

@@ -37,10 +37,10 @@ use crate::provider::Streamverse;
 /// tick later. A `transcoder` that the same configuration changes changes the fleet in the same apply, if the fleet refers to it by its resource.
 ///
 /// Calls of the plan, where there is a key: `GET /v2/catalog/gpus`, `GET /v2/catalog/datacenters` and, with `network_volume`, `GET /v2/network-volumes/ID`.
-/// Calls of its controller: those, and `GET`, `POST` and `DELETE /v2/pods`.
+/// Calls of its controller: `GET /v2/catalog/gpus`, and `GET`, `POST` and `DELETE /v2/pods`.
 ///
-/// The plan's key, in the provider block, need only read. The controller's must be allowed to read the catalogue and network volumes, and to read, create
-/// and delete pods. Rights that Terraform needs for it on Kubernetes, in the namespace of the site: `get`, `list`, `create`, `patch` and `delete` on
+/// The plan's key, in the provider block, need only read. The controller's must be allowed to read the catalogue, and to read, create and delete
+/// pods. Rights that Terraform needs for it on Kubernetes, in the namespace of the site: `get`, `list`, `create`, `patch` and `delete` on
 /// `jobs`, `configmaps` and `networkpolicies`, `get` on `leases` of `coordination.k8s.io` (without it a changed record is not seen), and for a destroy
 /// `list` on `deployments`, `daemonsets`, `services`, `secrets`, `poddisruptionbudgets` and `horizontalpodautoscalers`. To say why its job does not run
 /// it also lists `pods`, where it may. Its jobs have no account of the cluster.
