@@ -23,6 +23,7 @@ mod queue;
 mod range;
 pub mod runpod;
 mod schedule;
+mod within_reach;
 
 pub use candidate::Candidate;
 pub use cloud::{CloudKind, Lifecycle, Tenancy};
@@ -31,7 +32,8 @@ pub use controller::{
     OnDemandLimitSpecPath, OnDemandLimitSpecView,
 };
 pub use controller_run::{
-    CONTROLLER_PORT, IDENTITY_KEY, IDENTITY_SECRET, RUNPOD_KEY, RUNPOD_SECRET, check_stores, worker_store,
+    CONTROLLER_PORT, IDENTITY_KEY, IDENTITY_SECRET, RUNPOD_KEY, RUNPOD_SECRET, check_stores, worker_reaches,
+    worker_store,
 };
 pub use cost::{HOURS_PER_MONTH, RangeCost, range_cost};
 pub use drain::{
@@ -65,3 +67,4 @@ pub use schedule::{
     Night, NightSpec, NightSpecPath, NightSpecView, ScheduleSpec, ScheduleSpecPath, ScheduleSpecView,
     month_of,
 };
+pub use within_reach::{OutOfReach, out_of_reach, store_out_of_reach};

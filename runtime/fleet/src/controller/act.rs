@@ -232,7 +232,12 @@ impl Controller {
 
     /// What decisions end: instances and groups.
     fn ends(&self, tick: &Tick, decisions: &[Decision]) -> Vec<Job> {
-        let mut jobs = Vec::new();
+        let mut jobs: Vec<Job> = self
+            .ground(tick)
+            .deserted()
+            .into_iter()
+            .map(|(pool, cloud, group)| Job::DeleteGroup { pool, cloud, group })
+            .collect();
         for decision in decisions {
             let pool = decision.pool;
             match &decision.action {

@@ -6,8 +6,8 @@ use streamverse_core::log::{EventLog, open_log};
 use streamverse_core::{Error, Job, JobHandle, Result, ServiceContext, Stop};
 use streamverse_model::compute::runpod::remote_log;
 use streamverse_model::compute::{
-    CloudKind, FleetControllerRun, FleetDefinition, FleetRecord, FleetTaken, FleetWork, fleet_generation,
-    worker_store,
+    CloudKind, FleetControllerRun, FleetDefinition, FleetRecord, FleetTaken, FleetWork, RunpodAccess,
+    fleet_generation, worker_reaches, worker_store,
 };
 use streamverse_model::media::{TRANSCODE_PARTITIONS, TRANSCODE_TOPIC};
 use tokio::time::Instant;
@@ -42,10 +42,18 @@ pub(super) fn check(
             format!("the fleet controller {name:?} has no RunPod account: give it `runpod`"),
         );
     }
+    let elsewhere = controller.runpod.as_ref().is_some_and(RunpodAccess::is_elsewhere);
     let given = |url: &str, what: &str| match worker_store(url) {
         Err(why) => {
             refused("store-out-of-reach", format!("the {what} is of no use to rented workers: {why}"))
         }
+        Ok(()) if elsewhere && worker_reaches(url).is_err() => refused(
+            "store-out-of-reach",
+            format!(
+                "the {what} is of no use to rented workers: {}",
+                worker_reaches(url).err().unwrap_or_default()
+            ),
+        ),
         Ok(()) if !controller.stores.iter().any(|it| it == url) => refused(
             "store-not-given",
             format!(

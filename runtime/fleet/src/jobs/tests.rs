@@ -307,6 +307,17 @@ fn what_the_controller_could_not_do_is_refused_before_anything_is_bought() {
     assert_eq!(code, "store-out-of-reach");
     let (code, text) = asked(Some(&work("kafka://k:9092", "s3://other")), &usual).unwrap_err();
     assert!(code == "store-not-given" && text.contains("add s3://other to its `stores`"), "{text}");
+    // Given, and of no use to who is elsewhere; a stand-in's workers are on this host.
+    let near = "s3://media?endpoint=http://127.0.0.1:9000";
+    let gives = |endpoint: &str| {
+        controller(|it| {
+            it["stores"] = json!(["kafka://k:9092", near]);
+            it["runpod"]["endpoint"] = json!(endpoint);
+        })
+    };
+    let (code, text) = asked(Some(&work("kafka://k:9092", near)), &gives("https://api.example")).unwrap_err();
+    assert!(code == "store-out-of-reach" && text.contains("127.0.0.1 is each worker itself"), "{text}");
+    assert_eq!(asked(Some(&work("kafka://k:9092", near)), &gives("http://127.0.0.1:8080")), Ok(()));
     let without = controller(|it| it["runpod"] = Value::Null);
     assert_eq!(asked(None, &without).unwrap_err().0, "no-account");
     let elsewhere = controller(|it| it["stores"] = json!(["s3://media"]));

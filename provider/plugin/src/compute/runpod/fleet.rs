@@ -38,9 +38,16 @@ use crate::provider::Streamverse;
 /// tick later. A `transcoder` that the same configuration changes changes the fleet in the same apply, if the fleet refers to it by its resource.
 ///
 /// Calls of the plan, where there is a key: `GET /v2/catalog/gpus`, `GET /v2/catalog/datacenters` and, with `network_volume`, `GET /v2/network-volumes/ID`.
-/// Calls of its controller: those, and `GET`, `POST` and `DELETE /v2/pods`.
+/// Calls of its controller: `GET /v2/catalog/gpus`, and `GET`, `POST` and `DELETE /v2/pods`.
 ///
-/// Not proved live: no pod was ever rented at RunPod. Its controller ran against a stand-in that is held to RunPod's API description of 2026-08-18.
+/// The plan's key, in the provider block, need only read. The controller's must be allowed to read the catalogue, and to read, create and delete
+/// pods. Rights that Terraform needs for it on Kubernetes, in the namespace of the site: `get`, `list`, `create`, `patch` and `delete` on
+/// `jobs`, `configmaps` and `networkpolicies`, `get` on `leases` of `coordination.k8s.io` (without it a changed record is not seen), and for a destroy
+/// `list` on `deployments`, `daemonsets`, `services`, `secrets`, `poddisruptionbudgets` and `horizontalpodautoscalers`. To say why its job does not run
+/// it also lists `pods`, where it may. Its jobs have no account of the cluster.
+///
+/// Not proved live: no pod was ever rented at RunPod. Its controller ran against a stand-in that is held to RunPod's API description of 2026-08-18. On
+/// Kubernetes its jobs ran on simulated nodes alone, which end them at once.
 #[derive(Clone, Schema)]
 pub struct RunpodFleet {
     /// Unique in the deployment, without `--`; another name is another fleet.

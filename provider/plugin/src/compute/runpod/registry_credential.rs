@@ -26,6 +26,9 @@ use crate::provider::Streamverse;
 /// Calls: `POST`, `GET` and `DELETE /v2/registries`, and `GET /v2/templates` and `/v2/serverless` where an older one is there; where
 /// they do not refer to it, sites are asked for their fleets. Import takes `NAME`, or `NAME=ID`.
 ///
+/// The account's key must be allowed to read and change registry credentials, and to read templates and serverless endpoints: RunPod
+/// answers 403 to one that is not.
+///
 /// Not proved live: it ran against a stand-in that is held to RunPod's API description of 2026-08-18, never against RunPod.
 #[derive(Clone, Schema)]
 pub struct RunpodRegistryCredential {

@@ -72,6 +72,35 @@ async fn a_record_that_is_gone_without_a_tombstone_is_fenced_and_drained() {
 }
 
 #[tokio::test]
+async fn the_group_of_a_candidate_that_is_taken_out_goes_when_nothing_is_in_it() {
+    let mut world = World::new(&[CloudKind::Aws], 1);
+    world.put("gpu", fleet("gpu", CloudKind::Aws, 3, 3, 3)).await;
+    world.ticks(8).await;
+    let keys = |world: &World| -> Vec<String> {
+        let mut all: Vec<String> =
+            world.cloud().inside().groups.keys().map(|it| it.key.to_string()).collect();
+        all.sort();
+        all
+    };
+    assert_eq!(keys(&world), ["s-z0", "s-z1", "s-z2"]);
+    // A description that cannot be used takes nothing away.
+    let mut broken = fleet("gpu", CloudKind::Aws, 2, 3, 3);
+    broken["definition"]["shards"] = 3.into();
+    world.put("gpu", broken).await;
+    world.restart();
+    world.ticks(3).await;
+    assert_eq!(keys(&world).len(), 3);
+    world.put("gpu", fleet("gpu", CloudKind::Aws, 2, 3, 3)).await;
+    world.ticks(25).await;
+    assert_eq!(keys(&world), ["s-z0", "s-z1"]);
+    assert_eq!(world.cloud().running().len(), 3);
+    // And comes back with it.
+    world.put("gpu", fleet("gpu", CloudKind::Aws, 3, 6, 6)).await;
+    world.ticks(8).await;
+    assert_eq!((keys(&world).len(), world.cloud().running().len()), (3, 6));
+}
+
+#[tokio::test]
 async fn a_fleet_whose_record_another_version_wrote_ends_when_it_is_fenced() {
     for kind in BOTH {
         let mut world = World::new(&[kind], 1);
