@@ -156,6 +156,8 @@ impl Looker<'_> {
         memory: &mut Remembered,
         view: &mut View,
     ) {
+        let rebalanced = look.notices.iter().filter(|it| it.kind == NoticeKind::Rebalance);
+        let at_risk: HashSet<&str> = rebalanced.map(|it| it.id.as_str()).collect();
         let announced: HashMap<&str, Option<u64>> = look
             .notices
             .iter()
@@ -188,7 +190,8 @@ impl Looker<'_> {
             if let Some(at) = doomed_ms {
                 memory.doomed.insert(instance.id.clone(), at);
             }
-            let (worker, running) = self.worker(cloud, pool, entry, instance, doomed_ms, memory);
+            let (mut worker, running) = self.worker(cloud, pool, entry, instance, doomed_ms, memory);
+            worker.at_risk |= at_risk.contains(instance.id.as_str());
             if let Some(sum) = view.running.get_mut(pool) {
                 *sum += running;
             }
@@ -223,6 +226,7 @@ impl Looker<'_> {
             },
             idle_ms: None,
             doomed_ms,
+            at_risk: false,
             hourly: instance.hourly,
         };
         // Of a fleet whose record is gone the workers may still be heard.
@@ -248,6 +252,7 @@ impl Looker<'_> {
             }
             return (worker, lanes);
         };
+        worker.at_risk = told.at_risk;
         if told.preempted {
             worker.doomed_ms = worker.doomed_ms.or(Some(told.until_ms.unwrap_or(self.now)));
         }
