@@ -182,29 +182,32 @@ fn a_pool_launches_no_more_in_an_hour_than_it_may() {
 
 #[test]
 fn nothing_is_left_in_the_ledger_of_a_pool_that_is_destroyed_and_nothing_is_started_after_the_fence() {
+    // Also one that has hardly begun: what was asked for last is not listed yet, or nobody knows what came of it.
     each(|seed, dice| {
-        let faults = faults(dice);
-        let mut one = pool("a", 4, 3, 12);
-        if seed % 2 == 0 {
-            one.queue = Some(queue());
+        for lived in [200, 1, 2, 3] {
+            let faults = faults(dice);
+            let mut one = pool("a", 4, 3, 12);
+            if seed % 2 == 0 {
+                one.queue = Some(queue());
+            }
+            let mut world = Hostile::new(vec![one], 1, seed, faults);
+            world.waiting[0] = dice.below(2000);
+            for _ in 0..lived {
+                world.tick();
+            }
+            world.fleet.pools[0].tombstone = true;
+            world.state = serde_json::from_str(&serde_json::to_string(&world.state).unwrap()).unwrap();
+            let before = world.ledger[0].len();
+            // Orders whose answers were lost are waited for: 15 minutes; drains last 5.
+            let mut ticks = 0;
+            while !world.said.iter().any(|(_, it)| it.action == Action::DeleteGroups) {
+                world.tick();
+                ticks += 1;
+                assert!(ticks < 160, "seed {seed}: after {ticks} ticks {:?}", world.state);
+            }
+            assert_eq!(world.ledger[0].len(), before, "seed {seed}: launched after the fence");
+            assert_eq!(world.all_running(0), 0, "seed {seed}: leaked");
         }
-        let mut world = Hostile::new(vec![one], 1, seed, faults);
-        world.waiting[0] = dice.below(2000);
-        for _ in 0..200 {
-            world.tick();
-        }
-        world.fleet.pools[0].tombstone = true;
-        world.state = serde_json::from_str(&serde_json::to_string(&world.state).unwrap()).unwrap();
-        let before = world.ledger[0].len();
-        // Orders whose answers were lost are waited for: 15 minutes; drains last 5.
-        let mut ticks = 0;
-        while !world.said.iter().any(|(_, it)| it.action == Action::DeleteGroups) {
-            world.tick();
-            ticks += 1;
-            assert!(ticks < 160, "seed {seed}: after {ticks} ticks {:?}", world.state);
-        }
-        assert_eq!(world.ledger[0].len(), before, "seed {seed}: launched after the fence");
-        assert_eq!(world.all_running(0), 0, "seed {seed}: leaked");
     });
 }
 
