@@ -88,6 +88,7 @@ fn act(fleet: &Fleet, seen: &mut Seen, decisions: &[streamverse_compute::policy:
                     phase: WorkerPhase::Ready,
                     idle_ms: None,
                     doomed_ms: None,
+                    at_risk: false,
                     hourly: None,
                 });
             }

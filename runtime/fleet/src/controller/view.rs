@@ -167,6 +167,8 @@ impl Looker<'_> {
         doomed: &mut HashMap<String, u64>,
         view: &mut View,
     ) {
+        let rebalanced = look.notices.iter().filter(|it| it.kind == NoticeKind::Rebalance);
+        let at_risk: HashSet<&str> = rebalanced.map(|it| it.id.as_str()).collect();
         let announced: HashMap<&str, Option<u64>> = look
             .notices
             .iter()
@@ -195,7 +197,9 @@ impl Looker<'_> {
                     self.now.saturating_add(notice)
                 })
             });
-            let (worker, running) = self.worker(cloud, pool, entry, instance, stopping.or(notice), memory);
+            let (mut worker, running) =
+                self.worker(cloud, pool, entry, instance, stopping.or(notice), memory);
+            worker.at_risk |= at_risk.contains(instance.id.as_str());
             if let Some(at) = worker.doomed_ms {
                 doomed.insert(instance.id.clone(), at);
             }
@@ -233,6 +237,7 @@ impl Looker<'_> {
             },
             idle_ms: None,
             doomed_ms,
+            at_risk: false,
             hourly: instance.hourly,
         };
         // Of a fleet whose record is gone the workers may still be heard.
@@ -258,6 +263,7 @@ impl Looker<'_> {
             }
             return (worker, lanes);
         };
+        worker.at_risk = told.at_risk;
         if told.preempted {
             // What it says is its machine's word alone: it is believed once, and for no longer than a drain takes. Whoever is taken
             // away is not given back before that.

@@ -23,6 +23,7 @@ pub(super) fn worker(id: &str, candidate: usize, lifecycle: Lifecycle) -> Worker
         phase: WorkerPhase::Ready,
         idle_ms: None,
         doomed_ms: None,
+        at_risk: false,
         hourly: None,
     }
 }
@@ -134,6 +135,47 @@ fn a_notice_brings_the_replacement_before_the_loss_and_elsewhere() {
     assert!(decisions.iter().any(|it| it.why == Why::Announced
         && matches!(it.action, Action::Drain { deadline_ms, .. } if deadline_ms == START_MS + 120_000)));
     assert_eq!(launches(&decisions), [(1, Lifecycle::Spot)]);
+}
+
+#[test]
+fn a_recommendation_to_rebalance_keeps_others_out_of_the_place_for_a_while_and_ends_nobody() {
+    let mut fleet = fleet(pool("encode", 3, 1, 3));
+    // It is so cheap there that the others would follow.
+    fleet.pools[0].candidates[0].spot = Some(Money::micros(100_000));
+    let mut all = vec![worker("i-1", 0, Lifecycle::Spot)];
+    let look = |fleet: &Fleet, state, workers: &[Worker], at: u64| {
+        decide(fleet, state, &seen(workers.to_vec()), START_MS + at * 15_000)
+    };
+    let (state, _) = look(&fleet, FleetState::default(), &all, 0);
+    all[0].at_risk = true;
+    let (state, decisions) = look(&fleet, state, &all, 1);
+    assert_eq!(decisions, [], "it works on, and nothing is bought in its place");
+    // One more is wanted: elsewhere.
+    fleet.pools[0].range.min = 2;
+    let (_, decisions) = look(&fleet, state.clone(), &all, 2);
+    assert_eq!(launches(&decisions), [(1, Lifecycle::Spot)]);
+    let (state, _) = look(&fleet, state, &all, 1);
+    let both = [all[0].clone(), worker("i-2", 0, Lifecycle::Spot), worker("i-3", 1, Lifecycle::Spot)];
+    fleet.pools[0].range.min = 3;
+    let (state, decisions) = look(&fleet, state, &both, 3);
+    assert_eq!(launches(&decisions), []);
+    // Fewer are wanted: of those that do nothing in the fullest place it goes first, though it is the oldest.
+    fleet.pools[0].range.min = 2;
+    let mut idle = both.clone();
+    idle.iter_mut().for_each(|it| it.idle_ms = Some(1));
+    let (_, decisions) = look(&fleet, state.clone(), &idle, 4);
+    assert!(
+        decisions.iter().all(
+            |it| matches!(&it.action, Action::Drain { id, .. } | Action::Terminate { id } if **id == *"i-1")
+        ),
+        "{decisions:?}"
+    );
+    assert!(!decisions.is_empty());
+    // What was said long ago keeps nobody out.
+    fleet.pools[0].range.min = 4;
+    fleet.pools[0].range.max = 4;
+    let (_, decisions) = look(&fleet, state, &both, 20);
+    assert_eq!(launches(&decisions), [(0, Lifecycle::Spot)]);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use serde_json::json;
+use streamverse_compute::cloud::{Notice, NoticeKind};
 use streamverse_core::stores::Records as _;
 use streamverse_model::compute::{CloudKind, GroupName, Lifecycle, fleet_collection};
 
@@ -162,6 +163,23 @@ async fn a_group_that_refills_itself_after_a_preemption_is_set_to_what_is_wanted
     assert_eq!(world.cloud().running().len(), 3);
     assert!(world.cloud().running().iter().all(|it| it.lifecycle == Lifecycle::Spot));
     assert!(world.metrics.text().contains("streamverse_fleet_preemptions_total{fleet=\"gpu\""));
+}
+
+#[tokio::test]
+async fn a_recommendation_to_rebalance_ends_nobody_and_what_is_started_meanwhile_starts_elsewhere() {
+    let mut world = World::new(&[CloudKind::Aws], 1);
+    world.put("gpu", fleet("gpu", CloudKind::Aws, 3, 1, 1)).await;
+    world.ticks(8).await;
+    let before = world.cloud().running();
+    let notice = |id: &str| Notice { id: id.to_owned(), kind: NoticeKind::Rebalance, at_ms: None };
+    world.cloud().inside().notices = before.iter().map(|it| notice(&it.id)).collect();
+    world.ticks(2).await;
+    world.put("gpu", fleet("gpu", CloudKind::Aws, 3, 4, 4)).await;
+    world.tick().await;
+    let all = world.cloud().running();
+    let (old, new): (Vec<_>, Vec<_>) = all.iter().partition(|it| before.iter().any(|old| old.id == it.id));
+    assert_eq!((old.len(), new.len()), (1, 3), "{all:?}");
+    assert!(new.iter().all(|it| before.iter().all(|old| old.place != it.place)), "{all:?}");
 }
 
 #[tokio::test]

@@ -61,6 +61,7 @@ impl Told {
             idle_since_ms: idle_ms.map(|it| now - it),
             until_ms: None,
             preempted: false,
+            at_risk: false,
             running: None,
         };
         self.told.lock().unwrap().insert(name.to_owned(), told);
