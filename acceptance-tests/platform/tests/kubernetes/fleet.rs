@@ -116,6 +116,11 @@ fn a_controller_may_touch_its_one_lease_and_a_fleet_is_a_job_without_its_secrets
         .provider(ADDRESS, binary("terraform-provider-streamverse"))
         .secrets_absent(&[S3_SECRET, POSTGRES_SECRET, IDENTITY, KEY])
         .step(
+            Step::apply(config(1, 4).replace("s3.example", "minio.media.svc"))
+                .named("a store that only the cluster knows, and pods are at RunPod")
+                .expect_plan_error(r"(?s)minio\.media\.svc\s+is\s+a\s+name\s+that\s+its\s+own\s+cluster"),
+        )
+        .step(
             Step::apply(config(1, 4))
                 .named("create")
                 .plan(action(FLEET, Action::Create))
