@@ -55,6 +55,8 @@ const ENROL_BYTES: usize = 2 << 10;
 const REPORT_BYTES: usize = 64 << 10;
 /// How long a request for orders may be held.
 const HELD: Duration = Duration::from_secs(30);
+/// When enrolments of workers that are gone are first looked for.
+const FIRST_FORGET: Duration = Duration::from_secs(300);
 /// Records of one page.
 const PAGE: u32 = 500;
 
@@ -367,8 +369,11 @@ impl WorkerApi {
 
     /// Forgets the enrolments of workers that are gone, once no token of theirs can be good any more.
     async fn forget(&self) {
+        // Soon after the first looks: a controller that is started anew each hour would never come to it.
+        let mut wait = FIRST_FORGET;
         loop {
-            tokio::time::sleep(TOKEN_LIFETIME.mul_f64(rand::random_range(0.9..1.1))).await;
+            tokio::time::sleep(wait.mul_f64(rand::random_range(0.9..1.1))).await;
+            wait = TOKEN_LIFETIME;
             if let Err(error) = self.forget_once().await {
                 warn!(error = %error.chain(), "Old enrolments stay; it is tried again.");
             }

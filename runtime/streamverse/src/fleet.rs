@@ -94,7 +94,17 @@ async fn lines(args: &FleetArgs) -> Result<Vec<String>> {
                     "the controller {controller} has no fleet {name:?}: see `streamverse fleet list`"
                 )));
             }
-            if *json { all.iter().map(line).collect() } else { Ok(all.iter().map(told).collect()) }
+            if *json {
+                return all.iter().map(line).collect();
+            }
+            // What is wrong now stands at the end, where it is read.
+            let fleets = journal::fleets(&*records, &controller).await?;
+            let its = fleets.iter().filter(|it| name.as_ref().is_none_or(|name| it.name == *name));
+            let wrong = its.filter_map(|it| {
+                let trouble = it.status.as_ref()?.trouble.as_ref()?;
+                Some(format!("{}: not served as it is described: {trouble}", it.name))
+            });
+            Ok(all.iter().map(told).chain(wrong).collect())
         }
     }
 }

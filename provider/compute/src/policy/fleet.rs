@@ -39,6 +39,8 @@ pub struct Pool {
     pub queue: Option<QueueSpec>,
     /// It is being destroyed: nothing is started any more, what runs leaves, then its groups are deleted.
     pub tombstone: bool,
+    /// What changes when it is described anew: what failed before says nothing of it then.
+    pub revision: String,
 }
 
 /// A candidate and what it costs per hour now. A price that is `None` cannot be bought.
@@ -128,7 +130,17 @@ impl Pool {
         }
         let night = schedule.night.as_ref().map(NightSpec::read).transpose()?;
         let idle_ms = ms(schedule.idle.0);
-        Ok(Pool { name: name.to_owned(), candidates, range, policy, idle_ms, night, queue, tombstone: false })
+        Ok(Pool {
+            name: name.to_owned(),
+            candidates,
+            range,
+            policy,
+            idle_ms,
+            night,
+            queue,
+            tombstone: false,
+            revision: String::new(),
+        })
     }
 
     /// A pool of which only the name is left: what runs of it leaves.
@@ -142,6 +154,7 @@ impl Pool {
             night: None,
             queue: None,
             tombstone: true,
+            revision: String::new(),
         }
     }
 

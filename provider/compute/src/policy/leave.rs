@@ -2,6 +2,7 @@
 
 use streamverse_model::compute::Lifecycle;
 
+use super::failing;
 use super::fleet::ms;
 use super::pool::{Live, Tick, count, ready};
 use super::seen::WorkerPhase;
@@ -46,10 +47,8 @@ pub(super) fn broken(tick: &mut Tick<'_>, memory: &mut PoolState, live: &mut [Li
             _ if late => Why::NeverStarted,
             _ => continue,
         };
-        if matches!(why, Why::Failed | Why::NeverStarted)
-            && let Some(place) = memory.places.get_mut(one.place)
-        {
-            place.block(one.lifecycle, tick.now.saturating_add(ms(tick.pool.policy.capacity_block.0)), true);
+        if matches!(why, Why::Failed | Why::NeverStarted) {
+            failing::failed(tick.pool, memory, one.place, one.lifecycle, one.since_ms, tick.now);
         }
         go(tick, memory, one, why);
     }

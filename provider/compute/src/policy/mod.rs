@@ -10,6 +10,7 @@
 //! in [`PoolSeen::outcomes`] and decide again at the same time, until nothing is refused: that is a sweep over the places.
 
 mod choose;
+mod failing;
 mod fleet;
 mod leave;
 mod limit;
@@ -23,6 +24,7 @@ mod target;
 mod tests;
 mod why;
 
+pub use failing::Failing;
 pub use fleet::{Fleet, Pool, Source};
 pub use seen::{Outcome, PoolSeen, QueueSeen, Seen, Worker, WorkerPhase};
 pub use state::{Block, FleetState, Known, Order, Place, PoolState, STATE_VERSION};
@@ -46,6 +48,7 @@ pub fn decide(fleet: &Fleet, state: FleetState, seen: &Seen, now: u64) -> (Fleet
     for memory in state.pools.iter_mut().skip(fleet.pools.len()) {
         settle::left(fleet, memory, now);
     }
+    state.forget_gone(fleet.pools.len());
     settle::close(fleet, &mut state, &closed);
     let mut shared = Shared::of(fleet, &state);
     for index in 0..fleet.pools.len() {
@@ -69,7 +72,7 @@ fn turn(
     act: &mut dyn FnMut(&mut pool::Tick<'_>, &mut PoolState),
 ) {
     if let Some((pool, memory)) = fleet.pools.get(index).zip(state.pools.get_mut(index)) {
-        act(&mut pool::Tick { fleet, pool, index, seen, now, shared, out }, memory);
+        act(&mut pool::Tick { fleet, pool, index, seen, now, starting: false, shared, out }, memory);
     }
 }
 
@@ -83,7 +86,8 @@ pub fn align(fleet: &Fleet, state: &mut FleetState) {
         match state.pools.iter().position(|it| it.name == pool.name) {
             Some(found) => state.pools.swap(index, found),
             None => {
-                let fresh = PoolState { name: pool.name.clone(), ..PoolState::default() };
+                let next_number = state.numbers_from;
+                let fresh = PoolState { name: pool.name.clone(), next_number, ..PoolState::default() };
                 state.pools.insert(index.min(state.pools.len()), fresh);
             }
         }

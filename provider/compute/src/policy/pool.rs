@@ -3,6 +3,7 @@
 use streamverse_model::compute::{Lifecycle, Money};
 
 use super::choose::{choose, lift};
+use super::failing;
 use super::fleet::{Fleet, Pool, ms};
 use super::seen::{PoolSeen, WorkerPhase};
 use super::state::{Order, PoolState};
@@ -24,6 +25,8 @@ pub(super) struct Tick<'a> {
     pub(super) index: usize,
     pub(super) seen: &'a PoolSeen,
     pub(super) now: u64,
+    /// Whether one that is to stay starts.
+    pub(super) starting: bool,
     pub(super) shared: &'a mut Shared,
     pub(super) out: &'a mut Vec<Decision>,
 }
@@ -59,8 +62,10 @@ impl Live {
 
 pub(super) fn act(tick: &mut Tick<'_>, memory: &mut PoolState) {
     let mut live = lives(tick.seen, memory);
+    failing::forget(memory, &live, tick.now);
     leave::broken(tick, memory, &mut live, START_LIMIT_MS);
     leave::at_risk(tick, memory, &live);
+    tick.starting = live.iter().any(|it| it.stays() && it.phase == WorkerPhase::Starting);
     let aim = aim(tick, memory, &live);
     if aim.all_leave {
         leave::all(tick, memory, &mut live, aim.why);
@@ -216,7 +221,10 @@ impl Tick<'_> {
         let Some(source) = self.pool.candidates.get(place) else { return false };
         let Some(hourly) = source.hourly(lifecycle) else { return false };
         let hour = usize::try_from(self.pool.policy.launches_per_hour).unwrap_or(usize::MAX);
-        if memory.launches.len() >= hour || self.over_budget(memory, hourly, USEFUL_MS).is_some() {
+        if memory.launches.len() >= hour
+            || !failing::may_try(self.pool, memory, self.starting, self.now)
+            || self.over_budget(memory, hourly, USEFUL_MS).is_some()
+        {
             return false;
         }
         let number = memory.next_number;

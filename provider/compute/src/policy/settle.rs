@@ -2,6 +2,7 @@
 
 use streamverse_model::compute::{CloudKind, Lifecycle, Money, month_of};
 
+use super::failing;
 use super::fleet::{Fleet, Pool, Source, ms};
 use super::seen::{Outcome, PoolSeen};
 use super::state::{FleetState, Known, Order, Place, PoolState};
@@ -33,6 +34,13 @@ pub(super) fn settle(
     closed: &mut Vec<Closed>,
 ) {
     places(pool, memory);
+    if memory.revision != pool.revision {
+        memory.revision.clone_from(&pool.revision);
+        memory.failing = None;
+        for place in memory.places.iter_mut().filter(|it| it.failing.is_some()) {
+            (place.failing, place.blocks) = (None, [None; 2]);
+        }
+    }
     let passed = now.saturating_sub(memory.last_ms.unwrap_or(now));
     memory.last_ms = Some(now);
     terms(fleet, &pool.candidates, memory);
@@ -61,7 +69,7 @@ pub(super) fn left(fleet: &Fleet, memory: &mut PoolState, now: u64) {
     terms(fleet, &[], memory);
     spend(memory, passed, now);
     if memory.is_gone() {
-        // Its numbers and what it spent are all that is needed of it.
+        // Its numbers and what it spent in this month are all that is needed of it.
         memory.places = Vec::new();
         memory.launches.clear();
     }
@@ -230,6 +238,7 @@ fn lost(pool: &Pool, memory: &mut PoolState, seen: &PoolSeen, now: u64) {
             place.block(Lifecycle::Spot, until, true);
         }
     }
+    let mut vanished = Vec::new();
     memory.known.retain_mut(|it| {
         if !gone(it) {
             return true;
@@ -237,8 +246,17 @@ fn lost(pool: &Pool, memory: &mut PoolState, seen: &PoolSeen, now: u64) {
         // A list may lack for a moment what is there: spot is replaced at once, on demand is counted on.
         let missing = *it.missing_ms.get_or_insert(now);
         let doubted = it.lifecycle == Lifecycle::OnDemand && it.ended_ms.is_none();
-        doubted && now.saturating_sub(missing) < DOUBT_MS
+        let stays = doubted && now.saturating_sub(missing) < DOUBT_MS;
+        if !stays && it.lifecycle == Lifecycle::OnDemand && it.leaving_ms.is_none() {
+            vanished.push((it.key.clone(), it.since_ms));
+        }
+        stays
     });
+    // No market takes what is paid in full: its host broke, or it was ended by somebody else.
+    for (key, since_ms) in vanished {
+        let at = memory.places.iter().position(|it| it.key == key).unwrap_or(usize::MAX);
+        failing::failed(pool, memory, at, Lifecycle::OnDemand, since_ms, now);
+    }
 }
 
 /// For how long places have held spot instances.

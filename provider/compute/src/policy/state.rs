@@ -5,6 +5,8 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 use streamverse_model::compute::{CloudKind, GpuClass, Lifecycle, Money};
 
+use super::failing::Failing;
+
 /// The layout of the state; another one is not read.
 pub const STATE_VERSION: u32 = 1;
 
@@ -14,14 +16,22 @@ pub const STATE_VERSION: u32 = 1;
 pub struct FleetState {
     /// The layout.
     pub version: u32,
-    /// One for each pool that ever was: what is gone keeps its next number, so that none is given twice, and what it spent.
+    /// One for each pool that is, and for those that are gone as long as what they spent counts in their month.
     pub pools: Vec<PoolState>,
+    /// Above all numbers of pools that were forgotten: a pool of the same name begins here, so that none is given twice.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub numbers_from: u64,
 }
 
 impl Default for FleetState {
     fn default() -> FleetState {
-        FleetState { version: STATE_VERSION, pools: Vec::new() }
+        FleetState { version: STATE_VERSION, pools: Vec::new(), numbers_from: 0 }
     }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// What is remembered of a pool.
@@ -62,6 +72,12 @@ pub struct PoolState {
     pub deleted: bool,
     /// When it was last said that they may be.
     pub delete_ms: Option<u64>,
+    /// What was started and came to nothing of late.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failing: Option<Failing>,
+    /// The pool's revision that this was seen of.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub revision: String,
 }
 
 /// What is known of a candidate.
@@ -76,6 +92,9 @@ pub struct Place {
     pub up_ms: u64,
     /// How often it took some back.
     pub lost: u64,
+    /// What was started here and came to nothing of late.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failing: Option<Failing>,
 }
 
 /// Why a candidate is left alone, and until when.
@@ -183,6 +202,22 @@ impl Place {
     /// assumed, so that a place that is new is neither trusted nor shunned.
     pub(crate) fn losses_per_hour(&self) -> f64 {
         (self.lost as f64 + 1.0) / (self.up_ms as f64 / 3_600_000.0 + 2.0)
+    }
+}
+
+impl FleetState {
+    /// Forgets pools that are gone and not of the first `fleet` ones, once what they spent is of a month that is over.
+    pub(crate) fn forget_gone(&mut self, fleet: usize) {
+        let (mut at, mut above) = (0, self.numbers_from);
+        self.pools.retain(|it| {
+            at += 1;
+            let stays = at <= fleet || !it.is_gone() || it.spent_micros > 0;
+            if !stays {
+                above = above.max(it.next_number);
+            }
+            stays
+        });
+        self.numbers_from = above;
     }
 }
 

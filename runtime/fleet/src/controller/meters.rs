@@ -37,6 +37,12 @@ pub(super) struct Decided {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct CameToNothing {
+    pub(super) fleet: String,
+    pub(super) how: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct Refused {
     pub(super) fleet: String,
     pub(super) class: String,
@@ -59,6 +65,7 @@ pub(super) struct InPhase {
 pub(super) struct Meters {
     pub(super) seconds: Family<Bought, Sum>,
     pub(super) preemptions: Family<Lost, Counter>,
+    pub(super) came_to_nothing: Family<CameToNothing, Counter>,
     pub(super) fallback_seconds: Family<OfFleet, Sum>,
     pub(super) cost: Family<OfFleet, Sum>,
     pub(super) on_demand_cost: Family<OfFleet, Sum>,
@@ -108,6 +115,11 @@ impl Meters {
                 "fleet_preemptions",
                 "Spot instances that a place took back",
                 it.preemptions.clone(),
+            );
+            registry.register(
+                "fleet_lost",
+                "Instances that came to nothing and no market took: they did not start in time, failed, or vanished",
+                it.came_to_nothing.clone(),
             );
             registry.register(
                 "fleet_fallback_seconds",

@@ -295,9 +295,10 @@ impl Controller {
             }
             self.remembered.strangers.clone_from(&view.strangers);
         }
-        let lost = self.lost(&view);
+        let (lost, missing) = (self.lost(&view), self.missing(&view));
         let mut tick = act::Tick::new(now, looks, view, undone);
         self.act(&mut tick, began).await?;
+        self.count_vanished(missing);
         self.tell(&tick, lost).await?;
         self.loaded = true;
         self.meters.tick.set(began.elapsed().as_secs_f64());

@@ -76,6 +76,9 @@ impl Plan {
                 }
                 keys.insert(source.candidate.key.clone(), at);
             }
+            if let Some(record) = &definition.record {
+                pool.revision.clone_from(&record.generation);
+            }
             if pool.tombstone {
                 // Groups of candidates that it had once may be anywhere.
                 its = clouds.keys().copied().collect();

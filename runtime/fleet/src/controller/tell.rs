@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use streamverse_compute::policy::{Action, Decision, Why, WorkerPhase};
+use streamverse_compute::policy::{Action, Decision, Known, Why, WorkerPhase};
 use streamverse_core::Result;
 use streamverse_model::compute::{CloudKind, FleetDecision, FleetStatus, GpuClass, Lifecycle, Money, Phase};
 
@@ -10,7 +10,7 @@ use super::Controller;
 use super::act::Tick;
 use super::definitions::Definition;
 use super::keep::{LEFT_OUT, MOST_DECISIONS};
-use super::meters::{Bought, Decided, InPhase, Limited, Lost, OfFleet, Refused};
+use super::meters::{Bought, CameToNothing, Decided, InPhase, Limited, Lost, OfFleet, Refused};
 use super::view::{View, worker_name};
 
 /// What a decision is about: the number of a launch, or an instance's id.
@@ -20,6 +20,10 @@ fn subject(action: &Action) -> String {
         Action::Drain { id, .. } | Action::Terminate { id } => id.to_string(),
         Action::DeleteGroups => String::new(),
     }
+}
+
+fn nothing(fleet: &str, how: &str) -> CameToNothing {
+    CameToNothing { fleet: fleet.to_owned(), how: how.to_owned() }
 }
 
 /// Spot instances that were to stay and are gone, by pool and place.
@@ -41,6 +45,33 @@ impl Controller {
             lost.extend(stays.filter(|it| !here.contains(it.id.as_str())).map(|it| (index, it.key.clone())));
         }
         lost
+    }
+
+    /// What is paid in full, was to stay and is not listed, by pool.
+    pub(super) fn missing(&self, view: &View) -> Losses {
+        let mut missing = Vec::new();
+        for (index, (memory, seen)) in self.state.pools.iter().zip(&view.seen.pools).enumerate() {
+            let stays = |it: &&Known| it.lifecycle == Lifecycle::OnDemand && it.leaving_ms.is_none();
+            let some = memory.known.iter().filter(stays).filter(|_| seen.complete);
+            let here = |id: &str| seen.workers.iter().any(|it| &*it.id == id);
+            // Those of earlier looks are few: what is missing now for the first time is only remembered by this one.
+            let some = some.filter(|it| it.missing_ms.is_some() && !here(&it.id));
+            missing.extend(some.map(|it| (index, it.id.clone())));
+        }
+        missing
+    }
+
+    /// Counts those that the policy takes for gone by now.
+    pub(super) fn count_vanished(&self, missing: Losses) {
+        for (index, id) in missing {
+            let (Some(entry), Some(memory)) = (self.plan.entries.get(index), self.state.pools.get(index))
+            else {
+                continue;
+            };
+            if memory.known.binary_search_by(|it| it.id.cmp(&id)).is_err() {
+                self.meters.came_to_nothing.get_or_create(&nothing(&entry.name, "vanished")).inc();
+            }
+        }
     }
 
     pub(super) async fn tell(&mut self, tick: &Tick, lost: Losses) -> Result<()> {
@@ -135,6 +166,11 @@ impl Controller {
             if let Some(pool) = self.plan.fleet.pools.get(index) {
                 trouble.extend(self.refusals.trouble(pool, memory, tick.now));
             }
+            if let Some(times) = memory.fails().filter(|_| !entry.frozen) {
+                trouble.push(format!(
+                    "{times} times in a row what was started for it failed, vanished, or did not get ready within 20 minutes: one at a time is tried, after pauses of up to an hour, until one works or it is described anew (see its image, what the workers log at the cloud, and `streamverse fleet why`)"
+                ));
+            }
             if seen.is_some_and(|it| !it.complete) && !entry.frozen {
                 trouble.push(
                     "a cloud that it needs does not tell what there is: nothing is done meanwhile".to_owned(),
@@ -214,6 +250,11 @@ impl Controller {
         for decision in &tick.decided {
             let Some(entry) = self.plan.entries.get(decision.pool) else { continue };
             let fleet = entry.name.clone();
+            if let (Action::Drain { .. }, Why::Failed | Why::NeverStarted) = (&decision.action, decision.why)
+            {
+                let labels = nothing(&fleet, decision.why.as_str());
+                self.meters.came_to_nothing.get_or_create(&labels).inc();
+            }
             if decision.why == Why::DrainOver || self.overran(tick, decision) {
                 self.meters.overruns.get_or_create(&OfFleet { fleet }).inc();
             }
@@ -249,6 +290,10 @@ impl Controller {
             if memory.is_gone() {
                 continue;
             }
+            // An alert sees the first, too, where there was a zero before it.
+            for how in ["never_started", "failed", "vanished"] {
+                drop(m.came_to_nothing.get_or_create(&nothing(&pool.name, how)));
+            }
             let of = OfFleet { fleet: pool.name.clone() };
             let seen = tick.view.seen.pools.get(index);
             let workers = seen.map(|it| it.workers.as_slice()).unwrap_or_default();
@@ -274,7 +319,12 @@ impl Controller {
                 m.workers.get_or_create(&labels).set(count);
             }
             m.target.get_or_create(&of).set(i64::from(memory.target));
-            m.idle.get_or_create(&of).set(idle as f64 / 1000.0);
+            // Without a queue and without workers that report nobody knows who is idle: that is no zero.
+            let knows =
+                pool.queue.is_some() || self.plan.entries.get(index).is_some_and(|it| it.work.is_some());
+            if knows {
+                m.idle.get_or_create(&of).set(idle as f64 / 1000.0);
+            }
             m.spent.get_or_create(&of).set(memory.spent().as_dollars());
             if let Some(budget) = pool.range.monthly_budget {
                 m.budget.get_or_create(&of).set(budget.as_dollars());

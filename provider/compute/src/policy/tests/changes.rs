@@ -9,6 +9,8 @@ use super::hostile::{Faults, Hostile, TICK_MS, pool, queue};
 use crate::policy::{Pool, Source};
 
 const TICKS: u64 = 200;
+/// How long a drain takes at most.
+const DRAIN_MS: u64 = 300_000;
 /// Drains last five minutes, those who died are told again each minute, and clouds may be blind for a few ticks.
 const DRAIN_TICKS: usize = 20 + 20;
 /// The longest hold-downs but that of a quota: 3 minutes for capacity, 20 to 30 s for a limit of requests, 45 s until a list has
@@ -47,19 +49,20 @@ fn change() -> impl Strategy<Value = (u64, Change)> {
 }
 
 fn faults() -> impl Strategy<Value = Faults> {
-    (0..40_u64, prop_oneof![Just(0), 0..30_u64], 0..50_u64, 0..150_u64, 0..100_u64, 0..500_u64, 0..50_u64)
-        .prop_map(|(zone_flips, quota, throttle, lost_answers, blind, late_lists, dropped_decisions)| {
-            Faults {
-                zone_flips,
-                quota,
-                throttle,
-                lost_answers,
-                blind,
-                late_lists,
-                dropped_decisions,
-                forgotten: 0,
-            }
-        })
+    let blind = prop_oneof![Just(0), 0..100_u64];
+    let dropped = prop_oneof![Just(0), 0..50_u64];
+    (0..40_u64, prop_oneof![Just(0), 0..30_u64], 0..50_u64, 0..150_u64, blind, 0..500_u64, dropped).prop_map(
+        |(zone_flips, quota, throttle, lost_answers, blind, late_lists, dropped_decisions)| Faults {
+            zone_flips,
+            quota,
+            throttle,
+            lost_answers,
+            blind,
+            late_lists,
+            dropped_decisions,
+            forgotten: 0,
+        },
+    )
 }
 
 /// What a pool had in its list before anything changed.
@@ -192,6 +195,15 @@ fn holds(
         world.tick();
         ticks += 1;
         prop_assert!(ticks < 200, "after {ticks} ticks {:?}", world.state);
+    }
+    // Whoever was told to leave is gone when its time is over, to the tick where nobody was blind or killed.
+    let clear = faults.blind == 0 && faults.dropped_decisions == 0;
+    let slack = if clear { TICK_MS } else { 20 * TICK_MS };
+    for one in world.ledger.iter().flatten() {
+        let Some((told, deadline)) = world.drains.get(&one.id) else { continue };
+        prop_assert!(*deadline <= told + DRAIN_MS, "{} has until {deadline}, told at {told}", one.id);
+        let end = one.to_ms.unwrap_or(u64::MAX);
+        prop_assert!(end <= told + DRAIN_MS + slack, "{} was told at {told} and is gone at {end}", one.id);
     }
     let left: usize = (0..3).map(|it| world.all_running(it)).sum();
     prop_assert_eq!(left, 0, "leaked");

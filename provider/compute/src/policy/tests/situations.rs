@@ -318,3 +318,30 @@ fn blocks_for_capacity_are_lifted_when_fewer_than_two_places_are_open_once_a_min
     told = decide(&fleet, told.0, &seen(Vec::new()), START_MS + 120_000);
     assert_eq!(asked(&told), [3], "its block is lifted, a minute later; those of the quota are not");
 }
+
+#[test]
+fn a_pool_that_is_gone_is_forgotten_when_its_month_is_over_and_its_numbers_are_never_given_again() {
+    let mut world = Hostile::new(vec![pool("encode", 3, 2, 2)], 1, 1, Faults::default());
+    for _ in 0..40 {
+        world.tick();
+    }
+    world.fleet.pools[0].tombstone = true;
+    for _ in 0..40 {
+        world.tick();
+    }
+    assert!(world.state.pools[0].is_gone());
+    let next = world.state.pools[0].next_number;
+    let without = Fleet::default();
+    let nothing = Seen::default();
+    let (state, _) = decide(&without, world.state, &nothing, world.now);
+    assert_eq!(state.pools.len(), 1, "what it spent counts in this month");
+    let (state, _) = decide(&without, state, &nothing, world.now + 31 * 86_400_000);
+    assert_eq!((state.pools.len(), state.numbers_from), (0, next));
+    let again = fleet(pool("encode", 3, 2, 2));
+    let (_, decisions) = decide(&again, state, &seen(Vec::new()), world.now + 32 * 86_400_000);
+    let numbers = decisions.iter().filter_map(|it| match it.action {
+        Action::Launch { number, .. } => Some(number),
+        _ => None,
+    });
+    assert_eq!(numbers.collect::<Vec<_>>(), [next, next + 1]);
+}

@@ -380,10 +380,9 @@ async fn a_worker_that_says_that_it_is_taken_away_and_stays_is_given_back() {
     for until_ms in [Some(u64::MAX), None] {
         for _ in 0..28 {
             workers.all(&world, Phase::Working, None);
-            let mut told = workers.told.lock().unwrap();
-            let it = told.get_mut(&name).unwrap();
-            (it.preempted, it.until_ms) = (true, until_ms);
-            drop(told);
+            if let Some(it) = workers.told.lock().unwrap().get_mut(&name) {
+                (it.preempted, it.until_ms) = (true, until_ms);
+            }
             world.tick().await;
             if !names(&world).contains(&name) {
                 return;
@@ -391,4 +390,50 @@ async fn a_worker_that_says_that_it_is_taken_away_and_stays_is_given_back() {
         }
     }
     panic!("{name} is paid for, for ever");
+}
+
+#[tokio::test]
+async fn workers_that_never_enrol_are_tried_ever_less_often_told_and_counted_and_so_is_a_host_that_vanished()
+{
+    let workers = Arc::new(Told::default());
+    let mut world = world(&workers);
+    world.put("gpu", working(fleet("gpu", KIND, 1, 3, 3))).await;
+    let lost = |world: &World, how: &str| {
+        let head = format!("streamverse_fleet_lost_total{{fleet=\"gpu\",how=\"{how}\"}} ");
+        let text = world.metrics.text();
+        text.lines().find_map(|it| it.strip_prefix(&head)).unwrap_or("none").to_owned()
+    };
+    world.tick().await;
+    assert_eq!(lost(&world, "never_started"), "0", "an alert sees the first");
+    world.ticks(8 * 240).await;
+    let bought = world.cloud().inside().ledger.len();
+    assert!((8..=16).contains(&bought), "{bought} were paid for in eight hours and did nothing");
+    let trouble = world.status("gpu").await.unwrap().trouble.unwrap();
+    assert!(trouble.contains("in a row"), "{trouble}");
+    assert!(lost(&world, "never_started").parse::<usize>().unwrap() >= 8);
+    // It is described anew, with an image that works.
+    let mut mended = working(fleet("gpu", KIND, 1, 3, 3));
+    mended["generation"] = json!("2");
+    world.put("gpu", mended).await;
+    world.ticks(2).await;
+    for _ in 0..60 {
+        workers.all(&world, Phase::Working, None);
+        world.tick().await;
+    }
+    let status = world.status("gpu").await.unwrap();
+    assert_eq!((status.ready, status.trouble), (3, None));
+    // A host takes its pod along, and nobody says so.
+    let gone = names(&world).remove(0);
+    let now = world.now.load(std::sync::atomic::Ordering::Relaxed);
+    for one in &mut world.cloud().inside().ledger {
+        if one.name.as_ref().is_some_and(|it| it.to_string() == gone) {
+            one.to_ms = Some(now);
+        }
+    }
+    for _ in 0..20 {
+        workers.all(&world, Phase::Working, None);
+        world.tick().await;
+    }
+    assert_eq!((lost(&world, "vanished").as_str(), lost(&world, "failed").as_str()), ("1", "0"));
+    assert!(names(&world).len() == 3 && !names(&world).contains(&gone));
 }
