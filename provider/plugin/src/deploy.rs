@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use streamverse_model::platform::{Bundle, Name, Object, Observed, Owner, Phase, SecretValue};
 use streamverse_sites::{Class as SiteClass, Deletion, Site, SiteKind};
@@ -19,6 +19,8 @@ use crate::provider::{DEFAULT, Streamverse};
 const MARGIN: Duration = Duration::from_secs(3);
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(300);
+/// How long a look waits for what is being removed: longer than a node gives a process that does not stop.
+const LEAVING: Duration = Duration::from_secs(60);
 /// The private value that remembers what we applied.
 const APPLIED: &str = "applied_revision";
 /// The private value that remembers the provider block's labels, as applied.
@@ -311,7 +313,15 @@ pub(crate) async fn look_for(cx: &Context<Streamverse>, kind: &str, name: &str, 
         return Ok(Look::Unknown);
     };
     let owner = Owner::new(deployment, kind, name)?;
-    match client.observe(&owner).await {
+    // What a killed destroy had begun to remove is not there: taken for it, others would be made that wait for it for ever.
+    let until = Instant::now() + LEAVING;
+    let found = loop {
+        match client.observe(&owner).await {
+            Ok(Some(it)) if it.is_leaving() && Instant::now() < until => tokio::time::sleep(LOOK).await,
+            found => break found,
+        }
+    };
+    match found {
         Ok(Some(observed)) => Ok(Look::Found(Box::new(observed))),
         Ok(None) => Ok(Look::Gone),
         Err(error) if error.class == SiteClass::Unreachable || error.class == SiteClass::Denied => {

@@ -520,9 +520,7 @@ impl Agent {
 
     /// Goes on with a deletion that was begun; anything else only loses the keepers that are done.
     pub(crate) fn let_go(&self, owner: &Owner) -> Result<Option<String>> {
-        let deleting =
-            self.shared.owners(|owners| owners.get(owner).is_some_and(|kept| kept.desired.deleting));
-        if deleting { self.delete(owner) } else { Ok(Some("an object of it".to_owned())) }
+        if self.is_leaving(owner) { self.delete(owner) } else { Ok(Some("an object of it".to_owned())) }
     }
 
     /// Removes an owner: what it waits for, or nothing when it is gone.

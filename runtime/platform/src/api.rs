@@ -215,6 +215,13 @@ type OwnerPath = Path<(String, String, String)>;
     responses((status = 200, description = "What is held, and how it is", body = Observed), (status = "4XX", body = ApiError), (status = "5XX", body = ApiError)),
 )]
 async fn observe(State(agent): State<Arc<Agent>>, Path(path): OwnerPath) -> Result<Json<Observed>, Answer> {
+    let (owner, observed) = held(&agent, &path)?;
+    if !agent.is_leaving(&owner) {
+        return Ok(Json(observed));
+    }
+    // Whoever asked for the removal may have been killed since, and nobody else would ever end it.
+    let _one = agent.gate.lock().await;
+    agent.let_go(&owner)?;
     Ok(Json(held(&agent, &path)?.1))
 }
 

@@ -31,6 +31,11 @@ impl Observed {
         self.objects.iter().all(|status| status.phase.is_settled())
     }
 
+    /// Whether all of it is being removed.
+    pub fn is_leaving(&self) -> bool {
+        !self.objects.is_empty() && self.objects.iter().all(|status| status.phase == Phase::Stopping)
+    }
+
     /// One line for each object that is not there yet, such as `service/origin is starting: port 8080 is taken by pid 71`.
     pub fn why_not(&self) -> Vec<String> {
         let waiting = self.objects.iter().filter(|status| !status.phase.is_settled());

@@ -158,6 +158,11 @@ impl Agent {
         applied
     }
 
+    /// Whether its removal was begun.
+    pub(crate) fn is_leaving(&self, owner: &Owner) -> bool {
+        self.shared.owners(|owners| owners.get(owner).is_some_and(|kept| kept.desired.deleting))
+    }
+
     /// Whether an object is still being stopped that this bundle would start again.
     pub(crate) fn is_settling(&self, bundle: &Bundle) -> bool {
         self.shared.owners(|owners| {
