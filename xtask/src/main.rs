@@ -25,7 +25,7 @@ const HELP: &str = "\
 cargo xtask quickstart [--input FILE]… [--at FOLDER] [--ports O,E,P] [--down]   a platform on this host that plays in a browser; --down removes it
 cargo xtask quickstart --kubernetes [--var-file F | --test-cluster] [--down]   the same on a cluster of yours, or on a simulated one
 cargo xtask test [--fast]          every check, in order; --fast: what needs no command line tool
-cargo xtask test STEP…             these steps of it, such as `clippy` or `tests`
+cargo xtask test STEP… [-- CRATE…] these steps of it, such as `clippy` or `tests`; `tests` of these crates alone
 cargo xtask tidy                   the rules that neither rustc nor clippy knows
 cargo xtask tools                  build (once) the Terraform and OpenTofu versions that tests run
 cargo xtask bench NAME [--quick | --long] [--json F]   measure; NAME: fleet, framework, runtime
@@ -50,7 +50,15 @@ fn dispatch(words: &[&str]) -> Outcome {
     match words {
         ["test"] => test::run(&workspace, test::Scope::Everything),
         ["test", "--fast"] => test::run(&workspace, test::Scope::Fast),
-        ["test", steps @ ..] => test::run(&workspace, test::Scope::Only(steps)),
+        ["test", words @ ..] => {
+            let (steps, packages) = match words.iter().position(|word| *word == "--") {
+                Some(at) => (words.get(..at), words.get(at + 1..)),
+                None => (Some(words), None),
+            };
+            let scope = test::Scope::Only(steps.unwrap_or_default(), packages.unwrap_or_default());
+            test::run(&workspace, scope)
+        }
+        [test::WORD, program, args @ ..] => test::note(program, args),
         ["tidy"] => tidy::run(&workspace).map(|summary| println!("tidy: {summary}")),
         ["tools"] => {
             let ready = tools::prepare(&workspace)?;
@@ -60,9 +68,11 @@ fn dispatch(words: &[&str]) -> Outcome {
             ready.into_outcome()
         }
         ["bench", name, options @ ..] => bench::run(&workspace, name, options),
-        ["docs"] => docs::run(&workspace, docs::Mode::Write).map(|summary| println!("docs: {summary}")),
+        ["docs"] => {
+            docs::run(&workspace, docs::Mode::Write, false).map(|summary| println!("docs: {summary}"))
+        }
         ["docs", "--check"] => {
-            docs::run(&workspace, docs::Mode::Check).map(|summary| println!("docs: {summary}"))
+            docs::run(&workspace, docs::Mode::Check, false).map(|summary| println!("docs: {summary}"))
         }
         ["quickstart", options @ ..] => quickstart::run(&workspace, options),
         ["web"] => web::build(&workspace).map(|summary| println!("web: {summary}")),

@@ -89,15 +89,26 @@ impl Run {
 
     /// Runs it with its output on our terminal, and hands every line to `seen` as well.
     pub(crate) fn show(self, mut seen: impl FnMut(&str)) -> Outcome {
+        self.sift(|line| {
+            seen(line);
+            true
+        })
+    }
+
+    /// … and shows those lines alone that `shown` wants to be.
+    pub(crate) fn sift(self, mut shown: impl FnMut(&str) -> bool) -> Outcome {
         self.each_line(None, |line| match line {
-            Line::Out(line) => {
-                println!("{line}");
-                seen(&line);
-            }
-            Line::Err(line) => {
-                eprintln!("{line}");
-                seen(&line);
-            }
+            Line::Out(line) if shown(&line) => println!("{line}"),
+            Line::Err(line) if shown(&line) => eprintln!("{line}"),
+            _ => {}
+        })
+    }
+
+    /// Runs it and hands every line to `seen`, telling every 30 s that it still runs. Nothing else is shown.
+    pub(crate) fn collect(self, mut seen: impl FnMut(String)) -> Outcome {
+        self.each_line(Some(PROGRESS_EVERY), |line| {
+            let (Line::Out(line) | Line::Err(line)) = line;
+            seen(line);
         })
     }
 

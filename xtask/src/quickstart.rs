@@ -126,7 +126,7 @@ fn act(workspace: &Workspace, options: &Options) -> Outcome<bool> {
                 .args(["build", "--quiet", "-p", "streamverse", "-p", "terraform-provider-streamverse"])
                 .limit(BUILD_LIMIT)
                 .show(|_| {})?;
-            debug(workspace)
+            workspace.debug()
         }
     };
     place.install(&built, &ready)?;
@@ -322,11 +322,6 @@ fn apply(workspace: &Workspace, place: &Place, terraform: &Path, variables: &Pat
         place.terraform(workspace, terraform, "apply", &["-input=false", &plan.to_string_lossy()])?;
     applied.limit(APPLY_LIMIT).show(|_| {})?;
     Ok(planned.contains("No changes"))
-}
-
-/// Where cargo puts what it builds in the profile of the tests.
-fn debug(workspace: &Workspace) -> PathBuf {
-    workspace.root().join("target").join("debug")
 }
 
 fn configuration(workspace: &Workspace) -> PathBuf {

@@ -1,11 +1,15 @@
 //! `cargo xtask test`: every check in order, each timed, a budget at the end. A failed step is reported and
 //! the next one runs all the same, so that one run tells everything that is wrong.
 
+mod count;
+mod lanes;
+mod noted;
 mod publish;
 mod report;
 mod setup;
 mod steps;
 
+pub(crate) use noted::{WORD, note};
 pub(crate) use setup::{ensure_bench, ensure_engines, update_package_lists};
 
 use std::time::Instant;
@@ -22,8 +26,8 @@ pub(crate) enum Scope<'a> {
     Everything,
     /// What needs no command line tool: the inner loop.
     Fast,
-    /// The named steps, in the order given: to repeat what failed.
-    Only(&'a [&'a str]),
+    /// The named steps, in the order given, to repeat what failed; and where packages are named, their tests alone.
+    Only(&'a [&'a str], &'a [&'a str]),
 }
 
 /// How a step that did not fail ended.
@@ -73,12 +77,14 @@ fn named(name: &str) -> Outcome<Step> {
 
 /// Runs the steps and fails if one did.
 pub(crate) fn run(workspace: &Workspace, scope: Scope<'_>) -> Outcome {
-    let steps = match scope {
-        Scope::Everything => EVERYTHING.to_vec(),
-        Scope::Fast => FAST.to_vec(),
-        Scope::Only(names) => names.iter().map(|name| named(name)).collect::<Outcome<_>>()?,
+    let (steps, packages) = match scope {
+        Scope::Everything => (EVERYTHING.to_vec(), &[][..]),
+        Scope::Fast => (FAST.to_vec(), &[][..]),
+        Scope::Only(names, packages) => {
+            (names.iter().map(|name| named(name)).collect::<Outcome<_>>()?, packages)
+        }
     };
-    let mut session = steps::Session::new(workspace);
+    let mut session = steps::Session::new(workspace, packages);
     let mut report = Report::default();
     for (name, step) in steps {
         println!("── {name}");

@@ -59,6 +59,11 @@ impl Workspace {
         self.root.join("target").join("coverage")
     }
 
+    /// Where cargo puts what it builds in the profile of the tests.
+    pub(crate) fn debug(&self) -> PathBuf {
+        self.root.join("target").join("debug")
+    }
+
     /// The cargo that runs us, started at the root.
     pub(crate) fn cargo(&self, label: &str) -> Run {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
@@ -68,12 +73,32 @@ impl Workspace {
 
     /// Every member crate, from cargo itself: nobody else reads manifests the way cargo does.
     pub(crate) fn members(&self) -> Outcome<Vec<Member>> {
+        Ok(self.packages()?.iter().map(|package| self.member(package)).collect())
+    }
+
+    /// Programs whose pages would not be taken for those of a library: the ones that `cargo doc` documents when it is
+    /// not told what to.
+    pub(crate) fn documented_programs(&self) -> Outcome<Vec<String>> {
+        let mut programs = Vec::new();
+        for package in self.packages()? {
+            let named = |kind: &str| -> Vec<String> {
+                let targets = package["targets"].as_array().into_iter().flatten();
+                let of_kind = targets.filter(|target| target["kind"][0] == kind);
+                of_kind.filter_map(|target| target["name"].as_str().map(str::to_owned)).collect()
+            };
+            let libraries = named("lib");
+            programs
+                .extend(named("bin").into_iter().filter(|name| !libraries.contains(&name.replace('-', "_"))));
+        }
+        Ok(programs)
+    }
+
+    fn packages(&self) -> Outcome<Vec<Value>> {
         let text =
             self.cargo("cargo metadata").args(["metadata", "--no-deps", "--format-version", "1"]).output()?;
-        let metadata: Value =
+        let mut metadata: Value =
             serde_json::from_str(&text).map_err(|error| Failure::new(format!("cargo metadata: {error}")))?;
-        let packages = metadata["packages"].as_array().map(Vec::as_slice).unwrap_or_default();
-        Ok(packages.iter().map(|package| self.member(package)).collect())
+        Ok(metadata["packages"].as_array_mut().map(std::mem::take).unwrap_or_default())
     }
 
     fn member(&self, package: &Value) -> Member {

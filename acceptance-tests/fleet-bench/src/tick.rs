@@ -73,7 +73,7 @@ fn act(fleet: &Fleet, seen: &mut Seen, decisions: &[streamverse_compute::policy:
         looked.outcomes.clear();
         looked.complete = true;
         let waiting = 50;
-        looked.queue = pool.queue.as_ref().map(|_| QueueSeen { waiting, job_ms: Some(60_000) });
+        looked.queue = pool.queue.as_ref().map(|_| QueueSeen { waiting, job_ms: Some(60_000), others: 0 });
     }
     for decision in decisions {
         let Some(looked) = seen.pools.get_mut(decision.pool) else { continue };
@@ -88,6 +88,7 @@ fn act(fleet: &Fleet, seen: &mut Seen, decisions: &[streamverse_compute::policy:
                     phase: WorkerPhase::Ready,
                     idle_ms: None,
                     doomed_ms: None,
+                    at_risk: false,
                     hourly: None,
                 });
             }

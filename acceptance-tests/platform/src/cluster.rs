@@ -170,6 +170,25 @@ impl Cluster {
         self.client.send(method, &managed(path), client::APPLY, body)
     }
 
+    /// Server-side apply of an object as it stands in a file, in YAML.
+    pub fn apply(&self, path: &str, yaml: &str) -> (u16, Value) {
+        self.client.send("PATCH", &managed(path), client::APPLY, Some(yaml.as_bytes().to_vec()))
+    }
+
+    /// A kubeconfig with a service account's rights and no others, at `file`.
+    ///
+    /// # Panics
+    /// When there is no token for it.
+    pub fn kubeconfig_of(&self, namespace: &str, account: &str, file: &Path) {
+        let path = format!("/api/v1/namespaces/{namespace}/serviceaccounts/{account}/token");
+        let (status, said) =
+            self.request("POST", &path, Some(json!({ "spec": { "expirationSeconds": 3600 } })));
+        assert!(status == 201, "{path}: {status} {said}");
+        let token = said["status"]["token"].as_str().unwrap_or_default();
+        let written = parts::write_kubeconfig(file, &self.client, token);
+        assert!(written.is_ok(), "{}: {written:?}", file.display());
+    }
+
     /// A JSON merge patch (RFC 7386), as somebody's edit by hand.
     pub fn merge(&self, path: &str, body: &Value) -> (u16, Value) {
         self.client.send("PATCH", &managed(path), client::MERGE, Some(body.to_string().into_bytes()))

@@ -6,11 +6,14 @@ pub mod cluster;
 pub mod crash;
 pub mod faults;
 pub mod kit;
+mod ports;
 pub mod replicas;
 pub mod secrets;
 pub mod servers;
 pub mod stand_in;
 pub mod vault;
+
+pub use ports::free_port;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -310,26 +313,23 @@ fn processes_of(base: &str, agent: Option<u32>) -> Vec<String> {
     left
 }
 
-/// Where cargo puts binaries: beside this test's own folder. Built here once, so that `cargo test -p` alone is enough.
+/// Where cargo puts binaries: beside this test's own folder. Built here once, so that `cargo test -p` alone is enough;
+/// `cargo xtask test` has built them before any test runs, and says so, for another build would replace the files that
+/// a program beside this one is about to run.
 pub fn binaries() -> PathBuf {
     static BUILT: std::sync::OnceLock<PathBuf> = std::sync::OnceLock::new();
     BUILT
         .get_or_init(|| {
-            let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-            let done = Command::new(cargo)
-                .args([
-                    "build",
-                    "--quiet",
-                    "-p",
-                    "streamverse",
-                    "-p",
-                    "streamverse-edge",
-                    "-p",
-                    "terraform-provider-streamverse",
-                ])
-                .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
-                .status();
-            assert!(done.is_ok_and(|status| status.success()), "the binaries cannot be built");
+            if std::env::var_os("XTASK_BUILT").is_none() {
+                let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+                let packages = ["streamverse", "streamverse-edge", "terraform-provider-streamverse"];
+                let done = Command::new(cargo)
+                    .args(["build", "--quiet"])
+                    .args(packages.iter().flat_map(|package| ["-p", package]))
+                    .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+                    .status();
+                assert!(done.is_ok_and(|status| status.success()), "the binaries cannot be built");
+            }
             let test = std::env::current_exe().unwrap_or_default();
             test.parent().and_then(Path::parent).map(Path::to_owned).unwrap_or_default()
         })
@@ -344,39 +344,6 @@ pub(crate) fn open(path: &Path) {
 /// Whether we are root, and the agent runs services as somebody else.
 pub fn is_root() -> bool {
     std::fs::metadata("/proc/self").is_ok_and(|about| std::os::unix::fs::MetadataExt::uid(&about) == 0)
-}
-
-/// A port of this host that nobody listens on, and that no other test of ours is given while this one runs.
-///
-/// The kernel gives no port below its ephemeral ones (32768, /proc/sys/net/ipv4/ip_local_port_range) to anybody who did not
-/// ask for it, and the claim is a name among abstract sockets (unix(7)), which ends with the process.
-///
-/// # Panics
-/// When thousands of ports are taken.
-pub fn free_port() -> u16 {
-    use std::os::linux::net::SocketAddrExt as _;
-    use std::os::unix::net::{SocketAddr, UnixListener};
-    use std::sync::atomic::{AtomicU32, Ordering};
-
-    static CLAIMS: std::sync::Mutex<Vec<UnixListener>> = std::sync::Mutex::new(Vec::new());
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    const FIRST: u32 = 12_000;
-    const PORTS: u32 = 20_000;
-    // Others begin elsewhere, so that few claims are in vain.
-    let begin = std::process::id().wrapping_mul(2_654_435_761) >> 8;
-    let found = (0..PORTS).find_map(|_| {
-        let number = FIRST + begin.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % PORTS;
-        let port = u16::try_from(number).ok()?;
-        let name = SocketAddr::from_abstract_name(format!("streamverse-test-port-{port}")).ok()?;
-        let claim = UnixListener::bind_addr(&name).ok()?;
-        // Of all addresses and of the one that most listen at.
-        let free = |address: &str| std::net::TcpListener::bind((address, port)).is_ok();
-        (free("0.0.0.0") && free("127.0.0.1"))
-            .then(|| CLAIMS.lock().map(|mut all| all.push(claim)).map(|()| port))?
-            .ok()
-    });
-    assert!(found.is_some(), "no port of {PORTS} is free");
-    found.unwrap_or_default()
 }
 
 /// Seconds since the Unix epoch as RFC 3339 has them, in UTC.

@@ -234,11 +234,24 @@ fn end_process(shared: &Shared, world: &mut World, process: Option<u32>) {
 /// Sends a signal to a pod's program and its group. Who is killed is killed with all that it started, in whatever groups: nothing
 /// outlives its container.
 fn signal(process: u32, signal: Signal) {
-    let group = i32::try_from(process).ok().and_then(Pid::from_raw);
-    let below = if signal == Signal::KILL { started_by(process) } else { Vec::new() };
-    if let Some(pid) = group {
-        let _ = kill_process_group(pid, signal);
+    let Some(group) = i32::try_from(process).ok().and_then(Pid::from_raw) else { return };
+    let mut below = Vec::new();
+    if signal == Signal::KILL {
+        // Who is stopped starts nothing more: what is found then is all of it.
+        let _ = kill_process_group(group, Signal::STOP);
+        loop {
+            let mut found = started_by(process);
+            found.retain(|it| !below.contains(it));
+            if found.is_empty() {
+                break;
+            }
+            for pid in found.iter().copied().filter_map(Pid::from_raw) {
+                let _ = kill_process(pid, Signal::STOP);
+            }
+            below.append(&mut found);
+        }
     }
+    let _ = kill_process_group(group, signal);
     for pid in below.into_iter().filter_map(Pid::from_raw) {
         let _ = kill_process(pid, signal);
     }

@@ -206,7 +206,8 @@ async fn what_an_earlier_run_made_and_lists_did_not_show_yet_is_found_and_one_is
 async fn of_two_creators_at_once_and_of_two_lost_creates_one_pod_is_left() {
     let it = StandIn::start();
     let client = client(&it);
-    it.settings(&json!({ "list_lag_ms": 600 }));
+    // None of them runs yet: who runs is not ended under its work.
+    it.settings(&json!({ "list_lag_ms": 600, "start_ms": 600_000 }));
     // Several rounds: neither the first nor the second wins always.
     for round in 0..4 {
         let name = format!("p{round}");
@@ -219,7 +220,7 @@ async fn of_two_creators_at_once_and_of_two_lost_creates_one_pod_is_left() {
         assert_eq!(it.things("pod").len(), round + 1, "{:?}", it.calls());
     }
     // Lists miss the first for longer than it is looked for, and both answers are lost.
-    it.settings(&json!({ "list_lag_ms": 3300 }));
+    it.settings(&json!({ "list_lag_ms": 3300, "start_ms": 600_000 }));
     it.faults(&json!([{ "method": "POST", "path": "/v2/pods", "what": "lose", "times": 2 }]));
     let body = pod("q", "NVIDIA L40S", "EU-RO-1");
     let kept = client.obtain::<Pod>("q", &body, limit()).await.unwrap().thing;
@@ -228,7 +229,7 @@ async fn of_two_creators_at_once_and_of_two_lost_creates_one_pod_is_left() {
     let left: Vec<Pod> = client.named("q", limit()).await.unwrap();
     assert_eq!(left.iter().map(|it| it.id.as_str()).collect::<Vec<_>>(), [kept.id.as_str()]);
     // Two that killed runs left: the next run finds both.
-    it.settings(&json!({}));
+    it.settings(&json!({ "start_ms": 600_000 }));
     let again = json!({ "name": "q", "image": "x", "gpu": { "id": "NVIDIA L40S" } });
     assert_eq!(it.api("POST", "/v2/pods", Some(&again)).0, 201);
     assert!(client.obtain::<Pod>("q", &body, limit()).await.unwrap().adopted);

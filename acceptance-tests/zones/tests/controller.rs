@@ -302,7 +302,9 @@ async fn a_pool_has_its_minimum_wherever_there_has_been_capacity_for_longer_than
         let mut dice = Dice::new(seed);
         let mut rig = rig([4, 4, 4], 1);
         rig.put(&pool("encode", 3)).await;
-        rig.stand_in.chances(&json!({ "seed": seed, "throttle": 20, "unavailable": 20, "late_lists": 200 }));
+        rig.stand_in.chances(&json!({
+            "seed": seed, "throttle": 20, "unavailable": 20, "late_lists": 200, "drop": 20, "lose": 40, "done_then_500": 20,
+        }));
         let mut up = [true; 3];
         let mut calm = 0;
         for tick in 0..480 {

@@ -218,7 +218,18 @@ fn bundle_of<R: Deployed>(cx: &Context<Streamverse>, resource: &R) -> Result<Bun
 
 /// Waits until everything is ready, has failed, or the time is nearly up; says so as a warning.
 pub(crate) async fn wait(cx: &Context<Streamverse>, site: &dyn Site, owner: &Owner) {
-    let mut heard = vec![format!("site {} does not answer", site.name())];
+    wait_on(cx, site, owner, None).await;
+}
+
+/// … where this much was seen of it already.
+pub(crate) async fn wait_on(
+    cx: &Context<Streamverse>,
+    site: &dyn Site,
+    owner: &Owner,
+    seen: Option<&Observed>,
+) {
+    let silent = || vec![format!("site {} does not answer", site.name())];
+    let mut heard = seen.map_or_else(silent, Observed::why_not);
     let last = loop {
         // A failed process may be one of many tries; a failed object is not tried again, and a refused change stays refused.
         // A site that stopped answering must not use up what is left for our own answer: what was applied would be
@@ -254,9 +265,11 @@ pub(crate) async fn wait(cx: &Context<Streamverse>, site: &dyn Site, owner: &Own
 
 /// What the site holds once nothing more is to be waited for, or the time is nearly up; `None` where it does not answer.
 pub(crate) async fn settled(cx: &Context<Streamverse>, site: &dyn Site, owner: &Owner) -> Option<Observed> {
+    let mut last = None;
     loop {
         let left = cx.time_left().map_or(Duration::MAX, |left| left.saturating_sub(MARGIN));
-        let found = tokio::time::timeout(left, site.observe(owner)).await.ok()?.ok().flatten();
+        let Ok(found) = tokio::time::timeout(left, site.observe(owner)).await else { return last };
+        let found = found.ok().flatten();
         let over = |it: &Observed| it.is_ready() || it.failed().is_some();
         if found.as_ref().is_none_or(over)
             || cx.is_cancelled()
@@ -264,6 +277,7 @@ pub(crate) async fn settled(cx: &Context<Streamverse>, site: &dyn Site, owner: &
         {
             return found;
         }
+        last = found;
         tokio::time::sleep(LOOK).await;
     }
 }
@@ -357,6 +371,18 @@ pub(crate) fn plan<R: Deployed>(cx: &Context<Streamverse>, draft: &mut Draft<R>)
         draft.set_unknown(Path::attribute("revision"))?;
     }
     Ok(Some(planned))
+}
+
+/// Notes whether a plan changes one of these attributes in place: whoever is handed them follows in the same apply.
+pub(crate) fn note<R: Deployed>(
+    cx: &Context<Streamverse>,
+    draft: &Draft<R>,
+    planned: &Planned,
+    attributes: &[&str],
+) {
+    let (Some(site), Some(name)) = (&planned.site, &planned.name) else { return };
+    let changes = !draft.is_create() && attributes.iter().any(|it| draft.changed(Path::attribute(*it)));
+    cx.provider().note(R::KIND, site, name, changes);
 }
 
 /// What of a plan leads to its site.

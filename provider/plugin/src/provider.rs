@@ -1,6 +1,6 @@
 //! The provider block: the deployment, and the sites that its resources go to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use streamverse_model::platform::Owner;
@@ -37,7 +37,12 @@ pub struct Streamverse {
     runpod: Account,
     /// Clients of clusters, which log in once: as long as the provider lives, one for each site.
     clusters: Mutex<BTreeMap<String, Arc<dyn Site>>>,
+    /// What this run changes of services whose specs others are handed.
+    changing: Mutex<BTreeSet<Changing>>,
 }
+
+/// A service of a kind, on a site, of a name.
+type Changing = (&'static str, String, String);
 
 /// The site of resources that name none.
 pub(crate) const DEFAULT: &str = "default";
@@ -57,7 +62,14 @@ impl Provider for Streamverse {
             }),
         };
         let runpod = Account::new(config.runpod);
-        Ok(Streamverse { deployment: config.deployment, sites, labels, runpod, clusters: Mutex::default() })
+        Ok(Streamverse {
+            deployment: config.deployment,
+            sites,
+            labels,
+            runpod,
+            clusters: Mutex::default(),
+            changing: Mutex::default(),
+        })
     }
 
     fn validate(config: &ConfigurationView, findings: &mut Findings) {
@@ -131,6 +143,20 @@ impl Streamverse {
         Ok(Owner::new(deployment, kind, name)?)
     }
 
+    /// Notes whether this run changes the spec of a service that others are handed. Terraform plans what refers to it after it, in this
+    /// process, once for the plan and once more right before it is applied.
+    pub(crate) fn note(&self, kind: &'static str, site: &str, name: &str, changes: bool) {
+        let mut changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let it = (kind, site.to_owned(), name.to_owned());
+        let _ = if changes { changing.insert(it) } else { changing.remove(&it) };
+    }
+
+    /// Whether this run changes it, as far as it was planned before.
+    pub(crate) fn is_changing(&self, kind: &'static str, site: &str, name: &str) -> bool {
+        let changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        changing.contains(&(kind, site.to_owned(), name.to_owned()))
+    }
+
     /// The RunPod account.
     pub(crate) fn runpod(&self) -> &Account {
         &self.runpod
@@ -159,6 +185,11 @@ impl Streamverse {
         };
         let rest = named.into_iter().filter(|name| *name != DEFAULT);
         Some(std::iter::once(DEFAULT).chain(rest).collect())
+    }
+
+    /// Whether the block itself names the site: this host is there without.
+    pub(crate) fn is_named(&self, name: &str) -> bool {
+        matches!(&self.sites, Maybe::Known(sites) if sites.contains_key(name))
     }
 
     /// What is known of a site.

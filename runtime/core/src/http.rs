@@ -35,7 +35,7 @@ use crate::lifecycle::Stop;
 
 pub use holder::{Holder, holder_of};
 use timed::Timed;
-pub use tls::{Peer, network_of, serve_tls};
+pub use tls::{Peer, Room, network_of, serve_tls};
 
 /// What a listener lets others do to it.
 #[derive(Clone, Copy, Debug)]

@@ -104,10 +104,13 @@ pub fn keep_memory_private() {
 }
 
 /// Runs a target to its end and returns how it ended. SIGTERM and SIGINT tell it to stop; `drain` is how long it may take then,
-/// where whoever started it waits longer than a site does.
-pub async fn run(options: RunOptions, drain: Option<Duration>, table: TargetTable) -> JobEnd {
+/// where whoever started it waits longer than a site does. `tied` tells it to stop at the end of its input, too.
+pub async fn run(options: RunOptions, drain: Option<Duration>, tied: bool, table: TargetTable) -> JobEnd {
     let stop = drain.map_or_else(Stop::new, Stop::patient);
     let signals = tokio::spawn(stop_at_signals(stop.clone()));
+    if tied {
+        stop_at_end(std::io::stdin(), stop.clone());
+    }
     let end = run_told(&options, table, &stop).await;
     signals.abort();
     end
@@ -283,6 +286,19 @@ async fn stop_at_signals(stop: Stop) {
     }
     info!("Told to stop.");
     stop.stop();
+}
+
+/// Tells to stop when what is read ends: nobody holds the other end of the pipe any more, however they went.
+fn stop_at_end(mut input: impl std::io::Read + Send + 'static, stop: Stop) {
+    let read = move || {
+        let ended = std::io::copy(&mut input, &mut std::io::sink());
+        info!(error = ended.err().map(tracing::field::display), "Whoever started it is gone.");
+        stop.stop();
+    };
+    // Not one of the runtime's, which would wait for it at the end of the process.
+    if let Err(error) = std::thread::Builder::new().name("input".to_owned()).spawn(read) {
+        warn!(%error, "Nobody will see when whoever started it goes.");
+    }
 }
 
 fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {

@@ -30,7 +30,7 @@ use rustls::ServerConfig;
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use streamverse_core::http::{Limits, Peer, serve_tls};
+use streamverse_core::http::{Limits, Peer, Room, serve_tls};
 use streamverse_core::stores::Records;
 use streamverse_core::{Error, Metrics, Result, ServiceContext, Stop};
 use streamverse_model::compute::{
@@ -47,10 +47,9 @@ use crate::roster::{Member, Roster, Standing};
 use crate::token::{Refused, TOKEN_LIFETIME};
 use throttle::Throttle;
 
-/// Connections of workers; each has two at most.
-const CONNECTIONS: usize = 20_000;
-/// Connections of those who have shown no certificate yet.
-const STRANGERS: usize = 512;
+/// Connections: of those who have shown no certificate yet, of workers, and of one worker. That one needs two, and those that
+/// broke on the way are there for a while; one that turned bad has no more.
+pub const ROOM: Room = Room { strangers: 512, known: 20_000, of_one: 16 };
 /// Bytes of a request for enrolment; a report names pods.
 const ENROL_BYTES: usize = 2 << 10;
 const REPORT_BYTES: usize = 64 << 10;
@@ -85,6 +84,7 @@ pub struct WorkerApi {
     throttle: Throttle,
     enrolments: Family<Outcome, Counter>,
     lifetime: Duration,
+    room: Room,
     /// Whoever is held is let go.
     stop: Stop,
 }
@@ -107,6 +107,8 @@ pub struct WorkerApiParts {
     pub clock: Arc<dyn Clock>,
     /// How long a worker's certificate is good for: [`WORKER_LIFETIME`](crate::authority::WORKER_LIFETIME) unless a test is in a hurry.
     pub lifetime: Duration,
+    /// How many connections there may be: [`ROOM`] unless a test has less.
+    pub room: Room,
 }
 
 type Answer = std::result::Result<Response, Refusal>;
@@ -158,7 +160,8 @@ fn failed(error: &Error) -> Refusal {
 impl WorkerApi {
     /// Nothing listens yet.
     pub fn new(parts: WorkerApiParts) -> Arc<WorkerApi> {
-        let WorkerApiParts { registry, roster, authority, records, stores, cx, clock, lifetime } = parts;
+        let WorkerApiParts { registry, roster, authority, records, stores, cx, clock, lifetime, room } =
+            parts;
         let enrolments = Family::default();
         register(&cx.metrics, &enrolments);
         let (throttle, stop) = (Throttle::default(), Stop::new());
@@ -173,6 +176,7 @@ impl WorkerApi {
             throttle,
             enrolments,
             lifetime,
+            room,
             stop,
         })
     }
@@ -183,9 +187,9 @@ impl WorkerApi {
     /// A URL without a host, an authority that cannot be used.
     pub async fn serve(self: Arc<Self>, listener: TcpListener, public_url: &str, stop: &Stop) -> Result<()> {
         let config = Arc::new(self.tls(public_url)?);
-        let limits = Limits { connections: CONNECTIONS, body: REPORT_BYTES, ..Limits::default() };
+        let limits = Limits { body: REPORT_BYTES, ..Limits::default() };
         tokio::select! {
-            () = serve_tls(listener, config, Arc::clone(&self).router(), limits, STRANGERS, stop) => {}
+            () = serve_tls(listener, config, Arc::clone(&self).router(), limits, self.room, stop) => {}
             () = self.forget() => {}
         }
         self.stop.stop();

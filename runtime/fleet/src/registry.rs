@@ -70,6 +70,9 @@ impl Registry {
         let now_ms = self.clock.now_ms();
         let mut inner = self.inner();
         let known = inner.workers.entry(worker.to_owned()).or_default();
+        // It is said once, and holds for as long as the instance is there.
+        let told = known.told.as_ref().is_some_and(|it| it.at_risk);
+        let at_risk = told || report.reason == Some(Reason::Rebalance);
         let idle = report.work.filter(|it| it.running == 0);
         known.told = Some(WorkerTold {
             phase: report.phase,
@@ -77,6 +80,7 @@ impl Registry {
             idle_since_ms: idle.map(|it| now_ms.saturating_sub(it.idle_ms)),
             until_ms: report.until_ms,
             preempted: report.reason == Some(Reason::Preempted),
+            at_risk,
             running: report.work.map(|it| u64::from(it.running)),
         });
         let Some(work) = report.work else { return };
@@ -238,6 +242,10 @@ mod tests {
         registry.report(ONE, &working(0, 4_000, 1, 6_000));
         let told = registry.told(ONE).unwrap();
         assert_eq!((told.heard_ms, told.idle_since_ms), (NOW + 10_000, Some(NOW + 6_000)));
+        let advised = Report { reason: Some(Reason::Rebalance), ..working(1, 0, 1, 6_000) };
+        registry.report(ONE, &advised);
+        registry.report(ONE, &working(1, 0, 1, 6_000));
+        assert!(registry.told(ONE).is_some_and(|it| it.at_risk && !it.preempted), "a recommendation stays");
         registry.report(ONE, &Report { work: None, ..working(0, 0, 0, 0) });
         assert_eq!(registry.told(ONE).unwrap().idle_since_ms, None, "an agent that does not say is not idle");
         registry.keep_only(&|name| name != ONE);

@@ -19,7 +19,7 @@ use streamverse_model::compute::{CloudKind, FleetControllerRun, IDENTITY_KEY};
 use streamverse_model::platform::CredentialUse;
 use zeroize::Zeroizing;
 
-use crate::api::{WorkerApi, WorkerApiParts};
+use crate::api::{ROOM, WorkerApi, WorkerApiParts};
 use crate::authority::{Authority, WORKER_LIFETIME};
 use crate::clock::{Clock, SystemClock};
 use crate::controller::{Controller, Parts};
@@ -68,6 +68,7 @@ fn open_api(parts: &ApiParts<'_>) -> Result<(Arc<dyn Workers>, Option<Api>)> {
         cx: cx.clone(),
         clock,
         lifetime: WORKER_LIFETIME,
+        room: ROOM,
     });
     let (address, public_url) = (SocketAddr::new(cx.bind, run.port), run.public_url.clone());
     let serve: Api = Box::new(move |stop| {

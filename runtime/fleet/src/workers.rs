@@ -18,6 +18,8 @@ pub struct WorkerTold {
     pub until_ms: Option<u64>,
     /// Whether that is because its cloud takes it away.
     pub preempted: bool,
+    /// Whether its cloud said that it may take it away soon.
+    pub at_risk: bool,
     /// How many jobs it does, where it says so.
     pub running: Option<u64>,
 }

@@ -568,7 +568,7 @@ impl Agent {
             _ => {}
         }
         for object in ["service", "job", "engine"] {
-            remove(&Keeper::log_of(&self.shared, owner, &format!("{object}/{}", owner.kind)));
+            Keeper::forget_log(&self.shared, owner, object);
         }
         if self.list(&owner.deployment).len() <= 1 {
             remove(&data);

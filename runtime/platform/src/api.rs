@@ -402,7 +402,16 @@ async fn logs(
         )));
     }
     let path = Keeper::log_of(&agent.shared, &owner, &options.object);
-    Ok(tail(&path, options.lines.min(10_000)).unwrap_or_default())
+    let lines = options.lines.min(10_000);
+    let text = tail(&path, lines).unwrap_or_default();
+    // What was put aside comes before.
+    let more = lines.saturating_sub(text.lines().count());
+    let older = if more > 0 {
+        tail(&crate::process::older_log(&path), more).unwrap_or_default()
+    } else {
+        String::new()
+    };
+    Ok(older + &text)
 }
 
 /// The last lines of a file, read from its end.

@@ -286,6 +286,11 @@ impl Keeper {
         }
     }
 
+    /// Its log is not for ever.
+    fn shorten_log(&self) {
+        crate::process::rotate_open(&Self::log_of(&self.shared, &self.owner, &self.key), None);
+    }
+
     /// Whether a process holds more memory than it may, in words.
     fn holds_more_than(&self, memory: u64, whole: bool) -> Option<Reason> {
         let Some(Running::Process(process)) = &self.process else { return None };

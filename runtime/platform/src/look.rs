@@ -1,6 +1,9 @@
 //! Looks whether what a job made is still as it made it: a job beside it, of the target `TARGET-look`, with its spec and what it may read, in
 //! folders of its own.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 

@@ -9,7 +9,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
-use streamverse_core::http::{self, Limits};
+use streamverse_core::http::{self, Limits, Room};
 use streamverse_core::{Error, Result, Stop};
 use tokio::net::TcpListener;
 
@@ -79,6 +79,9 @@ impl Tcp {
 impl Listening {
     /// Serves until told to stop.
     pub(crate) async fn serve(self, router: Router, limits: Limits, stop: Stop) {
-        http::serve_tls(self.listener, self.config, router, limits, limits.connections, &stop).await;
+        // A client may do everything here: none is kept from taking what there is.
+        let room =
+            Room { strangers: limits.connections, known: limits.connections, of_one: limits.connections };
+        http::serve_tls(self.listener, self.config, router, limits, room, &stop).await;
     }
 }

@@ -19,7 +19,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use streamverse_core::http::{self, Limits};
 use streamverse_core::run::{AdminAddress, listen_unix};
 use streamverse_core::{Error, Metrics, Result, Stop};
-use streamverse_model::compute::{DrainSpec, DrainState, Phase, Reason};
+use streamverse_model::compute::{DrainSpec, DrainState, Notices, Phase, Reason};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
@@ -91,7 +91,11 @@ pub(crate) async fn supervise(
         (tell, tokio::spawn(controller.reports(told, works)))
     });
     // Before there is a worker: a signal must find somebody who passes it on.
-    listeners.push(tokio::spawn(notices::signals(sender)?));
+    let waits = match spec.notices {
+        Notices::Runpod { notice_seconds } => Some(notice_seconds),
+        _ => None,
+    };
+    listeners.push(tokio::spawn(notices::signals(waits, sender)?));
 
     let worker = launch.map(Worker::start).transpose()?;
     let alone = worker.is_none();
@@ -112,9 +116,12 @@ fn read(path: &Path) -> Result<DrainSpec> {
     let file = path.display();
     let text = std::fs::read(path)
         .map_err(|error| Error::permanent("spec-missing", format!("{file} cannot be read")).because(error))?;
-    serde_json::from_slice(&text).map_err(|error| {
+    let mut spec: DrainSpec = serde_json::from_slice(&text).map_err(|error| {
         Error::permanent("spec-invalid", format!("{file} is no spec of a drain agent")).because(error)
-    })
+    })?;
+    spec.complete(|name| std::env::var(name).ok())
+        .map_err(|what| Error::permanent("spec-invalid", format!("{file}: {what}")))?;
+    Ok(spec)
 }
 
 fn serve(address: &AdminAddress, metrics: Metrics, stop: &Stop) -> Result<JoinHandle<()>> {

@@ -35,7 +35,7 @@ enum Command {
     },
     /// Be a rented worker: enrol at the controller that launched this instance, run its work, leave in time. Its environment
     /// says who it is: STREAMVERSE_CONTROLLER, STREAMVERSE_WORKER, STREAMVERSE_AUTHORITY, STREAMVERSE_TOKEN, and
-    /// STREAMVERSE_NOTICES (signal, aws, gcp, azure). It ends with 0 when all was finished, 1 when it was not, 64 where the
+    /// STREAMVERSE_NOTICES (signal, aws, gcp, azure, runpod). It ends with 0 when all was finished, 1 when it was not, 64 where the
     /// environment is unusable, 69 where the controller does not answer, 77 where it does not want this worker.
     Worker(worker::WorkerArgs),
 }

@@ -86,6 +86,7 @@ async fn work(args: WorkerArgs) -> Result<Ended> {
         // Used up, but nobody's business.
         without: vec![variables::TOKEN],
         again: true,
+        tied: true,
     };
     let spec = DrainSpec {
         worker: settings.worker.clone(),
@@ -185,6 +186,6 @@ fn words(program: PathBuf, target: &str, drain_seconds: u64, place: &Place) -> V
     words.push("--admin".into());
     words.push(admin);
     // Who has less time than that is ended by the drain agent.
-    words.extend(["--drain-seconds".into(), drain_seconds.to_string().into()]);
+    words.extend(["--drain-seconds".into(), drain_seconds.to_string().into(), "--tied".into()]);
     words
 }

@@ -8,6 +8,7 @@ mod simulate;
 mod simulate_load;
 mod simulate_spot;
 mod sweep;
+mod sweep_back;
 mod sweep_runpod;
 mod targets;
 
@@ -50,6 +51,9 @@ enum Command {
         /// How many seconds it may take to finish what it has begun once it is told to stop, where that is more than usual.
         #[arg(long)]
         drain_seconds: Option<u64>,
+        /// Stops as at SIGTERM when its standard input ends: whoever started it holds the other end of it, and is gone then.
+        #[arg(long)]
+        tied: bool,
     },
     /// The agent of a node.
     #[command(subcommand)]
@@ -100,10 +104,10 @@ fn main() -> ExitCode {
 
 async fn act(command: Command) -> ExitCode {
     let outcome = match command {
-        Command::Run { target, spec, context, admin, outcome, drain_seconds } => {
+        Command::Run { target, spec, context, admin, outcome, drain_seconds, tied } => {
             let options = RunOptions { target, spec, context, admin, outcome };
             let drain = drain_seconds.map(std::time::Duration::from_secs);
-            return match run(options, drain, targets::ALL).await {
+            return match run(options, drain, tied, targets::ALL).await {
                 JobEnd::Succeeded(_) => ExitCode::SUCCESS,
                 JobEnd::Failed { retry: true, .. } => ExitCode::from(1),
                 JobEnd::Failed { .. } => ExitCode::from(2),

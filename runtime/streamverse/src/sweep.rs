@@ -9,13 +9,12 @@ use std::time::Duration;
 
 use clap::Args;
 use streamverse_core::{Error, Result};
-use streamverse_model::compute::FleetJobSpec;
-use streamverse_model::media::VodJobSpec;
-use streamverse_model::platform::{Bundle, Name, Object, Owner};
+use streamverse_model::platform::{Name, Owner};
 use streamverse_sites::kubernetes::{Access, Expose, Image, KubernetesConfig, KubernetesSite};
 use streamverse_sites::node::{AgentAddress, NodeConfig, NodeSite};
 use streamverse_sites::{Deletion, Site};
 
+use crate::sweep_back::{Held, take_back};
 use crate::sweep_runpod::{self, RunpodArgs};
 
 /// What to sweep.
@@ -56,24 +55,27 @@ pub(crate) struct SweepArgs {
     image: Option<String>,
     #[command(flatten)]
     runpod: RunpodArgs,
+    /// How many seconds the workers of a fleet may take to leave: they finish what they have begun.
+    #[arg(long, default_value_t = 600)]
+    leaving: u64,
     /// Only print what would be removed.
     #[arg(long)]
     dry_run: bool,
 }
 
 /// How long one owner may take to go, or one asset's removal.
-const PATIENCE: Duration = Duration::from_secs(120);
-/// Workers of a fleet finish what they have begun.
-const LEAVING: Duration = Duration::from_secs(600);
-const LOOK: Duration = Duration::from_millis(300);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const LOOK: Duration = Duration::from_millis(300);
 
 #[allow(clippy::print_stdout, reason = "what it finds is its answer")]
 pub(crate) async fn run(args: SweepArgs) -> Result<()> {
     let deployment =
         Name::parse(&args.deployment).map_err(|error| Error::permanent("usage", error.to_string()))?;
     let (mut left, mut failures) = (0, Vec::new());
+    let leaving = Duration::from_secs(args.leaving);
+    let (sites, mut held) = (sites(&args, &deployment)?, Held::default());
     // A site that cannot be reached keeps nobody from sweeping the others.
-    for (place, site) in sites(&args, &deployment)? {
+    for (at, (place, site)) in sites.iter().enumerate() {
         let owners = match site.list(&deployment).await.map_err(told) {
             Ok(owners) => in_order(owners),
             Err(error) => {
@@ -87,21 +89,38 @@ pub(crate) async fn run(args: SweepArgs) -> Result<()> {
                 left += 1;
                 continue;
             }
-            if let Err(error) = take_back(&*site, &owner).await {
+            if let Err(error) = take_back(&**site, &owner, leaving).await {
                 println!("{place}: {owner}: what it made may be left: {}", error.chain());
+                held.fleet(at, &owner, &format!("{place}: {}", error.chain()));
             }
-            if let Err(error) = remove(&*site, &owner).await {
+            if held.keeps(at, &owner) {
+                continue;
+            }
+            if let Err(error) = remove(&**site, &owner).await {
                 failures.push(format!("{place}: {}", error.chain()));
             }
         }
     }
     // Sites first: what runs there may still buy.
     if args.runpod.runpod {
-        match sweep_runpod::sweep(&args.runpod, &deployment, args.dry_run).await {
+        let mut swept = sweep_runpod::sweep(&args.runpod, &deployment, args.dry_run).await;
+        let over = if swept.is_ok() { held.over() } else { Vec::new() };
+        for (at, owner) in &over {
+            let Some((place, site)) = sites.get(*at) else { continue };
+            if let Err(error) = remove(&**site, owner).await {
+                failures.push(format!("{place}: {}", error.chain()));
+            }
+        }
+        // Their controllers may have bought until they went.
+        if !over.is_empty() {
+            swept = sweep_runpod::sweep(&args.runpod, &deployment, false).await;
+        }
+        match swept {
             Ok(more) => left += more,
             Err(error) => failures.push(format!("RunPod: {}", error.chain())),
         }
     }
+    failures.extend(held.told());
     if args.dry_run {
         println!("{left} would be removed");
     }
@@ -166,54 +185,6 @@ fn sites(args: &SweepArgs, deployment: &Name) -> Result<Vec<(String, Box<dyn Sit
     Ok(all)
 }
 
-/// Has the job of an asset, or of a fleet, take back what was made of it.
-async fn take_back(site: &dyn Site, owner: &Owner) -> Result<()> {
-    if !["vod-asset", "runpod-fleet"].contains(&owner.kind.as_str()) {
-        return Ok(());
-    }
-    let Some(observed) = site.observe(owner).await.map_err(told)? else { return Ok(()) };
-    let job = observed.bundle.objects.iter().find_map(|object| match object {
-        Object::Job(job) => Some(&job.spec),
-        _ => None,
-    });
-    // What is there may be its removal already.
-    let Some((removal, patience, (kind, name, why))) = job.and_then(|spec| removal(&owner.kind, spec)) else {
-        return Ok(());
-    };
-    let other = Owner::new(owner.deployment.as_str(), kind, &name)
-        .map_err(|error| Error::permanent("sweep", error.to_string()))?;
-    if site.observe(&other).await.map_err(told)?.is_none() {
-        return Err(Error::permanent("sweep", format!("{other}, which knows {why}, is gone")));
-    }
-    site.apply(&Bundle::new(owner.clone(), vec![removal]), &[]).await.map_err(told)?;
-    let until = tokio::time::Instant::now() + patience;
-    loop {
-        let Some(observed) = site.observe(owner).await.map_err(told)? else { return Ok(()) };
-        if observed.is_ready() {
-            return Ok(());
-        }
-        if observed.failed().is_some() || tokio::time::Instant::now() > until {
-            return Err(Error::permanent("sweep", observed.why_not().join("; ")));
-        }
-        tokio::time::sleep(LOOK).await;
-    }
-}
-
-/// The job that takes something back, how long it may take, and whom it needs for what.
-type Removal = (Object, Duration, (&'static str, String, &'static str));
-
-fn removal(kind: &Name, spec: &serde_json::Value) -> Option<Removal> {
-    if kind.as_str() == "vod-asset" {
-        let spec: VodJobSpec = serde_json::from_value(spec.clone()).ok()?;
-        let needed = ("transcoder", spec.transcoder.to_string(), "its stores");
-        return Some((spec.removal(), PATIENCE, needed));
-    }
-    let spec: FleetJobSpec = serde_json::from_value(spec.clone()).ok()?;
-    let controller = spec.controller().ok()?.to_string();
-    let needed = ("fleet-controller", controller, "what it bought: --runpod finds pods that are left");
-    Some((spec.removal().ok()?, LEAVING, needed))
-}
-
 async fn remove(site: &dyn Site, owner: &Owner) -> Result<()> {
     let until = tokio::time::Instant::now() + PATIENCE;
     while let Deletion::Pending(why) = site.delete(owner).await.map_err(told)? {
@@ -226,7 +197,7 @@ async fn remove(site: &dyn Site, owner: &Owner) -> Result<()> {
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "it is what `map_err` gives")]
-fn told(error: streamverse_sites::Error) -> Error {
+pub(crate) fn told(error: streamverse_sites::Error) -> Error {
     let next = error.next.clone().map(|next| format!(" {next}")).unwrap_or_default();
     Error::permanent("sweep", format!("{error}.{next}"))
 }

@@ -88,7 +88,7 @@ impl<'a> Applied<'a> {
             .args(beside.iter().copied())
             .limit(BUILD_LIMIT)
             .show(|_| {})?;
-        self.place.install_provider(&super::debug(self.workspace))
+        self.place.install_provider(&self.workspace.debug())
     }
 
     fn folder(&self) -> PathBuf {

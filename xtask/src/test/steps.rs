@@ -1,8 +1,11 @@
 //! The steps themselves: one function each, most of them one cargo command with its reason.
 
-use std::time::Duration;
+use std::ffi::OsString;
+use std::time::{Duration, Instant};
 
-use super::{End, publish, setup};
+use super::count::TestCount;
+use super::noted::Program;
+use super::{End, lanes, publish, setup};
 use crate::failure::{Failure, Outcome};
 use crate::process::Run;
 use crate::tools::{self, Ready};
@@ -11,7 +14,7 @@ use crate::{docs, tidy as rules, web};
 
 /// A cold build on two cores takes a third of this.
 const BUILD_LIMIT: Duration = Duration::from_secs(30 * 60);
-/// Everything with the real command lines.
+/// Everything with the real command lines, once it is built.
 const TEST_LIMIT: Duration = Duration::from_secs(45 * 60);
 
 /// Crates whose tests need the real command lines, or that only a bench runs.
@@ -27,16 +30,24 @@ const ACCEPTANCE: &[&str] = &[
     "tfplugin-bench",
 ];
 
+/// What tests run of ours beside what cargo builds for them, with the features that it has when it is built for itself.
+/// Always these together: each other choice of packages has other features, and is compiled anew.
+const PROGRAMS: &[&str] = &["streamverse", "streamverse-edge", "terraform-provider-streamverse"];
+
 /// What earlier steps leave for later ones.
 pub(super) struct Session<'a> {
     workspace: &'a Workspace,
+    /// These alone are tested, or everything where none is named.
+    packages: &'a [&'a str],
     /// Nothing until a step needs them.
     tools: Option<Ready>,
+    /// Whether this run has built all tests, and all programs with them.
+    built: bool,
 }
 
 impl<'a> Session<'a> {
-    pub(super) fn new(workspace: &'a Workspace) -> Self {
-        Self { workspace, tools: None }
+    pub(super) fn new(workspace: &'a Workspace, packages: &'a [&'a str]) -> Self {
+        Self { workspace, packages, tools: None, built: false }
     }
 
     fn cargo(&self, words: &[&str]) -> Run {
@@ -53,13 +64,17 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// `cargo test …` with the tools in its environment.
-    fn cargo_test_with_tools(&mut self, words: &[&str]) -> Outcome<End> {
-        let mut run = self.cargo(words).env("TFPLUGIN_COVERAGE_DIR", self.workspace.coverage_dir());
-        for (variable, path) in self.tools()?.environment() {
-            run = run.env(variable, path);
-        }
-        cargo_test(run)
+    /// What test programs find in their environment besides what cargo gives them.
+    fn test_environment(&mut self) -> Outcome<Vec<(String, OsString)>> {
+        let mut environment = vec![
+            ("RUST_BACKTRACE".to_owned(), "1".into()),
+            ("TFPLUGIN_COVERAGE_DIR".to_owned(), self.workspace.coverage_dir().into_os_string()),
+            // Tests build nothing themselves: it is there, and somebody beside them runs it.
+            ("XTASK_BUILT".to_owned(), "1".into()),
+        ];
+        let tools = self.tools()?.environment();
+        environment.extend(tools.map(|(variable, path)| (variable.to_owned(), path.as_os_str().to_owned())));
+        Ok(environment)
     }
 }
 
@@ -130,15 +145,20 @@ pub(super) fn tests(session: &mut Session<'_>) -> Outcome<End> {
         std::fs::remove_dir_all(&notes)
             .map_err(|error| Failure::new(format!("cannot empty {}: {error}", notes.display())))?;
     }
-    session.cargo_test_with_tools(&[
-        "test",
-        "--no-fail-fast",
-        "--workspace",
-        "--lib",
-        "--bins",
-        "--tests",
-        "--examples",
-    ])
+    let environment = session.test_environment()?;
+    let (mut selected, rest) = match session.packages {
+        [] => (vec!["--workspace"], &["--bin", "coverage"][..]),
+        some => (some.iter().flat_map(|package| ["-p", package]).collect(), &[][..]),
+    };
+    let words = ["test", "--no-fail-fast", "--lib", "--bins", "--tests"];
+    let programs = Program::build(session.cargo(&[&words[..], &selected].concat()))?;
+    // Of the same features, for it is for examples too; `cargo test` would build these as tests. Some are run by tests.
+    selected.extend(["--examples"].iter().chain(rest));
+    session.cargo(&[&["build"], &selected[..]].concat()).show(|_| {})?;
+    let words: Vec<&str> = PROGRAMS.iter().flat_map(|package| ["-p", package]).collect();
+    session.cargo(&[&["build"], &words[..]].concat()).show(|_| {})?;
+    session.built = session.packages.is_empty();
+    lanes::run(programs, &environment, Instant::now() + TEST_LIMIT).map(End::Done)
 }
 
 /// The other of README's two commands.
@@ -151,16 +171,15 @@ pub(super) fn doc_tests(session: &mut Session<'_>) -> Outcome<End> {
 }
 
 pub(super) fn rustdoc(session: &mut Session<'_>) -> Outcome<End> {
-    done(
-        session
-            .cargo(&["doc", "--keep-going", "--workspace", "--no-deps"])
-            .env("RUSTDOCFLAGS", "-Dwarnings")
-            .show(|_| {}),
-    )
+    let programs = session.workspace.documented_programs()?;
+    // With examples it is of the features that clippy checked: without, dependencies would be checked once more.
+    let mut words = vec!["doc", "--keep-going", "--workspace", "--no-deps", "--lib", "--examples"];
+    words.extend(programs.iter().flat_map(|program| ["--bin", program]));
+    done(session.cargo(&words).env("RUSTDOCFLAGS", "-Dwarnings").show(|_| {}))
 }
 
 pub(super) fn docs(session: &mut Session<'_>) -> Outcome<End> {
-    docs::run(session.workspace, docs::Mode::Check).map(End::Done)
+    docs::run(session.workspace, docs::Mode::Check, session.built).map(End::Done)
 }
 
 /// Packs every crate that is for publishing and builds it from the package alone.
@@ -189,71 +208,4 @@ fn without_acceptance<'w>(words: &[&'w str]) -> Vec<&'w str> {
         words.extend(["--exclude", package]);
     }
     words
-}
-
-/// What libtest said, added up over all test programs.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct TestCount {
-    programs: usize,
-    passed: usize,
-    failed: usize,
-    ignored: usize,
-    skipped: usize,
-}
-
-impl TestCount {
-    fn see(&mut self, line: &str) {
-        // Our tests write this themselves when a command line tool is not there.
-        if line.trim_start().starts_with("SKIPPED: ") {
-            self.skipped += 1;
-        }
-        let Some((_, counts)) = line.strip_prefix("test result: ").and_then(|rest| rest.split_once(". "))
-        else {
-            return;
-        };
-        self.programs += 1;
-        for part in counts.split("; ") {
-            let mut words = part.split_whitespace();
-            let (Some(Ok(count)), Some(what)) = (words.next().map(str::parse::<usize>), words.next()) else {
-                continue;
-            };
-            match what {
-                "passed" => self.passed += count,
-                "failed" => self.failed += count,
-                "ignored" => self.ignored += count,
-                _ => {}
-            }
-        }
-    }
-}
-
-impl std::fmt::Display for TestCount {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { programs, passed, failed, ignored, skipped } = self;
-        write!(f, "{passed} passed, {failed} failed, {ignored} ignored in {programs} programs")?;
-        if *skipped > 0 {
-            write!(f, ", {skipped} SKIPPED")?;
-        }
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod counting {
-    use super::*;
-
-    #[test]
-    fn results_of_several_programs_are_added_up() {
-        let mut count = TestCount::default();
-        for line in [
-            "running 3 tests",
-            "test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s",
-            "SKIPPED: terraform 1.5 is not here",
-            "test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 measured; 4 filtered out; finished in 1.20s",
-        ] {
-            count.see(line);
-        }
-        assert_eq!(count, TestCount { programs: 2, passed: 4, failed: 2, ignored: 1, skipped: 1 });
-        assert_eq!(count.to_string(), "4 passed, 2 failed, 1 ignored in 2 programs, 1 SKIPPED");
-    }
 }

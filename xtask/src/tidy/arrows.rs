@@ -170,6 +170,8 @@ const ARROWS: &[Arrow] = &[
             "streamverse-acceptance",
             "streamverse-compute",
             "streamverse-compute-runpod",
+            "streamverse-core",
+            "streamverse-fleet",
             "streamverse-model",
             "tfplugin-testing",
         ],

@@ -91,7 +91,8 @@ impl Parts {
         let server = format!("https://127.0.0.1:{port}");
         let authority = fs::read_to_string(self.folder.join("ca.pem")).map_err(|error| error.to_string())?;
         let client = Client::new(server, token, authority)?;
-        write_kubeconfig(&self.folder, &client).map_err(|error| format!("kubeconfig: {error}"))?;
+        write_kubeconfig(&kubeconfig(&self.folder), &client, client.token())
+            .map_err(|error| format!("kubeconfig: {error}"))?;
         Ok(client)
     }
 
@@ -186,7 +187,8 @@ fn words(part: &str, flags: &[String]) -> Vec<String> {
     std::iter::once(part.to_owned()).chain(flags.iter().cloned()).collect()
 }
 
-fn write_kubeconfig(folder: &Path, client: &Client) -> std::io::Result<()> {
+/// A kubeconfig of whoever has this token.
+pub(super) fn write_kubeconfig(file: &Path, client: &Client, token: &str) -> std::io::Result<()> {
     let authority = base64::engine::general_purpose::STANDARD.encode(client.ca_pem());
     let text = json!({
         "apiVersion": "v1",
@@ -195,11 +197,11 @@ fn write_kubeconfig(folder: &Path, client: &Client) -> std::io::Result<()> {
             "name": "test",
             "cluster": { "server": client.server(), "certificate-authority-data": authority },
         }],
-        "users": [{ "name": "admin", "user": { "token": client.token() } }],
+        "users": [{ "name": "admin", "user": { "token": token } }],
         "contexts": [{ "name": "test", "context": { "cluster": "test", "user": "admin" } }],
         "current-context": "test",
     });
-    fs::write(kubeconfig(folder), text.to_string())
+    fs::write(file, text.to_string())
 }
 
 /// An authority, what the API server shows, and the key pair that signs tokens of service accounts.

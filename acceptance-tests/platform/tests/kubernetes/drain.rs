@@ -50,18 +50,57 @@ impl Drop for Agent {
     }
 }
 
+/// What people apply to their clusters.
+const MANIFEST: &str = include_str!("../../../../deploy/drain-agent/drain-agent.yaml");
+const ITS_NAMESPACE: &str = "streamverse-drain";
+
+/// Applies the manifest, its DaemonSet as a rehearsal: its pods would come to all machines of this cluster. What it made, to be deleted.
+fn applied(cluster: &Cluster) -> Vec<String> {
+    let mut paths = Vec::new();
+    for object in MANIFEST.split("\n---\n") {
+        let line =
+            |start: &str| object.lines().find_map(|it| it.strip_prefix(start)).unwrap().trim().to_owned();
+        let (kind, name) = (line("kind: "), line("  name: "));
+        let path = match kind.as_str() {
+            "Namespace" => format!("/api/v1/namespaces/{name}"),
+            "ServiceAccount" => format!("/api/v1/namespaces/{ITS_NAMESPACE}/serviceaccounts/{name}"),
+            "ConfigMap" => format!("/api/v1/namespaces/{ITS_NAMESPACE}/configmaps/{name}"),
+            "ClusterRole" => format!("/apis/rbac.authorization.k8s.io/v1/clusterroles/{name}"),
+            "ClusterRoleBinding" => format!("/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/{name}"),
+            "DaemonSet" => format!(
+                "/apis/apps/v1/namespaces/{ITS_NAMESPACE}/daemonsets/{name}?dryRun=All&fieldValidation=Strict"
+            ),
+            other => panic!("{other} in the manifest"),
+        };
+        let (status, said) = cluster.apply(&path, object);
+        assert_eq!(status, 201, "{path}: {said}");
+        if kind == "DaemonSet" {
+            let container = &said["spec"]["template"]["spec"]["containers"][0];
+            assert_eq!(container["resources"]["limits"]["memory"], "64Mi", "{said}");
+        } else {
+            paths.push(path);
+        }
+    }
+    paths
+}
+
+/// An agent with the manifest's spec and rights; what is changed is whom it hears.
 fn agent(cluster: &Cluster, stand_in: &StandIn, folder: &std::path::Path) -> Agent {
-    let spec = json!({
-        "worker": "sv-live-gpu-1",
-        "controller": { "url": stand_in.url() },
-        "node": { "name": NODE, "kubeconfig": cluster.kubeconfig() },
-    });
+    let (_, map) =
+        cluster.request("GET", &format!("/api/v1/namespaces/{ITS_NAMESPACE}/configmaps/drain-agent"), None);
+    let mut spec: Value = serde_json::from_str(map["data"]["drain.json"].as_str().unwrap()).unwrap();
+    let kubeconfig = folder.join("kubeconfig");
+    cluster.kubeconfig_of(ITS_NAMESPACE, "drain-agent", &kubeconfig);
+    spec["notices"] = json!("signal");
+    spec["controller"] = json!({ "url": stand_in.url() });
+    spec["node"]["kubeconfig"] = json!(kubeconfig);
     let path = folder.join("drain.json");
     std::fs::write(&path, spec.to_string()).unwrap();
     let log = std::fs::File::options().create(true).append(true).open(folder.join("agent.log")).unwrap();
     let child = Command::new(binaries().join("streamverse-edge"))
         .args(["drain", "--spec"])
         .arg(path)
+        .env("STREAMVERSE_NODE", NODE)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(log)
@@ -77,6 +116,7 @@ fn ends(mut agent: Agent) -> i32 {
 #[test]
 fn a_node_that_leaves_takes_nothing_new_and_its_pods_go_as_their_budgets_allow() {
     let Some(cluster) = Cluster::shared() else { return };
+    let manifest = applied(cluster);
     cluster.add_node(NODE);
     let namespace = cluster.namespace("drain");
     cluster.create_namespace(&namespace);
@@ -139,5 +179,8 @@ fn a_node_that_leaves_takes_nothing_new_and_its_pods_go_as_their_budgets_allow()
     assert_eq!(daemons, [true], "what is on every node stays");
     assert_eq!(ends(second), 0);
     cluster.deletes_all_in(&namespace);
+    for path in manifest.iter().rev() {
+        assert_eq!(cluster.request("DELETE", path, None).0, 200, "{path}");
+    }
     assert_eq!(cluster.request("DELETE", &format!("/api/v1/nodes/{NODE}"), None).0, 200);
 }

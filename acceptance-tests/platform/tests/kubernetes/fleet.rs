@@ -1,8 +1,13 @@
 //! A fleet controller and a fleet on a cluster: its pods may read and change their one Lease, and nothing else.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use streamverse_acceptance::ADDRESS;
 use streamverse_acceptance::cluster::Cluster;
+use streamverse_fleet::{KubernetesLease, Lease as _};
+use streamverse_model::compute::{FleetReport, FleetSeen};
 use tfplugin_testing::cli::{Action, Case, Cli, Failure, Id, Step, action, value};
 
 use crate::hcl::{POSTGRES_SECRET, S3_SECRET, binary, block, platform, stores};
@@ -12,13 +17,15 @@ use crate::lifecycle::nothing_left;
 const IDENTITY: &str = "cGxhbnRlZC1mbGVldC1pZGVudGl0eS0zMi1ieXRlcyE=";
 const KEY: &str = "planted-runpod-key-6c1d";
 const CONTROLLER: &str = "streamverse_fleet_controller.main";
+const TRANSCODER: &str = "streamverse_transcoder.main";
 const FLEET: &str = "streamverse_runpod_fleet.encode";
 
-fn rented(replicas: u32, max: u32) -> String {
+/// A controller, and a fleet of it that does the work of the transcoder.
+pub(crate) fn rented(name: &str, replicas: u32, max: u32) -> String {
     format!(
         r#"
 resource "streamverse_fleet_controller" "main" {{
-  name       = "main"
+  name       = "{name}"
   replicas   = {replicas}
   public_url = "https://fleet.example:9190"
   catalogue  = streamverse_catalogue.main.url
@@ -28,7 +35,7 @@ resource "streamverse_fleet_controller" "main" {{
   runpod              = {{ api_key_wo = "{KEY}", api_key_wo_version = 1 }}
 }}
 resource "streamverse_runpod_fleet" "encode" {{
-  name       = "encode"
+  name       = "{name}-encode"
   controller = streamverse_fleet_controller.main.name
   transcoder = streamverse_transcoder.main.name
   image      = "registry.example/worker:1"
@@ -62,19 +69,57 @@ fn get(cluster: &Cluster, path: &str) -> Value {
     cluster.request("GET", path, None).1
 }
 
+/// The Job that handed the fleet over.
+fn job(cluster: &Cluster, namespace: &str) -> Value {
+    let all = get(cluster, &format!("/apis/batch/v1/namespaces/{namespace}/jobs"))["items"].take();
+    let of = |it: &Value| it["metadata"]["labels"]["streamverse.io/kind"] == "runpod-fleet";
+    let its: Vec<Value> = all.as_array().into_iter().flatten().filter(|it| of(it)).cloned().collect();
+    assert_eq!(its.len(), 1, "{its:?}");
+    its.into_iter().next().unwrap()
+}
+
+/// What the controller, if its pod really ran, would say after that Job was done, by the lease that it holds.
+fn told_by_controller(cluster: &Cluster, namespace: &str, job: &Value, fleets: BTreeMap<String, FleetSeen>) {
+    let ended: jiff::Timestamp = job["status"]["completionTime"].as_str().unwrap().parse().unwrap();
+    // As soon after as it is believed.
+    let read_ms = u64::try_from(ended.as_millisecond()).unwrap() + 5_000;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let (name, lasts) = ("test-fleet-controller-main", Duration::from_secs(15));
+        let lease = KubernetesLease::by_kubeconfig(cluster.kubeconfig(), namespace, name, "one", lasts).await;
+        let lease = lease.unwrap();
+        assert!(lease.renew().await.unwrap());
+        lease.tell(&FleetReport { read_ms, fleets }).await;
+        lease.release().await;
+    });
+}
+
 #[test]
 fn a_controller_may_touch_its_one_lease_and_a_fleet_is_a_job_without_its_secrets() -> Result<(), Failure> {
     let Some(cluster) = Cluster::shared() else { return Ok(()) };
     let cli = Cli::terraform()?;
     let namespace = &cluster.namespace("fleet");
     let config = |replicas, max| {
-        format!("{}{}{}{}", block(cluster, namespace), stores(1), platform(1, ""), rented(replicas, max))
+        format!(
+            "{}{}{}{}",
+            block(cluster, namespace),
+            stores(1),
+            platform(1, ""),
+            rented("main", replicas, max)
+        )
     };
+    let more_memory = |config: String| config.replace("memory       = \"512MiB\"", "memory       = \"1GiB\"");
+    let kept = std::cell::RefCell::new(Value::Null);
     let leases = ("coordination.k8s.io", "leases");
     let roles = format!("/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}/roles");
     Case::new(&cli)
         .provider(ADDRESS, binary("terraform-provider-streamverse"))
         .secrets_absent(&[S3_SECRET, POSTGRES_SECRET, IDENTITY, KEY])
+        .step(
+            Step::apply(config(1, 4).replace("s3.example", "minio.media.svc"))
+                .named("a store that only the cluster knows, and pods are at RunPod")
+                .expect_plan_error(r"(?s)minio\.media\.svc\s+is\s+a\s+name\s+that\s+its\s+own\s+cluster"),
+        )
         .step(
             Step::apply(config(1, 4))
                 .named("create")
@@ -146,11 +191,94 @@ fn a_controller_may_touch_its_one_lease_and_a_fleet_is_a_job_without_its_secrets
                 })
                 .plan(action(CONTROLLER, Action::Update)),
         )
+        .step(
+            Step::apply(more_memory(config(2, 6)))
+                .named("another transcoder: its fleet's workers are given the new one in the same apply")
+                .before(|_| {
+                    *kept.borrow_mut() = job(cluster, namespace);
+                    Ok(())
+                })
+                .plan(action(TRANSCODER, Action::Update))
+                .plan(action(FLEET, Action::Update))
+                .after(|_| {
+                    let name = job(cluster, namespace)["metadata"]["name"].clone();
+                    assert_ne!(name, kept.borrow()["metadata"]["name"]);
+                    let path = format!("/api/v1/namespaces/{namespace}/configmaps/{}", name.as_str().unwrap());
+                    let orders = get(cluster, &path)["data"]["specs.transcoder.main.json"].to_string();
+                    assert!(orders.contains("1GiB") && !orders.contains("512MiB"), "{orders}");
+                    Ok(())
+                }),
+        )
+        .step(
+            Step::reapply()
+                .named("somebody changed its record in the controller's catalogue")
+                .before(|_| {
+                    *kept.borrow_mut() = job(cluster, namespace);
+                    let edited = json!({ "definition": { "range": { "max": 99 } }, "generation": "0123456789abcdef" });
+                    let fleets = [("main-encode".to_owned(), FleetSeen::of(&edited))];
+                    told_by_controller(cluster, namespace, &kept.borrow(), fleets.into());
+                    Ok(())
+                })
+                .expect_warning("(?s)was changed by somebody else.*another one in its controller's catalogue")
+                .plan(action(FLEET, Action::Update))
+                .after(|_| {
+                    let now = job(cluster, namespace);
+                    assert_ne!(now["metadata"]["uid"], kept.borrow()["metadata"]["uid"], "no job handed it over anew");
+                    Ok(())
+                }),
+        )
+        .step(
+            Step::reapply()
+                .named("somebody took its record away")
+                .before(|_| {
+                    *kept.borrow_mut() = job(cluster, namespace);
+                    told_by_controller(cluster, namespace, &kept.borrow(), BTreeMap::new());
+                    Ok(())
+                })
+                .expect_warning("(?s)gone from its controller's catalogue")
+                .plan(action(FLEET, Action::Update))
+                .after(|_| {
+                    let now = job(cluster, namespace);
+                    assert_ne!(now["metadata"]["uid"], kept.borrow()["metadata"]["uid"], "no job handed it over anew");
+                    Ok(())
+                }),
+        )
+        .step(
+            Step::reapply()
+                .named("somebody took its job away")
+                .before(|_| {
+                    let name = job(cluster, namespace)["metadata"]["name"].clone();
+                    let path = format!("/apis/batch/v1/namespaces/{namespace}/jobs/{}", name.as_str().unwrap());
+                    let how = json!({ "propagationPolicy": "Background" });
+                    assert_eq!(cluster.request("DELETE", &path, Some(how)).0, 200);
+                    Ok(())
+                })
+                .plan(action(FLEET, Action::Update))
+                .after(|_| {
+                    assert_eq!(job(cluster, namespace)["status"]["succeeded"], 1);
+                    Ok(())
+                }),
+        )
         .step(Step::import(CONTROLLER, Id::attribute("name")).ignoring(&[
             "identity_wo_version",
             "runpod.api_key_wo_version",
         ]))
-        .step(Step::import(FLEET, Id::attribute("name")))
+        .step(Step::import(FLEET, Id::attribute("name")).by_block().config(more_memory(config(2, 6))))
+        .step(
+            Step::apply(more_memory(config(2, 6).replace(&rented("main", 2, 6), &rented("other", 2, 6))))
+                .named("other names")
+                .plan(action(CONTROLLER, Action::Replace))
+                .plan(action(FLEET, Action::Replace))
+                .after(|_| {
+                    let of = |kind: &str| get(cluster, &format!("/apis/{kind}"))["items"].to_string();
+                    for kind in ["batch/v1/namespaces/NS/jobs", "coordination.k8s.io/v1/namespaces/NS/leases"] {
+                        let there = of(&kind.replace("NS", namespace));
+                        assert!(!there.contains("-main-encode") && !there.contains("controller-main"), "{there}");
+                        assert!(there.contains("controller-other") || there.contains("other-encode"), "{there}");
+                    }
+                    Ok(())
+                }),
+        )
         .check_destroyed(|_| {
             nothing_left(cluster, namespace)?;
             for kind in ["serviceaccounts", "roles", "rolebindings", "leases"] {

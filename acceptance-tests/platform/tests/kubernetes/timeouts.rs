@@ -5,31 +5,32 @@ use streamverse_acceptance::ADDRESS;
 use streamverse_acceptance::cluster::Cluster;
 use tfplugin_testing::cli::{Action, Case, Cli, Failure, Step, action, empty, not_tainted};
 
+use crate::fleet::rented;
 use crate::hcl::{asset, binary, block, image, platform, scaler, stores};
 use crate::lifecycle::nothing_left;
 use crate::scaler::KEDA;
 
 const SCALER: &str = "streamverse_keda_scaler.main";
-const RUNNING: [&str; 5] = [
+const RUNNING: [&str; 7] = [
     "streamverse_transcoder.main",
     "streamverse_origin.main",
     "streamverse_ats_edge.main",
     "streamverse_web_player.main",
     "streamverse_vod_asset.film",
+    "streamverse_fleet_controller.main",
+    "streamverse_runpod_fleet.encode",
 ];
 
 /// The configuration with a deadline on everything that runs.
 fn hurried(text: &str) -> String {
     let deadline = "timeouts = { create = \"6s\", update = \"60s\", delete = \"60s\" }";
-    ["transcoder", "origin", "ats_edge", "web_player", "vod_asset", "keda_scaler"].iter().fold(
-        text.to_owned(),
-        |text, kind| {
-            let head = format!("resource \"streamverse_{kind}\"");
-            let Some((before, after)) = text.split_once(&head) else { return text };
-            let Some((name, body)) = after.split_once("{\n") else { return text };
-            format!("{before}{head}{name}{{\n  {deadline}\n{body}")
-        },
-    )
+    RUNNING.iter().chain([&SCALER]).fold(text.to_owned(), |text, at| {
+        let kind = at.split('.').next().unwrap_or_default();
+        let head = format!("resource \"{kind}\"");
+        let Some((before, after)) = text.split_once(&head) else { return text };
+        let Some((name, body)) = after.split_once("{\n") else { return text };
+        format!("{before}{head}{name}{{\n  {deadline}\n{body}")
+    })
 }
 
 /// Applies a platform of which nothing becomes ready, and then one that does.
@@ -40,7 +41,8 @@ fn late(name: &str, spoiled: impl Fn(&str) -> String, reason: &str) -> Result<()
     }
     let cli = Cli::terraform()?;
     let namespace = &cluster.namespace(name);
-    let all = [block(cluster, namespace), stores(1), platform(1, ""), asset('a'), scaler(4)];
+    let all =
+        [block(cluster, namespace), stores(1), platform(1, ""), asset('a'), scaler(4), rented("main", 1, 4)];
     let config = hurried(&all.concat());
     let uid = |path: &str| {
         cluster.request("GET", &format!("/apis/apps/v1/namespaces/{namespace}/{path}"), None).1["metadata"]["uid"].clone()

@@ -58,6 +58,18 @@ impl Container {
         self.agent.as_ref().unwrap().id().unwrap()
     }
 
+    /// What the agent started.
+    fn worker(&self) -> u32 {
+        let agent = self.pid();
+        let child = |entry: std::fs::DirEntry| {
+            // The name in brackets may have anything in it.
+            let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
+            let parent: u32 = stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()?;
+            (parent == agent).then(|| entry.file_name().to_str()?.parse().ok())?
+        };
+        std::fs::read_dir("/proc").unwrap().flatten().find_map(child).unwrap()
+    }
+
     /// What the script wrote.
     fn out(&self) -> String {
         std::fs::read_to_string(self.folder.join("out")).unwrap_or_default()

@@ -13,8 +13,8 @@ use streamverse_fleet::workers::Workers as _;
 use streamverse_model::compute::Phase;
 use streamverse_model::platform::Name;
 
-use crate::Container;
 use crate::kit::{ONE, Setting, Stores};
+use crate::{Container, PATIENCE};
 
 const S3_SECRET: &str = "planted-s3-key-5e1f";
 
@@ -139,6 +139,25 @@ async fn a_film_is_encoded_by_a_rented_worker_that_was_given_the_secrets_of_two_
         assert_eq!(container.finds(secret, credential), Vec::<String>::new());
         assert!(!container.finds(secret, |_| false).is_empty(), "nothing was searched");
     }
+
+    // An agent that is killed does not leave its worker behind. Started again it goes on.
+    let worker = container.worker();
+    let agent = container.pid().to_string();
+    assert!(Command::new("kill").args(["-KILL", &agent]).status().unwrap().success());
+    container.ends().await;
+    // What has ended has no arguments any more, whoever asks how it ended.
+    let arguments = format!("/proc/{worker}/cmdline");
+    let ended = || std::fs::read(&arguments).unwrap_or_default().is_empty();
+    let end = std::time::Instant::now() + PATIENCE;
+    while !ended() {
+        if std::time::Instant::now() > end {
+            let _ = Command::new("kill").args(["-KILL", &worker.to_string()]).status();
+            panic!("its worker goes on without it: {}", container.log());
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    container.start(&path);
+    container.until("it goes on", || container.log().matches("The work begins").count() == 2).await;
 
     // RunPod's way to end a pod.
     let agent = container.pid().to_string();

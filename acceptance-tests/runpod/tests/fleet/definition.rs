@@ -94,6 +94,7 @@ fn a_controller_and_a_fleet_are_done() -> Result<(), Failure> {
                     place.node.behind("runpod-fleet", "one", false)?;
                     place.node.behind("fleet-controller", "main", false).map_err(Into::into)
                 })
+                .expect_warning("(?s)Its pods may go on")
                 .plan(action(CONTROLLER, Action::Create))
                 .plan(action(FLEET, Action::Create))
                 .after(|_| {
@@ -153,6 +154,48 @@ fn a_controller_and_a_fleet_are_done() -> Result<(), Failure> {
                     Ok(())
                 }),
         )
+        .check_destroyed(|_| {
+            place.it.clean()?;
+            place.node.nothing_left().map_err(Into::into)
+        })
+        .run()
+        .map(|_| ())
+}
+
+#[test]
+fn a_changed_transcoder_changes_its_fleet_in_the_same_apply() -> Result<(), Failure> {
+    let cli = Cli::terraform()?;
+    let Some(place) = Place::start() else { return Ok(()) };
+    let place = &place;
+    // Nobody works, so nobody opens these stores.
+    let log = "kafka://k.example:9092?partitions=12";
+    let config = |bucket: &str| {
+        let both = format!("stores              = [\"{log}\", \"s3://{bucket}\"]");
+        let controller = place
+            .controller("")
+            .replace("stores              = [\"kafka://k.example:9092?partitions=12\"]", &both);
+        let transcoder = format!(
+            "resource \"streamverse_transcoder\" \"main\" {{\n  name = \"main\"\n  workers = 0\n  event_log = \"{log}\"\n  object_store = \"s3://{bucket}\"\n  catalogue = streamverse_catalogue.main.url\n}}\n"
+        );
+        let work = "transcoder = streamverse_transcoder.main.name";
+        format!("{}{controller}{transcoder}{}", place.block(), fleet("one", "min = 0, max = 1", work))
+    };
+    let handed = |bucket: &str| {
+        let there = format!(
+            "update records set id = id where collection = 'fleet.main' and json_extract(record, '$.work.spec.object_store') = 's3://{bucket}'"
+        );
+        assert_eq!(place.sql(&there), 1, "{bucket} is not what its workers are given");
+    };
+    case(&cli, place)
+        .step(Step::apply(config("one")).after(|_| {
+            handed("one");
+            Ok(())
+        }))
+        // A second plan, which follows each step, is empty.
+        .step(Step::apply(config("two")).plan(action(FLEET, Action::Update)).after(|_| {
+            handed("two");
+            Ok(())
+        }))
         .check_destroyed(|_| {
             place.it.clean()?;
             place.node.nothing_left().map_err(Into::into)

@@ -1,82 +1,11 @@
-//! The provider is killed in the middle, time runs out, and a name is somebody else's: the next apply converges, and destroy leaves nothing.
+//! Time runs out, and a name is somebody else's: the next apply converges, and destroy leaves nothing.
 
-use std::path::Path;
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use serde_json::json;
-use streamverse_acceptance::crash::{Dice, hit, kill_providers_of};
-use streamverse_runpod_stand_in::KEY;
 use tfplugin_testing::cli::{Action, Cli, Failure, Step, action, not_tainted};
 
-use crate::kit::{IDENTITY, Place, case, fleet};
-
-fn terraform(cli: &Cli, folder: &Path, words: &[&str]) -> Command {
-    let mut command = Command::new(cli.path().unwrap());
-    command
-        .args(words)
-        .current_dir(folder)
-        .env("TF_CLI_CONFIG_FILE", folder.join("cli.tfrc"))
-        .env("TF_IN_AUTOMATION", "1")
-        .env("RUNPOD_API_KEY", KEY)
-        .stdin(Stdio::null());
-    command
-}
-
-#[test]
-fn whenever_the_provider_is_killed_the_next_apply_converges_and_destroy_leaves_nothing() {
-    let cli = Cli::terraform().unwrap();
-    let Some(place) = Place::start() else { return };
-    let folder = tempfile::tempdir().unwrap();
-    let overrides = format!(
-        "provider_installation {{\n  dev_overrides {{\n    \"streamverse/streamverse\" = \"{}\"\n  }}\n  direct {{}}\n}}\n",
-        place.node.provider().parent().unwrap().display()
-    );
-    std::fs::write(folder.path().join("cli.tfrc"), overrides).unwrap();
-    let must = |words: &[&str]| {
-        let said = terraform(&cli, folder.path(), words).output().unwrap();
-        let text =
-            String::from_utf8_lossy(&said.stdout).into_owned() + &String::from_utf8_lossy(&said.stderr);
-        assert!(
-            said.status.success(),
-            "terraform {words:?}: {text}\n{:#?}\n{}",
-            place.it.calls(),
-            place.logs()
-        );
-        assert!(!text.contains(KEY) && !text.contains(IDENTITY));
-    };
-    let apply = ["apply", "-auto-approve", "-input=false"];
-    let destroy = ["destroy", "-auto-approve", "-input=false"];
-    let mut dice = Dice::new("kills of the provider of a fleet");
-    // Killed while it is made, while it is changed, and while it is taken away.
-    for (round, words) in [&apply, &apply, &destroy].into_iter().enumerate() {
-        let range = format!("min = {0}, max = {0}", 1 + round % 2);
-        let whole = format!("{}{}{}", place.block(), place.controller(""), fleet("one", &range, ""));
-        std::fs::write(folder.path().join("main.tf"), whole).unwrap();
-        let delay = Duration::from_millis(600 + dice.below(3000));
-        hit(&mut terraform(&cli, folder.path(), words), delay, kill_providers_of);
-        must(&apply);
-        place.wait_for_pods("one", 1 + round % 2);
-        must(&["plan", "-detailed-exitcode", "-input=false"]);
-    }
-    must(&destroy);
-    place.it.clean().unwrap();
-    place.node.nothing_left().unwrap();
-    // What no destroy takes away, sweep does: the fleet is fenced while its controller is there, and gives its pods back.
-    must(&apply);
-    place.wait_for_pods("one", 1);
-    let mut sweep = Command::new(place.node.folder().join("streamverse"));
-    sweep.args(["sweep", "--deployment", "test", "--socket"]).arg(place.node.socket());
-    sweep.args(["--runpod", "--runpod-endpoint", &place.it.endpoint]).env("RUNPOD_API_KEY", KEY);
-    let said = sweep.stdin(Stdio::null()).output().unwrap();
-    let text = String::from_utf8_lossy(&said.stdout).into_owned() + &String::from_utf8_lossy(&said.stderr);
-    assert!(said.status.success() && !text.contains(KEY) && !text.contains(IDENTITY), "{text}");
-    let at = |what: &str| text.find(what).unwrap_or_else(|| panic!("{what} was not swept: {text}"));
-    assert!(at("runpod-fleet/one") < at("fleet-controller/main"), "{text}");
-    assert!(!text.contains("may be left"), "{text}");
-    place.it.clean().unwrap();
-    place.node.nothing_left().unwrap();
-}
+use crate::kit::{Place, case, fleet};
 
 #[test]
 fn a_destroy_whose_time_is_up_has_fenced_the_fleet_and_the_next_one_ends_it() -> Result<(), Failure> {

@@ -56,6 +56,15 @@ fn the_truth(cli: &Cli) -> Result<Report, Failure> {
             fleet("one", "min = 0, max = 1", "queue = { event_log = \"embedded://default/work\" }"),
             r"(?s)own host",
         ))
+        .step(refused(
+            "more workers than the event log makes partitions",
+            fleet(
+                "one",
+                "min = 0, max = 13",
+                "queue = { event_log = \"kafka://k.example:9092?partitions=12\" }",
+            ),
+            r"(?s)More workers than partitions.*topics of 12: 1 of 13.*to 13",
+        ))
         .step(
             Step::plan_only(whole(usual()))
                 .named("prices moved")

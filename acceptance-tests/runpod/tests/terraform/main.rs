@@ -3,6 +3,7 @@
 
 mod definition;
 mod faults;
+mod kills;
 mod kit;
 mod offers;
 mod owners;

@@ -55,6 +55,18 @@ fn offers_are_live_and_fall_back_to_the_dated_table_aloud() -> Result<(), Failur
                 .expect_warning("(?s)Prices are not live.*503"),
         )
         .step(
+            Step::apply(config("timeouts = { read = \"2s\" }"))
+                .named("RunPod answers when the time is up")
+                .env("RUNPOD_API_KEY", KEY)
+                .before(|_| {
+                    it.clear_faults();
+                    it.faults(&json!([{ "path": "/v2/catalog", "what": { "late": 20_000 }, "times": 99 }]));
+                    Ok(())
+                })
+                .state(value(AT, "live", false))
+                .expect_warning("(?s)Prices are not live.*timed out.*built-in table of 2026"),
+        )
+        .step(
             Step::plan_only(config("").replace("NVIDIA L40S", "NVIDIA L40X"))
                 .named("a misspelt name")
                 .expect_error("There is no GPU \"NVIDIA L40X\". Did you mean"),

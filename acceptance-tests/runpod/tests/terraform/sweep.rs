@@ -73,7 +73,18 @@ fn sweep_removes_all_that_a_deployment_has_and_nothing_of_others_whenever_it_is_
         }
         assert_eq!(others(&it), left, "{what}");
     }
-    // One that is refused for a while, and one whose answer is lost.
+    // A key that may not see one kind gives back the others, and says so; nor does it say that nothing is there.
+    let hidden = json!([{ "method": "GET", "path": "/v2/registries", "what": { "answer": { "status": 403, "detail": "not yours" } }, "times": 99 }]);
+    it.faults(&hidden);
+    for words in [&["--dry-run"] as &[&str], &[]] {
+        let done = sweep(&program, &it, words).output().unwrap();
+        let text = said(&done);
+        assert!(!done.status.success() && text.contains("403, not yours"), "{text}");
+    }
+    it.clear_faults();
+    assert_eq!(others(&it), 1);
+    assert_eq!(it.things("volume").len(), 1, "the other deployment's");
+    // One that is refused for a while, and whose answer is lost then.
     it.faults(&json!([
         { "method": "DELETE", "what": { "answer": { "status": 409, "detail": "not now" } } },
         { "method": "DELETE", "what": "lose" },

@@ -50,7 +50,8 @@ impl Runpod {
     }
 
     /// A launch whose answer was lost, and which lists showed only after it was asked for again, leaves two pods of one name. Nobody
-    /// else would ever tell them apart: the younger is given back. What cannot be looked at or deleted now stays listed.
+    /// else would ever tell them apart: one is given back, unless both may be at work. Two that run stay listed, and whoever keeps their number drains one:
+    /// the worker that enrolled second is refused, and ends by itself. What cannot be looked at or deleted now stays listed, too.
     async fn give_twins_back(&self, all: &mut Vec<Instance>) {
         let mut names: BTreeMap<String, usize> = BTreeMap::new();
         for name in all.iter().filter_map(|it| it.name.as_ref()) {
@@ -58,13 +59,13 @@ impl Runpod {
         }
         for name in names.into_iter().filter(|(_, count)| *count > 1).map(|(name, _)| name) {
             let kept = match self.client.there::<Pod>(|it| it == name, self.limit()).await {
-                Ok(found) => self.client.keep_one(&name, found, self.limit()).await,
+                Ok(found) => self.client.keep(&name, found, self.limit()).await,
                 Err(error) => Err(error),
             };
             match kept {
                 Ok(kept) => all.retain(|it| {
                     it.name.as_ref().is_none_or(|it| it.to_string() != name)
-                        || kept.as_ref().is_some_and(|kept| kept.id == it.id)
+                        || kept.iter().any(|kept| kept.id == it.id)
                 }),
                 Err(error) => {
                     tracing::warn!(%error, name, "Two pods have one name, and are left so for now.");

@@ -80,6 +80,10 @@ pub trait Kind {
     fn created_at(&self) -> Option<&str> {
         None
     }
+    /// Whether what runs on it may have begun something that is lost with it.
+    fn is_at_work(&self) -> bool {
+        false
+    }
     /// Whether it is only still told of.
     fn is_over(&self) -> bool {
         false

@@ -4,7 +4,7 @@
 //! show what was just deleted. So a create first looks for the name, and looks at what a list shows of it; when its answer is lost
 //! it looks again for a while before it asks a second time; and once it has made something it waits until lists show it. Where
 //! they then show several of that name, all who look keep the same one ([`elder`]) and give the others back: nobody was told of
-//! them, or is told by the same rule that they lost.
+//! them, or is told by the same rule that they lost. What may be at work already is not given back here ([`Client::keep`]).
 
 use std::time::Duration;
 
@@ -122,26 +122,38 @@ impl Client {
     /// The one of these that all who look keep; the others are given back.
     ///
     /// # Errors
-    /// A younger one that could not be deleted: it is still there.
+    /// Another one that could not be deleted: it is still there.
     pub async fn keep_one<K: Kind>(
         &self,
         name: &str,
-        mut found: Vec<K>,
+        found: Vec<K>,
         limit: Limit,
     ) -> Result<Option<K>, Error> {
+        Ok(self.keep(name, found, limit).await?.into_iter().next())
+    }
+
+    /// As [`Client::keep_one`], and with it those that may be at work besides: two of one name share what they were started with, and which of
+    /// them a controller heard is not seen from here. None of these is ended under its work: who keeps the size has one too many.
+    ///
+    /// # Errors
+    /// One that could not be deleted: it is still there.
+    pub async fn keep<K: Kind>(&self, name: &str, mut found: Vec<K>, limit: Limit) -> Result<Vec<K>, Error> {
         found.sort_by(|a, b| elder(a).cmp(&elder(b)));
-        let mut found = found.into_iter();
-        let Some(kept) = found.next() else { return Ok(None) };
-        for spare in found {
-            tracing::warn!(
-                name,
-                kept = kept.id(),
-                id = spare.id(),
-                "There are two: the younger is given back."
-            );
-            self.delete::<K>(spare.id(), limit).await?;
+        let mut kept: Vec<K> = Vec::new();
+        for it in found {
+            let Some(first) = kept.first() else {
+                kept.push(it);
+                continue;
+            };
+            if it.is_at_work() {
+                tracing::warn!(name, kept = first.id(), id = it.id(), "There are two that may be at work.");
+                kept.push(it);
+            } else {
+                tracing::warn!(name, kept = first.id(), id = it.id(), "There are two: one is given back.");
+                self.delete::<K>(it.id(), limit).await?;
+            }
         }
-        Ok(Some(kept))
+        Ok(kept)
     }
 
     /// Waits until lists show what was made, and keeps one where they show others too.
@@ -164,10 +176,12 @@ impl Client {
                     found.extend(self.get::<K>(made.id(), limit).await.map_err(Error::unsure)?);
                 }
                 // Whoever else made one at the same time may have given ours back by the same rule.
-                let kept = self.keep_one(name, found, limit).await.map_err(Error::unsure)?;
-                if let Some(thing) = kept {
-                    let adopted = thing.id() != made.id();
-                    return Ok(Obtained { thing, adopted });
+                let kept = self.keep(name, found, limit).await.map_err(Error::unsure)?;
+                if kept.iter().any(|it| it.id() == made.id()) {
+                    return Ok(Obtained { thing: made, adopted: false });
+                }
+                if let Some(thing) = kept.into_iter().next() {
+                    return Ok(Obtained { thing, adopted: true });
                 }
             }
             let shown = found.iter().any(|thing| thing.id() == made.id());
@@ -181,10 +195,10 @@ impl Client {
     }
 }
 
-/// Which of several is kept: the least. The eldest, where the API says when it was made; and of one moment, or where it does not
-/// say, the one whose identifier is the least.
-fn elder<K: Kind>(it: &K) -> (&str, &str) {
-    (it.created_at().unwrap_or_default(), it.id())
+/// Which of several is kept: the least. Who may be at work before who is not; the eldest, where the API says when it was made; and of one moment, or
+/// where it does not say, the one whose identifier is the least.
+fn elder<K: Kind>(it: &K) -> (bool, &str, &str) {
+    (!it.is_at_work(), it.created_at().unwrap_or_default(), it.id())
 }
 
 fn several<K: Kind>(name: &str, found: &[K]) -> Error {

@@ -97,6 +97,9 @@ kind!(
     fn created_at(&self) -> Option<&str> {
         self.created_at.as_deref()
     }
+    fn is_at_work(&self) -> bool {
+        self.status == PodStatus::Running
+    }
     fn is_over(&self) -> bool {
         self.status == PodStatus::Terminated
     }

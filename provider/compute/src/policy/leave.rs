@@ -54,6 +54,18 @@ pub(super) fn broken(tick: &mut Tick<'_>, memory: &mut PoolState, live: &mut [Li
     }
 }
 
+/// Where the cloud says that it may soon take one back, no other is started for as long as after a loss. That one works on: it may
+/// never be taken, and what it would lose then is less than what an instance costs that starts in its place.
+pub(super) fn at_risk(tick: &Tick<'_>, memory: &mut PoolState, live: &[Live]) {
+    for one in live.iter().filter(|it| it.at_risk && it.stays() && it.lifecycle == Lifecycle::Spot) {
+        let known = memory.known.get_mut(one.known).filter(|it| it.at_risk_ms.is_none());
+        let (Some(known), Some(place)) = (known, memory.places.get_mut(one.place)) else { continue };
+        known.at_risk_ms = Some(tick.now);
+        let until = tick.now.saturating_add(ms(tick.pool.policy.capacity_block.0));
+        place.block(Lifecycle::Spot, until, true);
+    }
+}
+
 /// Everybody.
 pub(super) fn all(tick: &mut Tick<'_>, memory: &mut PoolState, live: &mut [Live], why: Option<Why>) {
     for one in live.iter_mut().filter(|it| it.leaving_ms.is_none()) {
@@ -82,7 +94,8 @@ pub(super) fn surplus(
     some(tick, memory, live, lifecycle, have.saturating_sub(aim.want), aim.only_idle, why);
 }
 
-/// So many of a lifecycle: first those that do nothing, of them first those in the fullest place, the youngest first.
+/// So many of a lifecycle: first those that do nothing, of them first those in the fullest place, of them those that may soon
+/// be taken, then the youngest.
 pub(super) fn some(
     tick: &mut Tick<'_>,
     memory: &mut PoolState,
@@ -97,7 +110,7 @@ pub(super) fn some(
             live.iter().filter(|it| it.place == place && it.lifecycle == lifecycle && it.stays()).count()
         };
         let may = |it: &&Live| it.lifecycle == lifecycle && it.stays() && !(only_idle && it.busy());
-        let rank = |it: &Live| (!it.busy(), crowd(it.place), it.since_ms, it.worker);
+        let rank = |it: &Live| (!it.busy(), crowd(it.place), it.at_risk, it.since_ms, it.worker);
         let Some(worker) = live.iter().filter(may).max_by_key(|it| rank(it)).map(|it| it.worker) else {
             return;
         };

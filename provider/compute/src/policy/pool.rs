@@ -42,6 +42,7 @@ pub(super) struct Live {
     pub(super) phase: WorkerPhase,
     pub(super) idle_ms: Option<u64>,
     pub(super) doomed_ms: Option<u64>,
+    pub(super) at_risk: bool,
     pub(super) since_ms: u64,
     pub(super) leaving_ms: Option<u64>,
     pub(super) hourly: Option<Money>,
@@ -63,6 +64,7 @@ pub(super) fn act(tick: &mut Tick<'_>, memory: &mut PoolState) {
     let mut live = lives(tick.seen, memory);
     failing::forget(memory, &live, tick.now);
     leave::broken(tick, memory, &mut live, START_LIMIT_MS);
+    leave::at_risk(tick, memory, &live);
     tick.starting = live.iter().any(|it| it.stays() && it.phase == WorkerPhase::Starting);
     let aim = aim(tick, memory, &live);
     if aim.all_leave {
@@ -104,6 +106,7 @@ pub(super) fn lives(seen: &PoolSeen, memory: &PoolState) -> Vec<Live> {
             phase: it.phase,
             idle_ms: it.idle_ms,
             doomed_ms: it.doomed_ms,
+            at_risk: it.at_risk,
             since_ms: remembered.since_ms,
             leaving_ms: remembered.leaving_ms,
             hourly: remembered.hourly,

@@ -45,6 +45,8 @@ pub struct Worker {
     pub idle_ms: Option<u64>,
     /// When the cloud takes it away, where that was announced.
     pub doomed_ms: Option<u64>,
+    /// Whether the cloud says that it is likelier than others to be taken away soon.
+    pub at_risk: bool,
     /// What it really costs per hour, where the cloud says so: it is believed more than the offer.
     pub hourly: Option<Money>,
 }
@@ -78,4 +80,6 @@ pub struct QueueSeen {
     pub waiting: u64,
     /// How long a job took of late; `None` where none was measured.
     pub job_ms: Option<u64>,
+    /// How many jobs others do side by side, who are not the pool's: a site's own workers. They are not counted in `waiting`.
+    pub others: u32,
 }

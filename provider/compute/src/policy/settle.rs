@@ -209,6 +209,7 @@ fn arrived(pool: &Pool, memory: &mut PoolState, seen: &PoolSeen, now: u64) {
             missing_ms: None,
             told_ms: None,
             ended_ms: None,
+            at_risk_ms: None,
             cloud: source.map(|it| it.candidate.cloud),
             class: source.map(|it| it.candidate.class()),
             hourly: hourly.or(order.and_then(|it| it.hourly)),

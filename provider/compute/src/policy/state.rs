@@ -154,6 +154,9 @@ pub struct Known {
     /// told nobody.
     #[serde(default)]
     pub told_ms: Option<u64>,
+    /// When its cloud first said that it is likelier than others to be taken away soon.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_risk_ms: Option<u64>,
     /// When it was last given back: until it is gone that is said again now and then.
     #[serde(default)]
     pub ended_ms: Option<u64>,

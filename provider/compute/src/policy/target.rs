@@ -70,14 +70,16 @@ fn asked(tick: &Tick<'_>, memory: &mut PoolState, live: &[Live], queue: &QueueSp
     let job_ms = seen.job_ms.unwrap_or(ms(queue.assumed_job_time.0));
     // Those that work are free again before the window ends; more than there are jobs would find nothing.
     let most = u32::try_from(seen.waiting.div_ceil(queue.jobs_per_worker.max(1).into())).unwrap_or(u32::MAX);
-    let needed = queue.workers_for(seen.waiting, job_ms).min(most.saturating_add(working));
+    let needed = queue.workers_for(seen.waiting, job_ms, seen.others).min(most.saturating_add(working));
     let low = seen.waiting < queue.scale_in_below;
     memory.low_since = if low { memory.low_since.or(Some(tick.now)) } else { None };
-    if seen.waiting > queue.scale_out_above || queue.is_late(seen.waiting, job_ms, memory.target) {
-        return memory.target.max(needed).max(1);
+    // Somebody must be there who does what waits. Others may be enough for it.
+    let first = u32::from(seen.waiting > 0 && seen.others == 0);
+    let late = queue.is_late(seen.waiting, job_ms, memory.target, seen.others);
+    if seen.waiting > queue.scale_out_above || late {
+        return memory.target.max(needed).max(first);
     }
-    // One job that waits is enough for the first worker.
-    let least = u32::from(seen.waiting > 0).max(working);
+    let least = first.max(working);
     // Those that start were asked for by what waits: as long as anything does, they are not sent away before they are there.
     let coming = |it: &&Live| it.stays() && it.phase == WorkerPhase::Starting;
     let coming = live.iter().filter(coming).count().saturating_add(memory.orders.len());

@@ -63,6 +63,7 @@ impl Player for Ours {
                 phase: if it.ready_ms <= now { WorkerPhase::Ready } else { WorkerPhase::Starting },
                 idle_ms: None,
                 doomed_ms: it.doomed_ms,
+                at_risk: false,
                 hourly: None,
             }));
             let (state, decisions) = decide(&self.fleet, std::mem::take(&mut self.state), &self.seen, now);

@@ -21,7 +21,9 @@ pub struct FleetControllerSpec {
     /// The time between two looks at clouds and queues.
     #[attribute(default = "15s")]
     pub tick: Duration,
-    /// How long decisions and what they cost are kept.
+    /// How long decisions and what they cost are kept: what `streamverse fleet why` shows. The lines of its log are another matter: a node
+    /// keeps the last 16 to 32 MB of each service, a cluster what its kubelets and your log collector keep. Metrics are kept by whoever scrapes
+    /// them (`deploy/monitoring`).
     #[attribute(default = "30days")]
     pub retention: Duration,
 }

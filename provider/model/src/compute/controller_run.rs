@@ -3,7 +3,8 @@
 use serde_json::Value;
 use tfplugin_schema::{Diagnostics, Maybe, Path};
 
-use super::fleet::FleetControllerRun;
+use super::fleet::{FleetControllerRun, RunpodAccess};
+use super::within_reach::{OutOfReach, store_out_of_reach};
 use crate::platform::{
     self, CredentialUse, EndpointObject, Isolation, Name, Object, Owner, Port, Protocol, Resources,
     SecretObject, ServiceObject, SpecError, StoreUrl,
@@ -112,8 +113,9 @@ impl FleetControllerRun {
     }
 }
 
-/// Refuses stores that a rented worker cannot reach or has no business in: it transcodes, and content keys stay on the site.
-pub fn check_stores(stores: &Maybe<Vec<Maybe<String>>>, out: &mut Diagnostics) {
+/// Refuses stores that a rented worker cannot reach or has no business in: it transcodes, and content keys stay on the site. Where workers
+/// are `elsewhere`, as all are but those of a stand-in, what only this host or cluster knows is refused too.
+pub fn check_stores(stores: &Maybe<Vec<Maybe<String>>>, elsewhere: bool, out: &mut Diagnostics) {
     let mut seen: Vec<&String> = Vec::new();
     for (index, url) in stores.known().into_iter().flatten().enumerate() {
         let Some(url) = url.known() else { continue };
@@ -125,7 +127,35 @@ pub fn check_stores(stores: &Maybe<Vec<Maybe<String>>>, out: &mut Diagnostics) {
         seen.push(url);
         if let Err(why) = worker_store(url) {
             out.error_at(at, "No store for rented workers", why);
+            continue;
         }
+        match store_out_of_reach(url).filter(|_| elsewhere) {
+            Some((host, OutOfReach::Never(_))) => {
+                let why = worker_reaches(url).err().unwrap_or(host);
+                out.error_at(at, "Out of a rented worker's reach", why);
+            }
+            Some((host, OutOfReach::Private(why))) => out.warning_at(
+                at,
+                "Out of a rented worker's reach",
+                format!(
+                    "{host} {why}, and workers are rented elsewhere: they reach it only where their image brings a way, such as a VPN. Give the store an address that the internet reaches."
+                ),
+            ),
+            None => {}
+        }
+    }
+}
+
+/// Whether a worker that is rented elsewhere can reach a store, as far as its address says.
+///
+/// # Errors
+/// Why it never does.
+pub fn worker_reaches(url: &str) -> Result<(), String> {
+    match store_out_of_reach(url) {
+        Some((host, OutOfReach::Never(why))) => Err(format!(
+            "{host} {why}, and workers are rented elsewhere. Give the store an address that the internet reaches."
+        )),
+        _ => Ok(()),
     }
 }
 
@@ -148,6 +178,13 @@ pub fn worker_store(url: &str) -> Result<(), String> {
             ),
             other => Err(format!("A transcoder uses no {other}:// store. {next}.")),
         },
+    }
+}
+
+impl RunpodAccess {
+    /// Whether its pods are elsewhere: those of a stand-in on this host are not.
+    pub fn is_elsewhere(&self) -> bool {
+        url::Url::parse(&self.endpoint).is_ok_and(|url| !platform::is_this_host(&url))
     }
 }
 
@@ -198,5 +235,30 @@ mod tests {
         ] {
             assert!(worker_store(bad).unwrap_err().contains(why), "{bad}: {:?}", worker_store(bad));
         }
+    }
+
+    #[test]
+    fn what_only_this_host_or_cluster_knows_is_no_store_of_workers_elsewhere() {
+        let told = |url: &str, elsewhere: bool| {
+            let stores = Maybe::Known(vec![Maybe::Known(url.to_owned()), Maybe::Unknown]);
+            let mut out = Diagnostics::new();
+            check_stores(&stores, elsewhere, &mut out);
+            out.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+        };
+        let refused = told("s3://media?endpoint=http://localhost:9000", true);
+        assert!(
+            refused.contains("Error") && refused.contains("localhost is each worker itself"),
+            "{refused}"
+        );
+        let refused = told("kafka://kafka.media.svc:9092", true);
+        assert!(refused.contains("Error") && refused.contains("stores[0]"), "{refused}");
+        let warned = told("kafka://10.0.0.7:9092", true);
+        assert!(warned.contains("Warning") && warned.contains("a VPN"), "{warned}");
+        for url in ["s3://media?endpoint=http://localhost:9000", "kafka://10.0.0.7:9092"] {
+            assert_eq!(told(url, false), "", "a stand-in's workers are here");
+        }
+        assert_eq!(told("s3://media?region=eu-central-1", true), "");
+        let at = |endpoint: &str| RunpodAccess { endpoint: endpoint.to_owned() }.is_elsewhere();
+        assert!(at("https://api.runpod.io") && !at("http://127.0.0.1:8080") && !at("nonsense"));
     }
 }

@@ -2,11 +2,15 @@
 //!
 //! The time is `min(drain_seconds, notice − 15 s)`. Nobody's notice lasts five minutes: AWS gives 120 s, GCP 30 s (120 s
 //! where `preemptionNoticeDuration` asks for it), Azure about 30 s. Who leaves because we say so has all of `drain_seconds`.
+//! RunPod's five seconds leave nothing of the kind; of so short a notice a part is given nevertheless ([`FAREWELL`]).
 
 use serde::{Deserialize, Serialize};
 
 /// What is kept back of a notice, in milliseconds: for the worker to be killed, and for the last report.
 pub const MARGIN: u64 = 15_000;
+/// What a worker has at least to give its partitions back, in milliseconds, where half of the notice is as long: others then take
+/// its work at once, and need not wait until it is missed.
+pub const FAREWELL: u64 = 2_000;
 /// A controller's request: what a fleet scales in, and what returns to spot, has all its time.
 pub const CONTROLLED: u64 = 300;
 
@@ -14,7 +18,8 @@ pub const CONTROLLED: u64 = 300;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DrainSpec {
-    /// The worker's name at its controller: the instance's name.
+    /// The worker's name at its controller: the instance's name. The node's, where there is one and this is empty.
+    #[serde(default)]
     pub worker: String,
     /// How long a worker that nobody hurries has, in seconds.
     #[serde(default = "controlled")]
@@ -38,13 +43,45 @@ fn controlled() -> u64 {
     CONTROLLED
 }
 
+impl DrainSpec {
+    /// Fills in from the environment what one spec for many pods cannot say.
+    ///
+    /// # Errors
+    /// In words, what is missing.
+    pub fn complete(&mut self, variable: impl Fn(&str) -> Option<String>) -> Result<(), String> {
+        if let Some(node) = &mut self.node {
+            if node.name.is_empty() {
+                node.name = variable("STREAMVERSE_NODE").filter(|it| !it.is_empty()).ok_or(
+                    "`node` has no `name`, and STREAMVERSE_NODE is not set: a pod has it from `spec.nodeName`",
+                )?;
+            }
+            if node.own_pod.is_none() {
+                node.own_pod = variable("STREAMVERSE_POD").filter(|it| !it.is_empty());
+            }
+            if self.worker.is_empty() {
+                self.worker.clone_from(&node.name);
+            }
+        }
+        if self.worker.is_empty() {
+            return Err("`worker` is missing: the name of this instance at its controller".to_owned());
+        }
+        Ok(())
+    }
+}
+
 /// Where a cloud tells an instance that it is about to take it away.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Notices {
-    /// Nowhere but by SIGTERM, as on RunPod.
+    /// Nowhere but by SIGTERM, by somebody who waits until the worker has ended.
     #[default]
     Signal,
+    /// Nowhere but by SIGTERM, with SIGKILL soon after it. What the controller gives back it orders to leave before.
+    Runpod {
+        /// Between the two, in seconds (documentation of RunPod's former API).
+        #[serde(default = "moment")]
+        notice_seconds: u64,
+    },
     /// The instance metadata service of EC2, version 2: spot interruption notices and rebalance recommendations.
     Aws {
         /// `http://169.254.169.254` unless given.
@@ -80,6 +117,10 @@ fn half_a_minute() -> u64 {
     30
 }
 
+fn moment() -> u64 {
+    5
+}
+
 /// How a worker reaches its controller and proves who it is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -98,12 +139,13 @@ pub struct Identity {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WholeNode {
-    /// Its name.
+    /// Its name; that of the variable `STREAMVERSE_NODE` where this is empty: one spec serves all pods of a DaemonSet.
+    #[serde(default)]
     pub name: String,
     /// A kubeconfig; without one the service account of the pod that this is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kubeconfig: Option<String>,
-    /// The pod that this is, `NAMESPACE/NAME`: it is not evicted.
+    /// The pod that this is, `NAMESPACE/NAME`: it is not evicted. That of the variable `STREAMVERSE_POD` where this is left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub own_pod: Option<String>,
 }
@@ -222,7 +264,10 @@ impl DrainState {
     /// anything changed.
     pub fn leave(&mut self, reason: Reason, gone_ms: Option<u64>, drain_seconds: u64, now_ms: u64) -> bool {
         let most = now_ms.saturating_add(drain_seconds.saturating_mul(1000));
-        let until_ms = gone_ms.map_or(most, |gone| gone.saturating_sub(MARGIN).clamp(now_ms, most));
+        let until_ms = gone_ms.map_or(most, |gone| {
+            let least = now_ms.saturating_add(FAREWELL.min(gone.saturating_sub(now_ms) / 2));
+            gone.saturating_sub(MARGIN).max(least).min(most)
+        });
         let began_ms = match self.leaving {
             None => now_ms,
             Some(leaving) if until_ms < leaving.until_ms => leaving.began_ms,
@@ -278,7 +323,14 @@ mod tests {
     fn the_time_is_the_notice_less_fifteen_seconds_and_at_most_five_minutes() {
         assert_eq!(after(Reason::Preempted, Some(120_000), CONTROLLED), 105_000);
         assert_eq!(after(Reason::Preempted, Some(30_000), CONTROLLED), 15_000);
-        assert_eq!(after(Reason::Preempted, Some(10_000), CONTROLLED), 0);
+        assert_eq!(
+            after(Reason::Preempted, Some(10_000), CONTROLLED),
+            2_000,
+            "what it needs to say that it goes"
+        );
+        assert_eq!(after(Reason::Signalled, Some(3_000), CONTROLLED), 1_500);
+        assert_eq!(after(Reason::Signalled, Some(0), CONTROLLED), 0);
+        assert_eq!(after(Reason::Preempted, Some(120_000), 0), 0, "nobody has longer than it is given");
         assert_eq!(after(Reason::Terminated, Some(900_000), CONTROLLED), 300_000);
         assert_eq!(after(Reason::ScaleIn, None, CONTROLLED), 300_000);
     }
@@ -318,11 +370,32 @@ mod tests {
                 prop_assert!(until <= last);
                 prop_assert!(until <= (now + drain * 1000).max(last));
                 if let Some(notice) = notice {
-                    prop_assert!(until <= (now + notice).saturating_sub(MARGIN).max(now));
+                    prop_assert!(until <= (now + notice).saturating_sub(MARGIN).max(now + FAREWELL.min(notice / 2)));
                 }
                 last = until;
             }
         }
+    }
+
+    #[test]
+    fn one_spec_serves_all_pods_of_a_daemon_set() {
+        let read = |text: &str| serde_json::from_str::<DrainSpec>(text).expect("a spec");
+        let variable = |name: &str| match name {
+            "STREAMVERSE_NODE" => Some("gpu-1".to_owned()),
+            "STREAMVERSE_POD" => Some("drain/agent-x".to_owned()),
+            _ => None,
+        };
+        let mut spec = read(r#"{"node":{}}"#);
+        spec.complete(variable).expect("complete");
+        let node = spec.node.expect("a node");
+        assert_eq!((spec.worker.as_str(), node.name.as_str()), ("gpu-1", "gpu-1"));
+        assert_eq!(node.own_pod.as_deref(), Some("drain/agent-x"));
+        let mut own = read(r#"{"worker":"w","node":{"name":"n"}}"#);
+        own.complete(variable).expect("complete");
+        assert_eq!((own.worker.as_str(), own.node.expect("a node").name.as_str()), ("w", "n"));
+        let without = read(r#"{"node":{}}"#).complete(|_| None).expect_err("no node");
+        assert!(without.contains("STREAMVERSE_NODE"), "{without}");
+        assert!(read("{}").complete(variable).expect_err("no worker").contains("`worker`"));
     }
 
     #[test]

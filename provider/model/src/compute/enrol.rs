@@ -26,7 +26,7 @@ pub mod enrol_variables {
     pub const AUTHORITY: &str = "STREAMVERSE_AUTHORITY";
     /// The token, of use once.
     pub const TOKEN: &str = "STREAMVERSE_TOKEN";
-    /// Where notices come from: `signal`, `aws`, `gcp`, `azure`.
+    /// Where notices come from: `aws`, `gcp`, `azure`, `runpod`, which the controller says, or `signal`.
     pub const NOTICES: &str = "STREAMVERSE_NOTICES";
 }
 

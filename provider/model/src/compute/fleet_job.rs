@@ -92,9 +92,26 @@ impl FleetJobSpec {
     /// # Errors
     /// A controller's name that is none.
     pub fn removal(&self) -> Result<Object, SpecError> {
-        let controller = self.controller()?;
-        let spec = FleetRemovalSpec { name: self.name.clone(), controller: controller.clone() };
-        Ok(job("fleet-remove", platform::spec_value(&spec)?, vec![used("fleet-controller", controller)]))
+        self.removal_spec()?.job()
+    }
+
+    /// What that job is told.
+    ///
+    /// # Errors
+    /// A controller's name that is none.
+    pub fn removal_spec(&self) -> Result<FleetRemovalSpec, SpecError> {
+        Ok(FleetRemovalSpec { name: self.name.clone(), controller: self.controller()? })
+    }
+}
+
+impl FleetRemovalSpec {
+    /// The job that takes it away.
+    ///
+    /// # Errors
+    /// Cannot be written as JSON.
+    pub fn job(&self) -> Result<Object, SpecError> {
+        let uses = vec![used("fleet-controller", self.controller.clone())];
+        Ok(job("fleet-remove", platform::spec_value(self)?, uses))
     }
 }
 

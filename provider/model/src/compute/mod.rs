@@ -10,6 +10,7 @@ mod drain;
 mod enrol;
 mod fleet;
 mod fleet_job;
+mod fleet_report;
 mod gpu;
 mod keda;
 mod keda_check;
@@ -22,6 +23,7 @@ mod queue;
 mod range;
 pub mod runpod;
 mod schedule;
+mod within_reach;
 
 pub use candidate::Candidate;
 pub use cloud::{CloudKind, Lifecycle, Tenancy};
@@ -30,12 +32,13 @@ pub use controller::{
     OnDemandLimitSpecPath, OnDemandLimitSpecView,
 };
 pub use controller_run::{
-    CONTROLLER_PORT, IDENTITY_KEY, IDENTITY_SECRET, RUNPOD_KEY, RUNPOD_SECRET, check_stores, worker_store,
+    CONTROLLER_PORT, IDENTITY_KEY, IDENTITY_SECRET, RUNPOD_KEY, RUNPOD_SECRET, check_stores, worker_reaches,
+    worker_store,
 };
 pub use cost::{HOURS_PER_MONTH, RangeCost, range_cost};
 pub use drain::{
-    CONTROLLED, DrainSpec, DrainState, Identity, MARGIN, Notices, Order, Phase, Reason, Report, WholeNode,
-    WorkReport,
+    CONTROLLED, DrainSpec, DrainState, FAREWELL, Identity, MARGIN, Notices, Order, Phase, Reason, Report,
+    WholeNode, WorkReport,
 };
 pub use enrol::{EnrolRequest, Enrolled, WorkOrder, enrol_variables};
 pub use fleet::{
@@ -43,6 +46,7 @@ pub use fleet::{
     fleet_collection,
 };
 pub use fleet_job::{FleetJobSpec, FleetRemovalSpec, FleetSource, FleetTaken};
+pub use fleet_report::{FLEETS_ANNOTATION, FleetReport, FleetSeen, fleet_generation};
 pub use gpu::{GPUS_AS_OF, Gpu, GpuClass, Nvenc, gpu, gpu_names, gpus, nearest_gpu};
 pub use keda::{
     KafkaTrigger, KedaScalerSpec, KedaScalerSpecPath, KedaScalerSpecView, SCALED_KINDS, ScaleNames,
@@ -63,3 +67,4 @@ pub use schedule::{
     Night, NightSpec, NightSpecPath, NightSpecView, ScheduleSpec, ScheduleSpecPath, ScheduleSpecView,
     month_of,
 };
+pub use within_reach::{OutOfReach, out_of_reach, store_out_of_reach};

@@ -1,6 +1,6 @@
 //! Dated prices per hour of shapes with GPUs: facts, each row with its source and date. Live catalogues overrule them.
 //!
-//! Not a copy of any generated file: the rows that the project's notes on rented GPUs list (section 5), and RunPod's GPUs that
+//! Not a copy of any generated file: the rows that the project's notes on rented GPUs list (section 5), and GPUs of RunPod that
 //! encode.
 
 use super::Money;
@@ -14,7 +14,8 @@ const KARPENTER_AWS: (&str, &str) = ("karpenter-provider-aws price table", "2026
 const KARPENTER_GCP: (&str, &str) = ("karpenter-provider-gcp price table", "2026-08-03");
 const KARPENTER_AZURE: (&str, &str) = ("karpenter-provider-azure price table", "2026-06-18");
 const RUNPOD: (&str, &str) = ("skypilot-catalog, RunPod pods", "2026-11-21");
-/// Prices of one GPU in the secure cloud; the date is that of the look at the commit, whose own was not seen.
+/// Prices of one GPU in the secure cloud; the date is that of the look at the commit, whose own was not seen. It has none of the
+/// community cloud, and no other source with a date was found: those machines have no price here.
 const RUNPOD_CATALOG: (&str, &str) = ("skypilot-catalog at 01acdfd4, RunPod pods", "2026-11-26");
 const RUNPOD_SERVERLESS: (&str, &str) = ("RunPod serverless prices", "2026-11-21");
 
@@ -105,9 +106,12 @@ pub(super) const TABLE: &[Price] = &[
     azure("eastus", ND96_H100, 98_320_000),
     azure("westus2", ND96_H100, 98_320_000),
     row(CloudKind::Runpod, "", shape("A100 PCIe", "A100 PCIe", 1), FULL, 1_390_000, RUNPOD),
+    row(CloudKind::Runpod, "", shape("A40", "A40", 1), FULL, 440_000, RUNPOD_CATALOG),
     row(CloudKind::Runpod, "", shape("L4", "L4", 1), FULL, 490_000, RUNPOD_CATALOG),
     row(CloudKind::Runpod, "", shape("L40", "L40", 1), FULL, 820_000, RUNPOD_CATALOG),
     row(CloudKind::Runpod, "", shape("L40S", "L40S", 1), FULL, 990_000, RUNPOD_CATALOG),
+    row(CloudKind::Runpod, "", shape("RTX 4090", "RTX 4090", 1), FULL, 740_000, RUNPOD_CATALOG),
+    row(CloudKind::Runpod, "", shape("RTX A4000", "RTX A4000", 1), FULL, 250_000, RUNPOD_CATALOG),
     serverless("A100 PCIe", 2_740_000),
     serverless("L40", 1_910_000),
     serverless("L40S", 1_910_000),

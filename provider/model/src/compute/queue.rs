@@ -35,19 +35,22 @@ pub struct QueueSpec {
 }
 
 impl QueueSpec {
-    /// How many workers empty the queue in time: what waits must be begun within half of the target, because the other
-    /// half is for starting workers, for the job itself and for what comes meanwhile.
-    pub fn workers_for(&self, waiting: u64, job_ms: u64) -> u32 {
+    /// How many workers empty the queue in time, beside others that do `others` jobs side by side: what waits must be begun
+    /// within half of the target, because the other half is for starting workers, for the job itself and for what comes meanwhile.
+    pub fn workers_for(&self, waiting: u64, job_ms: u64, others: u32) -> u32 {
         let slots = u128::from(self.jobs_per_worker.max(1));
         let window = (self.target_p95.0.as_millis() / 2).max(1);
         let work = u128::from(waiting) * u128::from(job_ms.max(1));
-        u32::try_from(work.div_ceil(window * slots)).unwrap_or(u32::MAX)
+        let left = work.saturating_sub(window * u128::from(others));
+        u32::try_from(left.div_ceil(window * slots)).unwrap_or(u32::MAX)
     }
 
-    /// Whether so many workers, but at least one, cannot begin what waits within half of the target. The whole of it would be too late
-    /// to notice: the other half is for starting more, for the job itself and for what comes meanwhile.
-    pub fn is_late(&self, waiting: u64, job_ms: u64, workers: u32) -> bool {
-        let slots = u128::from(self.jobs_per_worker.max(1)) * u128::from(workers.max(1));
+    /// Whether so many workers and those others, but at least one, cannot begin what waits within half of the target. The whole of it would be
+    /// too late to notice: the other half is for starting more, for the job itself and for what comes meanwhile.
+    pub fn is_late(&self, waiting: u64, job_ms: u64, workers: u32, others: u32) -> bool {
+        let each = u128::from(self.jobs_per_worker.max(1));
+        let slots = each * u128::from(workers) + u128::from(others);
+        let slots = if slots == 0 { each } else { slots };
         2 * u128::from(waiting) * u128::from(job_ms) > self.target_p95.0.as_millis() * slots
     }
 
@@ -87,11 +90,26 @@ mod tests {
     #[test]
     fn the_step_follows_from_what_waits_and_from_the_length_of_a_job() {
         let queue = queue();
-        assert_eq!(queue.workers_for(0, 60_000), 0);
-        assert_eq!(queue.workers_for(1, 60_000), 1);
+        assert_eq!(queue.workers_for(0, 60_000, 0), 0);
+        assert_eq!(queue.workers_for(1, 60_000, 0), 1);
         // 300 jobs of a minute, two at a time, within 15 minutes.
-        assert_eq!(queue.workers_for(300, 60_000), 10);
-        assert_eq!(queue.workers_for(300, 120_000), 20);
-        assert_eq!(queue.workers_for(u64::MAX, u64::MAX), u32::MAX);
+        assert_eq!(queue.workers_for(300, 60_000, 0), 10);
+        assert_eq!(queue.workers_for(300, 120_000, 0), 20);
+        assert_eq!(queue.workers_for(u64::MAX, u64::MAX, 0), u32::MAX);
+    }
+
+    #[test]
+    fn what_others_do_in_time_needs_no_worker() {
+        let queue = queue();
+        // In 15 minutes each does 15 jobs of a minute; two of them are one worker.
+        assert_eq!(queue.workers_for(300, 60_000, 5), 8);
+        assert_eq!(queue.workers_for(300, 60_000, 19), 1);
+        assert_eq!(queue.workers_for(300, 60_000, 20), 0);
+        assert_eq!(queue.workers_for(300, 60_000, u32::MAX), 0);
+        // In 15 of the 30 minutes 30 and, with three others, 75.
+        assert!(!queue.is_late(30, 60_000, 1, 0) && queue.is_late(31, 60_000, 1, 0));
+        assert!(!queue.is_late(75, 60_000, 1, 3) && queue.is_late(76, 60_000, 1, 3));
+        assert!(!queue.is_late(45, 60_000, 0, 3) && queue.is_late(46, 60_000, 0, 3));
+        assert!(!queue.is_late(30, 60_000, 0, 0) && queue.is_late(31, 60_000, 0, 0));
     }
 }

@@ -6,15 +6,16 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use streamverse_compute_runpod::Config;
+use streamverse_compute_runpod::{Config, DEFAULT_ENDPOINT};
 use streamverse_model::compute::{
-    CONTROLLER_PORT, FleetControllerRun, FleetControllerSpec, IDENTITY_KEY, IDENTITY_SECRET, RUNPOD_KEY,
-    RUNPOD_SECRET, RunpodAccess, check_stores,
+    CONTROLLER_PORT, FleetControllerRun, FleetControllerSpec, IDENTITY_KEY, IDENTITY_SECRET, OutOfReach,
+    RUNPOD_KEY, RUNPOD_SECRET, RunpodAccess, check_stores, out_of_reach,
 };
 use streamverse_model::platform::{Object, Observed, Owner, SecretValue, StoreUse, is_this_host};
 use tfplugin_framework::schema::{Computed, Diagnostics, Path, Secret, Timeouts};
 use tfplugin_framework::{
-    Class, Context, Draft, Error, Findings, Plan, Read, Resource, Result, Schema, State, Stored, resource,
+    Class, Context, Draft, Error, Findings, Maybe, Plan, Read, Resource, Result, Schema, State, Stored,
+    resource,
 };
 
 use super::runpod::pass_shown;
@@ -23,7 +24,7 @@ use crate::provider::Streamverse;
 
 /// Buys compute for fleets and pools, keeps them at their sizes, and gives back what is idle. One acts at a time: it holds a lease, a
 /// lock file on a node and a Lease of `coordination.k8s.io` on Kubernetes, where its service account may read and change that one
-/// Lease and nothing else. What it remembers lies in the catalogue, so it goes on after a restart where it stopped.
+/// Lease and nothing else; an annotation of it says what the controller read of its fleets, for plans, which cannot read the catalogue. What it remembers lies in the catalogue, so it goes on after a restart where it stopped.
 ///
 /// Rented workers reach it at `public_url`, by TLS whose authority follows from `identity`: they enrol with a token that is of use once, then
 /// prove themselves by certificates, and are given the secrets of `stores`, and no others. They transcode only: packaging and content keys stay on the
@@ -36,7 +37,9 @@ use crate::provider::Streamverse;
 ///
 /// RunPod has no spot, so its pods count against `max` of their fleet and not against `on_demand_limits`.
 ///
-/// The key to RunPod must read the catalogue and volumes, and read, create and delete pods.
+/// Calls of RunPod, by the controller: `GET /v2/catalog/gpus`, and `GET`, `POST` and `DELETE /v2/pods`; the plan makes none. The key must be allowed to
+/// read the catalogue, and to read, create and delete pods. Whether RunPod asks for more of a key whose pods name a template, a volume or a registry
+/// credential its API description does not say.
 ///
 /// Rights that Terraform needs for it on Kubernetes, beside those for any service (`get`, `list`, `create`, `patch` and `delete` on `deployments`,
 /// `services`, `configmaps`, `secrets`, `networkpolicies` and `poddisruptionbudgets`, and `list` on `daemonsets`, `jobs` and
@@ -69,7 +72,9 @@ pub struct FleetController {
     /// The catalogue that keeps fleets, what was decided and why: the `url` of a `streamverse_catalogue`. Several controllers may share it.
     pub catalogue: String,
     /// The event logs and object stores that rented workers are given, with their secrets: the `url`s of `streamverse_event_log` with
-    /// `kafka` and `streamverse_object_store` with `s3`, those of the transcoders that its fleets work for.
+    /// `kafka` and `streamverse_object_store` with `s3`, those of the transcoders that its fleets work for. What only this host, cluster or
+    /// network knows (`localhost`, loopback and link-local addresses, `….svc`, `….cluster.local`, `….local`) is refused, unless the account's
+    /// `endpoint` is of this host too; of private addresses and names the plan warns. The same holds for `public_url`.
     #[attribute(default = Vec::new())]
     pub stores: Vec<String>,
     /// How many run: one acts, the others stand by. A site of one host runs one.
@@ -246,9 +251,15 @@ impl Resource for FleetController {
     fn validate(config: &FleetControllerView, findings: &mut Findings) {
         let mut found = Diagnostics::new();
         FleetControllerSpec::check(&config.spec, &mut found);
-        check_stores(&config.stores, &mut found);
+        let endpoint = config.runpod.known().and_then(|it| match &it.endpoint {
+            Maybe::Known(endpoint) => Some(endpoint.clone()),
+            Maybe::Null => Some(DEFAULT_ENDPOINT.to_owned()),
+            Maybe::Unknown => None,
+        });
+        let endpoint = endpoint.as_ref();
+        let elsewhere = endpoint.is_some_and(|it| RunpodAccess { endpoint: it.clone() }.is_elsewhere());
+        check_stores(&config.stores, elsewhere, &mut found);
         pass_shown(found, findings);
-        let endpoint = config.runpod.known().and_then(|it| it.endpoint.known());
         if let Some(Err(fault)) = endpoint.map(|it| Config::endpoint(it)) {
             findings.refuse(Path::attribute("runpod"), "No endpoint", format!("{}.", fault.says));
         }
@@ -262,6 +273,20 @@ impl Resource for FleetController {
                 "No address",
                 "Give https://HOST:PORT, as rented workers reach it.",
             ),
+            Some(url) if elsewhere && let Some(out) = url.host_str().and_then(out_of_reach) => {
+                let (never, why) = match out {
+                    OutOfReach::Never(why) => (true, why),
+                    OutOfReach::Private(why) => (false, why),
+                };
+                let text = format!(
+                    "{public} {why}, and workers are rented elsewhere. Give an address of this site that the internet reaches."
+                );
+                if never {
+                    findings.refuse(Self::public_url(), "Out of a rented worker's reach", text);
+                } else {
+                    findings.warn(Self::public_url(), "Out of a rented worker's reach", text);
+                }
+            }
             Some(url) if is_this_host(&url) && !near => findings.warn(
                 Self::public_url(),
                 "Out of a rented worker's reach",
@@ -275,6 +300,8 @@ impl Resource for FleetController {
 
     async fn modify_plan(cx: &Context<Streamverse>, draft: &mut Draft<Self>) -> Result<()> {
         let Some(planned) = deploy::plan(cx, draft)? else { return Ok(()) };
+        // Fleets are handed over anew where they are looked for from now on.
+        deploy::note(cx, draft, &planned, &["catalogue"]);
         let view = draft.planned()?;
         let place = planned.placement(cx);
         place.store("catalogue", &view.catalogue, StoreUse::Catalogue)?;

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use streamverse_compute_runpod::{Availability, Class, Cloud, GpuType, Limit, Product};
 use streamverse_model::compute::{CloudKind, Money, PRICES_VERSION, gpu, gpus, nearest_gpu, prices};
-use tfplugin_framework::schema::{Computed, Path};
+use tfplugin_framework::schema::{Computed, Path, Timeouts};
 use tfplugin_framework::{Context, DataSource, Findings, Result, Schema, State, data_source};
 
-use super::runpod::told;
+use super::runpod::{limit, told};
 use crate::provider::Streamverse;
 
 /// Longer than this no plan should wait for a price.
@@ -41,6 +41,8 @@ pub struct GpuOffers {
     pub as_of: Computed<Option<String>>,
     /// What there is, the cheapest first.
     pub offers: Computed<Vec<GpuOffer>>,
+    /// Deadlines: `read`, 20 s at most. Where RunPod has not answered by then, the built-in table does.
+    pub timeouts: Timeouts,
 }
 
 /// A GPU, what it costs, and where it is.
@@ -141,7 +143,7 @@ impl GpuOffers {
             ));
         }
         let client = cx.provider().runpod().client(cx).await?;
-        let limit = Limit::within(cx.time_left().map_or(LIMIT, |left| left.min(LIMIT)));
+        let limit = Limit::within(limit(cx).left().min(LIMIT));
         let cloud = if self.cloud == "COMMUNITY" { Cloud::Community } else { Cloud::Secure };
         let product = if self.product == "SERVERLESS" { Product::Serverless } else { Product::Pod };
         match client.gpus(product, cloud, self.gpu_count, limit).await {

@@ -38,6 +38,10 @@ pub struct Transcoder {
     pub timeouts: Timeouts,
 }
 
+/// What a fleet hands to rented workers: the whole spec.
+const HANDED: &[&str] =
+    &["concurrency", "workers", "scratch", "memory", "event_log", "object_store", "catalogue"];
+
 impl Deployed for Transcoder {
     const KIND: &'static str = "transcoder";
 
@@ -71,6 +75,7 @@ impl Resource for Transcoder {
 
     async fn modify_plan(cx: &Context<Streamverse>, draft: &mut Draft<Self>) -> Result<()> {
         let Some(planned) = deploy::plan(cx, draft)? else { return Ok(()) };
+        deploy::note(cx, draft, &planned, HANDED);
         let spec = draft.planned()?.spec;
         let place = planned.placement(cx);
         place.store("event_log", &spec.event_log, StoreUse::EventLog)?;
@@ -99,5 +104,23 @@ impl Resource for Transcoder {
         let timeouts = Timeouts::default();
         let stores = TranscoderSpec::stores(&spec.object_store, &spec.catalogue);
         Ok(TranscoderState { stores, name, site, spec, revision: observed.revision, timeouts })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fleet_follows_whatever_changes_of_its_transcoder() {
+        let spec: TranscoderSpec = serde_json::from_value(serde_json::json!({
+            "concurrency": 1, "workers": 1, "scratch": "1GiB", "memory": "1GiB", "event_log": "kafka://k:9092",
+            "object_store": "s3://media", "catalogue": "postgres://u@db/c",
+        }))
+        .unwrap();
+        let all = serde_json::to_value(spec).unwrap();
+        let mut handed = HANDED.to_vec();
+        handed.sort_unstable();
+        assert_eq!(all.as_object().unwrap().keys().map(String::as_str).collect::<Vec<_>>(), handed);
     }
 }

@@ -9,6 +9,7 @@ mod client;
 mod compare;
 mod config;
 mod credentials;
+mod look;
 mod names;
 mod observe;
 mod ready;

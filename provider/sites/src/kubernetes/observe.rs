@@ -22,7 +22,7 @@ impl KubernetesSite {
         let others = Others { used: record.used.clone(), secrets, scaler };
         let (lives, found) = match render(&record.bundle, &Rendering::from(&self.config), &others) {
             Ok(rendered) => {
-                let lives = self.look(rendered).await?;
+                let lives = self.find(rendered).await?;
                 let found = drift(&lives, &record.rendered);
                 (lives, found)
             }
@@ -61,7 +61,7 @@ impl KubernetesSite {
                 "apiVersion": place.api_version, "kind": place.kind, "metadata": { "name": place.name },
             }),
         };
-        let mut lives = self.look(record.current.iter().map(bare).collect()).await?;
+        let mut lives = self.find(record.current.iter().map(bare).collect()).await?;
         let label = format!("{}/object", names::PREFIX);
         for live in &mut lives {
             let labels = live.there.as_ref().and_then(|there| there.pointer("/metadata/labels"));
@@ -125,14 +125,9 @@ impl KubernetesSite {
 
 /// How the newest pod of a job ended, by its termination message.
 fn end_of(pods: &Value, status: &mut ObjectStatus, standing: &mut Standing) {
-    let items = pods["items"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let started =
-        |pod: &&Value| pod.pointer("/metadata/creationTimestamp").and_then(Value::as_str).map(str::to_owned);
-    status.restarts = u32::try_from(items.len().saturating_sub(1)).unwrap_or(u32::MAX);
-    let Some(last) = items.iter().max_by_key(started) else { return };
-    let message =
-        last.pointer("/status/containerStatuses/0/state/terminated/message").and_then(Value::as_str);
-    let Some(end) = message.and_then(|text| serde_json::from_str::<Value>(text).ok()) else { return };
+    let count = pods["items"].as_array().map_or(0, Vec::len);
+    status.restarts = u32::try_from(count.saturating_sub(1)).unwrap_or(u32::MAX);
+    let Some(end) = said(pods) else { return };
     if let Some(result) = end.get("succeeded") {
         status.result = Some(result.clone());
     }
@@ -140,6 +135,22 @@ fn end_of(pods: &Value, status: &mut ObjectStatus, standing: &mut Standing) {
         let text = failed["message"].as_str().unwrap_or_default();
         standing.reason = Some(Reason::new(failed["code"].as_str().unwrap_or("failed"), text));
     }
+}
+
+/// The termination message of the newest pod.
+fn said(pods: &Value) -> Option<Value> {
+    let items = pods["items"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let started =
+        |pod: &&Value| pod.pointer("/metadata/creationTimestamp").and_then(Value::as_str).map(str::to_owned);
+    let last = items.iter().max_by_key(started)?;
+    let message =
+        last.pointer("/status/containerStatuses/0/state/terminated/message").and_then(Value::as_str);
+    serde_json::from_str::<Value>(message?).ok()
+}
+
+/// What came of a job, while its pod is there.
+pub(super) fn succeeded(pods: &Value) -> Option<Value> {
+    Some(said(pods)?.get("succeeded")?.clone())
 }
 
 /// What is not as we would apply it now, in words: `Deployment a: .spec.replicas`.

@@ -203,7 +203,7 @@ impl KubernetesSite {
         let others = Others { used: record.used.clone(), secrets, scaler };
         let mut all = render(bundle, &Rendering::from(&self.config), &others)?;
         all.retain(|it| it.text("/kind") == "Deployment");
-        self.look(all).await
+        self.find(all).await
     }
 
     async fn apply_as(&self, place: &Place, body: &Value, manager: &str, force: bool) -> Result<Answer> {

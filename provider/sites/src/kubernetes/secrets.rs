@@ -94,7 +94,7 @@ impl KubernetesSite {
         let others = Others { used: record.used.clone(), secrets, scaler: self.scaler_for(bundle).await? };
         let mut templates = render(bundle, &Rendering::from(&self.config), &others)?;
         templates.retain(|it| matches!(it.text("/kind"), "Deployment" | "DaemonSet"));
-        for live in self.look(templates).await? {
+        for live in self.find(templates).await? {
             let Some(there) = &live.there else { continue };
             let differences = compare::differences(&live.wanted.body, there);
             if !differences.is_empty() && differences.iter().all(|path| path.starts_with(VERSIONS)) {

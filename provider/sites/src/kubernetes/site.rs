@@ -91,7 +91,7 @@ impl KubernetesSite {
         Ok(all)
     }
 
-    pub(super) async fn look(&self, rendered: Vec<Rendered>) -> Result<Vec<Live>> {
+    pub(super) async fn find(&self, rendered: Vec<Rendered>) -> Result<Vec<Live>> {
         try_join_all(rendered.into_iter().map(|wanted| async move {
             let place = Place::of(&wanted);
             let there = self.get(place.path(self.namespace()), &place.title()).await?;
@@ -136,10 +136,12 @@ impl KubernetesSite {
         let mut body = live.wanted.body.clone();
         match (place.kind.as_str(), &live.there) {
             ("Job", Some(there)) => {
-                if ready::standing(there).phase != Phase::Failed {
-                    return Ok(());
+                match ready::standing(there).phase {
+                    Phase::Failed => drop(self.remove(&place, owner).await?),
+                    // It was taken away to be made anew, and is going still.
+                    Phase::Stopping => {}
+                    _ => return Ok(()),
                 }
-                self.remove(&place, owner).await?;
                 self.gone(&place).await?;
             }
             ("Secret", there) => {
@@ -256,7 +258,7 @@ impl Site for KubernetesSite {
 
     async fn rehearse(&self, bundle: &Bundle) -> Result<Applied> {
         let others = self.others(bundle).await?;
-        let lives = self.look(render(bundle, &Rendering::from(&self.config), &others)?).await?;
+        let lives = self.find(render(bundle, &Rendering::from(&self.config), &others)?).await?;
         let mut applied = Applied {
             revision: bundle.revision(),
             created: Vec::new(),
@@ -286,7 +288,7 @@ impl Site for KubernetesSite {
         self.check_scalers(bundle).await?;
         self.ensure_namespace(&owner.deployment).await?;
         let before = self.record(owner).await?;
-        let lives = self.look(rendered).await?;
+        let lives = self.find(rendered).await?;
         for live in &lives {
             self.owned(live, owner)?;
         }
@@ -439,6 +441,10 @@ impl Site for KubernetesSite {
             }
         }
         found
+    }
+
+    async fn look(&self, owner: &Owner) -> Result<Option<String>> {
+        self.looked(owner).await
     }
 
     async fn logs(&self, owner: &Owner, object: &str, lines: usize) -> Result<String> {

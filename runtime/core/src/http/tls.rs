@@ -1,6 +1,7 @@
 //! TLS over TCP: the handshake, who is at the other end, and room that strangers cannot take from those who are known.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -8,8 +9,8 @@ use std::time::Duration;
 use axum::{Extension, Router};
 use rustls::ServerConfig;
 use rustls::pki_types::CertificateDer;
+use rustls::server::ParsedCertificate;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 use tracing::debug;
 
@@ -28,6 +29,17 @@ pub struct Peer {
     pub certificate: Option<CertificateDer<'static>>,
 }
 
+/// Room for connections: how many of each kind there may be. What is above that is closed at once.
+#[derive(Clone, Copy, Debug)]
+pub struct Room {
+    /// Those that are shaking hands or have shown no certificate, an eighth of them from one address.
+    pub strangers: usize,
+    /// Those that have shown a certificate.
+    pub known: usize,
+    /// Of these, those of one key: whoever holds one has its share and no more, however often its certificate is renewed.
+    pub of_one: usize,
+}
+
 /// The part of the strangers' room that one address may take.
 const OF_ONE: usize = 8;
 
@@ -42,53 +54,70 @@ pub fn network_of(address: IpAddr) -> IpAddr {
     }
 }
 
-/// Connections whose other end is not known, each address' counted.
-struct Strangers {
+/// Places for connections, of which each owner may have a share.
+struct Places<K: Hash + Eq> {
     most: usize,
-    by_address: Mutex<HashMap<IpAddr, usize>>,
+    share: usize,
+    taken: Mutex<Taken<K>>,
+}
+
+struct Taken<K> {
+    all: usize,
+    by_owner: HashMap<K, usize>,
 }
 
 /// The place of one of them, until it is dropped.
-struct Stranger(Arc<Strangers>, IpAddr);
+struct Place<K: Hash + Eq>(Arc<Places<K>>, K);
 
-impl Strangers {
-    fn admit(self: &Arc<Self>, address: IpAddr) -> Option<Stranger> {
-        let address = network_of(address);
-        let mut all = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
-        let (here, there) = (all.get(&address).copied().unwrap_or(0), all.values().sum::<usize>());
-        if there >= self.most || here >= (self.most / OF_ONE).max(1) {
+impl<K: Hash + Eq + Clone> Places<K> {
+    fn new(most: usize, share: usize) -> Arc<Places<K>> {
+        let taken = Mutex::new(Taken { all: 0, by_owner: HashMap::new() });
+        Arc::new(Places { most, share: share.max(1), taken })
+    }
+
+    fn admit(self: &Arc<Self>, owner: K) -> Option<Place<K>> {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let its = taken.by_owner.get(&owner).copied().unwrap_or(0);
+        if taken.all >= self.most || its >= self.share {
             return None;
         }
-        all.insert(address, here + 1);
-        Some(Stranger(Arc::clone(self), address))
+        taken.all += 1;
+        taken.by_owner.insert(owner.clone(), its + 1);
+        Some(Place(Arc::clone(self), owner))
     }
 }
 
-impl Drop for Stranger {
+impl<K: Hash + Eq> Drop for Place<K> {
     fn drop(&mut self) {
-        let mut all = self.0.by_address.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = all.get_mut(&self.1) {
+        let mut taken = self.0.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        taken.all = taken.all.saturating_sub(1);
+        if let Some(count) = taken.by_owner.get_mut(&self.1) {
             *count = count.saturating_sub(1);
             if *count == 0 {
-                all.remove(&self.1);
+                taken.by_owner.remove(&self.1);
             }
         }
     }
 }
 
-/// Serves TLS until told to stop. At most `strangers` connections are shaking hands or have shown no certificate, an eighth of
-/// them from one address, and at most [`Limits::connections`] have shown one; what is above that is closed at once.
+/// What stands for whoever holds a certificate's key.
+fn key_of(certificate: &CertificateDer<'_>) -> Option<Vec<u8>> {
+    let parsed = ParsedCertificate::try_from(certificate).ok()?;
+    Some(parsed.subject_public_key_info().as_ref().to_vec())
+}
+
+/// Serves TLS until told to stop.
 pub async fn serve_tls(
     listener: TcpListener,
     config: Arc<ServerConfig>,
     router: Router,
     limits: Limits,
-    strangers: usize,
+    room: Room,
     stop: &Stop,
 ) {
     let acceptor = TlsAcceptor::from(config);
-    let strangers = Arc::new(Strangers { most: strangers, by_address: Mutex::default() });
-    let known = Arc::new(Semaphore::new(limits.connections));
+    let strangers = Places::new(room.strangers, room.strangers / OF_ONE);
+    let known = Places::new(room.known, room.of_one);
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -99,7 +128,7 @@ pub async fn serve_tls(
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
-        let Some(stranger) = strangers.admit(address.ip()) else {
+        let Some(stranger) = strangers.admit(network_of(address.ip())) else {
             debug!(%address, "Too many connections of strangers.");
             continue;
         };
@@ -113,17 +142,17 @@ pub async fn serve_tls(
             };
             let shown = stream.get_ref().1.peer_certificates().and_then(|it| it.first());
             let certificate = shown.map(|it| it.clone().into_owned());
-            let (mut permit, mut stranger) = (None, Some(stranger));
-            if certificate.is_some() {
-                permit = known.try_acquire_owned().ok();
-                if permit.is_none() {
-                    return debug!(%address, "Too many connections.");
+            let (mut place, mut stranger) = (None, Some(stranger));
+            if let Some(certificate) = &certificate {
+                place = key_of(certificate).and_then(|key| known.admit(key));
+                if place.is_none() {
+                    return debug!(%address, "Too many connections, of all or of this key.");
                 }
                 stranger = None;
             }
             let router = router.layer(Extension(Peer { address, certificate }));
             serve_stream(stream, router, limits, stop).await;
-            drop((permit, stranger));
+            drop((place, stranger));
         });
     }
 }

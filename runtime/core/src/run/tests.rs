@@ -104,17 +104,29 @@ async fn a_service_is_ready_until_it_is_told_to_stop() {
 #[tokio::test]
 async fn a_job_says_how_it_ended_even_by_panic() {
     let folder = tempfile::tempdir().unwrap();
-    let end = run(options(folder.path(), "worker", &json!("x")), None, TABLE).await;
+    let end = run(options(folder.path(), "worker", &json!("x")), None, false, TABLE).await;
     assert_eq!(end, JobEnd::Succeeded(json!({ "made": "x" })));
     let kept: JobEnd =
         serde_json::from_slice(&std::fs::read(folder.path().join("end.json")).unwrap()).unwrap();
     assert_eq!(kept, end);
     for (word, code) in [("fail", "asked"), ("panic", "panicked")] {
-        let end = run(options(folder.path(), "worker", &json!(word)), None, TABLE).await;
+        let end = run(options(folder.path(), "worker", &json!(word)), None, false, TABLE).await;
         assert!(matches!(&end, JobEnd::Failed { code: found, .. } if found == code), "{end:?}");
     }
-    let end = run(options(folder.path(), "nobody", &json!({})), None, TABLE).await;
+    let end = run(options(folder.path(), "nobody", &json!({})), None, false, TABLE).await;
     assert!(
         matches!(&end, JobEnd::Failed { code, message, .. } if code == "unknown-target" && message.contains("sleeper"))
     );
+}
+
+#[tokio::test]
+async fn who_is_tied_is_told_to_stop_when_the_other_end_of_its_input_is_gone() {
+    let (input, mut held) = std::io::pipe().unwrap();
+    let stop = Stop::new();
+    stop_at_end(input, stop.clone());
+    std::io::Write::write_all(&mut held, b"what is written is of no matter").unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(!stop.is_stopped());
+    drop(held);
+    tokio::time::timeout(Duration::from_secs(30), stop.stopped()).await.unwrap();
 }

@@ -16,6 +16,8 @@ use crate::suites;
 
 pub(crate) const WRONG: &str = "planted-wrong-password-5e0c";
 const AWAY: Duration = Duration::from_millis(1500);
+/// How many groups are put together anew at once: each meets a bad moment in one of two joins.
+const GROUPS: usize = 8;
 
 /// Everything that was logged, at every level, by us and by the clients.
 #[derive(Clone)]
@@ -219,7 +221,8 @@ async fn kafka_is_an_event_log_that_survives_its_death() {
     let here = place(PASSWORD);
     let log = open_log(&kafka_url(&server), &here.cx).await.unwrap();
     suites::log(&*log, "transcode").await;
-    let waited = [moving(&*log, 0).await, moving(&*log, 1).await];
+    let moved = async { [moving(&*log, 0).await, moving(&*log, 1).await] };
+    let (waited, ()) = tokio::join!(moved, staying(&*log));
     assert!(waited.contains(&true), "neither partition moved to the second member");
 
     log.ensure_topic("kept", 1, None).await.unwrap();
@@ -286,6 +289,37 @@ async fn moving(log: &dyn streamverse_core::log::EventLog, partition: u32) -> bo
         assert_eq!(record.unwrap().unwrap().position.partition, partition);
     }
     moves
+}
+
+/// Groups are put together anew while their only member with a partition commits what it did: whichever moment that meets, it is
+/// committed, or the record would wait for ever, for the partition stays. (A broker refuses a commit of the generation before.)
+async fn staying(log: &dyn streamverse_core::log::EventLog) {
+    log.ensure_topic("stays", 1, None).await.unwrap();
+    log.append("stays", "k", Bytes::from_static(b"x")).await.unwrap();
+    let groups = (0..GROUPS).map(|number| async move {
+        let group = format!("stay-{number}");
+        let mut first = log.join(&group, "stays").await.unwrap();
+        let held = first.next().await.unwrap();
+        let others = async {
+            for _ in 0..2 {
+                let mut second = log.join(&group, "stays").await.unwrap();
+                // The group sees it within two seconds.
+                let record = tokio::time::timeout(Duration::from_millis(2500), second.next()).await;
+                assert!(record.is_err(), "the partition moved");
+            }
+        };
+        let commits = async {
+            loop {
+                first.commit(&held).await.unwrap_or_else(|error| panic!("{group}: {}", error.chain()));
+            }
+        };
+        tokio::select! {
+            () = others => {}
+            () = commits => {}
+        }
+        assert_eq!(log.lag(&group, "stays").await.unwrap(), 0);
+    });
+    futures::future::join_all(groups).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

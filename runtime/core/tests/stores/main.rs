@@ -14,6 +14,9 @@ mod authority;
 mod cluster;
 mod kit;
 mod log;
+#[cfg(target_os = "linux")]
+#[path = "../../../../acceptance-tests/platform/src/ports.rs"]
+mod ports;
 mod records;
 #[cfg(target_os = "linux")]
 mod servers;

@@ -9,6 +9,7 @@ use tempfile::TempDir;
 
 use crate::authority::Authority;
 use crate::kit::Place;
+use crate::ports::free_port;
 
 /// What must be found in no error and no log.
 pub(crate) const PASSWORD: &str = "planted-password-93f1";
@@ -98,10 +99,6 @@ impl Drop for Server {
 fn missing(what: &str) {
     assert!(std::env::var_os("CI").is_none(), "{what} is missing: `cargo xtask test` installs it");
     eprintln!("SKIPPED: {what} is missing: `cargo xtask test` installs it");
-}
-
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// A program in a process group of its own that is killed when this one ends.

@@ -14,12 +14,9 @@ use streamverse_model::platform::Owner;
 use tokio::task::JoinHandle;
 
 use crate::kit::{self, SECRET, bearer, claims, context, policy};
+use crate::ports::free_port;
 
 const ADMIN: &str = "the token of who writes grants, 32 bytes at least";
-
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
 
 fn now_ms() -> u64 {
     u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()

@@ -6,5 +6,7 @@ mod hostile;
 mod http;
 mod kit;
 mod oracle;
+#[path = "../../../../acceptance-tests/platform/src/ports.rs"]
+mod ports;
 mod rules;
 mod sequences;

@@ -6,17 +6,16 @@ use std::time::Instant;
 use streamverse_compute::cloud::{CloudError, ErrorClass};
 use streamverse_compute::policy::{Action, Decision, Order, Outcome, decide};
 use streamverse_core::{Error, Result};
-use streamverse_model::compute::{CloudKind, FleetDecision, GroupName, InstanceName, Lifecycle};
+use streamverse_model::compute::{
+    CloudKind, FleetDecision, GroupName, InstanceName, Lifecycle, enrol_variables,
+};
 
 use super::jobs::{Done, Job, Resize, perform};
 use super::keep::LEFT_OUT;
 use super::look::{CloudLook, LIST, by_name, within};
 use super::sizes::{Ground, Sizes, held_back, outcomes};
-use super::view::{Looker, View, candidate_key};
+use super::view::{Looker, UNSEEN_MS, View, candidate_key};
 use super::{Controller, MOST_ROUNDS};
-
-/// An order of a pool whose time is over, and that nobody saw for so long, came to nothing.
-const UNSEEN_MS: u64 = 120_000;
 
 /// A tick under way.
 pub(super) struct Tick {
@@ -210,13 +209,13 @@ impl Controller {
     /// Orders of pools that nothing is started for any more, and that were not seen for long, came to nothing.
     fn expire(&mut self, tick: &mut Tick) {
         let started = self.remembered.started_ms;
-        self.remembered.tried.retain(|_, at| tick.now.saturating_sub(*at) < 2 * UNSEEN_MS);
+        self.remembered.tried.retain(|_, (at, _)| tick.now.saturating_sub(*at) < 2 * UNSEEN_MS);
         let mut over = Vec::new();
         for (index, entry, pool, memory) in self.ground(tick).pools() {
             for order in &memory.orders {
                 // A launch whose outcome nobody knows was asked for again since: it may still appear.
                 let tried = self.remembered.tried.get(&(entry.name.clone(), order.number)).copied();
-                let last = order.asked_ms.max(started).max(tried.unwrap_or(0));
+                let last = order.asked_ms.max(started).max(tried.map_or(0, |it| it.0));
                 let unseen = tick.now.saturating_sub(last) >= UNSEEN_MS;
                 let gone = pool.tombstone || !entry.keys.contains_key(&order.key);
                 if unseen && (gone || held_back(pool, order, tick.now)) {
@@ -233,7 +232,12 @@ impl Controller {
 
     /// What decisions end: instances and groups.
     fn ends(&self, tick: &Tick, decisions: &[Decision]) -> Vec<Job> {
-        let mut jobs = Vec::new();
+        let mut jobs: Vec<Job> = self
+            .ground(tick)
+            .deserted()
+            .into_iter()
+            .map(|(pool, cloud, group)| Job::DeleteGroup { pool, cloud, group })
+            .collect();
         for decision in decisions {
             let pool = decision.pool;
             match &decision.action {
@@ -285,6 +289,7 @@ impl Controller {
             if let Some(record) = entry.and_then(|it| it.record.as_ref()) {
                 let fleet = &record.definition.name;
                 spec.environment.extend(self.parts.workers.invite(fleet, &name, tick.now));
+                spec.environment.insert(enrol_variables::NOTICES.to_owned(), cloud.as_str().to_owned());
             }
             jobs.push(Job::Launch { pool, cloud, spec, name });
         }
@@ -371,7 +376,9 @@ impl Controller {
             self.plan.entries.iter().zip(self.plan.fleet.pools.iter().zip(&mut tick.view.seen.pools))
         {
             let left = tick.looks.values().filter_map(|it| it.groups.as_ref()).flat_map(HashMap::keys);
-            if pool.tombstone && seen.complete && !left.into_iter().any(|it| it.pool.as_str() == entry.name) {
+            let none = !left.into_iter().any(|it| it.pool.as_str() == entry.name);
+            let sure = !self.remembered.in_doubt(&entry.name, tick.now);
+            if pool.tombstone && seen.complete && none && sure {
                 (seen.groups_deleted, any) = (true, true);
             }
         }
@@ -384,6 +391,9 @@ impl Controller {
             self.ensured.insert(it.group.clone(), spec);
         }
         let grows = it.to > it.from;
+        if grows {
+            self.refusals.heard(it.cloud, &it.group, done.as_ref().err());
+        }
         match done {
             Ok(()) => {
                 tick.sizes.insert(it.group, Some(it.to));
@@ -416,9 +426,11 @@ impl Controller {
     fn launched(&mut self, tick: &mut Tick, done: Done) {
         let Done::Launched(pool, cloud, name, done) = done else { return };
         let number = name.number;
+        self.refusals.heard(cloud, &name.group, done.as_ref().err());
         // It may have taken effect at the end of the call, whatever came of it.
         let ended_ms = self.parts.clock.now_ms().max(tick.now);
-        self.remembered.tried.insert((name.group.pool.to_string(), number), ended_ms);
+        let unknown = done.as_ref().is_err_and(|it| it.class == ErrorClass::Unknown);
+        self.remembered.tried.insert((name.group.pool.to_string(), number), (ended_ms, unknown));
         match done {
             Ok(instance) => {
                 self.remembered.launched.push((cloud, instance, tick.now));

@@ -8,7 +8,9 @@ use streamverse_compute::cloud::{Capabilities, group_key};
 use streamverse_compute::policy::{Pool, Source};
 use streamverse_core::Result;
 use streamverse_core::stores::Records;
-use streamverse_model::compute::{CloudKind, FleetRecord, FleetWork, GroupName, Lifecycle};
+use streamverse_model::compute::{
+    CloudKind, FleetRecord, FleetReport, FleetSeen, FleetWork, GroupName, Lifecycle,
+};
 use streamverse_model::platform::Name;
 
 /// Records that are read at a time.
@@ -25,6 +27,8 @@ pub(super) struct Checks {
 /// A fleet's record, read and checked.
 pub(super) struct Definition {
     version: u64,
+    /// What a report says of it.
+    seen: FleetSeen,
     /// As it was read; `None` where it cannot be.
     pub(super) record: Option<Arc<FleetRecord>>,
     /// What its workers do.
@@ -75,7 +79,8 @@ impl Definitions {
                 // What was usable before holds on, until it is put right.
                 let definition = match (&definition.pool, self.0.remove(&id)) {
                     (None, Some(old)) if old.pool.is_some() => {
-                        Definition { version: record.version, trouble: definition.trouble, ..old }
+                        let Definition { version, seen, trouble, .. } = definition;
+                        Definition { version, seen, trouble, ..old }
                     }
                     _ => definition,
                 };
@@ -89,12 +94,20 @@ impl Definitions {
         self.0.retain(|id, _| seen.contains(id));
         Ok(changed || self.0.len() != before)
     }
+
+    /// What was read last, for who cannot read it.
+    pub(super) fn report(&self, read_ms: u64) -> FleetReport {
+        let fleets = self.0.iter().map(|(name, it)| (name.clone(), it.seen.clone())).collect();
+        FleetReport { read_ms, fleets }
+    }
 }
 
 impl Definition {
     fn of(id: &str, version: u64, value: &Value, checks: &Checks) -> Definition {
+        let seen = FleetSeen::of(value);
         let unusable = |trouble: String| Definition {
             version,
+            seen: seen.clone(),
             record: None,
             work: None,
             pool: None,
@@ -102,8 +115,12 @@ impl Definition {
             queue: false,
             buys: false,
         };
+        // To end it one need not know what it was: whatever is left of it leaves.
+        let left =
+            || Definition { pool: Some(Pool::left(id)), trouble: Vec::new(), ..unusable(String::new()) };
         let record: FleetRecord = match serde_json::from_value(value.clone()) {
             Ok(record) => record,
+            Err(_) if seen.fenced => return left(),
             Err(error) => {
                 let text = format!(
                     "its record is not one of this version ({error}): apply it again, or upgrade the controller"
@@ -111,6 +128,9 @@ impl Definition {
                 return unusable(text);
             }
         };
+        if record.definition.name.as_str() != id && seen.fenced {
+            return left();
+        }
         if record.definition.name.as_str() != id {
             return unusable(format!(
                 "its record is that of {}: remove it and apply again",
@@ -195,11 +215,17 @@ impl Definition {
             }
         };
         let work = record.work.clone().map(Arc::new);
-        Definition { version, work, record: Some(Arc::new(record)), pool, trouble, queue, buys }
+        Definition { version, seen, work, record: Some(Arc::new(record)), pool, trouble, queue, buys }
     }
 
     /// Whether it is being destroyed.
     pub(super) fn tombstone(&self) -> bool {
-        self.record.as_ref().is_some_and(|it| it.tombstone)
+        self.seen.fenced
+    }
+
+    /// The generation that it is kept by; empty where its record cannot be used.
+    pub(super) fn generation(&self) -> String {
+        let ends = self.tombstone().then(|| self.seen.generation.clone());
+        ends.or_else(|| Some(self.record.as_ref()?.generation.clone())).unwrap_or_default()
     }
 }

@@ -9,6 +9,7 @@ mod members;
 mod meters;
 mod plan;
 mod prices;
+mod refusals;
 mod sizes;
 mod tell;
 #[cfg(test)]
@@ -39,6 +40,7 @@ use look::{LIST, look};
 use meters::Meters;
 use plan::Plan;
 use prices::{Prices, Wanted};
+use refusals::Refusals;
 use view::{Looker, Remembered};
 
 /// A tick that is under way when the service is stopped may take so long.
@@ -94,6 +96,8 @@ pub struct Controller {
     ensured: HashMap<GroupName, GroupSpec>,
     /// What is wrong with fleets now, beside their definitions.
     troubles: HashMap<String, String>,
+    /// What clouds refused.
+    refusals: Refusals,
     /// What came of launches after the last decision.
     carried: Vec<(String, Outcome)>,
     /// Names of workers, by their instances' ids.
@@ -127,6 +131,7 @@ impl Controller {
             loaded: false,
             ensured: HashMap::new(),
             troubles: HashMap::new(),
+            refusals: Refusals::default(),
             carried: Vec::new(),
             names: HashMap::new(),
             last_ms: None,
@@ -245,6 +250,8 @@ impl Controller {
         let first = !std::mem::replace(&mut self.loaded, false);
         let records = Arc::clone(&self.parts.records);
         let changed = self.definitions.read(&*records, &self.keep.collection(""), &self.checks).await?;
+        // Before any fleet is told that it was taken: a plan that follows sees what was read then, or later.
+        self.parts.lease.tell(&self.definitions.report(now)).await;
         if first || changed {
             let pools = self.definitions.0.values().filter_map(|it| it.pool.as_ref());
             let candidates = pools.flat_map(|it| it.candidates.iter().map(|it| &it.candidate));

@@ -187,6 +187,29 @@ impl<'a> Ground<'a> {
         (resizes, accepted)
     }
 
+    /// Groups of candidates that a pool has no more, once nothing is in them and nothing can come. A pool that is destroyed has its own
+    /// way, and of one whose description cannot be used nobody knows what it has.
+    pub(super) fn deserted(&self) -> Vec<(usize, CloudKind, GroupName)> {
+        let empty = |((pool, cloud, _, of), name): &(Key<'a>, &'a GroupName)| {
+            let (Some(entry), Some(its), Some(memory)) =
+                (self.plan.entries.get(*pool), self.plan.fleet.pools.get(*pool), self.state.pools.get(*pool))
+            else {
+                return false;
+            };
+            let Some(look) = self.looks.get(cloud).filter(|it| it.complete()) else { return false };
+            let left = !entry.frozen && !its.tombstone && !entry.keys.contains_key(*of);
+            let remembered = || {
+                memory.known.iter().any(|it| it.key == *of) || memory.orders.iter().any(|it| it.key == *of)
+            };
+            let listed = || look.instances.iter().flatten().any(|it| it.group == **name);
+            left && self.size(*cloud, name) == Some(0) && !remembered() && !listed()
+        };
+        let all = self.listed_groups().filter(empty);
+        let mut all: Vec<_> = all.map(|((pool, cloud, ..), name)| (pool, cloud, name.clone())).collect();
+        all.sort_by(|a, b| a.2.cmp(&b.2));
+        all
+    }
+
     /// How many instances of a group are listed, those that stop not counted.
     fn listed(&self, cloud: CloudKind, group: &GroupName) -> u32 {
         let all = self.looks.get(&cloud).and_then(|it| it.instances.as_ref()).into_iter().flatten();

@@ -163,6 +163,9 @@ impl Controller {
                 trouble.push("its record is gone without a tombstone: what is left of it leaves".to_owned());
             }
             trouble.extend(self.troubles.get(&entry.name).cloned());
+            if let Some(pool) = self.plan.fleet.pools.get(index) {
+                trouble.extend(self.refusals.trouble(pool, memory, tick.now));
+            }
             if let Some(times) = memory.fails().filter(|_| !entry.frozen) {
                 trouble.push(format!(
                     "{times} times in a row what was started for it failed, vanished, or did not get ready within 20 minutes: one at a time is tried, after pauses of up to an hour, until one works or it is described anew (see its image, what the workers log at the cloud, and `streamverse fleet why`)"
@@ -182,7 +185,7 @@ impl Controller {
                 ));
             }
             let status = FleetStatus {
-                generation: entry.record.as_ref().map(|it| it.generation.clone()).unwrap_or_default(),
+                generation: definition.map(Definition::generation).unwrap_or_default(),
                 looked_ms: tick.now,
                 target: memory.target,
                 instances: u32::try_from(memory.known.len() + memory.orders.len()).unwrap_or(u32::MAX),
@@ -331,8 +334,8 @@ impl Controller {
             }
             if let (Some(queue), Some(waits)) = (&pool.queue, seen.and_then(|it| it.queue)) {
                 m.waiting.get_or_create(&of).set(i64::try_from(waits.waiting).unwrap_or(i64::MAX));
-                let ready = phases.get(1).map_or(0, |it| it.1).max(1);
-                let slots = ready as f64 * f64::from(queue.jobs_per_worker.max(1));
+                let ready = phases.get(1).map_or(0, |it| it.1).max(i64::from(waits.others == 0));
+                let slots = ready as f64 * f64::from(queue.jobs_per_worker.max(1)) + f64::from(waits.others);
                 let job =
                     waits.job_ms.map_or(queue.assumed_job_time.0.as_secs_f64(), |it| it as f64 / 1000.0);
                 m.backlog.get_or_create(&of).set(waits.waiting as f64 * job / slots);

@@ -7,6 +7,7 @@ use std::time::Duration;
 use streamverse_compute::cloud::{Instance, NoticeKind, Phase};
 use streamverse_compute::policy::{FleetState, PoolSeen, QueueSeen, Seen, Worker, WorkerPhase};
 use streamverse_model::compute::{CloudKind, GroupName, Lifecycle, Phase as WorkPhase};
+use streamverse_model::media::{TRANSCODE_GROUP, TRANSCODE_TOPIC};
 use streamverse_model::platform::Name;
 
 use super::look::CloudLook;
@@ -21,6 +22,8 @@ const ALL_UNHEARD_MS: u64 = 3 * UNHEARD_MS;
 const REJOIN_MS: u64 = 180_000;
 /// What was launched and is not listed yet is taken for listed for so long.
 const LISTED_MS: u64 = 120_000;
+/// An order of a pool whose time is over, and that nobody saw for so long, came to nothing.
+pub(super) const UNSEEN_MS: u64 = 120_000;
 /// Where a cloud gives notice without a time.
 const NOTICE_MS: u64 = 30_000;
 /// Who says that it works while nothing is left to do is believed for so long, or for four usual jobs where that is longer:
@@ -51,8 +54,8 @@ pub(super) struct Remembered {
     /// Since when workers could be heard in this term, by their instances' ids: before that this controller does not know them,
     /// and refuses their reports.
     pub(super) known_ms: HashMap<String, u64>,
-    /// When launches were last asked for, by fleet and number.
-    pub(super) tried: HashMap<(String, u64), u64>,
+    /// When launches were last asked for, by fleet and number, and whether nobody knows what came of it.
+    pub(super) tried: HashMap<(String, u64), (u64, bool)>,
     /// Instances that are told to be nobody's.
     pub(super) strangers: Vec<String>,
     /// Instances that were launched and may not be listed yet.
@@ -77,6 +80,14 @@ pub(super) struct View {
     pub(super) hollow: Vec<(usize, String)>,
     /// Instances of this deployment that are of no pool of this controller: another controller's, or nobody's.
     pub(super) strangers: Vec<String>,
+}
+
+impl Remembered {
+    /// Whether something may still appear that was launched for a fleet: also once its order is forgotten.
+    pub(super) fn in_doubt(&self, fleet: &str, now: u64) -> bool {
+        let recent = |at: u64| now.saturating_sub(at) < UNSEEN_MS;
+        self.tried.iter().any(|((of, _), (at, unknown))| *unknown && of == fleet && recent(*at))
+    }
 }
 
 impl View {
@@ -110,7 +121,9 @@ impl Looker<'_> {
         let with_groups: HashSet<&str> = groups.map(|it| it.pool.as_str()).collect();
         for (index, entry) in self.plan.entries.iter().enumerate() {
             let complete = !entry.frozen && self.complete(index, entry, looks);
-            let groups_deleted = complete && !with_groups.contains(entry.name.as_str());
+            let groups_deleted = complete
+                && !with_groups.contains(entry.name.as_str())
+                && !memory.in_doubt(&entry.name, self.now);
             view.seen.pools.push(PoolSeen { complete, groups_deleted, ..PoolSeen::default() });
             view.spots.push(Vec::new());
             view.running.push(0);
@@ -154,6 +167,8 @@ impl Looker<'_> {
         doomed: &mut HashMap<String, u64>,
         view: &mut View,
     ) {
+        let rebalanced = look.notices.iter().filter(|it| it.kind == NoticeKind::Rebalance);
+        let at_risk: HashSet<&str> = rebalanced.map(|it| it.id.as_str()).collect();
         let announced: HashMap<&str, Option<u64>> = look
             .notices
             .iter()
@@ -182,7 +197,9 @@ impl Looker<'_> {
                     self.now.saturating_add(notice)
                 })
             });
-            let (worker, running) = self.worker(cloud, pool, entry, instance, stopping.or(notice), memory);
+            let (mut worker, running) =
+                self.worker(cloud, pool, entry, instance, stopping.or(notice), memory);
+            worker.at_risk |= at_risk.contains(instance.id.as_str());
             if let Some(at) = worker.doomed_ms {
                 doomed.insert(instance.id.clone(), at);
             }
@@ -220,6 +237,7 @@ impl Looker<'_> {
             },
             idle_ms: None,
             doomed_ms,
+            at_risk: false,
             hourly: instance.hourly,
         };
         // Of a fleet whose record is gone the workers may still be heard.
@@ -245,6 +263,7 @@ impl Looker<'_> {
             }
             return (worker, lanes);
         };
+        worker.at_risk = told.at_risk;
         if told.preempted {
             // What it says is its machine's word alone: it is believed once, and for no longer than a drain takes. Whoever is taken
             // away is not given back before that.
@@ -308,7 +327,10 @@ impl Looker<'_> {
                 Some(record) if entry.work.is_some() => {
                     working = view.running.get(index).copied().unwrap_or(0);
                     let job_ms = self.workers.job_ms(&record.definition.name);
-                    seen.queue = Some(QueueSeen { waiting: undone.saturating_sub(working), job_ms });
+                    // The site's own workers say nothing to us: they do as many as they can.
+                    let others = own(entry);
+                    let waiting = undone.saturating_sub(working).saturating_sub(u64::from(others));
+                    seen.queue = Some(QueueSeen { waiting, job_ms, others });
                     if undone == 0 {
                         let most = self.busy_ms(index, job_ms);
                         let busy = |it: &&mut Worker| it.phase == WorkerPhase::Ready && it.idle_ms.is_none();
@@ -331,7 +353,7 @@ impl Looker<'_> {
                     }
                 }
                 _ => {
-                    seen.queue = Some(QueueSeen { waiting: undone, job_ms: None });
+                    seen.queue = Some(QueueSeen { waiting: undone, job_ms: None, others: 0 });
                     // Nobody says whether it works: as long as there is work, it does.
                     let idle = memory.empty_since.get(&entry.name).map(|it| self.now.saturating_sub(*it));
                     for worker in seen.workers.iter_mut().filter(|it| it.phase == WorkerPhase::Ready) {
@@ -342,6 +364,16 @@ impl Looker<'_> {
             tracing::debug!(fleet = entry.name, undone, working, "Looked at the queue.");
         }
     }
+}
+
+/// How many jobs the workers that a transcoder has on its site do side by side: where they take from the same queue as the fleet.
+fn own(entry: &Entry) -> u32 {
+    let Some(work) = entry.work.as_ref() else { return 0 };
+    let queue = entry.record.as_ref().and_then(|it| it.definition.queue.as_ref());
+    let same = queue.is_some_and(|it| {
+        (&*it.topic, &*it.group) == (TRANSCODE_TOPIC, TRANSCODE_GROUP) && it.event_log == work.spec.event_log
+    });
+    if same { work.spec.workers.saturating_mul(work.spec.concurrency) } else { 0 }
 }
 
 /// Which of a pool's candidates an instance is; none of them where the group's name says another place or cloud.

@@ -2,12 +2,12 @@
 
 use async_trait::async_trait;
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
 use streamverse_core::log::{EventLog, open_log};
 use streamverse_core::{Error, Job, JobHandle, Result, ServiceContext, Stop};
 use streamverse_model::compute::runpod::remote_log;
 use streamverse_model::compute::{
-    CloudKind, FleetControllerRun, FleetDefinition, FleetRecord, FleetTaken, FleetWork, worker_store,
+    CloudKind, FleetControllerRun, FleetDefinition, FleetRecord, FleetTaken, FleetWork, RunpodAccess,
+    fleet_generation, worker_reaches, worker_store,
 };
 use streamverse_model::media::{TRANSCODE_PARTITIONS, TRANSCODE_TOPIC};
 use tokio::time::Instant;
@@ -42,10 +42,18 @@ pub(super) fn check(
             format!("the fleet controller {name:?} has no RunPod account: give it `runpod`"),
         );
     }
+    let elsewhere = controller.runpod.as_ref().is_some_and(RunpodAccess::is_elsewhere);
     let given = |url: &str, what: &str| match worker_store(url) {
         Err(why) => {
             refused("store-out-of-reach", format!("the {what} is of no use to rented workers: {why}"))
         }
+        Ok(()) if elsewhere && worker_reaches(url).is_err() => refused(
+            "store-out-of-reach",
+            format!(
+                "the {what} is of no use to rented workers: {}",
+                worker_reaches(url).err().unwrap_or_default()
+            ),
+        ),
         Ok(()) if !controller.stores.iter().any(|it| it == url) => refused(
             "store-not-given",
             format!(
@@ -70,8 +78,7 @@ pub(super) fn check(
 
 /// The record of a fleet; its generation follows from what it is.
 pub(super) fn record(definition: FleetDefinition, work: Option<FleetWork>, owner: String) -> FleetRecord {
-    let text = serde_json::json!([definition, work]).to_string();
-    let generation = hex::encode(&Sha256::digest(text.as_bytes())[..8]);
+    let generation = fleet_generation(&serde_json::json!(definition), &serde_json::json!(work));
     FleetRecord { definition, work, generation, tombstone: false, owner }
 }
 
@@ -142,9 +149,9 @@ impl HandOver {
                     fleets.records.remove(&fleets.statuses, name).await?;
                     fleets.records.insert(&fleets.fleets, name, &value).await?
                 }
-                Some((_, found)) if found == self.record => true,
-                Some((_, found)) if found.tombstone => {
-                    self.wait_for_end(&found, handle, stop).await?;
+                Some((_, found)) if found.record.as_ref() == Some(&self.record) => true,
+                Some((_, found)) if found.tombstone() => {
+                    self.wait_for_end(found.generation(), handle, stop).await?;
                     false
                 }
                 Some((version, _)) => fleets.records.replace(&fleets.fleets, name, version, &value).await?,
@@ -157,10 +164,10 @@ impl HandOver {
     }
 
     /// A destroy that was cut short goes on: only then may it begin anew.
-    async fn wait_for_end(&self, found: &FleetRecord, handle: &JobHandle, stop: &Stop) -> Result<()> {
+    async fn wait_for_end(&self, generation: &str, handle: &JobHandle, stop: &Stop) -> Result<()> {
         loop {
             let status = self.fleets.status(self.name()).await?;
-            if status.as_ref().is_some_and(|it| it.deleted && it.generation == found.generation) {
+            if status.as_ref().is_some_and(|it| it.deleted && it.generation == generation) {
                 return self.fleets.forget(self.name()).await;
             }
             let left = status.map_or(0, |it| it.instances);

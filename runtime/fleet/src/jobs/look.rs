@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use streamverse_core::{Job, JobHandle, Result, ServiceContext, Stop};
 use streamverse_model::compute::{FleetDefinition, FleetWork};
 
-use super::{Fleets, Told, owner_of};
+use super::{Fleets, Held, Told, owner_of};
 
 pub(super) async fn start(spec: Value, cx: ServiceContext) -> Result<Box<dyn Job>> {
     let Told { controller_name, controller, work, definition } = Told::read(spec, &cx)?;
@@ -29,14 +29,17 @@ impl Job for Look {
             Err(error) if !error.retry => Some(error.message),
             Err(error) => return Err(error),
             Ok(None) => Some(format!("the fleet {name:?} is gone from its controller's catalogue")),
-            Ok(Some((_, found))) if found.tombstone => {
+            Ok(Some((_, found))) if found.tombstone() => {
                 Some(format!("the fleet {name:?} is fenced in its controller's catalogue"))
             }
+            Ok(Some((_, Held { record: None, .. }))) => {
+                Some(format!("the controller's catalogue has a fleet {name:?} of another version"))
+            }
             // Its workers are given what was handed over: another bucket, for example, is not what they have.
-            Ok(Some((_, found))) if found.work != self.work => Some(format!(
+            Ok(Some((_, Held { record: Some(found), .. }))) if found.work != self.work => Some(format!(
                 "the transcoder of the fleet {name:?} was changed since the fleet was handed over"
             )),
-            Ok(Some((_, found))) if found.definition != self.definition => {
+            Ok(Some((_, Held { record: Some(found), .. }))) if found.definition != self.definition => {
                 Some(format!("the fleet {name:?} is another one in its controller's catalogue"))
             }
             Ok(Some(_)) => None,

@@ -65,6 +65,35 @@ impl Told {
     }
 }
 
+/// A fleet's record as it is in the catalogue.
+struct Held {
+    value: Value,
+    /// `None` where another version wrote it, or somebody by hand.
+    record: Option<FleetRecord>,
+}
+
+impl Held {
+    /// Whether it is being destroyed. What says so is where it is in every version.
+    fn tombstone(&self) -> bool {
+        self.value["tombstone"].as_bool().unwrap_or(false)
+    }
+
+    fn generation(&self) -> &str {
+        self.value["generation"].as_str().unwrap_or_default()
+    }
+
+    /// The same, fenced. Of what is no record at all nothing else is left.
+    fn fenced(self, generation: &str, owner: &str) -> Value {
+        let mut value = match self.value {
+            value @ Value::Object(_) => value,
+            _ => serde_json::json!({ "owner": owner }),
+        };
+        value["tombstone"] = serde_json::json!(true);
+        value["generation"] = serde_json::json!(generation);
+        value
+    }
+}
+
 /// The fleets of one controller.
 struct Fleets {
     records: std::sync::Arc<dyn Records>,
@@ -83,24 +112,22 @@ impl Fleets {
         Fleets { records, fleets, statuses }
     }
 
-    /// The fleet of a name, if it is there and whose it should be.
-    async fn fleet(&self, name: &str, owner: &str) -> Result<Option<(u64, FleetRecord)>> {
+    /// The fleet of a name, if it is there and whose it should be. One of another version of ours is that, too: it can be written over,
+    /// and taken away.
+    async fn fleet(&self, name: &str, owner: &str) -> Result<Option<(u64, Held)>> {
         let Some(Record { version, value }) = self.records.get(&self.fleets, name).await? else {
             return Ok(None);
         };
-        let found: FleetRecord = serde_json::from_value(value).map_err(|error| {
-            let text = format!("the controller's catalogue has a fleet {name:?} of another version");
-            Error::permanent("fleet-record", text).because(error)
-        })?;
-        if !found.owner.is_empty() && found.owner != owner {
+        let whose = value["owner"].as_str().unwrap_or_default();
+        if !whose.is_empty() && whose != owner {
             let text = format!(
-                "the fleet {name:?} of this controller belongs to {}, and this is {owner}: give this one another name or \
-                 another controller, or destroy that one first",
-                found.owner
+                "the fleet {name:?} of this controller belongs to {whose}, and this is {owner}: give this one another name or \
+                 another controller, or destroy that one first"
             );
             return Err(Error::permanent("fleet-owned", text));
         }
-        Ok(Some((version, found)))
+        let record = serde_json::from_value(value.clone()).ok();
+        Ok(Some((version, Held { value, record })))
     }
 
     /// What the controller says of it. One of another version says nothing.

@@ -37,19 +37,15 @@ impl Removal {
     async fn fence(&self) -> Result<Option<String>> {
         let fleets = &self.fleets;
         for _ in 0..TRIES {
-            let Some((version, mut record)) = fleets.fleet(&self.name, &self.owner).await? else {
+            let Some((version, held)) = fleets.fleet(&self.name, &self.owner).await? else {
                 return Ok(None);
             };
-            if record.tombstone {
-                return Ok(Some(record.generation));
+            if held.tombstone() {
+                return Ok(Some(held.generation().to_owned()));
             }
             // No record of this name has had this version: what a controller said of an earlier end is not said of this one.
-            record.generation = format!("end-{version}");
-            record.tombstone = true;
-            let generation = record.generation.clone();
-            let value = serde_json::to_value(record).map_err(|error| {
-                Error::permanent("fleet-record", "the record cannot be written").because(error)
-            })?;
+            let generation = format!("end-{version}");
+            let value = held.fenced(&generation, &self.owner);
             if fleets.records.replace(&fleets.fleets, &self.name, version, &value).await? {
                 return Ok(Some(generation));
             }

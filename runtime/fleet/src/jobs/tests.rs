@@ -1,14 +1,17 @@
 //! A fleet is handed over and taken away, with a controller that answers, one that does not, and others who write too.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use serde_json::{Value, json};
+use streamverse_core::log::{EventLog, Member, Position, Record};
 use streamverse_core::stores::{Records, open_records};
 use streamverse_core::{Job, JobHandle, Metrics, ServiceContext, Stop};
 use streamverse_model::compute::runpod::RunpodFleetSpec;
 use streamverse_model::compute::{
-    FleetControllerRun, FleetJobSpec, FleetRecord, FleetSource, FleetStatus, FleetWork,
+    FleetControllerRun, FleetJobSpec, FleetRecord, FleetSeen, FleetSource, FleetStatus, FleetWork,
 };
 use streamverse_model::platform::{Name, Owner};
 
@@ -73,12 +76,12 @@ impl Place {
             let mut left = 3;
             loop {
                 if let Some(found) = records.get("fleet.main", "encode").await.unwrap() {
-                    let fleet: FleetRecord = serde_json::from_value(found.value).unwrap();
-                    left -= u32::from(fleet.tombstone && left > 0);
+                    let fleet = FleetSeen::of(&found.value);
+                    left -= u32::from(fleet.fenced && left > 0);
                     let status = FleetStatus {
                         generation: fleet.generation,
                         instances: left,
-                        deleted: fleet.tombstone && left == 0,
+                        deleted: fleet.fenced && left == 0,
                         ..FleetStatus::default()
                     };
                     write(&*records, "fleet-status.main", &serde_json::to_value(status).unwrap()).await;
@@ -86,6 +89,35 @@ impl Place {
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         })
+    }
+}
+
+/// A log that knows how many partitions its topic has, and is asked for nothing else.
+#[derive(Default)]
+struct Log(AtomicU32);
+
+#[async_trait::async_trait]
+impl EventLog for Log {
+    async fn ensure_topic(&self, _: &str, _: u32, _: Option<Duration>) -> streamverse_core::Result<()> {
+        unreachable!("a topic that is not the transcoders' is nobody's to make")
+    }
+    async fn append(&self, _: &str, _: &str, _: Bytes) -> streamverse_core::Result<Position> {
+        unreachable!("nothing is appended")
+    }
+    async fn join(&self, _: &str, _: &str) -> streamverse_core::Result<Box<dyn Member>> {
+        unreachable!("nobody joins")
+    }
+    async fn read_all(&self, _: &str) -> streamverse_core::Result<Vec<Record>> {
+        unreachable!("nothing is read")
+    }
+    async fn lag(&self, _: &str, _: &str) -> streamverse_core::Result<u64> {
+        unreachable!("lag is the controller's")
+    }
+    async fn partitions(&self, _: &str) -> streamverse_core::Result<Option<u32>> {
+        Ok(Some(self.0.load(Ordering::SeqCst)))
+    }
+    async fn probe(&self) -> streamverse_core::Result<()> {
+        Ok(())
     }
 }
 
@@ -149,6 +181,26 @@ async fn a_controller_that_does_not_answer_has_a_fleet_all_the_same() {
 }
 
 #[tokio::test]
+async fn a_topic_with_fewer_partitions_than_workers_is_refused_and_nothing_is_written() {
+    let place = Place::new().await;
+    let log = Arc::new(Log::default());
+    let with = |max| {
+        let mut job = place.hand_over(max);
+        job.log = Some(Arc::clone(&log) as Arc<dyn EventLog>);
+        run(job)
+    };
+    let none = with(4).await.unwrap_err();
+    assert_eq!((none.code, none.retry), ("no-topic", true), "{}", none.message);
+    log.0.store(4, Ordering::SeqCst);
+    let few = with(6).await.unwrap_err();
+    assert_eq!((few.code, few.retry), ("too-few-partitions", false), "{}", few.message);
+    assert!(few.message.contains("has 4 partitions") && few.message.contains("2 of 6"), "{}", few.message);
+    assert!(place.found().await.is_none(), "nothing is handed over");
+    with(4).await.unwrap();
+    assert!(place.found().await.is_some());
+}
+
+#[tokio::test]
 async fn a_fleet_of_another_resource_is_neither_changed_nor_fenced() {
     let place = Place::new().await;
     let theirs = made(9, "runpod-fleet/encode of the deployment other on site default".to_owned());
@@ -203,6 +255,33 @@ async fn a_removal_waits_for_its_own_end_and_says_what_for() {
     assert!(!found.tombstone && found.definition.range.max == 6, "{found:?}");
 }
 
+#[tokio::test]
+async fn a_record_of_another_version_is_written_over_by_its_resource_and_taken_away_by_it() {
+    let place = Place::new().await;
+    let controller = place.controller();
+    let of = |owner: &str| {
+        let definition = json!({ "name": "encode", "not": ["of", "this", "version"] });
+        json!({ "definition": definition, "generation": "newer", "shards": 3, "owner": owner })
+    };
+    let ours = of(&owner_of(&place.cx));
+    for value in [ours, json!("nonsense"), json!({ "owner": 7 })] {
+        assert!(place.records.insert("fleet.main", "encode", &value).await.unwrap());
+        assert_eq!(run(place.hand_over(4)).await.unwrap()["taken"], true, "over {value}");
+        assert_eq!(place.found().await.unwrap().definition.range.max, 4);
+        // And of such a one nothing stays. It is fenced first, as any.
+        write(&*place.records, "fleet.main", &value).await;
+        assert_eq!(run(place.removal()).await.unwrap()["removed"], "encode", "{value}");
+        assert_eq!(place.records.get("fleet.main", "encode").await.unwrap(), None);
+    }
+    // Somebody else's is somebody else's, whatever wrote it.
+    let theirs = of("runpod-fleet/encode of the deployment other on site default");
+    assert!(place.records.insert("fleet.main", "encode", &theirs).await.unwrap());
+    for refused in [run(place.hand_over(4)).await.unwrap_err(), run(place.removal()).await.unwrap_err()] {
+        assert!(!refused.retry && refused.code == "fleet-owned", "{refused:?}");
+    }
+    controller.abort();
+}
+
 #[test]
 fn what_the_controller_could_not_do_is_refused_before_anything_is_bought() {
     let definition = fleet(4).definition(1).unwrap();
@@ -228,6 +307,17 @@ fn what_the_controller_could_not_do_is_refused_before_anything_is_bought() {
     assert_eq!(code, "store-out-of-reach");
     let (code, text) = asked(Some(&work("kafka://k:9092", "s3://other")), &usual).unwrap_err();
     assert!(code == "store-not-given" && text.contains("add s3://other to its `stores`"), "{text}");
+    // Given, and of no use to who is elsewhere; a stand-in's workers are on this host.
+    let near = "s3://media?endpoint=http://127.0.0.1:9000";
+    let gives = |endpoint: &str| {
+        controller(|it| {
+            it["stores"] = json!(["kafka://k:9092", near]);
+            it["runpod"]["endpoint"] = json!(endpoint);
+        })
+    };
+    let (code, text) = asked(Some(&work("kafka://k:9092", near)), &gives("https://api.example")).unwrap_err();
+    assert!(code == "store-out-of-reach" && text.contains("127.0.0.1 is each worker itself"), "{text}");
+    assert_eq!(asked(Some(&work("kafka://k:9092", near)), &gives("http://127.0.0.1:8080")), Ok(()));
     let without = controller(|it| it["runpod"] = Value::Null);
     assert_eq!(asked(None, &without).unwrap_err().0, "no-account");
     let elsewhere = controller(|it| it["stores"] = json!(["s3://media"]));

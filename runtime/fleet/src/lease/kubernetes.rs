@@ -14,6 +14,7 @@ use kube::client::Body;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use serde_json::{Value, json};
 use streamverse_core::{Error, Result};
+use streamverse_model::compute::{FLEETS_ANNOTATION, FleetReport};
 use tokio::time::Instant;
 
 use super::Lease;
@@ -31,6 +32,10 @@ pub struct KubernetesLease {
     identity: String,
     lasts: Duration,
     seen: Mutex<Seen>,
+    /// What is said of fleets with the next renewal.
+    report: Mutex<FleetReport>,
+    /// One writes at a time: of two that read the same version one would be refused.
+    turn: tokio::sync::Mutex<()>,
 }
 
 /// What is known of it.
@@ -96,11 +101,17 @@ impl KubernetesLease {
             identity: format!("{holder}_{:016x}", rand::random::<u64>()),
             lasts,
             seen: Mutex::default(),
+            report: Mutex::default(),
+            turn: tokio::sync::Mutex::default(),
         })
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn report(&self) -> MutexGuard<'_, FleetReport> {
+        self.report.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn path(&self, name: &str) -> String {
@@ -147,6 +158,10 @@ impl KubernetesLease {
                 "metadata": { "name": self.name, "namespace": self.namespace },
             })
         });
+        let report = Some(self.report()).filter(|it| it.read_ms > 0 && !holder.is_empty());
+        if let Some(text) = report.and_then(|it| it.text()) {
+            body["metadata"]["annotations"][FLEETS_ANNOTATION] = json!(text);
+        }
         body["spec"] = json!({
             "holderIdentity": holder,
             "leaseDurationSeconds": self.lasts.as_secs().max(1),
@@ -198,6 +213,7 @@ fn now() -> String {
 #[async_trait]
 impl Lease for KubernetesLease {
     async fn renew(&self) -> Result<bool> {
+        let _turn = self.turn.lock().await;
         let asked = Instant::now();
         let own = self.path(&format!("/{}", self.name));
         let (status, found) = self.ask(Method::GET, &own, None).await?;
@@ -229,7 +245,23 @@ impl Lease for KubernetesLease {
         self.seen().held_until
     }
 
+    async fn tell(&self, report: &FleetReport) {
+        let news = {
+            let mut told = self.report();
+            let news = told.fleets != report.fleets || told.read_ms == 0;
+            told.clone_from(report);
+            news
+        };
+        if news
+            && self.held()
+            && let Err(error) = self.renew().await
+        {
+            tracing::warn!(error = %error.chain(), "What is known of the fleets is not told yet; the next renewal does it.");
+        }
+    }
+
     async fn release(&self) {
+        let _turn = self.turn.lock().await;
         if self.seen().held_until.take().is_none() {
             return;
         }

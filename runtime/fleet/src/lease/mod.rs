@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use streamverse_core::{Result, ServiceContext};
+use streamverse_model::compute::FleetReport;
 use tokio::time::Instant;
 
 pub use file::FileLease;
@@ -29,6 +30,9 @@ pub trait Lease: Send + Sync {
     fn held_until(&self) -> Option<Instant>;
     /// Gives it back, so that another need not wait for its end.
     async fn release(&self);
+    /// Says what its holder read of its fleets, where plans look for that: they cannot read the catalogue of a cluster. It is a help,
+    /// not a condition: what fails is said with the next renewal.
+    async fn tell(&self, _report: &FleetReport) {}
     /// How long to wait between two renewals.
     fn every(&self) -> Duration;
     /// Whether it is held.

@@ -11,9 +11,10 @@ use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
+use streamverse_core::http::Room;
 use streamverse_core::stores::{Records, open_records};
 use streamverse_core::{Metrics, Result, ServiceContext, Stop};
-use streamverse_fleet::api::{WorkerApi, WorkerApiParts};
+use streamverse_fleet::api::{ROOM, WorkerApi, WorkerApiParts};
 use streamverse_fleet::authority::{Authority, WORKER_LIFETIME};
 use streamverse_fleet::registry::Registry;
 use streamverse_fleet::workers::Workers as _;
@@ -58,6 +59,8 @@ pub(crate) struct Stores {
     pub(crate) objects: String,
     pub(crate) secrets: Vec<(&'static str, &'static str, String)>,
     pub(crate) lifetime: Duration,
+    /// Of workers, all of them.
+    pub(crate) connections: usize,
 }
 
 impl Default for Stores {
@@ -69,7 +72,8 @@ impl Default for Stores {
             planted("object-store.media", "secret-key"),
             planted("catalogue.main", "password"),
         ];
-        Stores { log: LOG.to_owned(), objects: OBJECTS.to_owned(), secrets, lifetime: WORKER_LIFETIME }
+        let (log, objects) = (LOG.to_owned(), OBJECTS.to_owned());
+        Stores { log, objects, secrets, lifetime: WORKER_LIFETIME, connections: ROOM.known }
     }
 }
 
@@ -121,6 +125,7 @@ impl Setting {
             cx,
             clock,
             lifetime: stores.lifetime,
+            room: Room { known: stores.connections, ..ROOM },
         };
         let (api, told) = (WorkerApi::new(parts), stop.clone());
         let served = tokio::spawn(async move { api.serve(listener, &url, &told).await.unwrap() });

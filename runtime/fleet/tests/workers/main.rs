@@ -12,13 +12,15 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use streamverse_fleet::api::ROOM;
 use streamverse_fleet::authority::{Authority, PublicKey, WORKER_LIFETIME};
 use streamverse_fleet::workers::Workers as _;
 use streamverse_model::compute::{Phase, fleet_collection};
 use streamverse_model::platform::{Name, Owner};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::task::JoinSet;
 
-use kit::{ONE, Setting, TWO, Worker, identity, real_ms};
+use kit::{ONE, Setting, Stores, TWO, Worker, identity, real_ms};
 
 async fn status(client: &reqwest::Client, url: String) -> u16 {
     client.get(url).send().await.unwrap().status().as_u16()
@@ -141,6 +143,8 @@ async fn a_worker_that_is_not_wanted_any_more_gets_nothing_not_even_the_end_of_i
     it.roster.clear();
     let early = client.get(url("work")).send().await.unwrap();
     assert_eq!((early.status().as_u16(), early.headers()["retry-after"].to_str().unwrap()), (503, "5"));
+    // It comes again on another connection, which another controller may take.
+    assert_eq!(early.headers()["connection"], "close");
     it.leads.store(true, Ordering::Relaxed);
     assert_eq!(status(&client, url("work")).await, 503);
     it.look(&[ONE]);
@@ -235,5 +239,41 @@ async fn neither_nonsense_nor_size_nor_slowness_nor_a_crowd_keeps_workers_from_t
         throttled += u32::from(tried.is_ok_and(|it| it.status().as_u16() == 429));
     }
     assert!(throttled > 10, "{throttled}");
+    it.end().await;
+}
+
+#[tokio::test]
+async fn a_worker_that_turned_bad_has_its_share_of_the_connections_and_the_others_are_served() {
+    // Fewer than a worker could take that had no share.
+    let all = ROOM.of_one + 4;
+    let it = Setting::with(Stores { connections: all, ..Stores::default() }).await;
+    let (mut bad, good) = (it.enrolled(ONE).await, it.enrolled(TWO).await);
+    let url = |name: &str, what: &str| it.at(&format!("/v1/workers/{name}/{what}"));
+    it.look(&[ONE, TWO]);
+    let first = bad.pem();
+    let renewed = it.client(Some(&first)).post(url(ONE, "renew")).send().await.unwrap();
+    let renewed: Value = renewed.json().await.unwrap();
+    bad.certificate = Some(renewed["certificate"].as_str().unwrap().to_owned());
+    // Each on a connection of its own, which is held; half of them with the certificate that it was given later.
+    let mut held = JoinSet::new();
+    for at in 0..all * 2 {
+        let pem = if at % 2 == 0 { first.clone() } else { bad.pem() };
+        let (client, url) = (it.client(Some(&pem)), url(ONE, "orders?wait=30"));
+        held.spawn(async move { client.get(url).send().await.is_ok() });
+    }
+    for _ in ROOM.of_one..all * 2 {
+        let refused = tokio::time::timeout(Duration::from_secs(25), held.join_next()).await;
+        assert!(!refused.expect("more than its share").unwrap().unwrap(), "an order that nobody gave");
+    }
+    assert_eq!(status(&it.client(Some(&good.pem())), url(TWO, "work")).await, 200, "another worker");
+    // A share that was given back is there again.
+    held.shutdown().await;
+    let again = it.client(Some(&bad.pem()));
+    let served = async {
+        while again.get(url(ONE, "work")).send().await.is_err() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), served).await.unwrap();
     it.end().await;
 }

@@ -90,7 +90,16 @@ impl Platform {
 
     /// A worker with a context and a spec of its own.
     pub(crate) async fn worker_in(&self, cx: ServiceContext, spec: Value) -> (Stop, JoinHandle<Result<()>>) {
-        let stop = Stop::new();
+        self.worker_until(cx, spec, Stop::new()).await
+    }
+
+    /// … that is told to stop by this.
+    pub(crate) async fn worker_until(
+        &self,
+        cx: ServiceContext,
+        spec: Value,
+        stop: Stop,
+    ) -> (Stop, JoinHandle<Result<()>>) {
         let task = serve(&TRANSCODER, spec, cx, &stop).await.unwrap();
         (stop, task)
     }

@@ -14,5 +14,6 @@ mod kit;
 mod pictures;
 mod protected;
 mod rehearsal;
+mod stopped;
 mod tiers;
 mod whole;

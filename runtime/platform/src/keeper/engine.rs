@@ -233,6 +233,7 @@ impl Keeper {
             if self.ordered_within(wait).await {
                 return Ok(());
             }
+            self.shorten_log();
             too_much = self.holds_more_than(memory, true);
         }
     }

@@ -66,6 +66,13 @@ impl Keeper {
         Self::place_of(shared, owner, key).join("s").join("admin.sock")
     }
 
+    /// Removes the log of what an owner had, with what was put aside.
+    pub(crate) fn forget_log(shared: &Shared, owner: &Owner, object: &str) {
+        let log = Self::log_of(shared, owner, &format!("{object}/{}", owner.kind));
+        crate::files::remove(&crate::process::older_log(&log));
+        crate::files::remove(&log);
+    }
+
     pub(crate) fn log_of(shared: &Shared, owner: &Owner, key: &str) -> PathBuf {
         let name = format!("{}.{}.log", owner.key(), key.replace('/', "."));
         shared.data.join(owner.deployment.as_str()).join("log").join(name)

@@ -44,6 +44,7 @@ impl Keeper {
                     None => None,
                 };
                 self.tell_news(Phase::Running, None, news.unwrap_or_default());
+                self.shorten_log();
                 if let Some(why) = self.holds_more_than(job.resources.memory_bytes, false) {
                     self.end(Duration::ZERO).await;
                     let end = JobEnd::Failed { code: why.code, message: why.text, retry: false };

@@ -66,6 +66,7 @@ impl Keeper {
                 if self.ordered_within(if ready { 4 * LOOK } else { LOOK }).await {
                     return Ok(());
                 }
+                self.shorten_log();
                 too_much = self.holds_more_than(memory, false);
                 if too_much.is_some() {
                     break;

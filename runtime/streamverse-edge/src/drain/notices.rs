@@ -56,7 +56,7 @@ impl Release {
 pub(super) async fn watch(notices: Notices, tell: mpsc::Sender<Notice>) {
     let watched = async {
         match notices {
-            Notices::Signal => Ok(()),
+            Notices::Signal | Notices::Runpod { .. } => Ok(()),
             Notices::Aws { endpoint } => aws::watch(Metadata::new(&endpoint)?, tell).await,
             Notices::Gcp { endpoint, notice_seconds } => {
                 gcp::watch(Metadata::new(&endpoint)?, notice_seconds, tell).await
@@ -70,11 +70,12 @@ pub(super) async fn watch(notices: Notices, tell: mpsc::Sender<Notice>) {
     }
 }
 
-/// SIGTERM and SIGINT, which are listened to from now on.
+/// SIGTERM and SIGINT, which are listened to from now on. `waits` is how many seconds whoever sends them waits before SIGKILL; without
+/// it, until the worker has ended.
 ///
 /// # Errors
 /// When they cannot be.
-pub(super) fn signals(tell: mpsc::Sender<Notice>) -> Result<impl Future<Output = ()>> {
+pub(super) fn signals(waits: Option<u64>, tell: mpsc::Sender<Notice>) -> Result<impl Future<Output = ()>> {
     let failed = |error| Error::permanent("signals", "signals cannot be listened to").because(error);
     let mut term = signal(SignalKind::terminate()).map_err(failed)?;
     let mut int = signal(SignalKind::interrupt()).map_err(failed)?;
@@ -85,7 +86,8 @@ pub(super) fn signals(tell: mpsc::Sender<Notice>) -> Result<impl Future<Output =
                 _ = int.recv() => {}
             }
             info!("Told to stop.");
-            if tell.send(Notice::new(Reason::Signalled, None)).await.is_err() {
+            let gone_ms = waits.map(|it| super::now_ms().saturating_add(it.saturating_mul(1000)));
+            if tell.send(Notice::new(Reason::Signalled, gone_ms)).await.is_err() {
                 return;
             }
         }

@@ -1,11 +1,12 @@
 //! The worker that the agent runs: a child in a process group of its own.
 
 use std::ffi::OsString;
+use std::process::Stdio;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use streamverse_core::{Error, Result};
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdin, Command};
 use tokio::time::Instant;
 use tracing::warn;
 
@@ -25,12 +26,14 @@ pub(crate) struct Launch {
     pub(crate) without: Vec<&'static str>,
     /// Whether it is started again when it ends by itself.
     pub(crate) again: bool,
+    /// Whether its input is a pipe that ends with us: a worker that heeds that does not outlive an agent that is killed.
+    pub(crate) tied: bool,
 }
 
 impl Launch {
     /// With our own environment, and once.
     pub(super) fn once(words: &[OsString]) -> Launch {
-        Launch { words: words.to_vec(), without: Vec::new(), again: false }
+        Launch { words: words.to_vec(), without: Vec::new(), again: false, tied: false }
     }
 
     fn child(&self) -> Result<Child> {
@@ -40,6 +43,9 @@ impl Launch {
         let mut command = Command::new(program);
         // A group, so that a shell around the worker does not keep signals from it.
         command.args(args).process_group(0).kill_on_drop(true);
+        if self.tied {
+            command.stdin(Stdio::piped());
+        }
         for name in &self.without {
             command.env_remove(name);
         }
@@ -53,6 +59,8 @@ impl Launch {
 pub(super) struct Worker {
     launch: Launch,
     child: Child,
+    /// Nothing is written to it. It is held, because whoever waits for a child closes its input.
+    input: Option<ChildStdin>,
     /// Its process group, while it runs.
     group: Option<Pid>,
     since: Instant,
@@ -68,10 +76,10 @@ impl Worker {
     /// # Errors
     /// When it cannot be started.
     pub(super) fn start(launch: Launch) -> Result<Worker> {
-        let child = launch.child()?;
-        let group = group_of(&child);
+        let mut child = launch.child()?;
+        let (group, input) = (group_of(&child), child.stdin.take());
         let since = Instant::now();
-        Ok(Worker { launch, child, group, since, attempts: 0, rests: None, stopping: false })
+        Ok(Worker { launch, child, input, group, since, attempts: 0, rests: None, stopping: false })
     }
 
     /// Tells it to finish.
@@ -96,8 +104,8 @@ impl Worker {
                 }
                 tokio::time::sleep_until(again).await;
                 match self.launch.child() {
-                    Ok(child) => {
-                        self.group = group_of(&child);
+                    Ok(mut child) => {
+                        (self.group, self.input) = (group_of(&child), child.stdin.take());
                         self.child = child;
                         (self.since, self.rests) = (Instant::now(), None);
                     }

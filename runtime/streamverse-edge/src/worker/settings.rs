@@ -64,7 +64,10 @@ impl Settings {
         let notices = match optional(variables::NOTICES)? {
             None => Notices::Signal,
             Some(text) => notices(&text).ok_or_else(|| {
-                unusable(variables::NOTICES, "is none of signal, aws, gcp, azure, nor JSON of one of them")
+                unusable(
+                    variables::NOTICES,
+                    "is none of signal, aws, gcp, azure, runpod, nor JSON of one of them",
+                )
             })?,
         };
         Ok(Settings { controller, worker, authority, token, notices })
@@ -75,7 +78,7 @@ impl Settings {
 fn notices(text: &str) -> Option<Notices> {
     let text = match text {
         "signal" => return Some(Notices::Signal),
-        "aws" | "gcp" | "azure" => format!("{{\"{text}\":{{}}}}"),
+        "aws" | "gcp" | "azure" | "runpod" => format!("{{\"{text}\":{{}}}}"),
         other => other.to_owned(),
     };
     serde_json::from_str(&text).ok()
@@ -95,6 +98,7 @@ pub(super) fn pem(kind: &str, base64: &str) -> String {
 mod tests {
     use super::*;
     use std::collections::BTreeMap;
+    use streamverse_model::compute::CloudKind;
 
     fn read(changes: &[(&str, Option<&str>)]) -> Result<Settings> {
         let mut all: BTreeMap<&str, &str> = BTreeMap::from([
@@ -130,6 +134,10 @@ mod tests {
         ] {
             let error = read(&[(name, value)]).unwrap_err();
             assert!(error.message.contains(name) && !error.message.contains("planted"), "{error}");
+        }
+        for cloud in [CloudKind::Aws, CloudKind::Gcp, CloudKind::Azure, CloudKind::Runpod] {
+            let word = cloud.as_str();
+            assert!(read(&[("STREAMVERSE_NOTICES", Some(word))]).is_ok(), "the controller says {word}");
         }
         let gcp = read(&[("STREAMVERSE_NOTICES", Some("gcp"))]).unwrap().notices;
         assert!(matches!(gcp, Notices::Gcp { notice_seconds: 30, .. }));

@@ -69,6 +69,7 @@ pub(super) struct Paid {
     busy: bool,
     idle_since: u64,
     doomed_ms: Option<u64>,
+    at_risk: bool,
 }
 
 /// How hostile it is, in parts of a thousand, and what it has.
@@ -96,6 +97,8 @@ pub(super) struct Hostile {
     /// By pool.
     pub(super) ledger: Vec<Vec<Paid>>,
     pub(super) waiting: Vec<u64>,
+    /// Jobs that others do side by side.
+    pub(super) others: u32,
     /// The share of workers that have work, in parts of a thousand.
     pub(super) busy: u64,
     outcomes: Vec<Vec<Outcome>>,
@@ -131,6 +134,7 @@ impl Hostile {
             up: vec![true; zones],
             ledger: vec![Vec::new(); count],
             waiting: vec![0; count],
+            others: 0,
             busy: 1000,
             outcomes: vec![Vec::new(); count],
             next: 0,
@@ -197,11 +201,16 @@ impl Hostile {
                     phase: if ready { WorkerPhase::Ready } else { WorkerPhase::Starting },
                     idle_ms: (ready && !one.busy).then(|| self.now - one.idle_since.max(one.ready_ms)),
                     doomed_ms: one.doomed_ms,
+                    at_risk: one.at_risk,
                     hourly: None,
                 });
             }
             let queue = self.fleet.pools[place].queue.is_some();
-            let queue = queue.then(|| QueueSeen { waiting: self.waiting[pool], job_ms: Some(60_000) });
+            let queue = queue.then(|| QueueSeen {
+                waiting: self.waiting[pool],
+                job_ms: Some(60_000),
+                others: self.others,
+            });
             seen.pools.push(PoolSeen {
                 complete,
                 workers,
@@ -278,6 +287,8 @@ impl Hostile {
                         busy: false,
                         idle_since: self.now,
                         doomed_ms: None,
+                        // Some are said to be, for as long as they are there.
+                        at_risk: self.next.is_multiple_of(5),
                     });
                 }
                 let lost = self.chance(self.faults.lost_answers);
@@ -326,6 +337,22 @@ impl Hostile {
             Money::micros(hourly).per_hour_for_ms(it.to_ms.unwrap_or(self.now) - it.from_ms)
         };
         self.ledger[pool].iter().map(cost).sum()
+    }
+
+    /// Those who were told to leave and are still there long after their time: what was to be done may have been dropped, or the
+    /// list been late, and is said again each minute.
+    pub(super) fn overstayed(&self) -> Vec<Arc<str>> {
+        let late = |it: &&Paid| {
+            let until = self.drains.get(&it.id).map(|(_, deadline)| deadline + 300_000);
+            until.is_some_and(|until| it.to_ms.unwrap_or(self.now) > until)
+        };
+        self.ledger.iter().flatten().filter(late).map(|it| it.id.clone()).collect()
+    }
+
+    /// How many used up all of their time, because they worked until its end.
+    pub(super) fn worked_until_told(&self) -> usize {
+        let all = |it: &&Paid| self.drains.get(&it.id).is_some_and(|(_, until)| it.to_ms >= Some(*until));
+        self.ledger.iter().flatten().filter(all).count()
     }
 
     /// The most launches in any hour.

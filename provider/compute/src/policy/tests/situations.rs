@@ -23,6 +23,7 @@ pub(super) fn worker(id: &str, candidate: usize, lifecycle: Lifecycle) -> Worker
         phase: WorkerPhase::Ready,
         idle_ms: None,
         doomed_ms: None,
+        at_risk: false,
         hourly: None,
     }
 }
@@ -137,13 +138,54 @@ fn a_notice_brings_the_replacement_before_the_loss_and_elsewhere() {
 }
 
 #[test]
+fn a_recommendation_to_rebalance_keeps_others_out_of_the_place_for_a_while_and_ends_nobody() {
+    let mut fleet = fleet(pool("encode", 3, 1, 3));
+    // It is so cheap there that the others would follow.
+    fleet.pools[0].candidates[0].spot = Some(Money::micros(100_000));
+    let mut all = vec![worker("i-1", 0, Lifecycle::Spot)];
+    let look = |fleet: &Fleet, state, workers: &[Worker], at: u64| {
+        decide(fleet, state, &seen(workers.to_vec()), START_MS + at * 15_000)
+    };
+    let (state, _) = look(&fleet, FleetState::default(), &all, 0);
+    all[0].at_risk = true;
+    let (state, decisions) = look(&fleet, state, &all, 1);
+    assert_eq!(decisions, [], "it works on, and nothing is bought in its place");
+    // One more is wanted: elsewhere.
+    fleet.pools[0].range.min = 2;
+    let (_, decisions) = look(&fleet, state.clone(), &all, 2);
+    assert_eq!(launches(&decisions), [(1, Lifecycle::Spot)]);
+    let (state, _) = look(&fleet, state, &all, 1);
+    let both = [all[0].clone(), worker("i-2", 0, Lifecycle::Spot), worker("i-3", 1, Lifecycle::Spot)];
+    fleet.pools[0].range.min = 3;
+    let (state, decisions) = look(&fleet, state, &both, 3);
+    assert_eq!(launches(&decisions), []);
+    // Fewer are wanted: of those that do nothing in the fullest place it goes first, though it is the oldest.
+    fleet.pools[0].range.min = 2;
+    let mut idle = both.clone();
+    idle.iter_mut().for_each(|it| it.idle_ms = Some(1));
+    let (_, decisions) = look(&fleet, state.clone(), &idle, 4);
+    assert!(
+        decisions.iter().all(
+            |it| matches!(&it.action, Action::Drain { id, .. } | Action::Terminate { id } if **id == *"i-1")
+        ),
+        "{decisions:?}"
+    );
+    assert!(!decisions.is_empty());
+    // What was said long ago keeps nobody out.
+    fleet.pools[0].range.min = 4;
+    fleet.pools[0].range.max = 4;
+    let (_, decisions) = look(&fleet, state, &both, 20);
+    assert_eq!(launches(&decisions), [(0, Lifecycle::Spot)]);
+}
+
+#[test]
 fn a_queue_gets_at_once_as_many_workers_as_empty_it_in_time() {
     let mut one = pool("encode", 3, 0, 50);
     one.queue = Some(queue());
     let fleet = fleet(one);
     let with = |waiting, workers| {
         let mut seen = seen(workers);
-        seen.pools[0].queue = Some(QueueSeen { waiting, job_ms: Some(120_000) });
+        seen.pools[0].queue = Some(QueueSeen { waiting, job_ms: Some(120_000), others: 0 });
         seen
     };
     let (_, none) = decide(&fleet, FleetState::default(), &with(0, Vec::new()), START_MS);
@@ -162,6 +204,30 @@ fn a_queue_gets_at_once_as_many_workers_as_empty_it_in_time() {
 }
 
 #[test]
+fn what_others_do_in_time_is_not_bought_and_what_they_do_not_is() {
+    let mut one = pool("encode", 3, 0, 50);
+    one.queue = Some(queue());
+    let fleet = fleet(one);
+    let asked = |state: &FleetState, waiting, others, workers| {
+        let mut seen = seen(workers);
+        seen.pools[0].queue = Some(QueueSeen { waiting, job_ms: Some(120_000), others });
+        let (state, decisions) = decide(&fleet, state.clone(), &seen, START_MS);
+        (state, decisions.len())
+    };
+    let fresh = FleetState::default();
+    // 20 others do 150 jobs of two minutes within a quarter of an hour, also above the threshold. 12 leave eight workers to do.
+    for (waiting, others, bought) in
+        [(1, 1, 0), (1, 0, 1), (150, 20, 0), (150, 12, 8), (151, 20, 1), (45, 6, 0), (46, 6, 1), (91, 6, 7)]
+    {
+        assert_eq!(asked(&fresh, waiting, others, Vec::new()).1, bought, "{waiting} wait, {others} others");
+    }
+    // Whoever is there stays until it is idle.
+    let (state, _) = asked(&fresh, 151, 20, Vec::new());
+    let busy = || vec![worker("i-1", 0, Lifecycle::Spot)];
+    assert_eq!(asked(&state, 0, 20, busy()).1, 0);
+}
+
+#[test]
 fn a_new_maximum_acts_within_one_tick_and_never_on_a_worker_that_works() {
     let mut one = pool("encode", 3, 0, 3);
     one.queue = Some(queue());
@@ -171,7 +237,7 @@ fn a_new_maximum_acts_within_one_tick_and_never_on_a_worker_that_works() {
         let mut workers = all();
         workers[1].idle_ms = idle;
         let mut seen = seen(workers);
-        seen.pools[0].queue = Some(QueueSeen { waiting: 500, job_ms: Some(60_000) });
+        seen.pools[0].queue = Some(QueueSeen { waiting: 500, job_ms: Some(60_000), others: 0 });
         seen
     };
     let (state, none) = decide(&fleet, FleetState::default(), &busy(None), START_MS);

@@ -110,7 +110,7 @@ impl Play {
         let pools = vec![PoolSeen {
             complete: true,
             workers: self.actors.iter().map(seen).collect(),
-            queue: Some(QueueSeen { waiting, job_ms }),
+            queue: Some(QueueSeen { waiting, job_ms, ..QueueSeen::default() }),
             ..PoolSeen::default()
         }];
         let state = std::mem::take(&mut self.state);

@@ -24,7 +24,7 @@ pub struct RunpodFleetSpec {
     )]
     pub controller: String,
     /// The name of the `streamverse_transcoder` whose work its pods do, on the same site: they fetch its spec and the
-    /// secrets of its stores by mutual TLS from the controller. What they are given of it is what it was when the fleet was applied last. Without it a pod that runs is taken to be ready, and what it does
+    /// secrets of its stores by mutual TLS from the controller. Refer to it by its resource: a change of it is then handed on in the same apply. Without it a pod that runs is taken to be ready, and what it does
     /// is the image's affair.
     #[attribute(validate(regex(
         "^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$",
@@ -51,7 +51,8 @@ pub struct RunpodFleetSpec {
     pub environment: Option<BTreeMap<String, String>>,
     /// A network volume that each pod mounts: all candidates must be in its data centre.
     pub network_volume: Option<FleetVolumeSpec>,
-    /// The `id` of the credential with which the image is pulled.
+    /// The `id` of the credential with which the image is pulled. A streamverse_runpod_registry_credential wants `create_before_destroy`
+    /// here: without it there is a moment in which the fleet names one that is gone, and no pod starts.
     pub registry_credential_id: Option<String>,
     /// The lowest CUDA version of the host, `12.8`.
     pub min_cuda_version: Option<String>,
@@ -138,7 +139,7 @@ pub struct FleetQueueSpec {
     #[attribute(default = "transcoders", validate(length = 1..=249))]
     pub group: String,
     /// More workers are asked for when more jobs than this wait, or when those that wait would be later than `target_p95`. How many
-    /// follows from what waits and from how long a job takes.
+    /// follows from what waits, from how long a job takes, and from what the transcoder's own workers do of it in time.
     #[attribute(default = 100, validate(range = 1..=10_000_000))]
     pub scale_out_above: u64,
     /// Fewer are kept when fewer jobs than this have waited for `scale_in_after`. Only idle workers leave.

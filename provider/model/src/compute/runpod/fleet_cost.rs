@@ -28,6 +28,9 @@ pub struct FleetCost {
     budget: Option<Money>,
 }
 
+/// What a plan says of a budget that is broken at once.
+pub const BUDGET_AT_MIN: &str = "The budget does not last for `min`";
+
 /// The price of a pod of this candidate per hour, by the dated table. It has the secure cloud alone.
 pub fn table_price(candidate: &FleetCandidateSpec) -> Option<Money> {
     if candidate.tenancy == Tenancy::Community {
@@ -39,8 +42,16 @@ pub fn table_price(candidate: &FleetCandidateSpec) -> Option<Money> {
 }
 
 impl FleetCost {
-    /// The cost, once all that it follows from is known.
+    /// The cost by the dated table, once all that it follows from is known.
     pub fn of(view: &RunpodFleetSpecView) -> Option<FleetCost> {
+        FleetCost::at(view, table_price)
+    }
+
+    /// The cost at other prices, of a pod per hour: at today's, for example.
+    pub fn at(
+        view: &RunpodFleetSpecView,
+        priced: impl Fn(&FleetCandidateSpec) -> Option<Money>,
+    ) -> Option<FleetCost> {
         let candidates =
             view.candidates.known()?.iter().map(|it| settled(it.known()?)).collect::<Option<Vec<_>>>()?;
         let range = view.range.known()?;
@@ -60,7 +71,7 @@ impl FleetCost {
         };
         let with = |count: u32| if count == 0 { 0 } else { count.saturating_add(extra) };
         let prices: Vec<(String, Option<Money>)> =
-            candidates.iter().map(|it| (it.key(), table_price(it))).collect();
+            candidates.iter().map(|it| (it.key(), priced(it))).collect();
         let known: Vec<Money> = prices.iter().filter_map(|(_, price)| *price).collect();
         let unpriced: Vec<String> =
             prices.into_iter().filter_map(|(key, price)| price.is_none().then_some(key)).collect();
@@ -104,32 +115,40 @@ impl FleetCost {
         }
     }
 
+    /// What the monthly budget comes to at these prices, and when it is reached at `max`.
+    ///
+    /// # Errors
+    /// `min` alone breaks it.
+    pub fn budget(&self, prices: &str) -> Result<Option<String>, String> {
+        let Some(budget) = self.budget else { return Ok(None) };
+        if let Some(least) = self.monthly_min.filter(|it| *it > budget) {
+            return Err(format!(
+                "`min` costs {} per hour and {least} per month under the schedule ({prices}), and monthly_budget is {budget}. Raise it to {least} at least, lower min, or make the night longer.",
+                self.hourly_min.unwrap_or_default()
+            ));
+        }
+        let (Some(most), Some(hourly)) = (self.monthly_max.filter(|it| *it > budget), self.hourly_max) else {
+            return Ok(None);
+        };
+        let hours = budget.as_micros() / hourly.as_micros().max(1);
+        Ok(Some(format!(
+            "At `max` the fleet costs {hourly} per hour and {most} per month ({prices}), and monthly_budget is {budget}: after {hours} hours at `max` all workers are drained until the month is over."
+        )))
+    }
+
     /// Refuses a budget that `min` alone breaks; says when it is reached at `max`, and what has no price.
     pub fn check(&self, out: &mut Diagnostics) {
         let range = |name: &str| Path::attribute("range").attr(name);
-        if let (Some(least), Some(budget)) = (self.monthly_min, self.budget)
-            && least > budget
-        {
-            out.error_at(
-                range("monthly_budget"),
-                "The budget does not last for `min`",
-                format!(
-                    "`min` costs {} per hour and {least} per month under the schedule (prices of {PRICES_VERSION}), and monthly_budget is {budget}. Raise it to {least} at least, lower min, or make the night longer.",
-                    self.hourly_min.unwrap_or_default()
-                ),
-            );
-        } else if let (Some(most), Some(hourly), Some(budget)) =
-            (self.monthly_max, self.hourly_max, self.budget)
-            && most > budget
-        {
-            let hours = budget.as_micros() / hourly.as_micros().max(1);
-            out.warning_at(
-                range("monthly_budget"),
-                "The budget is reached before the month is over",
-                format!(
-                    "At `max` the fleet costs {hourly} per hour and {most} per month (prices of {PRICES_VERSION}), and monthly_budget is {budget}: after {hours} hours at `max` all workers are drained until the month is over."
-                ),
-            );
+        match self.budget(&format!("prices of {PRICES_VERSION}")) {
+            Err(text) => out.error_at(range("monthly_budget"), BUDGET_AT_MIN, text),
+            Ok(Some(text)) => {
+                out.warning_at(
+                    range("monthly_budget"),
+                    "The budget is reached before the month is over",
+                    text,
+                );
+            }
+            Ok(None) => {}
         }
         if let (Some(cheapest), Some(ceiling)) = (self.cheapest, self.ceiling)
             && cheapest > ceiling

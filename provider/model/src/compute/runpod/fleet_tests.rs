@@ -182,13 +182,13 @@ fn the_cost_is_that_of_the_table_without_the_nights() {
 
 #[test]
 fn what_has_no_price_has_no_cost_but_a_bound() {
-    let unpriced = |it: &mut Value| it["candidates"][1]["gpu"] = json!("RTX 4090");
+    let unpriced = |it: &mut Value| it["candidates"][1]["gpu"] = json!("RTX 5090");
     let cost = FleetCost::of_spec(&fleet(unpriced)).unwrap();
     assert_eq!((cost.hourly_min, cost.hourly_max), (None, None));
     let mut out = Diagnostics::new();
     cost.check(&mut out);
     let told = found(out).concat();
-    assert!(told.contains("warning candidates") && told.contains("rtx-4090-x2"), "{told}");
+    assert!(told.contains("warning candidates") && told.contains("rtx-5090-x2"), "{told}");
     let bounded = FleetCost::of_spec(&fleet(|it| {
         unpriced(it);
         it["range"]["price_ceiling"] = json!(1.5);
@@ -196,6 +196,79 @@ fn what_has_no_price_has_no_cost_but_a_bound() {
     .unwrap();
     assert_eq!(bounded.hourly_max, Some(Money::micros(6_000_000)));
     assert_eq!(bounded.hourly_min, None);
+    // Nothing runs at zero, whatever it would cost.
+    let idle = FleetCost::of_spec(&fleet(|it| {
+        unpriced(it);
+        it["range"]["min"] = json!(0);
+    }))
+    .unwrap();
+    assert_eq!((idle.hourly_min, idle.monthly_min), (Some(Money::ZERO), Some(Money::ZERO)));
+    assert_eq!(idle.hourly_max, None);
+}
+
+#[test]
+fn a_machine_of_the_community_has_no_price_though_its_gpu_has_one() {
+    let cost = FleetCost::of_spec(&fleet(|it| {
+        it["candidates"] = json!([
+            { "gpu": "RTX 4090", "gpus": 1, "tenancy": "secure" },
+            { "gpu": "RTX 4090", "gpus": 1, "tenancy": "community" },
+        ]);
+    }))
+    .unwrap();
+    assert_eq!((cost.cheapest, cost.hourly_max), (Some(Money::micros(740_000)), None));
+    assert_eq!(cost.unpriced, ["rtx-4090-c"]);
+}
+
+#[test]
+fn those_in_addition_cost_wherever_any_run() {
+    let cost = |min: u32, max: u32| {
+        let change = |it: &mut Value| {
+            it["range"] = json!({ "min": min, "max": max });
+            it["policy"] = json!({ "capacity_block": "3m", "quota_block": "30m", "launches_per_hour": 120, "spread": 0,
+                "extra": 2, "drain": "5s" });
+        };
+        FleetCost::of_spec(&fleet(change)).unwrap()
+    };
+    let some = cost(1, 4);
+    // Two L4 of 0.49 in each of three pods, and one L40S of 0.99 in each of six.
+    assert_eq!(some.hourly_min, Some(Money::micros(3 * 980_000)));
+    assert_eq!(some.hourly_max, Some(Money::micros(6 * 990_000)));
+    assert_eq!(cost(0, 4).hourly_min, Some(Money::ZERO), "none are kept beside none");
+    assert_eq!(cost(0, 0).hourly_max, Some(Money::ZERO));
+}
+
+#[test]
+fn what_is_above_the_ceiling_is_never_reckoned_with() {
+    let at = |ceiling: f64, change: fn(&mut Value)| {
+        let spec = fleet(|it| {
+            it["range"]["price_ceiling"] = json!(ceiling);
+            change(it);
+        });
+        let cost = FleetCost::of_spec(&spec).unwrap();
+        let mut out = Diagnostics::new();
+        cost.check(&mut out);
+        (cost, found(out).concat())
+    };
+    // Below the ceiling there is the first candidate alone, though the second is in the list and dearer.
+    let (cost, told) = at(1.0, |it| it["candidates"][1]["gpus"] = json!(3));
+    assert_eq!(
+        (cost.hourly_min, cost.hourly_max),
+        (Some(Money::micros(990_000)), Some(Money::micros(4 * 990_000)))
+    );
+    assert_eq!(told, "");
+    // Below this one there is none: it costs nothing, and that is said.
+    let (cost, told) = at(0.9, |_| {});
+    assert_eq!((cost.hourly_min, cost.hourly_max), (Some(Money::ZERO), Some(Money::ZERO)));
+    assert!(
+        told.contains("warning range.price_ceiling") && told.contains("$0.98") && told.contains("$0.90"),
+        "{told}"
+    );
+    // One without a price may be below it: then nobody knows.
+    let (_, told) = at(0.9, |it| it["candidates"][1]["tenancy"] = json!("community"));
+    assert!(
+        !told.contains("No candidate below the ceiling") && told.contains("reckon with price_ceiling"),
+        "{told}"
+    );
 }
 
 #[test]

@@ -25,7 +25,7 @@ pub use fleet::{
     FleetVolumeSpecPath, FleetVolumeSpecView, RunpodFleetSpec, RunpodFleetSpecPath, RunpodFleetSpecView,
 };
 pub use fleet_check::{RUNPOD_NOTICE, check_fleet, remote_log, settled};
-pub use fleet_cost::{FleetCost, table_price};
+pub use fleet_cost::{BUDGET_AT_MIN, FleetCost, table_price};
 pub use registry::login_mark;
 pub use template::{
     PersistentVolumeSpec, PersistentVolumeSpecPath, PersistentVolumeSpecView, RunpodTemplateSpec,

@@ -24,6 +24,9 @@ use crate::provider::Streamverse;
 /// its name and taken over, unless its routing is another: then a new one is made beside it. So with `create_before_destroy` one that is
 /// replaced only because it was asked for (`-replace`) is kept, and told.
 ///
+/// The account's key must be allowed to read and change serverless endpoints, and with `template_id` to read templates (`GET
+/// /v2/templates/ID`): RunPod answers 403 to one that is not.
+///
 /// Not proved live: it ran against a stand-in that is held to RunPod's API description of 2026-08-18, never against RunPod. Workers
 /// never ran.
 #[derive(Clone, Schema)]

@@ -6,6 +6,7 @@ use std::time::Duration;
 use streamverse_model::compute::runpod::{FleetCost, RunpodFleetSpec, check_fleet};
 use streamverse_model::compute::{FleetJobSpec, FleetSource, FleetTaken, GroupName, Money, PRICES_VERSION};
 use streamverse_model::platform::{Bundle, Object, Observed, Owner, Phase};
+use streamverse_sites::node::NodeConfig;
 use tfplugin_framework::schema::{Computed, Diagnostics, Path, Severity, Timeouts, TypedPath};
 use tfplugin_framework::{
     Class, Context, Draft, Error, Findings, Maybe, Plan, Read, Resource, Result, Schema, State, Stored,
@@ -32,10 +33,21 @@ use crate::provider::Streamverse;
 /// What a worker gets in its environment is plain: where its controller is, and a token that is of use once. `streamverse fleet why NAME` says why it has the
 /// size that it has.
 ///
-/// Calls of the plan, where there is a key: `GET /v2/catalog/gpus`, `GET /v2/catalog/datacenters` and, with `network_volume`, `GET /v2/network-volumes/ID`.
-/// Calls of its controller: those, and `GET`, `POST` and `DELETE /v2/pods`.
+/// What another hand changed of its record in the controller's catalogue a plan sees on a node by a look of the site's own, and on a cluster by what
+/// the controller wrote beside its Lease when it read its records last: no plan starts a pod. There it says so only while a controller runs, and at most a
+/// tick later. A `transcoder` that the same configuration changes changes the fleet in the same apply, if the fleet refers to it by its resource.
 ///
-/// Not proved live: no pod was ever rented at RunPod. Its controller ran against a stand-in that is held to RunPod's API description of 2026-08-18.
+/// Calls of the plan, where there is a key: `GET /v2/catalog/gpus`, `GET /v2/catalog/datacenters` and, with `network_volume`, `GET /v2/network-volumes/ID`.
+/// Calls of its controller: `GET /v2/catalog/gpus`, and `GET`, `POST` and `DELETE /v2/pods`.
+///
+/// The plan's key, in the provider block, need only read. The controller's must be allowed to read the catalogue, and to read, create and delete
+/// pods. Rights that Terraform needs for it on Kubernetes, in the namespace of the site: `get`, `list`, `create`, `patch` and `delete` on
+/// `jobs`, `configmaps` and `networkpolicies`, `get` on `leases` of `coordination.k8s.io` (without it a changed record is not seen), and for a destroy
+/// `list` on `deployments`, `daemonsets`, `services`, `secrets`, `poddisruptionbudgets` and `horizontalpodautoscalers`. To say why its job does not run
+/// it also lists `pods`, where it may. Its jobs have no account of the cluster.
+///
+/// Not proved live: no pod was ever rented at RunPod. Its controller ran against a stand-in that is held to RunPod's API description of 2026-08-18. On
+/// Kubernetes its jobs ran on simulated nodes alone, which end them at once.
 #[derive(Clone, Schema)]
 pub struct RunpodFleet {
     /// Unique in the deployment, without `--`; another name is another fleet.
@@ -170,7 +182,7 @@ async fn handed_over(
         }
         return Err(Error::invalid(reason.text.clone()).at(shown(&at)));
     }
-    deploy::wait(cx, &*site, &owner).await;
+    deploy::wait_on(cx, &*site, &owner, observed.as_ref()).await;
     let told = job.and_then(|it| it.result.clone());
     match told.and_then(|it| serde_json::from_value::<FleetTaken>(it).ok()) {
         Some(FleetTaken { taken: true, trouble: Some(trouble), .. }) => {
@@ -197,7 +209,14 @@ impl Resource for RunpodFleet {
     }
 
     async fn read(cx: &Context<Streamverse>, stored: Stored<Self>) -> Result<Read<Self>> {
-        let Some(changed) = looked(cx, &stored).await else { return deploy::read(cx, stored).await };
+        let Some(changed) = looked(cx, &stored).await else {
+            let its = (stored.name.clone(), stored.site.clone(), stored.spec.controller.clone());
+            let read = deploy::read(cx, stored).await?;
+            if matches!(read, Read::Gone) {
+                gone(cx, &its);
+            }
+            return Ok(read);
+        };
         cx.warn(
             format!("{} was changed by somebody else", cx.subject()),
             format!("In the words of its site: {changed}. The next apply puts it back."),
@@ -211,7 +230,9 @@ impl Resource for RunpodFleet {
         stored: Stored<Self>,
         plan: Plan<Self>,
     ) -> Result<State<Self>> {
-        if stored.revision.known().is_some_and(|it| it.starts_with(CHANGED)) {
+        // Nothing of its own is another: it is what it was handed over to, or with, that changed.
+        let same = stored.spec == plan.spec;
+        if same || stored.revision.known().is_some_and(|it| it.starts_with(CHANGED)) {
             forget_job(cx, &plan).await?;
         }
         handed_over(cx, plan, false).await
@@ -233,6 +254,14 @@ impl Resource for RunpodFleet {
             return Ok(());
         }
         let view = draft.planned()?;
+        // What its workers are given follows its transcoder, and where it is kept its controller, in the same apply.
+        let uses = |kind, of: &Maybe<String>| match (view.site.known(), of.known()) {
+            (Some(site), Some(name)) => cx.provider().is_changing(kind, site, name),
+            _ => false,
+        };
+        if uses("transcoder", &view.spec.transcoder) || uses("fleet-controller", &view.spec.controller) {
+            draft.set_unknown(Self::revision())?;
+        }
         check_names(cx.provider().deployment(), view.name.known().map(String::as_str))?;
         match FleetCost::of(&view.spec) {
             Some(cost) => {
@@ -349,6 +378,37 @@ fn check_names(deployment: Option<&str>, name: Option<&str>) -> Result<()> {
     Ok(())
 }
 
+/// The registry credentials that fleets of this deployment name, on the sites of the provider block.
+///
+/// # Errors
+/// A site that cannot be asked.
+pub(super) async fn credentials(cx: &Context<Streamverse>) -> Result<Vec<String>> {
+    let deployment = deploy::name(cx.provider().deployment().unwrap_or_default())?;
+    let mut found = Vec::new();
+    for name in cx.provider().site_names().unwrap_or_default() {
+        // Nobody said that this host is a site: without an agent it is none.
+        if !cx.provider().is_named(name) && !NodeConfig::usual_socket().exists() {
+            continue;
+        }
+        let site = cx.provider().site(name)?;
+        let owners = site.list(&deployment).await;
+        let owners =
+            owners.map_err(|error| deploy::asked(error, format!("asking the site {name} for its fleets")))?;
+        for owner in owners.iter().filter(|it| it.kind.as_str() == RunpodFleet::KIND) {
+            let observed = site.observe(owner).await;
+            let observed = observed.map_err(|error| deploy::asked(error, format!("looking at {owner}")))?;
+            let Some(observed) = observed else { continue };
+            let leaves = |it: &Object| matches!(it, Object::Job(job) if job.target == "fleet-remove");
+            if observed.bundle.objects.iter().any(leaves) {
+                continue;
+            }
+            let FleetJobSpec { fleet: FleetSource::Runpod(spec), .. } = deploy::found_spec(&observed)?;
+            found.extend(spec.registry_credential_id);
+        }
+    }
+    Ok(found)
+}
+
 /// Fences the fleet and waits until nothing of it is left.
 async fn taken_away(cx: &Context<Streamverse>, fleet: &RunpodFleet) -> Result<()> {
     let owner = cx.provider().owner(RunpodFleet::KIND, &fleet.name)?;
@@ -356,14 +416,7 @@ async fn taken_away(cx: &Context<Streamverse>, fleet: &RunpodFleet) -> Result<()
     let failed = |error| deploy::asked(error, format!("taking {owner} away"));
     let controller = cx.provider().owner("fleet-controller", &fleet.spec.controller)?;
     if site.observe(&controller).await.map_err(failed)?.is_none() {
-        cx.warn(
-            "Pods may be left",
-            format!(
-                "The controller {:?}, which knows what it bought, is gone. `streamverse sweep` lists pods of this deployment at RunPod, and gives them back.",
-                fleet.spec.controller
-            ),
-        );
-        return Ok(());
+        return Err(unfenced(cx, fleet));
     }
     let bundle = Bundle::new(owner.clone(), vec![fleet.job()?.removal()?]);
     site.apply(&bundle, &[]).await.map_err(failed)?;
@@ -389,6 +442,33 @@ async fn taken_away(cx: &Context<Streamverse>, fleet: &RunpodFleet) -> Result<()
         }
         tokio::time::sleep(Duration::from_millis(300)).await;
     }
+}
+
+/// What is fenced is so in the catalogue that its controller says. A fleet that were let go without it would be bought anew by the next controller of
+/// that name, and no state would have its pods.
+fn unfenced(cx: &Context<Streamverse>, fleet: &RunpodFleet) -> Error {
+    let (controller, deployment) = (&fleet.spec.controller, cx.provider().deployment().unwrap_or_default());
+    Error::permanent(format!(
+        "the fleet {:?} cannot be fenced: its controller {controller:?} is gone from the site {:?}, and pods of it may run",
+        fleet.name, fleet.site
+    ))
+    .next(format!(
+        "Apply the controller again, with the same name and catalogue, then destroy the fleet: it gives its pods back. If that controller never comes back: \
+         `streamverse sweep --deployment {deployment} --runpod` gives back all that the deployment has at RunPod, and `terraform state rm` of this resource \
+         forgets it; as long as that catalogue has the fleet, a controller of that name buys for it again."
+    ))
+}
+
+/// Somebody took it from its site, and it is in no state from now on: that ends no pod.
+fn gone(cx: &Context<Streamverse>, (name, site, controller): &(String, String, String)) {
+    let deployment = cx.provider().deployment().unwrap_or_default();
+    cx.warn(
+        "Its pods may go on",
+        format!(
+            "The site {site:?} has no fleet {name:?} any more. Unless somebody fenced it, its controller {controller:?} buys for it as long as their catalogue has it. \
+             Apply it again, also if you want to destroy it; `streamverse sweep --deployment {deployment} --runpod` gives back all that the deployment has at RunPod."
+        ),
+    );
 }
 
 /// What a removal waits for, in its own words.

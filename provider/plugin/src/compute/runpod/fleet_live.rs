@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use streamverse_compute_runpod::{Client, Cloud, GpuType, Limit, NetworkVolume, Product};
-use streamverse_model::compute::runpod::{FleetCandidateSpec, RunpodFleetSpecView, settled, table_price};
+use streamverse_model::compute::runpod::{
+    BUDGET_AT_MIN, FleetCandidateSpec, FleetCost, RunpodFleetSpecView, settled, table_price,
+};
 use streamverse_model::compute::{Money, PRICES_VERSION, Tenancy, gpu};
 use tfplugin_framework::Context;
 use tfplugin_framework::schema::validate::nearest;
@@ -53,6 +55,7 @@ pub(super) async fn check(
         Err(_) => return,
     };
     judge(&candidates, &live, new, out);
+    unpriced(view, &candidates, (&live, table_price), new, out);
 }
 
 async fn ask(
@@ -133,8 +136,52 @@ fn judge(candidates: &[(usize, FleetCandidateSpec)], live: &Live, new: bool, out
     }
 }
 
+/// Candidates that the table has no price of: what they cost today, and what the whole does. The plan's own costs do not have them, so that the budget is
+/// judged by these.
+fn unpriced(
+    view: &RunpodFleetSpecView,
+    candidates: &[(usize, FleetCandidateSpec)],
+    (live, table): (&Live, fn(&FleetCandidateSpec) -> Option<Money>),
+    new: bool,
+    out: &mut Diagnostics,
+) {
+    let missing = candidates.iter().filter(|(_, it)| table(it).is_none());
+    let each: Vec<String> = missing
+        .filter_map(|(_, it)| Some(format!("{} costs {} per hour", it.key(), price(live, it)?)))
+        .collect();
+    if each.is_empty() {
+        return;
+    }
+    let mut text = format!("Today {}.", each.join("; "));
+    if let Some(today) = FleetCost::at(view, |it| price(live, it).or(table(it))) {
+        let ends = [
+            ("min", today.hourly_min.zip(today.monthly_min)),
+            ("max", today.hourly_max.zip(today.monthly_max)),
+        ];
+        for (end, cost) in ends {
+            if let Some((hour, month)) = cost {
+                text += &format!(" At `{end}` the fleet costs {hour} per hour and {month} per month.");
+            }
+        }
+        let budget = Path::attribute("range").attr("monthly_budget");
+        match today.budget("today's prices") {
+            // One that is there goes on until its budget is spent: a price that rose ends no plan.
+            Err(broken) if new => out.error_at(budget, BUDGET_AT_MIN, broken),
+            Err(broken) => out.warning_at(budget, BUDGET_AT_MIN, broken),
+            Ok(Some(reached)) => text += &format!(" {reached}"),
+            Ok(None) => {}
+        }
+    }
+    text += " The costs in the plan are the dated table's, which lacks these; budgets and ceilings hold by today's prices.";
+    out.warning_at(Path::attribute("candidates"), "What the others cost today", text);
+}
+
 #[cfg(test)]
 mod tests {
+    use streamverse_model::compute::runpod::RunpodFleetSpec;
+    use tfplugin_framework::Maybe;
+    use tfplugin_framework::schema::Field as _;
+
     use super::*;
 
     fn live(secure: f64) -> Live {
@@ -180,5 +227,54 @@ mod tests {
         );
         let far = Live { volume: Some("US-KS-2".to_owned()), ..live(0.99) };
         assert!(told(&far, "EU-RO-1").contains("lies in US-KS-2"));
+    }
+
+    #[test]
+    fn what_the_table_has_no_price_of_is_told_with_todays_and_what_that_does_to_cost_and_budget() {
+        let live = Live {
+            gpus: BTreeMap::from([(
+                (Tenancy::Community, 2),
+                live(0.99).gpus.into_values().flatten().collect(),
+            )]),
+            ..live(0.99)
+        };
+        let told = |budget: u32, new: bool| {
+            let spec: RunpodFleetSpec = serde_json::from_value(serde_json::json!({
+                "controller": "main", "image": "registry.example/worker:1",
+                "candidates": [{ "gpu": "L40S", "gpus": 2, "tenancy": "community" }],
+                "range": { "min": 1, "max": 4, "monthly_budget": f64::from(budget) },
+            }))
+            .unwrap();
+            let candidates = [(0, spec.candidates[0].clone())];
+            let Ok(Maybe::Known(view)) = RunpodFleetSpec::view(&RunpodFleetSpec::write(&spec)) else {
+                panic!()
+            };
+            let mut out = Diagnostics::new();
+            unpriced(&view, &candidates, (&live, |_| None), new, &mut out);
+            out.iter().map(|it| format!("{:?} {it}", it.severity)).collect::<Vec<_>>().join("\n")
+        };
+        // Two at half a dollar each.
+        let enough = told(9000, true);
+        assert!(
+            enough.contains("costs $1.00 per hour")
+                && enough.contains("At `min` the fleet costs $1.00 per hour and $730.50 per month"),
+            "{enough}"
+        );
+        assert!(
+            enough.contains("At `max` the fleet costs $4.00 per hour")
+                && !enough.contains("monthly_budget is"),
+            "{enough}"
+        );
+        assert!(told(1000, true).contains("after 250 hours at `max`"), "{}", told(1000, true));
+        let broken = told(500, true);
+        assert!(
+            broken.contains("Error")
+                && broken.contains(
+                    "$730.50 per month under the schedule (today's prices), and monthly_budget is $500"
+                ),
+            "{broken}"
+        );
+        let there = told(500, false);
+        assert!(there.contains(BUDGET_AT_MIN) && !there.contains("Error"), "{there}");
     }
 }

@@ -13,15 +13,21 @@ use crate::provider::Streamverse;
 /// A credential at RunPod with which private images are pulled.
 ///
 /// RunPod neither shows nor changes it: another login is another credential. With `create_before_destroy` the new one is there before
-/// the old one goes, which RunPod refuses while a pod uses it.
+/// the old one goes; without it a template loses it for a moment, and a fleet rents nothing until it has the new one. RunPod refuses to
+/// delete it while a pod uses it, so that of a fleet with pods goes by the first apply after the last of them.
 ///
 /// Its name at RunPod ends in a mark of the login: of the user and of the version or the reference of the password, nothing of
 /// the password itself. After an import the user and the version are taken from the configuration; where the mark is another
 /// one, it is made anew.
 ///
-/// What an apply left which was cut short cannot be read back: it is replaced, once nothing refers to it.
+/// What an apply left which was cut short cannot be read back: it is replaced, unless a template, an endpoint, a pod or a fleet on a
+/// site of the provider block refers to it.
 ///
-/// Calls: `POST`, `GET` and `DELETE /v2/registries`, and `GET /v2/templates` and `/v2/serverless` where an older one is there. Import takes `NAME`, or `NAME=ID`.
+/// Calls: `POST`, `GET` and `DELETE /v2/registries`, and `GET /v2/templates` and `/v2/serverless` where an older one is there; where
+/// they do not refer to it, sites are asked for their fleets. Import takes `NAME`, or `NAME=ID`.
+///
+/// The account's key must be allowed to read and change registry credentials, and to read templates and serverless endpoints: RunPod
+/// answers 403 to one that is not.
 ///
 /// Not proved live: it ran against a stand-in that is held to RunPod's API description of 2026-08-18, never against RunPod.
 #[derive(Clone, Schema)]
@@ -65,22 +71,29 @@ impl RunpodRegistryCredential {
 /// takes its place. What something refers to was in a state once, and is left to that.
 async fn replace_older(cx: &Context<Streamverse>, here: &Here, name: &str, made: &str) {
     let looked = async {
-        let older = here.there::<Registry>(name).await?;
-        let older: Vec<Registry> = older.into_iter().filter(|it| it.id != made).collect();
+        let mut older = here.there::<Registry>(name).await?;
+        older.retain(|it| it.id != made);
         if older.is_empty() {
-            return Ok((older, Vec::new()));
+            return Ok(older);
         }
         let templates = here.client.list::<Template>(here.limit).await.map_err(|fault| told(&fault))?;
         let endpoints = here.client.list::<Endpoint>(here.limit).await.map_err(|fault| told(&fault))?;
         let used = templates.into_iter().filter_map(|it| it.registry);
-        Ok((older, used.chain(endpoints.into_iter().filter_map(|it| it.registry)).collect()))
+        let used: Vec<String> = used.chain(endpoints.into_iter().filter_map(|it| it.registry)).collect();
+        older.retain(|it| !used.contains(&it.id));
+        if older.is_empty() {
+            return Ok(older);
+        }
+        // RunPod itself refuses while a pod uses it; of a fleet without pods it knows nothing.
+        let used = super::fleet::credentials(cx).await?;
+        older.retain(|it| !used.contains(&it.id));
+        Ok(older)
     };
-    let (older, used): (Vec<Registry>, Vec<String>) = match looked.await {
+    let older: Vec<Registry> = match looked.await {
         Ok(found) => found,
         Err(error) => return warn_of_older(cx, &error),
     };
-    for it in older.into_iter().filter(|it| !used.contains(&it.id)) {
-        // RunPod itself refuses while a pod uses it.
+    for it in older {
         if let Err(fault) = here.client.delete::<Registry>(&it.id, here.limit).await {
             warn_of_older(cx, &told(&fault));
         }

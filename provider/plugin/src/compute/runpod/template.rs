@@ -20,6 +20,8 @@ use crate::provider::Streamverse;
 /// have: then a new one is made beside it. So with `create_before_destroy` one that is replaced only because it was asked for (`-replace`)
 /// is kept, and told.
 ///
+/// The account's key must be allowed to read and change templates: RunPod answers 403 to one that is not.
+///
 /// Not proved live: it ran against a stand-in that is held to RunPod's API description of 2026-08-18, never against RunPod.
 #[derive(Clone, Schema)]
 pub struct RunpodTemplate {

@@ -23,6 +23,13 @@ pub(super) struct Faults {
     pub(super) late_ms: u64,
 }
 
+/// What is lost of a call.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Lose {
+    Request,
+    Answer,
+}
+
 #[derive(Clone, Debug)]
 pub(super) struct Paid {
     pub(super) id: String,
@@ -56,6 +63,8 @@ pub(super) struct Inside {
     /// After so many calls the caller is killed: at that call, before or after it is done.
     pub(super) fuse: Option<u32>,
     pub(super) calls: BTreeMap<&'static str, u32>,
+    /// All that is asked for is lost: before it is done, or its answer.
+    pub(super) lose: Option<Lose>,
     /// Calls of this name never return.
     pub(super) hang: Option<&'static str>,
 }
@@ -89,6 +98,7 @@ impl TestCloud {
             breaches: Vec::new(),
             fuse: None,
             calls: BTreeMap::new(),
+            lose: None,
             hang: None,
         };
         let groups = kind != CloudKind::Runpod;
@@ -136,6 +146,10 @@ impl TestCloud {
             let faults = inside.faults;
             let mut chance = |thousandths: u32| inside.dice.random_range(0..1000) < thousandths;
             let (lost, throttled, half) = (chance(faults.lost), chance(faults.throttle), chance(500));
+            let (lost, half) = match inside.lose {
+                Some(what) => (true, what == Lose::Request),
+                None => (lost, half),
+            };
             let killed = inside.burn();
             if inside.hang == Some(what) {
                 (true, None)

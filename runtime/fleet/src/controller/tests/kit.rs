@@ -1,7 +1,7 @@
 //! A controller, its records and clouds, and time.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -31,6 +31,14 @@ const START_MS: u64 = 1_794_744_000_000;
 pub(super) struct Memory {
     all: Mutex<BTreeMap<(String, String), Record>>,
     pub(super) writes: AtomicUsize,
+    /// The answer to each write is lost, and the write sent again: as PostgreSQL's client does when its connection breaks.
+    pub(super) lost: AtomicBool,
+}
+
+impl Memory {
+    fn answer(&self) -> bool {
+        !self.lost.load(Ordering::Relaxed)
+    }
 }
 
 #[async_trait]
@@ -43,7 +51,7 @@ impl Records for Memory {
         }
         self.writes.fetch_add(1, Ordering::Relaxed);
         all.insert(key, Record { version: rand::random_range(1..1 << 40), value: value.clone() });
-        Ok(true)
+        Ok(self.answer())
     }
 
     async fn get(&self, collection: &str, id: &str) -> Result<Option<Record>> {
@@ -56,7 +64,7 @@ impl Records for Memory {
         let Some(found) = found.filter(|it| it.version == version) else { return Ok(false) };
         self.writes.fetch_add(1, Ordering::Relaxed);
         *found = Record { version: version + 1, value: value.clone() };
-        Ok(true)
+        Ok(self.answer())
     }
 
     async fn remove(&self, collection: &str, id: &str) -> Result<()> {

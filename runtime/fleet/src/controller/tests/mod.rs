@@ -1,6 +1,7 @@
 //! The controller on a cloud in memory, on a clock that the test turns.
 
 mod cloud;
+mod doubt;
 mod faults;
 mod kit;
 mod lease;

@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use serde_json::json;
+use streamverse_compute::cloud::{Notice, NoticeKind};
 use streamverse_core::stores::Records as _;
 use streamverse_model::compute::{CloudKind, GroupName, Lifecycle, fleet_collection};
 
@@ -72,6 +73,58 @@ async fn a_record_that_is_gone_without_a_tombstone_is_fenced_and_drained() {
 }
 
 #[tokio::test]
+async fn the_group_of_a_candidate_that_is_taken_out_goes_when_nothing_is_in_it() {
+    let mut world = World::new(&[CloudKind::Aws], 1);
+    world.put("gpu", fleet("gpu", CloudKind::Aws, 3, 3, 3)).await;
+    world.ticks(8).await;
+    let keys = |world: &World| -> Vec<String> {
+        let mut all: Vec<String> =
+            world.cloud().inside().groups.keys().map(|it| it.key.to_string()).collect();
+        all.sort();
+        all
+    };
+    assert_eq!(keys(&world), ["s-z0", "s-z1", "s-z2"]);
+    // A description that cannot be used takes nothing away.
+    let mut broken = fleet("gpu", CloudKind::Aws, 2, 3, 3);
+    broken["definition"]["shards"] = 3.into();
+    world.put("gpu", broken).await;
+    world.restart();
+    world.ticks(3).await;
+    assert_eq!(keys(&world).len(), 3);
+    world.put("gpu", fleet("gpu", CloudKind::Aws, 2, 3, 3)).await;
+    world.ticks(25).await;
+    assert_eq!(keys(&world), ["s-z0", "s-z1"]);
+    assert_eq!(world.cloud().running().len(), 3);
+    // And comes back with it.
+    world.put("gpu", fleet("gpu", CloudKind::Aws, 3, 6, 6)).await;
+    world.ticks(8).await;
+    assert_eq!((keys(&world).len(), world.cloud().running().len()), (3, 6));
+}
+
+#[tokio::test]
+async fn a_fleet_whose_record_another_version_wrote_ends_when_it_is_fenced() {
+    for kind in BOTH {
+        let mut world = World::new(&[kind], 1);
+        world.put("gpu", fleet("gpu", kind, 2, 2, 2)).await;
+        world.ticks(8).await;
+        let mut newer = fleet("gpu", kind, 2, 2, 2);
+        newer["definition"]["shards"] = 3.into();
+        world.put("gpu", newer.clone()).await;
+        world.restart();
+        world.ticks(3).await;
+        assert_eq!(world.cloud().running().len(), 2, "what it has is left alone: {kind}");
+        newer["tombstone"] = true.into();
+        newer["generation"] = "end-7".into();
+        world.put("gpu", newer).await;
+        world.ticks(25).await;
+        assert_eq!(world.cloud().running().len(), 0, "{kind}");
+        assert!(world.cloud().inside().groups.is_empty(), "{kind}");
+        let status = world.status("gpu").await.unwrap();
+        assert!(status.deleted && status.generation == "end-7" && status.trouble.is_none(), "{status:?}");
+    }
+}
+
+#[tokio::test]
 async fn what_one_place_refuses_is_asked_elsewhere_within_the_same_tick() {
     for kind in BOTH {
         let mut world = World::new(&[kind], 1);
@@ -110,6 +163,23 @@ async fn a_group_that_refills_itself_after_a_preemption_is_set_to_what_is_wanted
     assert_eq!(world.cloud().running().len(), 3);
     assert!(world.cloud().running().iter().all(|it| it.lifecycle == Lifecycle::Spot));
     assert!(world.metrics.text().contains("streamverse_fleet_preemptions_total{fleet=\"gpu\""));
+}
+
+#[tokio::test]
+async fn a_recommendation_to_rebalance_ends_nobody_and_what_is_started_meanwhile_starts_elsewhere() {
+    let mut world = World::new(&[CloudKind::Aws], 1);
+    world.put("gpu", fleet("gpu", CloudKind::Aws, 3, 1, 1)).await;
+    world.ticks(8).await;
+    let before = world.cloud().running();
+    let notice = |id: &str| Notice { id: id.to_owned(), kind: NoticeKind::Rebalance, at_ms: None };
+    world.cloud().inside().notices = before.iter().map(|it| notice(&it.id)).collect();
+    world.ticks(2).await;
+    world.put("gpu", fleet("gpu", CloudKind::Aws, 3, 4, 4)).await;
+    world.tick().await;
+    let all = world.cloud().running();
+    let (old, new): (Vec<_>, Vec<_>) = all.iter().partition(|it| before.iter().any(|old| old.id == it.id));
+    assert_eq!((old.len(), new.len()), (1, 3), "{all:?}");
+    assert!(new.iter().all(|it| before.iter().all(|old| old.place != it.place)), "{all:?}");
 }
 
 #[tokio::test]

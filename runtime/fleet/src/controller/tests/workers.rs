@@ -16,8 +16,8 @@ const KIND: CloudKind = CloudKind::Runpod;
 
 /// Workers that tell what the test says.
 #[derive(Default)]
-struct Told {
-    told: Mutex<BTreeMap<String, WorkerTold>>,
+pub(super) struct Told {
+    pub(super) told: Mutex<BTreeMap<String, WorkerTold>>,
     drained: Mutex<Vec<(String, u64)>>,
     kept: Mutex<Vec<String>>,
 }
@@ -47,7 +47,7 @@ impl Workers for Told {
 
 impl Told {
     /// All that run say this.
-    fn all(&self, world: &World, phase: Phase, idle_ms: Option<u64>) {
+    pub(super) fn all(&self, world: &World, phase: Phase, idle_ms: Option<u64>) {
         for one in world.cloud().running() {
             self.one(world, &one.name.unwrap().to_string(), phase, idle_ms);
         }
@@ -61,6 +61,7 @@ impl Told {
             idle_since_ms: idle_ms.map(|it| now - it),
             until_ms: None,
             preempted: false,
+            at_risk: false,
             running: None,
         };
         self.told.lock().unwrap().insert(name.to_owned(), told);
@@ -276,6 +277,29 @@ async fn whoever_could_not_be_heard_has_its_time_once_it_can_and_no_more() {
     assert_eq!(names(&world), before, "it could not be heard before");
     world.ticks(16).await;
     assert_ne!(names(&world), before, "it was not heard since");
+}
+
+#[tokio::test]
+async fn what_the_sites_own_workers_do_is_not_waiting_and_not_bought_and_what_is_left_is() {
+    let workers = Arc::new(Told::default());
+    let mut world = world(&workers);
+    let mut gpu = queued(working(fleet("gpu", KIND, 1, 0, 4)), "transcode");
+    gpu["definition"]["queue"]["group"] = json!("transcoders");
+    gpu["work"]["spec"]["workers"] = json!(2);
+    gpu["work"]["spec"]["concurrency"] = json!(3);
+    world.put("gpu", gpu.clone()).await;
+    // Six are worked on, and those six do 90 more within a quarter of an hour.
+    for (undone, waiting, bought) in [(5, 0, 0), (90, 84, 0), (96, 90, 0), (97, 91, 1), (156, 150, 4)] {
+        world.topics.0.lock().unwrap().insert("transcode".to_owned(), undone);
+        world.tick().await;
+        assert_eq!(world.status("gpu").await.unwrap().waiting, Some(waiting), "{undone} are not done");
+        assert_eq!(names(&world).len(), bought, "{undone} are not done");
+    }
+    // Those of another queue are not the site's.
+    gpu["definition"]["queue"]["group"] = json!("others");
+    world.put("gpu", gpu).await;
+    world.tick().await;
+    assert_eq!(world.status("gpu").await.unwrap().waiting, Some(156));
 }
 
 #[tokio::test]
