@@ -29,6 +29,27 @@ fn a_configuration_and_a_terminal_are_told_the_same_of_a_market() -> Result<(), 
         text.lines().find(|it| it.starts_with("StreamVerse ")).unwrap().split_whitespace().collect();
     assert!(text.contains("omniscient bound") && text.contains("SpotHedge"), "{text}");
     assert!(std::fs::read_to_string(&picture).unwrap().starts_with("<svg"));
+    // Another policy is another table and another picture: without a net nothing is on demand. What it is compared with stays.
+    let (netless, bare) = (folder.path().join("netless.json"), folder.path().join("bare.svg"));
+    std::fs::write(&netless, r#"{ "fallback": { "max": 0 } }"#).unwrap();
+    let other = Command::new(binaries().join("streamverse"))
+        .args(["simulate", "spot", "--trace", traces, "--notice", "120", "--policy"])
+        .arg(&netless)
+        .arg("--svg")
+        .arg(&bare)
+        .output()
+        .unwrap();
+    let other = String::from_utf8_lossy(&other.stdout).into_owned();
+    let most = |text: &str| {
+        let row = text.lines().find(|it| it.starts_with("StreamVerse ")).unwrap_or_default();
+        row.split_whitespace().last().map(str::to_owned)
+    };
+    assert_eq!((most(&text).as_deref(), most(&other).as_deref()), (Some("1"), Some("0")), "{text}{other}");
+    let rivals = |text: &str| -> Vec<String> {
+        text.lines().filter(|it| !it.starts_with("StreamVerse")).map(str::to_owned).collect()
+    };
+    assert_eq!(rivals(&text), rivals(&other));
+    assert_ne!(std::fs::read(&picture).unwrap(), std::fs::read(&bare).unwrap());
     let refused = Command::new(binaries().join("streamverse"))
         .args(["simulate", "spot", "--trace", "/nowhere"])
         .output()

@@ -4,6 +4,7 @@ use streamverse_model::compute::{Money, QueueSpec};
 
 use super::fleet::ms;
 use super::pool::{Live, Tick, size};
+use super::seen::WorkerPhase;
 use super::state::PoolState;
 use super::why::Why;
 
@@ -79,6 +80,11 @@ fn asked(tick: &Tick<'_>, memory: &mut PoolState, live: &[Live], queue: &QueueSp
         return memory.target.max(needed).max(first);
     }
     let least = first.max(working);
+    // Those that start were asked for by what waits: as long as anything does, they are not sent away before they are there.
+    let coming = |it: &&Live| it.stays() && it.phase == WorkerPhase::Starting;
+    let coming = live.iter().filter(coming).count().saturating_add(memory.orders.len());
+    let coming = if seen.waiting > 0 { working.saturating_add(size(coming)).min(memory.target) } else { 0 };
+    let least = least.max(coming);
     let low_for = memory.low_since.map_or(0, |it| tick.now.saturating_sub(it));
     if low && low_for >= ms(queue.scale_in_after.0) {
         return least;

@@ -106,10 +106,10 @@ mod tests {
         assert_eq!(queue.workers_for(300, 60_000, 19), 1);
         assert_eq!(queue.workers_for(300, 60_000, 20), 0);
         assert_eq!(queue.workers_for(300, 60_000, u32::MAX), 0);
-        // In 30 minutes 60 and, with three others, 150.
-        assert!(!queue.is_late(60, 60_000, 1, 0) && queue.is_late(61, 60_000, 1, 0));
-        assert!(!queue.is_late(150, 60_000, 1, 3) && queue.is_late(151, 60_000, 1, 3));
-        assert!(!queue.is_late(90, 60_000, 0, 3) && queue.is_late(91, 60_000, 0, 3));
-        assert!(!queue.is_late(60, 60_000, 0, 0) && queue.is_late(61, 60_000, 0, 0));
+        // In 15 of the 30 minutes 30 and, with three others, 75.
+        assert!(!queue.is_late(30, 60_000, 1, 0) && queue.is_late(31, 60_000, 1, 0));
+        assert!(!queue.is_late(75, 60_000, 1, 3) && queue.is_late(76, 60_000, 1, 3));
+        assert!(!queue.is_late(45, 60_000, 0, 3) && queue.is_late(46, 60_000, 0, 3));
+        assert!(!queue.is_late(30, 60_000, 0, 0) && queue.is_late(31, 60_000, 0, 0));
     }
 }

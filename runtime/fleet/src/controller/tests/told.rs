@@ -182,3 +182,28 @@ async fn what_was_decided_and_then_taken_by_another_controller_is_told_by_nobody
     let counted = counted(world.decisions().await.iter().map(|it| it.line.clone()));
     assert!(counted.len() == 4 && counted.values().all(|it| *it == 1), "{counted:?}");
 }
+
+#[tokio::test]
+async fn a_decision_whose_controller_was_killed_before_it_could_be_looked_for_is_told_by_the_next_one_once() {
+    let records: Arc<dyn Records> = Arc::new(Memory::default());
+    let start = 1_794_744_000_000;
+    let said = |line: &str| FleetDecision {
+        at_ms: start,
+        fleet: "gpu".to_owned(),
+        line: line.to_owned(),
+        why: "short".to_owned(),
+        outcome: None,
+    };
+    let mut killed = Keep::new(Arc::clone(&records), "c");
+    killed.load().await.unwrap();
+    let both = vec![said("gpu: launch 0"), said("gpu: launch 1")];
+    assert!(killed.state(&FleetState::default(), both.clone(), true, start).await.unwrap());
+    let mut next = Keep::new(Arc::clone(&records), "c");
+    assert_eq!(next.load().await.unwrap(), FleetState::default());
+    let told: Vec<FleetDecision> = next.decisions().await.unwrap().into_iter().map(|it| it.1).collect();
+    assert_eq!(told, both);
+    assert_eq!(records.list(&next.collection("why"), "", 100).await.unwrap().len(), 2);
+    let mut third = Keep::new(Arc::clone(&records), "c");
+    third.load().await.unwrap();
+    assert_eq!(third.decisions().await.unwrap(), []);
+}
