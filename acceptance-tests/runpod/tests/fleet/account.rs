@@ -57,7 +57,15 @@ impl Workers for Busy {
     fn told(&self, _: &str) -> Option<WorkerTold> {
         let heard_ms = self.clock.now_ms();
         let (phase, running) = (Phase::Working, Some(1));
-        Some(WorkerTold { phase, heard_ms, idle_since_ms: None, until_ms: None, preempted: false, running })
+        Some(WorkerTold {
+            phase,
+            heard_ms,
+            idle_since_ms: None,
+            until_ms: None,
+            preempted: false,
+            at_risk: false,
+            running,
+        })
     }
 
     fn drain(&self, _: &str, _: u64) {
