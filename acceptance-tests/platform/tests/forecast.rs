@@ -11,6 +11,35 @@ fn example(kind: &str, name: &str, file: &str) -> String {
     std::fs::read_to_string(format!("{root}/examples/{kind}/{name}/{file}")).unwrap()
 }
 
+/// What the functions say of what is less usual.
+const VALUES: &str = r#"
+locals {
+  spot = provider::streamverse::hourly_cost("gcp", "us-central1", "g2-standard-4", "spot", 1)
+  full = provider::streamverse::hourly_cost("gcp", "us-central1", "g2-standard-4", "on_demand", 1)
+  pod  = provider::streamverse::hourly_cost("runpod", "", "L40S", "on_demand", 2)
+  far  = provider::streamverse::hourly_cost("gcp", "mars-west1", "g2-standard-4", "spot", 1)
+}
+output "none" {
+  value = provider::streamverse::gpu_encoder("NVIDIA A100-SXM4-80GB").codecs
+}
+output "a_pod" {
+  value = local.pod.hourly > 0 && local.pod.region == "" && local.pod.date != ""
+}
+output "dearer" {
+  value = local.full.hourly > local.spot.hourly
+}
+output "another_region" {
+  value = local.far.region
+}
+"#;
+
+/// Arguments of `hourly_cost` that are refused, and with which words.
+const WRONG: [(&str, &str); 3] = [
+    (r#""moon", "", "L4", "spot", 1"#, "(?s)is\\s+none\\s+of\\s+aws"),
+    (r#""gcp", "us-central1", "g2-standard-4", "forever", 1"#, "(?s)is\\s+none\\s+of\\s+spot"),
+    (r#""aws", "us-east-1", "g99.huge", "spot", 1"#, "(?s)has\\s+no\\s+spot\\s+price"),
+];
+
 #[test]
 fn a_configuration_and_a_terminal_are_told_the_same_of_a_market() -> Result<(), Failure> {
     let traces = concat!(env!("CARGO_MANIFEST_DIR"), "/../../provider/compute/testdata");
@@ -78,7 +107,7 @@ fn a_configuration_and_a_terminal_are_told_the_same_of_a_market() -> Result<(), 
     );
     let both = format!("{} {}", row[1], row[4]);
     let cli = Cli::terraform()?;
-    Case::new(&cli)
+    let mut case = Case::new(&cli)
         .provider(ADDRESS, binaries().join("terraform-provider-streamverse"))
         .requires(Feature::Functions)
         .step(Step::apply(same).output("told", both.as_str()))
@@ -99,6 +128,13 @@ fn a_configuration_and_a_terminal_are_told_the_same_of_a_market() -> Result<(), 
             .expect_error("(?s)Did you mean \"L40"),
         )
         .step(
+            Step::apply(format!("{block}{VALUES}"))
+                .output("none", serde_json::json!([]))
+                .output("a_pod", true)
+                .output("dearer", true)
+                .output("another_region", "us-central1"),
+        )
+        .step(
             Step::apply(format!(
                 "{block}data \"streamverse_spot_forecast\" \"it\" {{\n  synthetic = {{ days = 366, regions = 20, zones = 26 }}\n  workers = 1000\n}}\n"
             ))
@@ -115,7 +151,12 @@ fn a_configuration_and_a_terminal_are_told_the_same_of_a_market() -> Result<(), 
                 "{block}data \"streamverse_spot_forecast\" \"it\" {{\n  trace = \"/nowhere\"\n}}\n"
             ))
             .expect_error("(?s)nowhere cannot be\\s+read"),
-        )
-        .run()
-        .map(|_| ())
+        );
+    for (arguments, word) in WRONG {
+        let text = format!(
+            "{block}output \"x\" {{\n  value = provider::streamverse::hourly_cost({arguments})\n}}\n"
+        );
+        case = case.step(Step::apply(text).expect_error(word));
+    }
+    case.run().map(|_| ())
 }

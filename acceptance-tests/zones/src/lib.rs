@@ -30,7 +30,7 @@ pub use config::{Config, EPOCH_MS, KEY, QuotaConfig, Settings, ZoneConfig, made_
 pub use dice::Dice;
 pub use ledger::{Entry, Event};
 pub use process::StandIn;
-pub use replay::{Replayed, first_days, pure, report, through_controller};
+pub use replay::{differences, first_days, pure, report, through_controller};
 pub use verdict::{Account, Life, Timeline};
 pub use wire::{Answer, Lost, Wire};
 

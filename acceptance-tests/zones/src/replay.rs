@@ -9,15 +9,6 @@ use crate::process::StandIn;
 use crate::rig::{Rig, controller_spec, fleet};
 use crate::verdict::Account;
 
-/// What a replay came to.
-#[derive(Clone, Debug)]
-pub struct Replayed {
-    /// Through the controller and the adapter, from the ledger.
-    pub controller: Report,
-    /// As the pure function.
-    pub pure: Report,
-}
-
 /// A market's first days.
 pub fn first_days(market: &Market, days: f64) -> Market {
     let mut market = market.clone();
@@ -51,6 +42,22 @@ pub async fn through_controller(market: &Market, setting: &Setting, keeps: bool)
     rig.put(&described).await;
     rig.ticks(market.length_ms() / setting.tick_ms.max(1)).await;
     report(&rig.stand_in.account(), market, setting)
+}
+
+/// In which figures two replays of a market are apart by more than one percent, in words. Of the time in which nothing was ready, which is short,
+/// one look more or less is no difference.
+pub fn differences(one: &Report, other: &Report, market: &Market, setting: &Setting) -> Vec<String> {
+    let look = setting.tick_ms as f64 / market.length_ms().max(1) as f64;
+    let figures = [
+        ("4 ready", one.all_ready, other.all_ready, 0.0),
+        ("0 ready", one.none_ready, other.none_ready, look),
+        ("capacity", one.capacity, other.capacity, 0.0),
+        ("cost", one.cost, other.cost, 0.0),
+        ("launches", one.launches as f64, other.launches as f64, 0.0),
+        ("the most on demand", one.most_on_demand.into(), other.most_on_demand.into(), 0.0),
+    ];
+    let apart = |it: &&(&str, f64, f64, f64)| (it.1 - it.2).abs() > (it.2.abs() / 100.0).max(it.3);
+    figures.iter().filter(apart).map(|(what, one, other, _)| format!("{what}: {one} and {other}")).collect()
 }
 
 /// What a ledger says of a replay, as the pure simulation reports it.

@@ -1,12 +1,12 @@
 //! The recorded market through the real controller: `cargo run -p streamverse-zones-stand-in --bin zones-replay -- [DAYS [NOTICE [keeps]]]`,
-//! after `cargo build -p streamverse-zones-stand-in`. Made-up traces where the recorded ones are absent.
+//! after `cargo build -p streamverse-zones-stand-in`. It fails where they are apart by more than one percent. Made-up traces where the recorded ones are absent.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "what it measured is its answer")]
 
 use std::process::ExitCode;
 use std::time::Instant;
 
 use streamverse_compute::simulate::{Setting, table};
-use streamverse_zones_stand_in::{first_days, made_up, pure, recorded, through_controller};
+use streamverse_zones_stand_in::{differences, first_days, made_up, pure, recorded, through_controller};
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -29,11 +29,17 @@ fn main() -> ExitCode {
     let began = Instant::now();
     let controller = runtime.block_on(through_controller(&market, &setting, keeps));
     let took = began.elapsed();
-    print!("{}", table(&[controller, pure(&market, &setting)], &setting));
+    let pure = pure(&market, &setting);
+    let apart = differences(&controller, &pure, &market, &setting);
+    print!("{}", table(&[controller, pure], &setting));
     let length = market.length_ms() as f64 / 86_400_000.0;
     println!(
         "{length:.2} days of {} zones, notice {notice} s, groups that keep their size: {keeps}; {took:.1?}",
         market.zones.len()
     );
-    ExitCode::SUCCESS
+    if apart.is_empty() {
+        return ExitCode::SUCCESS;
+    }
+    eprintln!("zones-replay: apart by more than one percent: {}", apart.join("; "));
+    ExitCode::FAILURE
 }

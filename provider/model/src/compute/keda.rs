@@ -400,10 +400,20 @@ mod tests {
         let kinds: Vec<&str> =
             scaled["triggers"].as_array().unwrap().iter().filter_map(|it| it["type"].as_str()).collect();
         assert_eq!(kinds, ["kafka", "cpu", "memory"]);
+        for (trigger, percent) in [(1, "70"), (2, "80")] {
+            assert_eq!(scaled["triggers"][trigger]["metadata"]["value"], percent);
+            assert_eq!(scaled["triggers"][trigger]["metricType"], "Utilization");
+        }
         assert_eq!(spec(&queue(url)).marked().unwrap()["username"], "u");
         let plain = spec(&Value::Null).manifests(&names()).unwrap();
         let [("horizontalpodautoscalers", hpa)] = plain.as_slice() else { panic!("{plain:?}") };
-        assert_eq!(hpa["spec"]["metrics"][1]["resource"]["target"]["averageUtilization"], 80);
+        for (metric, resource, percent) in [(0, "cpu", 70), (1, "memory", 80)] {
+            let of = &hpa["spec"]["metrics"][metric]["resource"];
+            assert_eq!(
+                (&of["name"], &of["target"]["averageUtilization"]),
+                (&json!(resource), &json!(percent))
+            );
+        }
         // The same pace in either.
         let pace = &scaled["advanced"]["horizontalPodAutoscalerConfig"]["behavior"];
         let policy = |kind: &str, value: u32, seconds: u32| json!({ "type": kind, "value": value, "periodSeconds": seconds });

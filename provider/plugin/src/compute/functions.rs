@@ -29,7 +29,7 @@ pub struct GpuEncoder {
 /// What a GPU's hardware encoder makes.
 ///
 /// A100, H100 and their kin compute and decode, but have no encoder: for video take an L4, L40S, A10G or T4. Names are ours,
-/// RunPod's or other usual ones.
+/// RunPod's or other usual ones. It calls nobody: the answer is from the table that the provider brings along.
 #[function]
 fn gpu_encoder(
     /// The GPU: `L4`, `NVIDIA H100 80GB HBM3`.
@@ -73,7 +73,7 @@ pub struct HourlyCost {
 
 /// The cost per hour of a shape, from the dated table that the provider brings along.
 ///
-/// Not today's price: that is what `streamverse_gpu_offers` asks for.
+/// Not today's price: that is what `streamverse_gpu_offers` asks for. It calls nobody.
 #[function]
 fn hourly_cost(
     /// `aws`, `gcp`, `azure` or `runpod`.

@@ -14,7 +14,7 @@ use crate::provider::Streamverse;
 
 /// What to expect of a pool's policy on a spot market, recorded or made up: how often all of its workers are ready, how often
 /// none is, what it costs, and how often instances are taken away. The same market gives the same forecast; it promises
-/// nothing about tomorrow's. Days × zones × workers may be 20,000, which takes seconds.
+/// nothing about tomorrow's. Days × zones × workers may be 20,000, which takes seconds. It calls nobody, and reads the files of `trace` alone.
 #[derive(Clone, Schema)]
 #[schema(exactly_one_of(trace, synthetic))]
 pub struct SpotForecast {
