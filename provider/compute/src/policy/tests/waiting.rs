@@ -179,8 +179,7 @@ fn bursts(dice: &mut Dice, count: usize, each: usize, job_ms: u64) -> Jobs {
 
 #[test]
 fn ninety_five_of_a_hundred_jobs_are_done_within_the_target_whatever_comes_and_whatever_was_assumed() {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    for seed in [1, 2, u64::from(since.subsec_nanos())] {
+    for seed in [1, 2, 3] {
         // What comes; how long a job takes, and how long it was assumed to take, in seconds; lanes.
         for (what, job_s, assumed_s, lanes) in [
             ("trickle", 60, 60, 1),
