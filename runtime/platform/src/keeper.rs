@@ -288,7 +288,8 @@ impl Keeper {
 
     /// Its log is not for ever.
     fn shorten_log(&self) {
-        crate::process::rotate_open(&Self::log_of(&self.shared, &self.owner, &self.key), None);
+        let log = Self::log_of(&self.shared, &self.owner, &self.key);
+        crate::process::rotate_open(&log, crate::process::LARGEST_LOG);
     }
 
     /// Whether a process holds more memory than it may, in words.

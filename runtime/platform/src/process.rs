@@ -16,7 +16,7 @@ use streamverse_core::{Error, Result};
 use crate::files::User;
 
 /// A log past this is begun anew; the one before stays.
-const LARGEST_LOG: u64 = 16 << 20;
+pub(crate) const LARGEST_LOG: u64 = 16 << 20;
 /// Of one engine, when its memory is added up.
 const MOST_CHILDREN: usize = 64;
 
@@ -282,8 +282,8 @@ pub(crate) fn rotate(log: &Path) {
 
 /// The same while somebody writes to it: it holds the file itself, so its content is put aside and it is emptied. Whoever appends goes on
 /// at its new end; a line that is written between the two is lost.
-pub(crate) fn rotate_open(log: &Path, largest: Option<u64>) {
-    if !is_longer(log, largest.unwrap_or(LARGEST_LOG)) {
+pub(crate) fn rotate_open(log: &Path, largest: u64) {
+    if !is_longer(log, largest) {
         return;
     }
     // Under another name first: a copy that the disk has no room for must not cost the older half.
@@ -397,7 +397,7 @@ mod tests {
         let mut process = started_with(folder.path(), Path::new("sh"), &args, &log, roof);
         let (mut seen, mut emptied) = (0, 0);
         for _ in 0..3000 {
-            rotate_open(&log, Some(100_000));
+            rotate_open(&log, 100_000);
             let long = std::fs::metadata(&log).map_or(0, |it| it.len());
             emptied += u32::from(long < seen);
             seen = long;

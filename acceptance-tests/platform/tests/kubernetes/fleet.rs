@@ -110,6 +110,11 @@ fn a_controller_may_touch_its_one_lease_and_a_fleet_is_a_job_without_its_secrets
     };
     let more_memory = |config: String| config.replace("memory       = \"512MiB\"", "memory       = \"1GiB\"");
     let kept = std::cell::RefCell::new(Value::Null);
+    let anew = || {
+        let now = job(cluster, namespace);
+        assert_ne!(now["metadata"]["uid"], kept.borrow()["metadata"]["uid"], "no job handed it over anew");
+        Ok(())
+    };
     let leases = ("coordination.k8s.io", "leases");
     let roles = format!("/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}/roles");
     Case::new(&cli)
@@ -221,11 +226,7 @@ fn a_controller_may_touch_its_one_lease_and_a_fleet_is_a_job_without_its_secrets
                 })
                 .expect_warning("(?s)was changed by somebody else.*another one in its controller's catalogue")
                 .plan(action(FLEET, Action::Update))
-                .after(|_| {
-                    let now = job(cluster, namespace);
-                    assert_ne!(now["metadata"]["uid"], kept.borrow()["metadata"]["uid"], "no job handed it over anew");
-                    Ok(())
-                }),
+                .after(|_| anew()),
         )
         .step(
             Step::reapply()
@@ -237,11 +238,7 @@ fn a_controller_may_touch_its_one_lease_and_a_fleet_is_a_job_without_its_secrets
                 })
                 .expect_warning("(?s)gone from its controller's catalogue")
                 .plan(action(FLEET, Action::Update))
-                .after(|_| {
-                    let now = job(cluster, namespace);
-                    assert_ne!(now["metadata"]["uid"], kept.borrow()["metadata"]["uid"], "no job handed it over anew");
-                    Ok(())
-                }),
+                .after(|_| anew()),
         )
         .step(
             Step::reapply()

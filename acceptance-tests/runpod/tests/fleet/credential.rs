@@ -67,10 +67,7 @@ fn a_credential_that_only_a_fleet_names_stays_until_the_fleet_has_the_new_one() 
                         Ok(())
                     }),
             )
-            .check_destroyed(|_| {
-                place.it.clean()?;
-                place.node.nothing_left().map_err(Into::into)
-            })
+            .check_destroyed(|_| place.nothing_left())
             .run()
             .map(|_| ())
     })

@@ -154,10 +154,7 @@ fn a_controller_and_a_fleet_are_done() -> Result<(), Failure> {
                     Ok(())
                 }),
         )
-        .check_destroyed(|_| {
-            place.it.clean()?;
-            place.node.nothing_left().map_err(Into::into)
-        })
+        .check_destroyed(|_| place.nothing_left())
         .run()
         .map(|_| ())
 }
@@ -196,10 +193,7 @@ fn a_changed_transcoder_changes_its_fleet_in_the_same_apply() -> Result<(), Fail
             handed("two");
             Ok(())
         }))
-        .check_destroyed(|_| {
-            place.it.clean()?;
-            place.node.nothing_left().map_err(Into::into)
-        })
+        .check_destroyed(|_| place.nothing_left())
         .run()
         .map(|_| ())
 }

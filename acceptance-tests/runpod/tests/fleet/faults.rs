@@ -98,10 +98,7 @@ fn a_fleet_that_may_not_be_is_refused_at_apply_and_nothing_of_it_is_left() -> Re
             place.sql("delete from records where collection = 'fleet.main' and version = 7");
             Ok(())
         }))
-        .check_destroyed(|_| {
-            place.it.clean()?;
-            place.node.nothing_left().map_err(Into::into)
-        })
+        .check_destroyed(|_| place.nothing_left())
         .run()
         .map(|_| ())
 }

@@ -121,10 +121,7 @@ fn whenever_its_controller_is_killed_a_fleet_has_no_pod_twice_and_leaves_none() 
                     .plan(action(FLEET, Action::Delete))
                     .after(|_| came_to(0, 3, 2)),
             )
-            .check_destroyed(|_| {
-                place.it.clean()?;
-                place.node.nothing_left().map_err(Into::into)
-            })
+            .check_destroyed(|_| place.nothing_left())
             .run()
             .map(|_| ())
     })

@@ -25,6 +25,12 @@ impl Place {
         Some(Place { node, it })
     }
 
+    /// Nothing is left in the account and on the node.
+    pub(crate) fn nothing_left(&self) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        self.it.clean()?;
+        self.node.nothing_left().map_err(Into::into)
+    }
+
     /// The provider block of a deployment, with or without the account.
     pub(crate) fn block(&self) -> String {
         let runpod = format!("runpod = {{ endpoint = \"{}\" }}\n  deployment", self.it.endpoint);

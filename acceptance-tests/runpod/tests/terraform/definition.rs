@@ -179,7 +179,7 @@ fn a_network_volume_is_done() -> Result<(), Failure> {
         before: "size_gb = 20\n  data_center = \"EU-RO-1\"".into(),
         after: "size_gb = 30\n  data_center = \"EU-RO-1\"".into(),
         is: json!({ "size": 30, "dataCenter": "EU-RO-1" }),
-        // It never shrinks, so that its size is not repaired: `grown_by_hand` below.
+        // It never shrinks, so that its size is not repaired: the next test.
         spoil: json!({}),
         unknown: &[],
     }

@@ -130,9 +130,8 @@ pub fn check_stores(stores: &Maybe<Vec<Maybe<String>>>, elsewhere: bool, out: &m
             continue;
         }
         match store_out_of_reach(url).filter(|_| elsewhere) {
-            Some((host, OutOfReach::Never(_))) => {
-                let why = worker_reaches(url).err().unwrap_or(host);
-                out.error_at(at, "Out of a rented worker's reach", why);
+            Some((host, OutOfReach::Never(why))) => {
+                out.error_at(at, "Out of a rented worker's reach", never(&host, why));
             }
             Some((host, OutOfReach::Private(why))) => out.warning_at(
                 at,
@@ -152,11 +151,15 @@ pub fn check_stores(stores: &Maybe<Vec<Maybe<String>>>, elsewhere: bool, out: &m
 /// Why it never does.
 pub fn worker_reaches(url: &str) -> Result<(), String> {
     match store_out_of_reach(url) {
-        Some((host, OutOfReach::Never(why))) => Err(format!(
-            "{host} {why}, and workers are rented elsewhere. Give the store an address that the internet reaches."
-        )),
+        Some((host, OutOfReach::Never(why))) => Err(never(&host, why)),
         _ => Ok(()),
     }
+}
+
+fn never(host: &str, why: &str) -> String {
+    format!(
+        "{host} {why}, and workers are rented elsewhere. Give the store an address that the internet reaches."
+    )
 }
 
 /// Whether a rented worker may be given a store.

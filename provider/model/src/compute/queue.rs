@@ -48,10 +48,7 @@ impl QueueSpec {
     /// Whether so many workers and those others, but at least one, cannot begin what waits within half of the target. The whole of it would be
     /// too late to notice: the other half is for starting more, for the job itself and for what comes meanwhile.
     pub fn is_late(&self, waiting: u64, job_ms: u64, workers: u32, others: u32) -> bool {
-        let each = u128::from(self.jobs_per_worker.max(1));
-        let slots = each * u128::from(workers) + u128::from(others);
-        let slots = if slots == 0 { each } else { slots };
-        2 * u128::from(waiting) * u128::from(job_ms) > self.target_p95.0.as_millis() * slots
+        self.workers_for(waiting, job_ms, others) > workers.max(u32::from(others == 0))
     }
 
     /// Refuses what cannot work.

@@ -128,10 +128,10 @@ impl Definition {
                 return unusable(text);
             }
         };
-        if record.definition.name.as_str() != id && seen.fenced {
-            return left();
-        }
         if record.definition.name.as_str() != id {
+            if seen.fenced {
+                return left();
+            }
             return unusable(format!(
                 "its record is that of {}: remove it and apply again",
                 record.definition.name

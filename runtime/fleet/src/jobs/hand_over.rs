@@ -43,17 +43,12 @@ pub(super) fn check(
         );
     }
     let elsewhere = controller.runpod.as_ref().is_some_and(RunpodAccess::is_elsewhere);
-    let given = |url: &str, what: &str| match worker_store(url) {
+    let usable =
+        |url: &str| worker_store(url).and_then(|()| if elsewhere { worker_reaches(url) } else { Ok(()) });
+    let given = |url: &str, what: &str| match usable(url) {
         Err(why) => {
             refused("store-out-of-reach", format!("the {what} is of no use to rented workers: {why}"))
         }
-        Ok(()) if elsewhere && worker_reaches(url).is_err() => refused(
-            "store-out-of-reach",
-            format!(
-                "the {what} is of no use to rented workers: {}",
-                worker_reaches(url).err().unwrap_or_default()
-            ),
-        ),
         Ok(()) if !controller.stores.iter().any(|it| it == url) => refused(
             "store-not-given",
             format!(
@@ -150,8 +145,8 @@ impl HandOver {
                     fleets.records.insert(&fleets.fleets, name, &value).await?
                 }
                 Some((_, found)) if found.record.as_ref() == Some(&self.record) => true,
-                Some((_, found)) if found.tombstone() => {
-                    self.wait_for_end(found.generation(), handle, stop).await?;
+                Some((_, found)) if found.seen.fenced => {
+                    self.wait_for_end(&found.seen.generation, handle, stop).await?;
                     false
                 }
                 Some((version, _)) => fleets.records.replace(&fleets.fleets, name, version, &value).await?,

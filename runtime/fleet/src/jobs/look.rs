@@ -29,7 +29,7 @@ impl Job for Look {
             Err(error) if !error.retry => Some(error.message),
             Err(error) => return Err(error),
             Ok(None) => Some(format!("the fleet {name:?} is gone from its controller's catalogue")),
-            Ok(Some((_, found))) if found.tombstone() => {
+            Ok(Some((_, found))) if found.seen.fenced => {
                 Some(format!("the fleet {name:?} is fenced in its controller's catalogue"))
             }
             Ok(Some((_, Held { record: None, .. }))) => {

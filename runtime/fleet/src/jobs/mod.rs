@@ -15,7 +15,8 @@ use serde_json::Value;
 use streamverse_core::stores::{Record, Records};
 use streamverse_core::{Error, Result, ServiceContext, Start, Stop, Target};
 use streamverse_model::compute::{
-    FleetControllerRun, FleetDefinition, FleetJobSpec, FleetRecord, FleetStatus, FleetWork, fleet_collection,
+    FleetControllerRun, FleetDefinition, FleetJobSpec, FleetRecord, FleetSeen, FleetStatus, FleetWork,
+    fleet_collection,
 };
 use streamverse_model::media::TranscoderSpec;
 use streamverse_model::platform::{Name, SpecError};
@@ -68,20 +69,13 @@ impl Told {
 /// A fleet's record as it is in the catalogue.
 struct Held {
     value: Value,
+    /// Whether it is being destroyed, and its generation: they are where they are in every version.
+    seen: FleetSeen,
     /// `None` where another version wrote it, or somebody by hand.
     record: Option<FleetRecord>,
 }
 
 impl Held {
-    /// Whether it is being destroyed. What says so is where it is in every version.
-    fn tombstone(&self) -> bool {
-        self.value["tombstone"].as_bool().unwrap_or(false)
-    }
-
-    fn generation(&self) -> &str {
-        self.value["generation"].as_str().unwrap_or_default()
-    }
-
     /// The same, fenced. Of what is no record at all nothing else is left.
     fn fenced(self, generation: &str, owner: &str) -> Value {
         let mut value = match self.value {
@@ -126,8 +120,8 @@ impl Fleets {
             );
             return Err(Error::permanent("fleet-owned", text));
         }
-        let record = serde_json::from_value(value.clone()).ok();
-        Ok(Some((version, Held { value, record })))
+        let (seen, record) = (FleetSeen::of(&value), serde_json::from_value(value.clone()).ok());
+        Ok(Some((version, Held { value, seen, record })))
     }
 
     /// What the controller says of it. One of another version says nothing.

@@ -40,8 +40,8 @@ impl Removal {
             let Some((version, held)) = fleets.fleet(&self.name, &self.owner).await? else {
                 return Ok(None);
             };
-            if held.tombstone() {
-                return Ok(Some(held.generation().to_owned()));
+            if held.seen.fenced {
+                return Ok(Some(held.seen.generation));
             }
             // No record of this name has had this version: what a controller said of an earlier end is not said of this one.
             let generation = format!("end-{version}");
