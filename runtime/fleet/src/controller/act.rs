@@ -10,6 +10,7 @@ use streamverse_model::compute::{
     CloudKind, FleetDecision, GroupName, InstanceName, Lifecycle, enrol_variables,
 };
 
+use super::backlog::Undone;
 use super::jobs::{Done, Job, Resize, perform};
 use super::keep::LEFT_OUT;
 use super::look::{CloudLook, LIST, by_name, within};
@@ -22,7 +23,7 @@ pub(super) struct Tick {
     pub(super) now: u64,
     pub(super) looks: HashMap<CloudKind, CloudLook>,
     pub(super) view: View,
-    undone: HashMap<usize, u64>,
+    undone: HashMap<usize, Undone>,
     /// Sizes that were set since groups were listed; none for one that was deleted.
     sizes: HashMap<GroupName, Option<u32>>,
     /// What was given back.
@@ -50,7 +51,7 @@ impl Tick {
         now: u64,
         looks: HashMap<CloudKind, CloudLook>,
         view: View,
-        undone: HashMap<usize, u64>,
+        undone: HashMap<usize, Undone>,
     ) -> Tick {
         Tick {
             now,

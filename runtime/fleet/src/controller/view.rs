@@ -10,8 +10,10 @@ use streamverse_model::compute::{CloudKind, GroupName, Lifecycle, Phase as WorkP
 use streamverse_model::media::{TRANSCODE_GROUP, TRANSCODE_TOPIC};
 use streamverse_model::platform::Name;
 
+use super::backlog::{Backlog, Own, Undone};
 use super::look::CloudLook;
 use super::plan::{Entry, Plan};
+use crate::clock::ms;
 use crate::workers::Workers;
 
 /// Who has not been heard for so long is taken for broken: it would hold work that nobody does.
@@ -66,6 +68,8 @@ pub(super) struct Remembered {
     pub(super) empty_since: HashMap<String, u64>,
     /// Since when workers have said that they work while nothing was left to do, by their instances' ids.
     pub(super) busy_since: HashMap<String, u64>,
+    /// Of fleets beside a site's own workers, how old what waits is.
+    pub(super) backlogs: HashMap<String, Backlog>,
 }
 
 /// What was seen, for the policy and for those who act.
@@ -108,7 +112,7 @@ pub(super) struct Looker<'a> {
     /// When any of them was last heard.
     pub(super) heard_ms: Option<u64>,
     /// What waits, by pool.
-    pub(super) undone: &'a HashMap<usize, u64>,
+    pub(super) undone: &'a HashMap<usize, Undone>,
     pub(super) now: u64,
 }
 
@@ -297,8 +301,7 @@ impl Looker<'_> {
     /// For how long somebody may say that it works while nothing is left to do.
     fn busy_ms(&self, pool: usize, job_ms: Option<u64>) -> u64 {
         let queue = self.plan.fleet.pools.get(pool).and_then(|it| it.queue.as_ref());
-        let assumed = queue.map_or(Duration::ZERO, |it| it.assumed_job_time.0);
-        let assumed = u64::try_from(assumed.as_millis()).unwrap_or(u64::MAX);
+        let assumed = queue.map_or(0, |it| ms(it.assumed_job_time.0));
         job_ms.unwrap_or(0).max(assumed).saturating_mul(4).clamp(BUSY_MS, BUSY_MOST_MS)
     }
 
@@ -316,7 +319,9 @@ impl Looker<'_> {
     fn queues(&self, view: &mut View, memory: &mut Remembered) {
         let busy_since = std::mem::take(&mut memory.busy_since);
         for (index, (entry, seen)) in self.plan.entries.iter().zip(&mut view.seen.pools).enumerate() {
-            let Some(undone) = self.undone.get(&index).copied() else { continue };
+            let Some(Undone { jobs: undone, own: trust }) = self.undone.get(&index).copied() else {
+                continue;
+            };
             if undone > 0 {
                 memory.empty_since.remove(&entry.name);
             } else {
@@ -327,9 +332,13 @@ impl Looker<'_> {
                 Some(record) if entry.work.is_some() => {
                     working = view.running.get(index).copied().unwrap_or(0);
                     let job_ms = self.workers.job_ms(&record.definition.name);
-                    // The site's own workers say nothing to us: they do as many as they can.
-                    let others = own(entry);
-                    let waiting = undone.saturating_sub(working).saturating_sub(u64::from(others));
+                    // The site's own workers say nothing to us: they do as many as they can, as long as nothing speaks against it.
+                    let (hands, others) = match (own(entry), trust) {
+                        (own, Own::Trusted) => (own, own),
+                        (own, Own::Slow) => (own, 0),
+                        (_, Own::Absent) => (0, 0),
+                    };
+                    let waiting = undone.saturating_sub(working).saturating_sub(u64::from(hands));
                     seen.queue = Some(QueueSeen { waiting, job_ms, others });
                     if undone == 0 {
                         let most = self.busy_ms(index, job_ms);
@@ -367,7 +376,7 @@ impl Looker<'_> {
 }
 
 /// How many jobs the workers that a transcoder has on its site do side by side: where they take from the same queue as the fleet.
-fn own(entry: &Entry) -> u32 {
+pub(super) fn own(entry: &Entry) -> u32 {
     let Some(work) = entry.work.as_ref() else { return 0 };
     let queue = entry.record.as_ref().and_then(|it| it.definition.queue.as_ref());
     let same = queue.is_some_and(|it| {
