@@ -224,12 +224,17 @@ impl Keep {
     }
 
     /// Puts decisions that were written with the state where they are looked for, in order: the ids and they themselves. Nothing of
-    /// them is done before.
-    pub(super) async fn decisions(&mut self) -> Result<Vec<(u64, FleetDecision)>> {
+    /// them is done before. Each is told when it is there: where the catalogue fails in between, the rest is told by who reads the
+    /// state next, and nothing twice.
+    pub(super) async fn decisions(
+        &mut self,
+        mut told: impl FnMut(&FleetDecision) + Send,
+    ) -> Result<Vec<(u64, FleetDecision)>> {
         let collection = self.collection("why");
         for (id, decision) in &self.untold {
             let value = serde_json::to_value(decision).map_err(passing)?;
             self.records.insert(&collection, &why_id(*id), &value).await?;
+            told(decision);
         }
         Ok(std::mem::take(&mut self.untold))
     }

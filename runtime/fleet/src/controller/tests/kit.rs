@@ -34,6 +34,8 @@ pub(super) struct Memory {
     pub(super) writes: AtomicUsize,
     /// The answer to each write is lost, and the write sent again: as PostgreSQL's client does when its connection breaks.
     pub(super) lost: AtomicBool,
+    /// After so many more of this collection one is not taken.
+    pub(super) fails: Mutex<Option<(String, usize)>>,
 }
 
 impl Memory {
@@ -45,6 +47,15 @@ impl Memory {
 #[async_trait]
 impl Records for Memory {
     async fn insert(&self, collection: &str, id: &str, value: &Value) -> Result<bool> {
+        let fails = self.fails.lock().unwrap().take_if(|(of, left)| {
+            let its = of.as_str() == collection;
+            let now = its && *left == 0;
+            *left -= usize::from(its && !now);
+            now
+        });
+        if fails.is_some() {
+            return Err(streamverse_core::Error::passing("test", "the test said so"));
+        }
         let mut all = self.all.lock().unwrap();
         let key = (collection.to_owned(), id.to_owned());
         if all.contains_key(&key) {
