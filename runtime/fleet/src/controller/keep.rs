@@ -77,7 +77,17 @@ impl Keep {
         self.version = found.as_ref().map(|it| it.version);
         let mut value = found.map(|it| it.value);
         let decided = value.as_mut().and_then(|it| it.as_object_mut()?.remove(DECIDED));
-        let state = match value {
+        // The layout first: of another one nothing else is where this version looks for it.
+        let layout =
+            value.as_ref().map_or(u64::from(STATE_VERSION), |it| it["version"].as_u64().unwrap_or(0));
+        if layout != u64::from(STATE_VERSION) {
+            let text = format!(
+                "the state of the controller {} has the layout {layout}, this version reads {STATE_VERSION}: nothing is bought or given back until the version that wrote it, or a newer one, runs again",
+                self.controller
+            );
+            return Err(Error::passing("fleet-state", text));
+        }
+        let state: FleetState = match value {
             None => FleetState::default(),
             Some(value) => serde_json::from_value(value).map_err(|error| {
                 let text = format!(
@@ -87,13 +97,6 @@ impl Keep {
                 Error::passing("fleet-state", text).because(error)
             })?,
         };
-        if state.version != STATE_VERSION {
-            let text = format!(
-                "the state of the controller {} has the layout {}, this version reads {STATE_VERSION}: run the version that wrote it",
-                self.controller, state.version
-            );
-            return Err(Error::passing("fleet-state", text));
-        }
         self.written = state.clone();
         // Ids go on where those of an earlier controller ended, also when the clock went back.
         let last = self.records.last(&self.collection("why")).await?;
