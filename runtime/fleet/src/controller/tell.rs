@@ -165,6 +165,8 @@ impl Controller {
                 trouble.push("its record is gone without a tombstone: what is left of it leaves".to_owned());
             }
             trouble.extend(self.troubles.get(&entry.name).cloned());
+            let own = tick.view.own.get(index).copied().unwrap_or_default();
+            trouble.extend(own.trouble().map(str::to_owned));
             if let Some(pool) = self.plan.fleet.pools.get(index) {
                 trouble.extend(self.refusals.trouble(pool, memory, tick.now));
             }
