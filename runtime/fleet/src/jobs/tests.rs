@@ -99,7 +99,7 @@ struct Log(AtomicU32);
 #[async_trait::async_trait]
 impl EventLog for Log {
     async fn ensure_topic(&self, _: &str, _: u32, _: Option<Duration>) -> streamverse_core::Result<()> {
-        unreachable!("a topic that is not the transcoders' is nobody's to make")
+        Ok(())
     }
     async fn append(&self, _: &str, _: &str, _: Bytes) -> streamverse_core::Result<Position> {
         unreachable!("nothing is appended")
@@ -198,6 +198,24 @@ async fn a_topic_with_fewer_partitions_than_workers_is_refused_and_nothing_is_wr
     assert!(place.found().await.is_none(), "nothing is handed over");
     with(4).await.unwrap();
     assert!(place.found().await.is_some());
+    // The transcoder's own workers are members of the same group.
+    let beside = |max| {
+        let mut job = place.hand_over(max);
+        job.log = Some(Arc::clone(&log) as Arc<dyn EventLog>);
+        job.record.work = Some(FleetWork {
+            transcoder: Name::parse("main").unwrap(),
+            spec: serde_json::from_value(json!({
+                "concurrency": 3, "workers": 1, "scratch": "1GiB", "memory": "1GiB",
+                "event_log": "kafka://k:9092", "object_store": "s3://media", "catalogue": "postgres://db/c",
+            }))
+            .unwrap(),
+        });
+        run(job)
+    };
+    let few = beside(2).await.unwrap_err();
+    assert!(few.code == "too-few-partitions" && few.message.contains("1 of 2 workers"), "{}", few.message);
+    assert!(few.message.contains("3 are for what the transcoder's own workers do"), "{}", few.message);
+    beside(1).await.unwrap();
 }
 
 #[tokio::test]
