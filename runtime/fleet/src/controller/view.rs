@@ -12,7 +12,7 @@ use streamverse_model::platform::Name;
 
 use super::backlog::{Backlog, Own, Patience};
 use super::keep::Measured;
-use super::look::CloudLook;
+use super::look::{CloudLook, Silent};
 use super::plan::{Entry, Plan};
 use crate::clock::ms;
 use crate::workers::Workers;
@@ -73,6 +73,9 @@ pub(super) struct Remembered {
     pub(super) backlogs: HashMap<String, Backlog>,
     /// How long a job of each fleet took when that was last measured.
     pub(super) job_ms: HashMap<String, u64>,
+    /// Who did not answer of late.
+    pub(super) silent_clouds: Silent<CloudKind>,
+    pub(super) silent_queues: Silent<(String, String, String)>,
     /// When the last look was.
     pub(super) looked_ms: u64,
 }
