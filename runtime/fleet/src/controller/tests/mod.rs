@@ -7,4 +7,5 @@ mod kit;
 mod lease;
 mod situations;
 mod told;
+mod twins;
 mod workers;
