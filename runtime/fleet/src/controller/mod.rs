@@ -15,6 +15,7 @@ mod sizes;
 mod tell;
 #[cfg(test)]
 mod tests;
+mod twins;
 mod view;
 
 use std::collections::{BTreeMap, HashMap};

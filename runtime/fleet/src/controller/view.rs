@@ -14,6 +14,7 @@ use super::backlog::{Backlog, Own, Patience};
 use super::keep::Measured;
 use super::look::{CloudLook, Silent};
 use super::plan::{Entry, Plan};
+use super::twins;
 use crate::clock::ms;
 use crate::workers::Workers;
 
@@ -65,6 +66,8 @@ pub(super) struct Remembered {
     pub(super) launched: Vec<(CloudKind, Instance, u64)>,
     /// When what is on its way out goes, by id.
     pub(super) doomed: HashMap<String, u64>,
+    /// Instances whose names another instance's worker has, by id.
+    pub(super) twins: HashSet<String>,
     /// Since when a pool's queue has been empty.
     pub(super) empty_since: HashMap<String, u64>,
     /// Since when workers have said that they work while nothing was left to do, by their instances' ids.
@@ -149,6 +152,7 @@ impl Looker<'_> {
     /// Puts it together. What was launched and is not listed is put into the looks.
     pub(super) fn view(&self, looks: &mut HashMap<CloudKind, CloudLook>, memory: &mut Remembered) -> View {
         self.add_launched(looks, memory);
+        memory.twins = twins::unheard(looks, self.workers);
         let mut view = View::default();
         let groups = looks.values().filter_map(|it| it.groups.as_ref()).flat_map(HashMap::keys);
         let with_groups: HashSet<&str> = groups.map(|it| it.pool.as_str()).collect();
@@ -276,7 +280,8 @@ impl Looker<'_> {
             hourly: instance.hourly,
         };
         // Of a fleet whose record is gone the workers may still be heard.
-        let told = (entry.work.is_some() || entry.record.is_none())
+        let twin = memory.twins.contains(&instance.id);
+        let told = (!twin && (entry.work.is_some() || entry.record.is_none()))
             .then(|| self.workers.told(&worker_name(instance)))
             .flatten();
         if entry.work.is_none() && told.is_none() {
@@ -292,7 +297,7 @@ impl Looker<'_> {
             // It may have been heard by the controller before this one, and can be heard by this one since it knows it.
             let older = self.known(pool, &instance.id).is_some_and(|it| it.since_ms < memory.started_ms);
             let known_ms = memory.known_ms.get(&instance.id);
-            if !older || known_ms.is_some_and(|it| self.now.saturating_sub(*it) >= REJOIN_MS) {
+            if twin || !older || known_ms.is_some_and(|it| self.now.saturating_sub(*it) >= REJOIN_MS) {
                 worker.phase = WorkerPhase::Starting;
                 return (worker, 0);
             }
