@@ -3,6 +3,7 @@
 //!
 //! It is a process of its own. [`StandIn`] is a test's hand on it.
 
+mod cuda;
 mod ledger;
 mod openapi;
 mod pods;

@@ -77,7 +77,17 @@ impl Keep {
         self.version = found.as_ref().map(|it| it.version);
         let mut value = found.map(|it| it.value);
         let decided = value.as_mut().and_then(|it| it.as_object_mut()?.remove(DECIDED));
-        let state = match value {
+        // The layout first: of another one nothing else is where this version looks for it.
+        let layout =
+            value.as_ref().map_or(u64::from(STATE_VERSION), |it| it["version"].as_u64().unwrap_or(0));
+        if layout != u64::from(STATE_VERSION) {
+            let text = format!(
+                "the state of the controller {} has the layout {layout}, this version reads {STATE_VERSION}: nothing is bought or given back until the version that wrote it, or a newer one, runs again",
+                self.controller
+            );
+            return Err(Error::passing("fleet-state", text));
+        }
+        let state: FleetState = match value {
             None => FleetState::default(),
             Some(value) => serde_json::from_value(value).map_err(|error| {
                 let text = format!(
@@ -87,13 +97,6 @@ impl Keep {
                 Error::passing("fleet-state", text).because(error)
             })?,
         };
-        if state.version != STATE_VERSION {
-            let text = format!(
-                "the state of the controller {} has the layout {}, this version reads {STATE_VERSION}: run the version that wrote it",
-                self.controller, state.version
-            );
-            return Err(Error::passing("fleet-state", text));
-        }
         self.written = state.clone();
         // Ids go on where those of an earlier controller ended, also when the clock went back.
         let last = self.records.last(&self.collection("why")).await?;
@@ -224,12 +227,17 @@ impl Keep {
     }
 
     /// Puts decisions that were written with the state where they are looked for, in order: the ids and they themselves. Nothing of
-    /// them is done before.
-    pub(super) async fn decisions(&mut self) -> Result<Vec<(u64, FleetDecision)>> {
+    /// them is done before. Each is told when it is there: where the catalogue fails in between, the rest is told by who reads the
+    /// state next, and nothing twice.
+    pub(super) async fn decisions(
+        &mut self,
+        mut told: impl FnMut(&FleetDecision) + Send,
+    ) -> Result<Vec<(u64, FleetDecision)>> {
         let collection = self.collection("why");
         for (id, decision) in &self.untold {
             let value = serde_json::to_value(decision).map_err(passing)?;
             self.records.insert(&collection, &why_id(*id), &value).await?;
+            told(decision);
         }
         Ok(std::mem::take(&mut self.untold))
     }

@@ -1,6 +1,7 @@
 //! The controller: a tick is look, decide, write, act, and again while a cloud refuses.
 
 mod act;
+mod backlog;
 mod definitions;
 mod jobs;
 mod keep;
@@ -22,18 +23,20 @@ use std::time::{Duration, Instant};
 
 use streamverse_compute::cloud::GroupSpec;
 use streamverse_compute::policy::{self, FleetState, Outcome, PoolState};
+use streamverse_core::log::Progress;
 use streamverse_core::stores::Records;
 use streamverse_core::{Error, Metrics, Ready, Result, Stop};
 use streamverse_model::compute::{CloudKind, FleetControllerSpec, GroupName, QueueSpec};
 use streamverse_model::platform::Name;
 use tracing::{info, warn};
 
-use crate::clock::Clock;
+use crate::clock::{Clock, ms};
 use crate::lease::{Lease, lost};
 use crate::queues::Queues;
 use crate::roster::Roster;
 use crate::service::Clouds;
 use crate::workers::Workers;
+use backlog::{Own, Patience, Undone};
 use definitions::{Checks, Definitions};
 use keep::Keep;
 use look::{LIST, look};
@@ -270,7 +273,7 @@ impl Controller {
                 Plan::new(&self.parts.spec, &self.definitions, &self.state, &self.prices, &self.parts.clouds);
         }
         policy::align(&self.plan.fleet, &mut self.state);
-        let undone = self.told_by_queues(&undone);
+        let undone = self.told_by_queues(&undone, now);
         let looker = Looker {
             deployment: &self.parts.deployment,
             plan: &self.plan,
@@ -315,16 +318,33 @@ impl Controller {
     /// What is not done, by pool; what could not be asked is a trouble of its fleets.
     fn told_by_queues(
         &mut self,
-        asked: &BTreeMap<(String, String, String), Result<u64, String>>,
-    ) -> HashMap<usize, u64> {
+        asked: &BTreeMap<(String, String, String), Result<Vec<Progress>, String>>,
+        now: u64,
+    ) -> HashMap<usize, Undone> {
         let mut undone = HashMap::new();
         self.troubles.clear();
+        let plan = &self.plan;
+        self.remembered.backlogs.retain(|name, _| plan.by_name.contains_key(name.as_str()));
         for (index, (entry, pool)) in self.plan.entries.iter().zip(&self.plan.fleet.pools).enumerate() {
             let Some(queue) = pool.queue.as_ref().filter(|_| entry.queue) else { continue };
             let key = (queue.event_log.clone(), queue.topic.clone(), queue.group.clone());
             match asked.get(&key) {
-                Some(Ok(count)) => {
-                    undone.insert(index, *count);
+                Some(Ok(partitions)) => {
+                    let jobs = partitions.iter().fold(0_u64, |sum, it| sum.saturating_add(it.undone()));
+                    let mut own = Own::Trusted;
+                    if view::own(entry) > 0 {
+                        let alone = self.state.pools.get(index).is_some_and(|it| it.known.is_empty());
+                        let job = entry.record.as_ref();
+                        let job = job.and_then(|it| self.parts.workers.job_ms(&it.definition.name));
+                        let job_ms = job.unwrap_or(ms(queue.assumed_job_time.0));
+                        let patience = Patience { target: queue.target_p95.0, job_ms };
+                        let backlog = self.remembered.backlogs.entry(entry.name.clone()).or_default();
+                        own = backlog.look(partitions, patience, alone, now);
+                    }
+                    if let Some(trouble) = own.trouble() {
+                        self.troubles.insert(entry.name.clone(), trouble.to_owned());
+                    }
+                    undone.insert(index, Undone { jobs, own });
                 }
                 Some(Err(error)) => {
                     self.troubles
@@ -340,9 +360,9 @@ impl Controller {
 async fn ask_queues(
     queues: &dyn Queues,
     asked: BTreeMap<(String, String, String), QueueSpec>,
-) -> BTreeMap<(String, String, String), Result<u64, String>> {
+) -> BTreeMap<(String, String, String), Result<Vec<Progress>, String>> {
     let asks = asked.into_iter().map(|(key, queue)| async move {
-        let answer = match tokio::time::timeout(LIST, queues.undone(&queue)).await {
+        let answer = match tokio::time::timeout(LIST, queues.progress(&queue)).await {
             Ok(answer) => answer.map_err(|error| error.chain()),
             Err(_) => Err(format!("no answer within {} s", LIST.as_secs())),
         };

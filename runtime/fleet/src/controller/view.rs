@@ -10,8 +10,10 @@ use streamverse_model::compute::{CloudKind, GroupName, Lifecycle, Phase as WorkP
 use streamverse_model::media::{TRANSCODE_GROUP, TRANSCODE_TOPIC};
 use streamverse_model::platform::Name;
 
+use super::backlog::{Backlog, Own, Undone};
 use super::look::CloudLook;
 use super::plan::{Entry, Plan};
+use crate::clock::ms;
 use crate::workers::Workers;
 
 /// Who has not been heard for so long is taken for broken: it would hold work that nobody does.
@@ -66,6 +68,8 @@ pub(super) struct Remembered {
     pub(super) empty_since: HashMap<String, u64>,
     /// Since when workers have said that they work while nothing was left to do, by their instances' ids.
     pub(super) busy_since: HashMap<String, u64>,
+    /// Of fleets beside a site's own workers, how old what waits is.
+    pub(super) backlogs: HashMap<String, Backlog>,
 }
 
 /// What was seen, for the policy and for those who act.
@@ -108,7 +112,7 @@ pub(super) struct Looker<'a> {
     /// When any of them was last heard.
     pub(super) heard_ms: Option<u64>,
     /// What waits, by pool.
-    pub(super) undone: &'a HashMap<usize, u64>,
+    pub(super) undone: &'a HashMap<usize, Undone>,
     pub(super) now: u64,
 }
 
@@ -297,8 +301,7 @@ impl Looker<'_> {
     /// For how long somebody may say that it works while nothing is left to do.
     fn busy_ms(&self, pool: usize, job_ms: Option<u64>) -> u64 {
         let queue = self.plan.fleet.pools.get(pool).and_then(|it| it.queue.as_ref());
-        let assumed = queue.map_or(Duration::ZERO, |it| it.assumed_job_time.0);
-        let assumed = u64::try_from(assumed.as_millis()).unwrap_or(u64::MAX);
+        let assumed = queue.map_or(0, |it| ms(it.assumed_job_time.0));
         job_ms.unwrap_or(0).max(assumed).saturating_mul(4).clamp(BUSY_MS, BUSY_MOST_MS)
     }
 
@@ -312,62 +315,77 @@ impl Looker<'_> {
         self.known(pool, id).is_some_and(|it| it.leaving_ms.is_some())
     }
 
-    /// What waits: what is not done, less what somebody works on. Whoever works on nothing for too long has failed.
+    /// What waits: what is not done, less what somebody works on.
     fn queues(&self, view: &mut View, memory: &mut Remembered) {
         let busy_since = std::mem::take(&mut memory.busy_since);
-        for (index, (entry, seen)) in self.plan.entries.iter().zip(&mut view.seen.pools).enumerate() {
-            let Some(undone) = self.undone.get(&index).copied() else { continue };
-            if undone > 0 {
+        for (index, entry) in self.plan.entries.iter().enumerate() {
+            let Some(Undone { jobs, own: trust }) = self.undone.get(&index).copied() else { continue };
+            if jobs > 0 {
                 memory.empty_since.remove(&entry.name);
             } else {
                 memory.empty_since.entry(entry.name.clone()).or_insert(self.now);
             }
-            let mut working = 0;
-            match &entry.record {
-                Some(record) if entry.work.is_some() => {
-                    working = view.running.get(index).copied().unwrap_or(0);
-                    let job_ms = self.workers.job_ms(&record.definition.name);
-                    // The site's own workers say nothing to us: they do as many as they can.
-                    let others = own(entry);
-                    let waiting = undone.saturating_sub(working).saturating_sub(u64::from(others));
-                    seen.queue = Some(QueueSeen { waiting, job_ms, others });
-                    if undone == 0 {
-                        let most = self.busy_ms(index, job_ms);
-                        let busy = |it: &&mut Worker| it.phase == WorkerPhase::Ready && it.idle_ms.is_none();
-                        for worker in seen.workers.iter_mut().filter(busy) {
-                            let since = busy_since.get(&*worker.id).copied().unwrap_or(self.now);
-                            memory.busy_since.insert(worker.id.to_string(), since);
-                            if self.now.saturating_sub(since) >= most {
-                                worker.phase = WorkerPhase::Failed;
-                                if !self.is_leaving(index, &worker.id) {
-                                    tracing::warn!(
-                                        fleet = entry.name,
-                                        worker = &*worker.id,
-                                        "A worker says that it works, and nothing has been left to do for {} s: it is ended.",
-                                        most / 1000
-                                    );
-                                }
-                                view.hollow.push((index, worker.id.to_string()));
-                            }
-                        }
-                    }
+            let Some(seen) = view.seen.pools.get_mut(index) else { continue };
+            let Some(record) = entry.record.as_ref().filter(|_| entry.work.is_some()) else {
+                seen.queue = Some(QueueSeen { waiting: jobs, job_ms: None, others: 0 });
+                // Nobody says whether it works: as long as there is work, it does.
+                let idle = memory.empty_since.get(&entry.name).map(|it| self.now.saturating_sub(*it));
+                for worker in seen.workers.iter_mut().filter(|it| it.phase == WorkerPhase::Ready) {
+                    worker.idle_ms = idle;
                 }
-                _ => {
-                    seen.queue = Some(QueueSeen { waiting: undone, job_ms: None, others: 0 });
-                    // Nobody says whether it works: as long as there is work, it does.
-                    let idle = memory.empty_since.get(&entry.name).map(|it| self.now.saturating_sub(*it));
-                    for worker in seen.workers.iter_mut().filter(|it| it.phase == WorkerPhase::Ready) {
-                        worker.idle_ms = idle;
-                    }
-                }
+                continue;
+            };
+            let working = view.running.get(index).copied().unwrap_or(0);
+            let job_ms = self.workers.job_ms(&record.definition.name);
+            // The site's own workers say nothing to us: they do as many as they can, as long as nothing speaks against it.
+            let (hands, others) = match (own(entry), trust) {
+                (own, Own::Trusted) => (own, own),
+                (own, Own::Slow) => (own, 0),
+                (_, Own::Absent) => (0, 0),
+            };
+            let waiting = jobs.saturating_sub(working).saturating_sub(u64::from(hands));
+            seen.queue = Some(QueueSeen { waiting, job_ms, others });
+            if jobs == 0 {
+                self.hollow(index, entry, job_ms, &busy_since, view, memory);
             }
-            tracing::debug!(fleet = entry.name, undone, working, "Looked at the queue.");
+            tracing::debug!(fleet = entry.name, undone = jobs, working, "Looked at the queue.");
+        }
+    }
+
+    /// Whoever says for too long that it works, where nothing is left to do, has failed.
+    fn hollow(
+        &self,
+        index: usize,
+        entry: &Entry,
+        job_ms: Option<u64>,
+        busy_since: &HashMap<String, u64>,
+        view: &mut View,
+        memory: &mut Remembered,
+    ) {
+        let most = self.busy_ms(index, job_ms);
+        let workers = view.seen.pools.get_mut(index).into_iter().flat_map(|it| &mut it.workers);
+        for worker in workers.filter(|it| it.phase == WorkerPhase::Ready && it.idle_ms.is_none()) {
+            let since = busy_since.get(&*worker.id).copied().unwrap_or(self.now);
+            memory.busy_since.insert(worker.id.to_string(), since);
+            if self.now.saturating_sub(since) < most {
+                continue;
+            }
+            worker.phase = WorkerPhase::Failed;
+            view.hollow.push((index, worker.id.to_string()));
+            if !self.is_leaving(index, &worker.id) {
+                tracing::warn!(
+                    fleet = entry.name,
+                    worker = &*worker.id,
+                    "A worker says that it works, and nothing has been left to do for {} s: it is ended.",
+                    most / 1000
+                );
+            }
         }
     }
 }
 
 /// How many jobs the workers that a transcoder has on its site do side by side: where they take from the same queue as the fleet.
-fn own(entry: &Entry) -> u32 {
+pub(super) fn own(entry: &Entry) -> u32 {
     let Some(work) = entry.work.as_ref() else { return 0 };
     let queue = entry.record.as_ref().and_then(|it| it.definition.queue.as_ref());
     let same = queue.is_some_and(|it| {
