@@ -25,6 +25,8 @@ const DECIDED: &str = "decided";
 const MEASURED: &str = "measured";
 /// Between two times that old decisions are removed.
 const PRUNE_MS: u64 = 600_000;
+/// Ids that are further ahead of the clock are of a time when it was wrong.
+const AHEAD_MS: u64 = 3_600_000;
 const PAGE: u32 = 500;
 
 /// What was measured, and outlives the controller: all of it by fleet.
@@ -274,11 +276,35 @@ impl Keep {
         Ok(())
     }
 
+    /// Gives decisions that were made while the clock was ahead ids of now: as what is to come they would never be old.
+    async fn put_back(&mut self, now: u64) -> Result<()> {
+        let last = now.saturating_add(AHEAD_MS).saturating_mul(1000);
+        if self.last_why <= last {
+            return Ok(());
+        }
+        let collection = self.collection("why");
+        let (mut after, mut id) = (why_id(last), now.saturating_mul(1000));
+        loop {
+            let page = self.records.list(&collection, &after, PAGE).await?;
+            let Some((end, _)) = page.last() else { break };
+            after.clone_from(end);
+            for (ahead, record) in page {
+                while !self.records.insert(&collection, &why_id(id), &record.value).await? {
+                    id = id.saturating_add(1);
+                }
+                self.records.remove(&collection, &ahead).await?;
+            }
+        }
+        self.last_why = id;
+        Ok(())
+    }
+
     /// Removes decisions that are older than `retention_ms`.
     pub(super) async fn prune(&mut self, retention_ms: u64, now: u64) -> Result<()> {
         let collection = self.collection("why");
-        if now.saturating_sub(self.pruned_ms) >= PRUNE_MS {
+        if self.pruned_ms > now || now - self.pruned_ms >= PRUNE_MS {
             self.pruned_ms = now;
+            self.put_back(now).await?;
             let oldest = now.saturating_sub(retention_ms).saturating_mul(1000);
             self.records.remove_before(&collection, &why_id(oldest)).await?;
         }

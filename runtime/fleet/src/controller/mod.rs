@@ -50,6 +50,8 @@ use view::{Looker, Remembered};
 const FINISH: Duration = Duration::from_secs(10);
 /// Between two looks at a lease that somebody else holds.
 const STANDBY: Duration = Duration::from_millis(500);
+/// A clock that was never set says something before this: the year 2020.
+const FIRST_MS: u64 = 1_577_836_800_000;
 /// Rounds of one tick: refused launches are decided again, elsewhere.
 const MOST_ROUNDS: usize = 64;
 
@@ -234,11 +236,15 @@ impl Controller {
     /// One look, and all that follows from it. Whoever calls it holds the lease.
     ///
     /// # Errors
-    /// A catalogue that does not answer; `fleet-taken` where another controller wrote the state meanwhile. It is repeated
+    /// A catalogue that does not answer; `clock` where the clock was never set; `fleet-taken` where another controller wrote the state meanwhile. It is repeated
     /// from what was written.
     pub async fn tick(&mut self) -> Result<()> {
         let began = Instant::now();
         let now = self.parts.clock.now_ms();
+        if now < FIRST_MS {
+            let text = "this machine's clock is before 2020: nothing is bought or given back until it tells the time";
+            return Err(Error::passing("clock", text));
+        }
         if !self.loaded {
             let (state, measured) = self.keep.load().await?;
             self.state = state;

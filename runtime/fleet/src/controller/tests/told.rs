@@ -147,6 +147,22 @@ async fn decisions_are_kept_for_their_retention_and_looked_for_each_ten_minutes(
         let found: Vec<u64> = all.iter().map(|(_, it)| minute_of(&it.value)).collect();
         assert_eq!(found, left, "in minute {minute}");
     }
+    // A clock that is a year ahead for a moment: what was told then is as old as what is told when that ends.
+    for minute in [525_000, 142] {
+        let now = start + minute * 60_000;
+        let ahead = vec![said(now), said(now)];
+        assert!(keep.state(&FleetState::default(), &Measured::default(), ahead, true, now).await.unwrap());
+        keep.decisions(|_| {}).await.unwrap();
+        if minute == 142 {
+            keep.prune(3_600_000, now).await.unwrap();
+        }
+    }
+    let all = records.list(&keep.collection("why"), "", 100).await.unwrap();
+    let minutes: Vec<u64> =
+        all.iter().map(|(_, it)| (it.value["at_ms"].as_u64().unwrap() - start) / 60_000).collect();
+    assert_eq!(minutes, [131, 525_000, 525_000, 142, 142]);
+    let latest = (start + 143 * 60_000) * 1000;
+    assert!(all.iter().all(|(id, _)| id.parse::<u64>().unwrap() < latest), "{all:?}");
 }
 
 #[tokio::test]
