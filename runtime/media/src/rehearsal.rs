@@ -139,7 +139,15 @@ impl Rehearsal {
         let begun = Instant::now();
         let loaded = self.load(&stage, begun, &mut done, stop, seen).await;
         let settled = self.settle(&stage, begun, &mut done, stop, seen).await;
-        loaded.and(settled).map(|()| done)
+        match (loaded, settled) {
+            (Ok(()), settled) => settled.map(|()| done),
+            (Err(error), Ok(())) => Err(error),
+            // Both are told: whoever asked for it must know what is left.
+            (Err(mut error), Err(also)) => {
+                error.message = format!("{}. And {}", error.message, also.message);
+                Err(error)
+            }
+        }
     }
 
     /// Keeps the queue full.
@@ -256,11 +264,16 @@ impl Rehearsal {
                     () if !back => Err(Error::permanent(
                         "not-back",
                         format!(
-                            "after {} s it is not as it was: {} jobs wait, {} did before{}",
+                            "after {} s it is not as it was: {} jobs wait, {} did before{}{}",
                             limit.as_secs(),
                             done.after,
                             done.before,
-                            seen.missing()
+                            seen.missing(),
+                            if done.after > done.before {
+                                "; a worker passes over jobs that still wait, for their source is gone"
+                            } else {
+                                ""
+                            }
                         ),
                     )),
                     () => Ok(()),

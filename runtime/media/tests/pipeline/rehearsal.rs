@@ -79,6 +79,10 @@ async fn a_rehearsal_is_worked_on_and_leaves_the_queue_and_the_store_as_they_wer
     let error = error.unwrap_err();
     assert_eq!(error.code, "nothing-encoded", "there is no worker");
     assert!(!error.message.contains("--type cpu"), "it was on processors: {}", error.message);
+    // Nobody is there to take them out of the queue, and that is told too.
+    for told in ["6 jobs wait, 0 did before", "a worker passes over jobs that still wait"] {
+        assert!(error.message.contains(told), "{told}: {}", error.message);
+    }
     let (files, waiting) = left(&platform).await;
     assert_eq!((files, waiting > 0), (Vec::<String>::new(), true));
     // The worker passes over what was withdrawn.
