@@ -219,6 +219,8 @@ fn a_queue_gets_at_once_as_many_workers_as_empty_it_in_time() {
     assert_eq!(one.len(), 1, "one job that waits brings the first worker");
     let (_, many) = decide(&fleet, FleetState::default(), &with(150, Vec::new()), START_MS);
     assert_eq!(many.len(), 20, "150 jobs of two minutes within a quarter of an hour");
+    let line = "encode: launch spot 0 in zone-0: 0 of 20 run or start, and 150 jobs wait";
+    assert_eq!(many[0].line(&fleet), line, "it says what asks for so many");
     // 90 wait, which is not above the threshold; one worker would need three hours for them.
     let one = || vec![worker("i-1", 0, Lifecycle::Spot)];
     let (state, _) = decide(&fleet, FleetState::default(), &with(1, one()), START_MS);
