@@ -73,7 +73,7 @@ pub(super) fn act(tick: &mut Tick<'_>, memory: &mut PoolState) {
         primary(tick, memory, &mut live, &aim);
         net::net(tick, memory, &mut live, &aim);
     }
-    leave::drained(tick, memory, &live);
+    leave::drained(tick, memory, &live, aim.all_leave);
     delete(tick, memory);
 }
 

@@ -1,6 +1,7 @@
 //! The controller: a tick is look, decide, write, act, and again while a cloud refuses.
 
 mod act;
+mod backlog;
 mod definitions;
 mod jobs;
 mod keep;
@@ -23,6 +24,7 @@ use std::time::{Duration, Instant};
 
 use streamverse_compute::cloud::GroupSpec;
 use streamverse_compute::policy::{self, FleetState, Outcome, PoolState};
+use streamverse_core::log::Progress;
 use streamverse_core::stores::Records;
 use streamverse_core::{Error, Metrics, Ready, Result, Stop};
 use streamverse_model::compute::{CloudKind, FleetControllerSpec, GroupName, QueueSpec};
@@ -238,7 +240,9 @@ impl Controller {
         let began = Instant::now();
         let now = self.parts.clock.now_ms();
         if !self.loaded {
-            self.state = self.keep.load().await?;
+            let (state, measured) = self.keep.load().await?;
+            self.state = state;
+            self.remembered.take(measured);
             self.tell_untold().await?;
             // Whoever wrote that something is told to leave, or given back, may have been killed before it was: it is said again at once.
             for known in self.state.pools.iter_mut().flat_map(|it| &mut it.known) {
@@ -316,16 +320,24 @@ impl Controller {
     /// What is not done, by pool; what could not be asked is a trouble of its fleets.
     fn told_by_queues(
         &mut self,
-        asked: &BTreeMap<(String, String, String), Result<u64, String>>,
-    ) -> HashMap<usize, u64> {
+        asked: &BTreeMap<(String, String, String), Result<Vec<Progress>, String>>,
+    ) -> HashMap<usize, Vec<Progress>> {
         let mut undone = HashMap::new();
         self.troubles.clear();
+        let mut first: HashMap<(String, String, String), &str> = HashMap::new();
         for (index, (entry, pool)) in self.plan.entries.iter().zip(&self.plan.fleet.pools).enumerate() {
             let Some(queue) = pool.queue.as_ref().filter(|_| entry.queue) else { continue };
             let key = (queue.event_log.clone(), queue.topic.clone(), queue.group.clone());
+            let of = first.entry(key.clone()).or_insert(&entry.name);
+            if *of != entry.name {
+                self.troubles.insert(
+                    entry.name.clone(),
+                    format!("the fleet {of:?} takes from the same queue, and each buys for all that waits: give one of them a group of its own, or its candidates to the other"),
+                );
+            }
             match asked.get(&key) {
-                Some(Ok(count)) => {
-                    undone.insert(index, *count);
+                Some(Ok(partitions)) => {
+                    undone.insert(index, partitions.clone());
                 }
                 Some(Err(error)) => {
                     self.troubles
@@ -341,9 +353,9 @@ impl Controller {
 async fn ask_queues(
     queues: &dyn Queues,
     asked: BTreeMap<(String, String, String), QueueSpec>,
-) -> BTreeMap<(String, String, String), Result<u64, String>> {
+) -> BTreeMap<(String, String, String), Result<Vec<Progress>, String>> {
     let asks = asked.into_iter().map(|(key, queue)| async move {
-        let answer = match tokio::time::timeout(LIST, queues.undone(&queue)).await {
+        let answer = match tokio::time::timeout(LIST, queues.progress(&queue)).await {
             Ok(answer) => answer.map_err(|error| error.chain()),
             Err(_) => Err(format!("no answer within {} s", LIST.as_secs())),
         };

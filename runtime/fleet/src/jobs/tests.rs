@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
-use streamverse_core::log::{EventLog, Member, Position, Record};
+use streamverse_core::log::{EventLog, Member, Position, Progress, Record};
 use streamverse_core::stores::{Records, open_records};
 use streamverse_core::{Job, JobHandle, Metrics, ServiceContext, Stop};
 use streamverse_model::compute::runpod::RunpodFleetSpec;
@@ -110,8 +110,8 @@ impl EventLog for Log {
     async fn read_all(&self, _: &str) -> streamverse_core::Result<Vec<Record>> {
         unreachable!("nothing is read")
     }
-    async fn lag(&self, _: &str, _: &str) -> streamverse_core::Result<u64> {
-        unreachable!("lag is the controller's")
+    async fn progress(&self, _: &str, _: &str) -> streamverse_core::Result<Vec<Progress>> {
+        unreachable!("progress is the controller's")
     }
     async fn partitions(&self, _: &str) -> streamverse_core::Result<Option<u32>> {
         Ok(Some(self.0.load(Ordering::SeqCst)))

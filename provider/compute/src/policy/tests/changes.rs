@@ -163,7 +163,10 @@ fn holds(
             on_demand(&world)
         );
         let refused = world.quota_ms > 0 && world.now - world.quota_ms < 1_800_000 + CALM_TICKS * TICK_MS;
-        calm = if up == world.up && world.up.iter().all(|it| *it) && !refused { calm + 1 } else { 0 };
+        // What is lost while all is calm begins its quarter of an hour anew.
+        let lost = world.lost_ms == world.now;
+        let whole = up == world.up && world.up.iter().all(|it| *it) && !refused && !lost;
+        calm = if whole { calm + 1 } else { 0 };
         for (at, dark) in dark.iter_mut().enumerate() {
             let (running, launches) = (world.all_running(at), world.most_launches(at));
             prop_assert!(launches <= 30, "tick {tick}: {launches} launches in an hour");

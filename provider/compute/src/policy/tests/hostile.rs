@@ -70,6 +70,8 @@ pub(super) struct Paid {
     idle_since: u64,
     doomed_ms: Option<u64>,
     at_risk: bool,
+    /// Whether a list ever had it.
+    seen: bool,
 }
 
 /// How hostile it is, in parts of a thousand, and what it has.
@@ -112,6 +114,8 @@ pub(super) struct Hostile {
     pub(super) drains: BTreeMap<Arc<str>, (u64, u64)>,
     /// When a quota was last reached.
     pub(super) quota_ms: u64,
+    /// When the answer to a launch was last lost, or a launch dropped.
+    pub(super) lost_ms: u64,
     /// The lines of what was deleted.
     deleted: BTreeSet<String>,
 }
@@ -143,6 +147,7 @@ impl Hostile {
             numbers: BTreeSet::new(),
             drains: BTreeMap::new(),
             quota_ms: 0,
+            lost_ms: 0,
             deleted: BTreeSet::new(),
         }
     }
@@ -189,10 +194,11 @@ impl Hostile {
                 self.fleet.pools[place].candidates.iter().map(|it| it.candidate.key.clone()).collect();
             for index in 0..self.ledger[pool].len() {
                 let forgotten = self.chance(self.faults.forgotten);
-                let one = &self.ledger[pool][index];
+                let one = &mut self.ledger[pool][index];
                 if one.to_ms.is_some() || one.listed_ms > self.now || forgotten {
                     continue;
                 }
+                one.seen |= complete;
                 let ready = one.ready_ms <= self.now;
                 workers.push(Worker {
                     id: one.id.clone(),
@@ -245,6 +251,7 @@ impl Hostile {
         assert_eq!(self.state, state);
         for decision in &decisions {
             if self.chance(self.faults.dropped_decisions) {
+                self.lost_ms = self.now;
                 return false; // killed in the middle
             }
             self.act(decision);
@@ -289,9 +296,13 @@ impl Hostile {
                         doomed_ms: None,
                         // Some are said to be, for as long as they are there.
                         at_risk: self.next.is_multiple_of(5),
+                        seen: false,
                     });
                 }
                 let lost = self.chance(self.faults.lost_answers);
+                if lost {
+                    self.lost_ms = self.now;
+                }
                 let retry_after = (error == Some(ErrorClass::Throttle)).then(|| Duration::from_secs(20));
                 let error = if lost { Some(ErrorClass::Unknown) } else { error };
                 self.outcomes[pool].push(Outcome { number: *number, error, retry_after });
@@ -337,6 +348,12 @@ impl Hostile {
             Money::micros(hourly).per_hour_for_ms(it.to_ms.unwrap_or(self.now) - it.from_ms)
         };
         self.ledger[pool].iter().map(cost).sum()
+    }
+
+    /// Those of the last quarter of an hour that were taken before a list had them.
+    pub(super) fn taken_unseen(&self, pool: usize) -> usize {
+        let taken = |it: &&Paid| it.to_ms.is_some() && !it.seen && self.now - it.from_ms < 900_000;
+        self.ledger[pool].iter().filter(taken).count()
     }
 
     /// Those who were told to leave and are still there long after their time: what was to be done may have been dropped, or the

@@ -141,7 +141,8 @@ pub struct FleetQueueSpec {
     #[attribute(default = "transcoders", validate(length = 1..=249))]
     pub group: String,
     /// More workers are asked for when more jobs than this wait, or when those that wait would be later than `target_p95`. How many
-    /// follows from what waits, from how long a job takes, and from what the transcoder's own workers do of it in time.
+    /// follows from what waits, from how long a job takes, and from what the transcoder's own
+    /// workers do of it in time (as long as nothing waits so long that they must be down, or too slow).
     #[attribute(default = 100, validate(range = 1..=10_000_000))]
     pub scale_out_above: u64,
     /// Fewer are kept when fewer jobs than this have waited for `scale_in_after`. Only idle workers leave.

@@ -293,3 +293,34 @@ async fn a_cloud_that_hangs_stops_the_others_for_its_deadline_at_most() {
     assert_eq!(world.clouds[&CloudKind::Runpod].running().len(), 1);
     assert!(world.status("a").await.unwrap().trouble.unwrap_or_default().contains("does not tell"));
 }
+
+#[tokio::test]
+async fn a_group_that_cannot_be_deleted_is_a_trouble_of_its_fleet_alone_and_is_asked_for_once_a_minute() {
+    let mut world = World::new(&[CloudKind::Aws], 1);
+    let other = fleet("other", CloudKind::Aws, 1, 1, 1);
+    world.put("gpu", fleet("gpu", CloudKind::Aws, 3, 3, 3)).await;
+    world.put("other", other.clone()).await;
+    world.ticks(8).await;
+    // Two of three places are given up, and what is left of them stays; the other fleet is destroyed meanwhile.
+    world.cloud().inside().stuck.insert("gpu".to_owned());
+    world.put("gpu", fleet("gpu", CloudKind::Aws, 1, 3, 3)).await;
+    world.ticks(8).await;
+    let groups = |world: &World, pool: &str| {
+        world.cloud().inside().groups.keys().filter(|it| it.pool.as_str() == pool).count()
+    };
+    let stays = groups(&world, "gpu") as u32 - 1;
+    assert!(stays > 0, "nothing was given up");
+    let before = world.cloud().calls("delete");
+    world.put("other", tombstone(other)).await;
+    world.ticks(8).await;
+    assert!(world.status("other").await.unwrap().deleted, "what another one cannot delete is nothing to it");
+    assert_eq!(groups(&world, "other"), 0);
+    // Two minutes, and the one of the other fleet.
+    let asked = world.cloud().calls("delete") - before;
+    assert_eq!(asked, 2 * stays + 1);
+    let trouble = world.status("gpu").await.unwrap().trouble.unwrap();
+    assert!(trouble.contains("cannot be deleted") && trouble.contains("the test said so"), "{trouble}");
+    world.cloud().inside().stuck.clear();
+    world.ticks(5).await;
+    assert_eq!((groups(&world, "gpu"), world.status("gpu").await.unwrap().trouble), (1, None));
+}

@@ -68,11 +68,11 @@ impl Told {
     }
 }
 
-fn world(workers: &Arc<Told>) -> World {
+pub(super) fn world(workers: &Arc<Told>) -> World {
     World::with(&[KIND], 1, Arc::clone(workers) as Arc<dyn Workers>, Arc::new(Free))
 }
 
-fn names(world: &World) -> Vec<String> {
+pub(super) fn names(world: &World) -> Vec<String> {
     world.cloud().running().into_iter().map(|it| it.name.unwrap().to_string()).collect()
 }
 
@@ -277,29 +277,6 @@ async fn whoever_could_not_be_heard_has_its_time_once_it_can_and_no_more() {
     assert_eq!(names(&world), before, "it could not be heard before");
     world.ticks(16).await;
     assert_ne!(names(&world), before, "it was not heard since");
-}
-
-#[tokio::test]
-async fn what_the_sites_own_workers_do_is_not_waiting_and_not_bought_and_what_is_left_is() {
-    let workers = Arc::new(Told::default());
-    let mut world = world(&workers);
-    let mut gpu = queued(working(fleet("gpu", KIND, 1, 0, 4)), "transcode");
-    gpu["definition"]["queue"]["group"] = json!("transcoders");
-    gpu["work"]["spec"]["workers"] = json!(2);
-    gpu["work"]["spec"]["concurrency"] = json!(3);
-    world.put("gpu", gpu.clone()).await;
-    // Six are worked on, and those six do 90 more within a quarter of an hour.
-    for (undone, waiting, bought) in [(5, 0, 0), (90, 84, 0), (96, 90, 0), (97, 91, 1), (156, 150, 4)] {
-        world.topics.0.lock().unwrap().insert("transcode".to_owned(), undone);
-        world.tick().await;
-        assert_eq!(world.status("gpu").await.unwrap().waiting, Some(waiting), "{undone} are not done");
-        assert_eq!(names(&world).len(), bought, "{undone} are not done");
-    }
-    // Those of another queue are not the site's.
-    gpu["definition"]["queue"]["group"] = json!("others");
-    world.put("gpu", gpu).await;
-    world.tick().await;
-    assert_eq!(world.status("gpu").await.unwrap().waiting, Some(156));
 }
 
 #[tokio::test]
