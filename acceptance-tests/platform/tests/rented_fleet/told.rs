@@ -46,15 +46,24 @@ pub(crate) fn is_watched(node: &Node) {
     }
 }
 
+/// What `streamverse fleet` says.
+fn asked(node: &Node, words: &[&str]) -> String {
+    let mut command = Command::new(binaries().join("streamverse"));
+    command.arg("fleet").args(words).arg("--run-dir").arg(node.folder().join("run"));
+    let said = command.output().unwrap();
+    assert!(said.status.success(), "{words:?}: {}", String::from_utf8_lossy(&said.stderr));
+    String::from_utf8_lossy(&said.stdout).into_owned()
+}
+
+/// Nothing was handed to the controller.
+pub(crate) fn has_no_fleet(node: &Node) {
+    let list = asked(node, &["list"]);
+    assert!(!list.lines().any(|it| it.starts_with("encode ")), "{list}");
+}
+
 /// What people are told of the fleet is what the controller decided and logged, and what the account says of it: it made so many pods.
 pub(crate) fn is_told(node: &Node, pods: usize) {
-    let asked = |words: &[&str]| {
-        let mut command = Command::new(binaries().join("streamverse"));
-        command.arg("fleet").args(words).arg("--run-dir").arg(node.folder().join("run"));
-        let said = command.output().unwrap();
-        assert!(said.status.success(), "{words:?}: {}", String::from_utf8_lossy(&said.stderr));
-        String::from_utf8_lossy(&said.stdout).into_owned()
-    };
+    let asked = |words: &[&str]| asked(node, words);
     let end = Instant::now() + Duration::from_secs(60);
     loop {
         let list = asked(&["list"]);
