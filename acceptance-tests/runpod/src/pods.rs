@@ -1,11 +1,12 @@
 //! Pods: their lives, what may be done with them, and the real program that a test may let each of them be.
 
 use std::process::Stdio;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde_json::{Map, Value, json};
+use streamverse_stand_in::lock;
 
 use crate::cuda::Cuda;
 use crate::stock::{GPUS, Stock};
@@ -13,10 +14,6 @@ use crate::world::{Answer, Thing, World, now, public, refuse};
 
 /// The account, shared.
 pub(crate) type Shared = Arc<Mutex<World>>;
-
-pub(crate) fn lock(world: &Mutex<World>) -> MutexGuard<'_, World> {
-    world.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// What a status allows.
 fn actions(status: &str) -> Value {

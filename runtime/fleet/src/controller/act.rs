@@ -132,7 +132,7 @@ impl Controller {
             let meters = &self.meters;
             let tell = |it: &FleetDecision| {
                 if of_one(it) {
-                    say(meters, it)
+                    say(meters, it);
                 }
             };
             let mut told = self.keep.decisions(tell).await?;

@@ -39,7 +39,7 @@ use crate::service::Clouds;
 use crate::workers::Workers;
 use definitions::{Checks, Definitions};
 use keep::Keep;
-use look::{LIST, look};
+use look::look;
 use meters::Meters;
 use plan::Plan;
 use prices::{Prices, Wanted};
@@ -264,12 +264,27 @@ impl Controller {
         }
         let nothing = self.definitions.0.is_empty() && self.state.pools.iter().all(PoolState::is_gone);
         let queues = Arc::clone(&self.parts.queues);
-        let asked = self.queues();
+        let tick = self.parts.spec.tick.0;
+        let silent = &self.remembered.silent_queues;
+        let asked = self.queues().into_iter().map(|(key, queue)| {
+            let limit = silent.patience(&key, tick);
+            (key, (queue, limit))
+        });
+        let asked = asked.collect();
+        let of_cloud = |kind: CloudKind| self.remembered.silent_clouds.patience(&kind, tick);
         let (priced, mut looks, undone) = tokio::join!(
-            self.prices.refresh(&self.parts.clouds, &self.wanted, first || changed, now),
-            look(&self.parts.clouds, |_| !nothing, &self.parts.deployment),
+            self.prices.refresh(&self.parts.clouds, &self.wanted, first || changed, of_cloud, now),
+            look(&self.parts.clouds, |_| !nothing, of_cloud, &self.parts.deployment),
             ask_queues(&*queues, asked),
         );
+        for (kind, it) in &looks {
+            self.remembered.silent_clouds.heard(*kind, it.complete());
+        }
+        for (key, it) in &undone {
+            self.remembered.silent_queues.heard(key.clone(), it.is_ok());
+        }
+        // What a look waited for is no reason to leave others one round.
+        let looked = Instant::now();
         if first || changed || priced || self.plan.is_old(&self.definitions, &self.state) {
             self.plan =
                 Plan::new(&self.parts.spec, &self.definitions, &self.state, &self.prices, &self.parts.clouds);
@@ -302,7 +317,7 @@ impl Controller {
         }
         let (lost, missing) = (self.lost(&view), self.missing(&view));
         let mut tick = act::Tick::new(now, looks, view, undone);
-        self.act(&mut tick, began).await?;
+        self.act(&mut tick, looked).await?;
         self.count_vanished(missing);
         self.tell(&tick, lost).await?;
         self.loaded = true;
@@ -352,12 +367,12 @@ impl Controller {
 
 async fn ask_queues(
     queues: &dyn Queues,
-    asked: BTreeMap<(String, String, String), QueueSpec>,
+    asked: BTreeMap<(String, String, String), (QueueSpec, Duration)>,
 ) -> BTreeMap<(String, String, String), Result<Vec<Progress>, String>> {
-    let asks = asked.into_iter().map(|(key, queue)| async move {
-        let answer = match tokio::time::timeout(LIST, queues.progress(&queue)).await {
+    let asks = asked.into_iter().map(|(key, (queue, limit))| async move {
+        let answer = match tokio::time::timeout(limit, queues.progress(&queue)).await {
             Ok(answer) => answer.map_err(|error| error.chain()),
-            Err(_) => Err(format!("no answer within {} s", LIST.as_secs())),
+            Err(_) => Err(format!("no answer within {} s", limit.as_secs())),
         };
         if let Err(error) = &answer {
             warn!(topic = queue.topic, group = queue.group, error, "A queue does not tell what waits.");

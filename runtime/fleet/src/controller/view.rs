@@ -8,12 +8,11 @@ use streamverse_compute::cloud::{Instance, NoticeKind, Phase};
 use streamverse_compute::policy::{FleetState, PoolSeen, QueueSeen, Seen, Worker, WorkerPhase};
 use streamverse_core::log::Progress;
 use streamverse_model::compute::{CloudKind, GroupName, Lifecycle, Phase as WorkPhase};
-use streamverse_model::media::{TRANSCODE_GROUP, TRANSCODE_TOPIC};
 use streamverse_model::platform::Name;
 
 use super::backlog::{Backlog, Own, Patience};
 use super::keep::Measured;
-use super::look::CloudLook;
+use super::look::{CloudLook, Silent};
 use super::plan::{Entry, Plan};
 use super::twins;
 use crate::clock::ms;
@@ -77,6 +76,9 @@ pub(super) struct Remembered {
     pub(super) backlogs: HashMap<String, Backlog>,
     /// How long a job of each fleet took when that was last measured.
     pub(super) job_ms: HashMap<String, u64>,
+    /// Who did not answer of late.
+    pub(super) silent_clouds: Silent<CloudKind>,
+    pub(super) silent_queues: Silent<(String, String, String)>,
     /// When the last look was.
     pub(super) looked_ms: u64,
 }
@@ -386,7 +388,8 @@ impl Looker<'_> {
             let with = self.queue(index).and_then(|it| by_queue.get(&it)).map_or(&[][..], Vec::as_slice);
             let working: u64 = with.iter().filter_map(|it| view.running.get(*it)).sum();
             // The site's own workers say nothing to us: they do as many as they can, as long as nothing speaks against it.
-            let own = own(entry);
+            let queue = record.definition.queue.as_ref();
+            let own = entry.work.as_ref().zip(queue).map_or(0, |(work, queue)| work.own_members(queue));
             let (mut hands, mut others) = (own, own);
             if let Some(queue) = self.plan.fleet.pools.get(index).and_then(|it| it.queue.as_ref())
                 && own > 0
@@ -463,16 +466,6 @@ fn worked(view: &View, pool: usize, within_ms: u64) -> bool {
     let workers = view.seen.pools.get(pool).into_iter().flat_map(|it| &it.workers);
     let mut ready = workers.filter(|it| it.phase != WorkerPhase::Starting);
     ready.any(|it| it.idle_ms.is_none_or(|idle| idle <= within_ms))
-}
-
-/// How many jobs the workers that a transcoder has on its site do side by side: where they take from the same queue as the fleet.
-pub(super) fn own(entry: &Entry) -> u32 {
-    let Some(work) = entry.work.as_ref() else { return 0 };
-    let queue = entry.record.as_ref().and_then(|it| it.definition.queue.as_ref());
-    let same = queue.is_some_and(|it| {
-        (&*it.topic, &*it.group) == (TRANSCODE_TOPIC, TRANSCODE_GROUP) && it.event_log == work.spec.event_log
-    });
-    if same { work.spec.workers.saturating_mul(work.spec.concurrency) } else { 0 }
 }
 
 /// Which of a pool's candidates an instance is; none of them where the group's name says another place or cloud.
