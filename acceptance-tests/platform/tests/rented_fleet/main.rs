@@ -335,6 +335,23 @@ fn jobs_bring_pods_an_empty_queue_sends_them_away_and_a_lost_one_costs_no_segmen
                 runpod.clean()?;
                 node.nothing_left().map_err(Into::into)
             })
+            .step(
+                // What no plan knows: how many encodes each worker does side by side, each on a partition of its own.
+                Step::apply(whole.replace("workers      = 0", "workers      = 0\n  concurrency  = 5"))
+                    .named("fewer partitions than workers")
+                    .expect_apply_error(
+                        r"(?s)range += \{ min = 0, max = 2 .*has 8\W+partitions.*1\W+of\W+2\W+workers.*to\W+10\W+at\W+least,\W+or\W+lower\W+range\.max",
+                    )
+                    .after(|cx| {
+                        let fleets = |it: &str| it.contains("runpod_fleet");
+                        assert!(!cx.state()?.addresses().into_iter().any(fleets), "a refused fleet is in the state");
+                        let owners = node.owners()?;
+                        assert!(!owners.iter().any(|it| it.kind.as_str() == "runpod-fleet"), "{owners:?}");
+                        told::has_no_fleet(&node);
+                        assert_eq!(runpod.account().created("pod"), 0);
+                        Ok(())
+                    }),
+            )
             .step(Step::apply(alone).named("films wait, and nobody is there for them").after(|_| {
                 begun.replace(Some((scope.spawn(made), scope.spawn(search))));
                 until("all tasks wait", 120, || encoded::undone(&servers) == TASKS);

@@ -56,6 +56,12 @@ fn asked(node: &Node, words: &[&str]) -> String {
     String::from_utf8_lossy(&said.stdout).into_owned()
 }
 
+/// Nothing was handed to the controller.
+pub(crate) fn has_no_fleet(node: &Node) {
+    let list = asked(node, &["list"]);
+    assert!(!list.lines().any(|it| it.starts_with("encode ")), "{list}");
+}
+
 /// Waits until it is told that nobody is there: that is what was seen at the last look.
 pub(crate) fn is_at_zero(node: &Node) {
     let end = Instant::now() + Duration::from_secs(60);
