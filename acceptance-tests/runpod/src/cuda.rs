@@ -18,7 +18,11 @@ impl Cuda {
     /// What a pod asks for by its `gpu`, which takes the place of all that its template asks for.
     pub(crate) fn of_pod(gpu: &Value, template: Option<&Map<String, Value>>) -> Result<Cuda, Answer> {
         let said = ["allowedCudaVersions", "minCudaVersion"].iter().any(|it| gpu.get(it).is_some());
-        let allowed = if said { gpu.get("allowedCudaVersions") } else { template.and_then(|it| it.get("allowedCudaVersions")) };
+        let allowed = if said {
+            gpu.get("allowedCudaVersions")
+        } else {
+            template.and_then(|it| it.get("allowedCudaVersions"))
+        };
         let allowed = texts(allowed);
         Cuda::of(gpu.get("minCudaVersion").and_then(Value::as_str), allowed)
     }

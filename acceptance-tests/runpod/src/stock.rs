@@ -155,8 +155,15 @@ impl Stock {
         if include != of("product").is_some() {
             return refuse(400, "include=AVAILABILITY and product are given together or not at all");
         }
-        if !include && ["count", "cloud", "countryCodes", "cudaVersions", "minCudaVersion"].iter().any(|name| of(name).is_some()) {
-            return refuse(400, "count, cloud, countryCodes and CUDA versions are valid only with include=AVAILABILITY");
+        if !include
+            && ["count", "cloud", "countryCodes", "cudaVersions", "minCudaVersion"]
+                .iter()
+                .any(|name| of(name).is_some())
+        {
+            return refuse(
+                400,
+                "count, cloud, countryCodes and CUDA versions are valid only with include=AVAILABILITY",
+            );
         }
         let count = of("count").and_then(|it| it.parse().ok()).unwrap_or(1);
         let cloud = of("cloud").unwrap_or("SECURE");

@@ -75,7 +75,8 @@ async fn a_pod_has_each_option_of_its_fleet_and_one_of_a_template_has_what_that_
     ];
     let mixed = spec("mixed", 1, Tenancy::Community, "", "", &mixed);
     // By numbers, 12.11 is above 12.8: one data centre alone has it.
-    let newest = spec("newest", 1, Tenancy::Secure, "", "registry.example/worker:1", &[("min_cuda_version", "12.9")]);
+    let newest =
+        spec("newest", 1, Tenancy::Secure, "", "registry.example/worker:1", &[("min_cuda_version", "12.9")]);
     let launch = async |spec: &GroupSpec| {
         let name = InstanceName { group: spec.name.clone(), number: 1 };
         runpod.launch(spec, &name).await

@@ -200,6 +200,12 @@ fn arrived(pool: &Pool, memory: &mut PoolState, seen: &PoolSeen, now: u64) {
         // The oldest order of its kind is taken for it; without one it is adopted.
         let same = |it: &Order| it.key == key && it.lifecycle == worker.lifecycle;
         let order = memory.orders.iter().position(same).map(|order| memory.orders.remove(order));
+        // It may have started at any time until now, where the first request for it was lost: in its hour it counts from now on.
+        let asked = order.as_ref().and_then(|it| memory.launches.iter().position(|at| *at == it.asked_ms));
+        if let Some(asked) = asked {
+            memory.launches.remove(asked);
+            memory.launches.push_back(now);
+        }
         let known = Known {
             id: worker.id.as_ref().to_owned(),
             key,

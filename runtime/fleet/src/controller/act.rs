@@ -5,12 +5,12 @@ use std::time::Instant;
 
 use streamverse_compute::cloud::{CloudError, ErrorClass};
 use streamverse_compute::policy::{Action, Decision, Order, Outcome, decide};
+use streamverse_core::log::Progress;
 use streamverse_core::{Error, Result};
 use streamverse_model::compute::{
     CloudKind, FleetDecision, GroupName, InstanceName, Lifecycle, enrol_variables,
 };
 
-use super::backlog::Undone;
 use super::jobs::{Done, Job, Resize, perform};
 use super::keep::LEFT_OUT;
 use super::look::{CloudLook, LIST, by_name, within};
@@ -24,7 +24,7 @@ pub(super) struct Tick {
     pub(super) now: u64,
     pub(super) looks: HashMap<CloudKind, CloudLook>,
     pub(super) view: View,
-    undone: HashMap<usize, Undone>,
+    undone: HashMap<usize, Vec<Progress>>,
     /// Sizes that were set since groups were listed; none for one that was deleted.
     sizes: HashMap<GroupName, Option<u32>>,
     /// What was given back.
@@ -52,7 +52,7 @@ impl Tick {
         now: u64,
         looks: HashMap<CloudKind, CloudLook>,
         view: View,
-        undone: HashMap<usize, Undone>,
+        undone: HashMap<usize, Vec<Progress>>,
     ) -> Tick {
         Tick {
             now,
@@ -122,7 +122,8 @@ impl Controller {
             acts |= !sizes.0.is_empty() || !self.to_launch(tick).is_empty();
             // Nothing is asked for that was not written down before, with its why; nothing is told that was not.
             let kept = self.kept(tick, &decisions);
-            if !self.keep.state(&self.state, kept, acts, tick.now).await? {
+            let measured = self.remembered.measured(tick.now);
+            if !self.keep.state(&self.state, &measured, kept, acts, tick.now).await? {
                 let text = "another controller wrote the state meanwhile: it acts, this one does not";
                 return Err(Error::passing("fleet-taken", text));
             }
@@ -131,7 +132,7 @@ impl Controller {
             let meters = &self.meters;
             let tell = |it: &FleetDecision| {
                 if of_one(it) {
-                    say(meters, it)
+                    say(meters, it);
                 }
             };
             let mut told = self.keep.decisions(tell).await?;

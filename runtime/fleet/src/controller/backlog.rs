@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use streamverse_core::log::Progress;
 
 use crate::clock::ms;
@@ -17,17 +18,11 @@ const MOST: usize = 64;
 /// Workers that were found slow, or missing, are not counted on for so long.
 const DOUBT_MS: u64 = 6 * 3_600_000;
 
-/// What is not done, and what may be expected of a site's own workers.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Undone {
-    pub(super) jobs: u64,
-    pub(super) own: Own,
-}
-
 /// What may be expected of a site's own workers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Own {
     /// They do as many jobs as they can side by side, each as fast as is usual.
+    #[default]
     Trusted,
     /// They have something in their hands. How fast they are is not known, or too slow.
     Slow,
@@ -44,7 +39,7 @@ impl Own {
                 "jobs waited for longer than half of target_p95 beside its transcoder's own workers: for six hours those are counted on for what they have in their hands alone",
             ),
             Own::Absent => Some(
-                "jobs that its transcoder's own workers should have done took longer than target_p95: for six hours, or until they do something while nobody is rented, they are not counted on (see whether they run, and what they log)",
+                "jobs that its transcoder's own workers should have done took longer than target_p95: for six hours, or until they do something while nobody that is rented works, they are not counted on (see whether they run, and what they log)",
             ),
         }
     }
@@ -55,8 +50,14 @@ impl Own {
 pub(super) struct Backlog {
     /// Where the partitions ended, oldest first; all of it is not done yet.
     marks: VecDeque<(u64, Box<[u64]>)>,
-    /// How many jobs were ever done.
-    done: u64,
+    /// How many jobs were ever done, and since when there are as many.
+    done: (u64, u64),
+    doubt: Doubt,
+}
+
+/// Until when a site's own workers are not counted on. It outlives the controller.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Doubt {
     slow_until: u64,
     absent_until: u64,
 }
@@ -83,7 +84,18 @@ impl Patience {
 }
 
 impl Backlog {
-    /// Looks at a queue. `alone`: nobody is rented, so that whatever is done was done by the site's own workers.
+    /// Goes on with what was known of the workers.
+    pub(super) fn doubting(doubt: Doubt) -> Backlog {
+        Backlog { doubt, ..Backlog::default() }
+    }
+
+    /// What is known of the workers, where it is anything.
+    pub(super) fn doubt(&self, now: u64) -> Option<Doubt> {
+        Some(self.doubt).filter(|it| it.slow_until.max(it.absent_until) > now)
+    }
+
+    /// Looks at a queue. `alone`: nobody that is rented has worked since the last look, so that whatever is done was done by the
+    /// site's own workers.
     pub(super) fn look(&mut self, queue: &[Progress], patience: Patience, alone: bool, now: u64) -> Own {
         let again = |(_, ends): &(u64, Box<[u64]>)| queue.iter().zip(ends).any(|(it, end)| it.end < *end);
         if self.marks.iter().any(again) {
@@ -95,25 +107,29 @@ impl Backlog {
             self.marks.pop_front();
         }
         let total = queue.iter().fold(0_u64, |sum, it| sum.saturating_add(it.done));
-        if alone && total > self.done && self.done > 0 {
-            self.absent_until = 0;
+        let first = self.done.1 == 0;
+        if first || total != self.done.0 || self.marks.is_empty() {
+            if alone && !first && total > self.done.0 {
+                self.doubt.absent_until = 0;
+            }
+            self.done = (total, now);
         }
-        self.done = total;
         let age = self.marks.front().map_or(0, |(at, _)| now.saturating_sub(*at));
         if age >= patience.half() {
-            self.slow_until = now.saturating_add(DOUBT_MS);
+            self.doubt.slow_until = now.saturating_add(DOUBT_MS);
         }
-        if age >= patience.whole() {
-            self.absent_until = now.saturating_add(DOUBT_MS);
+        // Whoever does anything is there, however much waits.
+        if age >= patience.whole() && now.saturating_sub(self.done.1) >= patience.whole() {
+            self.doubt.absent_until = now.saturating_add(DOUBT_MS);
         }
         let last = self.marks.back().map(|(at, _)| *at);
         let due = last.is_none_or(|at| now.saturating_sub(at) >= patience.half() / PARTS);
         if due && self.marks.len() < MOST && queue.iter().any(|it| it.undone() > 0) {
             self.marks.push_back((now, queue.iter().map(|it| it.end).collect()));
         }
-        if now < self.absent_until {
+        if now < self.doubt.absent_until {
             Own::Absent
-        } else if now < self.slow_until {
+        } else if now < self.doubt.slow_until {
             Own::Slow
         } else {
             Own::Trusted
@@ -159,9 +175,9 @@ mod tests {
     #[test]
     fn workers_that_are_too_slow_are_found_by_the_age_of_what_waits() {
         // Ten come in a minute, five are done.
-        let found = play(120, true, |minute| (5 * minute + 1, 10 * minute + 2));
-        assert_eq!(found.first(), Some(&(0, Own::Trusted)));
-        assert!(matches!(found.get(1), Some((at, Own::Slow)) if (15..40).contains(at)), "{found:?}");
+        let found = play(48 * 60, true, |minute| (5 * minute + 1, 10 * minute + 2));
+        // They are there, however old what waits becomes.
+        assert!(matches!(found[..], [(0, Own::Trusted), (15..40, Own::Slow)]), "{found:?}");
     }
 
     #[test]

@@ -1,12 +1,15 @@
 //! What the controller writes: its state before it acts, statuses, and decisions.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use streamverse_compute::policy::{FleetState, STATE_VERSION};
 use streamverse_core::stores::Records;
 use streamverse_core::{Error, Result};
 use streamverse_model::compute::{FleetDecision, FleetStatus, fleet_collection};
+
+use super::backlog::Doubt;
 
 /// The id of the state.
 const STATE: &str = "state";
@@ -18,9 +21,21 @@ pub(super) const MOST_DECISIONS: usize = 500;
 pub(super) const LEFT_OUT: &str = "left_out";
 /// Where the state's document has decisions that may not be among the others yet.
 const DECIDED: &str = "decided";
+/// Where the state's document has what was measured.
+const MEASURED: &str = "measured";
 /// Between two times that old decisions are removed.
 const PRUNE_MS: u64 = 600_000;
 const PAGE: u32 = 500;
+
+/// What was measured, and outlives the controller: all of it by fleet.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Measured {
+    /// How long a job takes.
+    pub(super) job_ms: BTreeMap<String, u64>,
+    /// Until when a site's own workers are not counted on.
+    pub(super) doubts: BTreeMap<String, Doubt>,
+}
 
 /// A status as it was written.
 struct Written {
@@ -72,11 +87,14 @@ impl Keep {
     }
 
     /// Reads what was written last, by whomever.
-    pub(super) async fn load(&mut self) -> Result<FleetState> {
+    pub(super) async fn load(&mut self) -> Result<(FleetState, Measured)> {
         let found = self.records.get(&self.collection("state"), STATE).await?;
         self.version = found.as_ref().map(|it| it.version);
         let mut value = found.map(|it| it.value);
         let decided = value.as_mut().and_then(|it| it.as_object_mut()?.remove(DECIDED));
+        let measured = value.as_mut().and_then(|it| it.as_object_mut()?.remove(MEASURED));
+        // Without it, it is measured anew.
+        let measured = measured.and_then(|it| serde_json::from_value(it).ok()).unwrap_or_default();
         // The layout first: of another one nothing else is where this version looks for it.
         let layout =
             value.as_ref().map_or(u64::from(STATE_VERSION), |it| it["version"].as_u64().unwrap_or(0));
@@ -121,16 +139,17 @@ impl Keep {
                 self.statuses.insert(id, Written { status, version: record.version });
             }
             if !full {
-                return Ok(state);
+                return Ok((state, measured));
             }
         }
     }
 
-    /// Writes the state, and with it what was decided, unless only time has passed and not for long. `false`: somebody else wrote
+    /// Writes the state, and with it what was decided and what was measured, unless only time has passed and not for long. `false`: somebody else wrote
     /// one meanwhile.
     pub(super) async fn state(
         &mut self,
         state: &FleetState,
+        measured: &Measured,
         decided: Vec<FleetDecision>,
         acts: bool,
         now: u64,
@@ -144,8 +163,11 @@ impl Keep {
             self.untold.push((self.last_why, decision));
         }
         let mut value = serde_json::to_value(state).map_err(passing)?;
-        if let Some(document) = value.as_object_mut().filter(|_| !self.untold.is_empty()) {
-            document.insert(DECIDED.to_owned(), serde_json::to_value(&self.untold).map_err(passing)?);
+        if let Some(document) = value.as_object_mut() {
+            document.insert(MEASURED.to_owned(), serde_json::to_value(measured).map_err(passing)?);
+            if !self.untold.is_empty() {
+                document.insert(DECIDED.to_owned(), serde_json::to_value(&self.untold).map_err(passing)?);
+            }
         }
         let collection = self.collection("state");
         let done = match self.version {

@@ -15,6 +15,7 @@ mod sizes;
 mod tell;
 #[cfg(test)]
 mod tests;
+mod twins;
 mod view;
 
 use std::collections::{BTreeMap, HashMap};
@@ -30,16 +31,15 @@ use streamverse_model::compute::{CloudKind, FleetControllerSpec, GroupName, Queu
 use streamverse_model::platform::Name;
 use tracing::{info, warn};
 
-use crate::clock::{Clock, ms};
+use crate::clock::Clock;
 use crate::lease::{Lease, lost};
 use crate::queues::Queues;
 use crate::roster::Roster;
 use crate::service::Clouds;
 use crate::workers::Workers;
-use backlog::{Own, Patience, Undone};
 use definitions::{Checks, Definitions};
 use keep::Keep;
-use look::{LIST, look};
+use look::look;
 use meters::Meters;
 use plan::Plan;
 use prices::{Prices, Wanted};
@@ -240,7 +240,9 @@ impl Controller {
         let began = Instant::now();
         let now = self.parts.clock.now_ms();
         if !self.loaded {
-            self.state = self.keep.load().await?;
+            let (state, measured) = self.keep.load().await?;
+            self.state = state;
+            self.remembered.take(measured);
             self.tell_untold().await?;
             // Whoever wrote that something is told to leave, or given back, may have been killed before it was: it is said again at once.
             for known in self.state.pools.iter_mut().flat_map(|it| &mut it.known) {
@@ -262,18 +264,33 @@ impl Controller {
         }
         let nothing = self.definitions.0.is_empty() && self.state.pools.iter().all(PoolState::is_gone);
         let queues = Arc::clone(&self.parts.queues);
-        let asked = self.queues();
+        let tick = self.parts.spec.tick.0;
+        let silent = &self.remembered.silent_queues;
+        let asked = self.queues().into_iter().map(|(key, queue)| {
+            let limit = silent.patience(&key, tick);
+            (key, (queue, limit))
+        });
+        let asked = asked.collect();
+        let of_cloud = |kind: CloudKind| self.remembered.silent_clouds.patience(&kind, tick);
         let (priced, mut looks, undone) = tokio::join!(
-            self.prices.refresh(&self.parts.clouds, &self.wanted, first || changed, now),
-            look(&self.parts.clouds, |_| !nothing, &self.parts.deployment),
+            self.prices.refresh(&self.parts.clouds, &self.wanted, first || changed, of_cloud, now),
+            look(&self.parts.clouds, |_| !nothing, of_cloud, &self.parts.deployment),
             ask_queues(&*queues, asked),
         );
+        for (kind, it) in &looks {
+            self.remembered.silent_clouds.heard(*kind, it.complete());
+        }
+        for (key, it) in &undone {
+            self.remembered.silent_queues.heard(key.clone(), it.is_ok());
+        }
+        // What a look waited for is no reason to leave others one round.
+        let looked = Instant::now();
         if first || changed || priced || self.plan.is_old(&self.definitions, &self.state) {
             self.plan =
                 Plan::new(&self.parts.spec, &self.definitions, &self.state, &self.prices, &self.parts.clouds);
         }
         policy::align(&self.plan.fleet, &mut self.state);
-        let undone = self.told_by_queues(&undone, now);
+        let undone = self.told_by_queues(&undone);
         let looker = Looker {
             deployment: &self.parts.deployment,
             plan: &self.plan,
@@ -300,7 +317,7 @@ impl Controller {
         }
         let (lost, missing) = (self.lost(&view), self.missing(&view));
         let mut tick = act::Tick::new(now, looks, view, undone);
-        self.act(&mut tick, began).await?;
+        self.act(&mut tick, looked).await?;
         self.count_vanished(missing);
         self.tell(&tick, lost).await?;
         self.loaded = true;
@@ -319,32 +336,23 @@ impl Controller {
     fn told_by_queues(
         &mut self,
         asked: &BTreeMap<(String, String, String), Result<Vec<Progress>, String>>,
-        now: u64,
-    ) -> HashMap<usize, Undone> {
+    ) -> HashMap<usize, Vec<Progress>> {
         let mut undone = HashMap::new();
         self.troubles.clear();
-        let plan = &self.plan;
-        self.remembered.backlogs.retain(|name, _| plan.by_name.contains_key(name.as_str()));
+        let mut first: HashMap<(String, String, String), &str> = HashMap::new();
         for (index, (entry, pool)) in self.plan.entries.iter().zip(&self.plan.fleet.pools).enumerate() {
             let Some(queue) = pool.queue.as_ref().filter(|_| entry.queue) else { continue };
             let key = (queue.event_log.clone(), queue.topic.clone(), queue.group.clone());
+            let of = first.entry(key.clone()).or_insert(&entry.name);
+            if *of != entry.name {
+                self.troubles.insert(
+                    entry.name.clone(),
+                    format!("the fleet {of:?} takes from the same queue, and each buys for all that waits: give one of them a group of its own, or its candidates to the other"),
+                );
+            }
             match asked.get(&key) {
                 Some(Ok(partitions)) => {
-                    let jobs = partitions.iter().fold(0_u64, |sum, it| sum.saturating_add(it.undone()));
-                    let mut own = Own::Trusted;
-                    if view::own(entry) > 0 {
-                        let alone = self.state.pools.get(index).is_some_and(|it| it.known.is_empty());
-                        let job = entry.record.as_ref();
-                        let job = job.and_then(|it| self.parts.workers.job_ms(&it.definition.name));
-                        let job_ms = job.unwrap_or(ms(queue.assumed_job_time.0));
-                        let patience = Patience { target: queue.target_p95.0, job_ms };
-                        let backlog = self.remembered.backlogs.entry(entry.name.clone()).or_default();
-                        own = backlog.look(partitions, patience, alone, now);
-                    }
-                    if let Some(trouble) = own.trouble() {
-                        self.troubles.insert(entry.name.clone(), trouble.to_owned());
-                    }
-                    undone.insert(index, Undone { jobs, own });
+                    undone.insert(index, partitions.clone());
                 }
                 Some(Err(error)) => {
                     self.troubles
@@ -359,12 +367,12 @@ impl Controller {
 
 async fn ask_queues(
     queues: &dyn Queues,
-    asked: BTreeMap<(String, String, String), QueueSpec>,
+    asked: BTreeMap<(String, String, String), (QueueSpec, Duration)>,
 ) -> BTreeMap<(String, String, String), Result<Vec<Progress>, String>> {
-    let asks = asked.into_iter().map(|(key, queue)| async move {
-        let answer = match tokio::time::timeout(LIST, queues.progress(&queue)).await {
+    let asks = asked.into_iter().map(|(key, (queue, limit))| async move {
+        let answer = match tokio::time::timeout(limit, queues.progress(&queue)).await {
             Ok(answer) => answer.map_err(|error| error.chain()),
-            Err(_) => Err(format!("no answer within {} s", LIST.as_secs())),
+            Err(_) => Err(format!("no answer within {} s", limit.as_secs())),
         };
         if let Err(error) = &answer {
             warn!(topic = queue.topic, group = queue.group, error, "A queue does not tell what waits.");

@@ -165,6 +165,8 @@ impl Controller {
                 trouble.push("its record is gone without a tombstone: what is left of it leaves".to_owned());
             }
             trouble.extend(self.troubles.get(&entry.name).cloned());
+            let own = tick.view.own.get(index).copied().unwrap_or_default();
+            trouble.extend(own.trouble().map(str::to_owned));
             if let Some(pool) = self.plan.fleet.pools.get(index) {
                 trouble.extend(self.refusals.trouble(pool, memory, tick.now));
             }
@@ -174,9 +176,12 @@ impl Controller {
                 ));
             }
             if seen.is_some_and(|it| !it.complete) && !entry.frozen {
-                trouble.push(
-                    "a cloud that it needs does not tell what there is: nothing is done meanwhile".to_owned(),
-                );
+                let said = tick.looks.iter().filter(|it| entry.clouds.contains(it.0));
+                let said = said.filter_map(|(kind, it)| Some(format!(" ({kind}: {})", it.error.as_ref()?)));
+                trouble.push(format!(
+                    "a cloud that it needs does not tell what there is: nothing is done meanwhile{}",
+                    said.collect::<String>()
+                ));
             }
             let hollow: Vec<&str> =
                 tick.view.hollow.iter().filter(|it| it.0 == index).take(5).map(|it| it.1.as_str()).collect();

@@ -250,3 +250,20 @@ fn a_throttled_account_and_refused_credentials_close_their_cloud_for_all_pools_a
         assert!(decisions.iter().any(|it| it.pool == 0), "{class}: it is open again");
     }
 }
+
+#[test]
+fn what_was_asked_for_twice_before_it_started_is_one_of_its_hour_from_when_it_was_seen() {
+    let mut one = pool("encode", 3, 1, 1);
+    one.policy.launches_per_hour = 1;
+    let fleet = fleet(one);
+    let at = |ms: u64, state, workers| decide(&fleet, state, &seen(workers), START_MS + ms);
+    let (state, asked) = at(0, FleetState::default(), Vec::new());
+    let place = launches(&asked)[0].0;
+    // The answer is lost, and so was the request: it is there a minute later, and taken back.
+    let (state, _) = at(60_000, state, vec![worker("i-1", place, Lifecycle::Spot)]);
+    let (state, none) = at(120_000, state, Vec::new());
+    assert_eq!(launches(&none), []);
+    let (state, none) = at(3_645_000, state, Vec::new());
+    assert_eq!(launches(&none), [], "the second within an hour of the first");
+    assert_eq!(launches(&at(3_660_000, state, Vec::new()).1).len(), 1);
+}

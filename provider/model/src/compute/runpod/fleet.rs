@@ -37,7 +37,9 @@ pub struct RunpodFleetSpec {
     /// The image. One of a transcoder's fleet runs `streamverse-edge worker` and has `streamverse-edge`, `streamverse` and `ffmpeg` in its PATH.
     #[attribute(validate(length = 1..))]
     pub image: Option<String>,
-    /// The `id` of a template for pods, instead of `image`. What is said here beside it goes before what the template says.
+    /// The `id` of a template for pods, instead of `image`. What is said here beside it goes before what the template says. RunPod keeps no link
+    /// from a pod to its template, and lets a template go that fleets name: one that is replaced wants `create_before_destroy`, without which there is a
+    /// moment in which no pod starts.
     #[attribute(validate(length = 1..))]
     pub template_id: Option<String>,
     /// Arguments of the image's entry point, as one line.

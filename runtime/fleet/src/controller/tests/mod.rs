@@ -8,4 +8,5 @@ mod lease;
 mod own;
 mod situations;
 mod told;
+mod twins;
 mod workers;

@@ -76,7 +76,8 @@ async fn own_workers_that_are_slower_than_was_thought_are_joined_by_rented_ones_
     assert_eq!(status.waiting, Some(84), "what they have in their hands does not wait");
     assert!(status.trouble.unwrap().contains("longer than half of target_p95"));
     assert!(backlog(&world) > 30.0 * 60.0, "{}", backlog(&world));
-    // What is caught up with is no proof that they are faster: the next ones are rented for at once.
+    // What is caught up with is no proof that they are faster: the next ones are rented for at once, also by the next controller.
+    world.restart();
     jobs(&world, done + 90, 0);
     for _ in 0..looks(90) {
         workers.all(&world, Phase::Working, Some(10_000_000));
@@ -98,6 +99,13 @@ async fn own_workers_that_are_down_hide_no_job_and_are_counted_on_again_when_the
     world.ticks(looks(2)).await;
     assert_eq!((world.status("gpu").await.unwrap().waiting, names(&world).len()), (Some(2), 1));
     assert!(world.status("gpu").await.unwrap().trouble.unwrap().contains("see whether they run"));
+    // The next controller knows it, too.
+    world.restart();
+    world.tick().await;
+    let status = world.status("gpu").await.unwrap();
+    // It takes the one that it has not heard yet for one that works.
+    assert_eq!((status.waiting, status.instances), (Some(1), 1));
+    assert!(status.trouble.unwrap().contains("see whether they run"));
     // The rented one did them and left; whoever does the next one before anybody is rented is the site's own.
     jobs(&world, 9, 0);
     for _ in 0..looks(90) {
@@ -121,4 +129,19 @@ async fn own_workers_that_keep_up_are_counted_on_though_something_always_waits()
     }
     let status = world.status("gpu").await.unwrap();
     assert_eq!((status.waiting, status.instances, status.trouble), (Some(44), 0, None));
+}
+
+#[tokio::test]
+async fn what_another_fleets_workers_do_of_the_same_queue_does_not_wait() {
+    let workers = Arc::new(Told::default());
+    let mut world = world(&workers);
+    world.topics.0.lock().unwrap().insert("jobs".to_owned(), 3);
+    world.put("gpu", queued(working(fleet("gpu", KIND, 1, 3, 3)), "jobs")).await;
+    world.put("more", queued(working(fleet("more", KIND, 1, 0, 3)), "jobs")).await;
+    world.ticks(8).await;
+    workers.all(&world, Phase::Working, None);
+    world.tick().await;
+    let status = world.status("more").await.unwrap();
+    assert_eq!(status.waiting, Some(0));
+    assert!(status.trouble.unwrap().contains("\"gpu\" takes from the same queue"));
 }

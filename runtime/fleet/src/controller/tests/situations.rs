@@ -7,7 +7,7 @@ use streamverse_compute::cloud::{Notice, NoticeKind};
 use streamverse_core::stores::Records as _;
 use streamverse_model::compute::{CloudKind, GroupName, Lifecycle, fleet_collection};
 
-use super::kit::{World, fleet, queued, tombstone};
+use super::kit::{TICK_MS, World, fleet, queued, tombstone};
 
 const BOTH: [CloudKind; 2] = [CloudKind::Aws, CloudKind::Runpod];
 
@@ -281,7 +281,8 @@ async fn of_two_controllers_without_a_lease_the_one_that_is_behind_does_nothing(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_cloud_that_hangs_stops_the_others_for_its_deadline_at_most() {
+async fn a_cloud_that_hangs_stops_the_others_for_its_deadline_once_and_then_a_part_of_a_tick_but_each_fourth()
+{
     let mut world = World::new(&[CloudKind::Aws, CloudKind::Runpod], 1);
     world.put("a", fleet("a", CloudKind::Aws, 1, 1, 1)).await;
     world.put("r", fleet("r", CloudKind::Runpod, 1, 1, 1)).await;
@@ -291,7 +292,24 @@ async fn a_cloud_that_hangs_stops_the_others_for_its_deadline_at_most() {
     world.controller.tick().await.unwrap();
     assert!(began.elapsed() <= super::super::look::LIST * 2, "{:?}", began.elapsed());
     assert_eq!(world.clouds[&CloudKind::Runpod].running().len(), 1);
-    assert!(world.status("a").await.unwrap().trouble.unwrap_or_default().contains("does not tell"));
+    let trouble = world.status("a").await.unwrap().trouble.unwrap_or_default();
+    assert!(
+        trouble.contains("does not tell") && trouble.contains("(aws: its instances: no answer"),
+        "{trouble}"
+    );
+    world.put("r", fleet("r", CloudKind::Runpod, 1, 2, 2)).await;
+    let mut took = Vec::new();
+    for _ in 0..8 {
+        world.pass(TICK_MS);
+        let began = tokio::time::Instant::now();
+        world.controller.tick().await.unwrap();
+        took.push(began.elapsed() <= std::time::Duration::from_millis(TICK_MS / 3));
+        assert_eq!(world.clouds[&CloudKind::Runpod].running().len(), 2, "a change acts within the tick");
+    }
+    assert_eq!(took, [true, true, true, false, true, true, true, false], "it may be slow alone");
+    world.clouds[&CloudKind::Aws].inside().hang = None;
+    world.ticks(2).await;
+    assert_eq!(world.status("a").await.unwrap().trouble, None);
 }
 
 #[tokio::test]

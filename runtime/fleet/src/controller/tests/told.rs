@@ -10,7 +10,7 @@ use streamverse_core::Metrics;
 use streamverse_core::stores::Records;
 use streamverse_model::compute::{CloudKind, FleetDecision, Lifecycle, fleet_collection};
 
-use super::super::keep::Keep;
+use super::super::keep::{Keep, Measured};
 use super::cloud::Paid;
 use super::kit::{Memory, TICK_MS, World, fleet, queued};
 
@@ -135,7 +135,11 @@ async fn decisions_are_kept_for_their_retention_and_looked_for_each_ten_minutes(
         (131, vec![131]),
     ] {
         let now = start + minute * 60_000;
-        assert!(keep.state(&FleetState::default(), vec![said(now)], true, now).await.unwrap());
+        assert!(
+            keep.state(&FleetState::default(), &Measured::default(), vec![said(now)], true, now)
+                .await
+                .unwrap()
+        );
         keep.decisions(|_| {}).await.unwrap();
         keep.prune(3_600_000, now).await.unwrap();
         let all = records.list(&keep.collection("why"), "", 100).await.unwrap();
@@ -211,9 +215,11 @@ async fn a_decision_whose_controller_was_killed_before_it_could_be_looked_for_is
     let mut killed = Keep::new(Arc::clone(&records), "c");
     killed.load().await.unwrap();
     let both = vec![said("gpu: launch 0"), said("gpu: launch 1")];
-    assert!(killed.state(&FleetState::default(), both.clone(), true, start).await.unwrap());
+    assert!(
+        killed.state(&FleetState::default(), &Measured::default(), both.clone(), true, start).await.unwrap()
+    );
     let mut next = Keep::new(Arc::clone(&records), "c");
-    assert_eq!(next.load().await.unwrap(), FleetState::default());
+    assert_eq!(next.load().await.unwrap().0, FleetState::default());
     let told: Vec<FleetDecision> = next.decisions(|_| {}).await.unwrap().into_iter().map(|it| it.1).collect();
     assert_eq!(told, both);
     assert_eq!(records.list(&next.collection("why"), "", 100).await.unwrap().len(), 2);
