@@ -10,7 +10,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use streamverse_compute::simulate::Setting;
+use streamverse_compute::simulate::{Setting, Synthetic};
 use streamverse_model::compute::{CloudKind, FleetDecision, FleetStatus, GpuClass, Lifecycle, Money};
 use streamverse_zones_stand_in::rig::{Rig, TICK_MS, controller_spec, fleet, tombstone};
 use streamverse_zones_stand_in::{
@@ -121,6 +121,19 @@ async fn the_real_controller_on_a_market_of_traces_does_what_the_pure_function_d
         println!("{}", streamverse_compute::simulate::table(&[found.clone(), pure.clone()], &setting));
         let apart = differences(&found, &pure, &market, &setting);
         assert!(apart.is_empty(), "notice {notice_ms}, keeps {keeps}: {apart:?}");
+    }
+}
+
+#[tokio::test]
+async fn on_made_up_markets_of_other_burstiness_the_real_controller_and_the_pure_function_agree_as_well() {
+    for (burstiness, seed) in [(1.0, 11), (8.0, 14)] {
+        let market = first_days(&Synthetic { burstiness, seed, ..Synthetic::default() }.market(), 0.15);
+        let setting = Setting::default();
+        let found = through_controller(&market, &setting, false).await;
+        let pure = pure(&market, &setting);
+        println!("{}", streamverse_compute::simulate::table(&[found.clone(), pure.clone()], &setting));
+        let apart = differences(&found, &pure, &market, &setting);
+        assert!(apart.is_empty(), "burstiness {burstiness}, seed {seed}: {apart:?}");
     }
 }
 
