@@ -10,4 +10,5 @@ mod gate;
 mod killed;
 mod kills;
 mod kit;
+mod moved;
 mod plan;

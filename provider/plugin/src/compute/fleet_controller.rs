@@ -305,9 +305,12 @@ impl Resource for FleetController {
         let view = draft.planned()?;
         let place = planned.placement(cx);
         place.store("catalogue", &view.catalogue, StoreUse::Catalogue)?;
+        // What is made anew goes after its fleets.
+        let moves = draft.changed(Self::name()) || draft.changed(Self::site());
         let before = draft.prior_value().get("catalogue").as_str().map(str::to_owned);
         if let (Some(before), Some(after)) = (before, view.catalogue.known())
             && before != *after
+            && !moves
         {
             cx.warn_at(
                 Self::catalogue(),

@@ -1,0 +1,71 @@
+//! Another controller, and another site: a fleet and its controller are replaced, and no pod of the old ones stays.
+
+use streamverse_acceptance::Node;
+use tfplugin_testing::cli::{Action, Cli, Failure, Step, action, replaced_because_of};
+
+use crate::kit::{Place, case, fleet};
+
+const FLEET: &str = "streamverse_runpod_fleet.it";
+const CONTROLLER: &str = "streamverse_fleet_controller.main";
+
+#[test]
+fn a_fleet_goes_to_another_controller_and_with_it_to_another_site() -> Result<(), Failure> {
+    let cli = Cli::terraform()?;
+    let Some(place) = Place::start() else { return Ok(()) };
+    let Some(second) = Node::start() else { return Ok(()) };
+    let place = &place;
+    let sites =
+        format!("sites = {{ other = {{ node = {{ socket = \"{}\" }} }}, default", second.socket().display());
+    let block = place.block().replace("sites = { default", &sites);
+    let at = |site: &str| format!("site = \"{site}\"");
+    // A catalogue and two controllers.
+    let controllers = |site: &str| {
+        let catalogue = format!("\"main\" {{\n  name = \"main\"\n  {}\n}}", at(site));
+        let main = place.controller(&at(site)).replace("\"main\" { name = \"main\" }", &catalogue);
+        let from = main.find("resource \"streamverse_fleet_controller\"").unwrap();
+        let second = main[from..].replace("controller\" \"main\"", "controller\" \"second\"");
+        let second = second.replace("= \"main\"", "= \"second\"");
+        let port = |index: usize| place.node.ports[index].to_string();
+        format!("{main}{}", second.replace(&port(0), &port(1)))
+    };
+    let whole = |site: &str, controller: &str, more: &str| {
+        let fleet = fleet("one", "min = 1, max = 1", &at(site));
+        let fleet = fleet.replace("controller.main", &format!("controller.{controller}"));
+        format!("{block}{}{fleet}{more}", controllers(site))
+    };
+    let twin = fleet("one", "min = 1, max = 1", &at("other")).replace("\"it\"", "\"twin\"");
+    let one = || {
+        place.wait_for_pods("one", 1);
+        Ok(())
+    };
+    case(&cli, place)
+        .step(Step::apply(whole("default", "main", "")).after(|_| one()))
+        .step(
+            Step::plan_only(whole("default", "main", &twin))
+                .named("another fleet of its name on another site")
+                .expect_plan_error(r"(?s)The site .default. has a fleet .one. of this deployment"),
+        )
+        .step(
+            Step::apply(whole("default", "second", ""))
+                .named("another controller alone")
+                .plan(replaced_because_of(FLEET, "controller"))
+                .plan(action(CONTROLLER, Action::NoOp))
+                .after(|_| one()),
+        )
+        .step(
+            Step::apply(whole("other", "second", ""))
+                .named("all of it on another site")
+                .plan(replaced_because_of(FLEET, "site"))
+                .plan(replaced_because_of(CONTROLLER, "site"))
+                .after(|_| {
+                    place.node.nothing_left()?;
+                    one()
+                }),
+        )
+        .check_destroyed(|_| {
+            second.nothing_left()?;
+            place.nothing_left()
+        })
+        .run()
+        .map(|_| ())
+}
