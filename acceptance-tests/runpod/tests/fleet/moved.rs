@@ -34,6 +34,15 @@ fn a_fleet_goes_to_another_controller_and_with_it_to_another_site() -> Result<()
         format!("{block}{}{fleet}{more}", controllers(site))
     };
     let twin = fleet("one", "min = 1, max = 1", &at("other")).replace("\"it\"", "\"twin\"");
+    // The second controller has no account any more.
+    let poor = |config: &str, patience: &str| {
+        let (before, second) = config.split_once("\"second\" {").unwrap();
+        let timeouts = format!("  timeouts = {{ update = \"{patience}\" }}\n  # ");
+        let second = second.replacen("  runpod ", &timeouts, 1);
+        format!("{before}\"second\" {{{second}")
+    };
+    let moved = &whole("other", "second", "");
+    let alone = &moved[..moved.find("resource \"streamverse_runpod_fleet\"").unwrap()];
     let one = || {
         place.wait_for_pods("one", 1);
         Ok(())
@@ -60,6 +69,33 @@ fn a_fleet_goes_to_another_controller_and_with_it_to_another_site() -> Result<()
                 .after(|_| {
                     place.node.nothing_left()?;
                     one()
+                }),
+        )
+        .step(
+            Step::plan_only(poor(moved, "5s"))
+                .named("its controller is left without an account")
+                .expect_plan_error(r"(?s)The controller .second. has no account at RunPod"),
+        )
+        .step(Step::command(["state", "rm", FLEET]))
+        .step(
+            Step::apply(poor(alone, "5s"))
+                .named("… by a configuration that does not have the fleet")
+                .expect_warning(r"(?s)Its fleets are left without an account.*\(one\)")
+                .expect_apply_error("(?s)[Ii]t still keeps fleets: one")
+                .after(|_| {
+                    assert_eq!(place.pods("one").len(), 1);
+                    Ok(())
+                }),
+        )
+        .step(Step::import(FLEET, "other/one").config(moved).keep())
+        .step(
+            Step::apply(poor(alone, "3m"))
+                .named("the fleet goes, and then the account")
+                .plan(action(FLEET, Action::Delete))
+                .plan(action("streamverse_fleet_controller.second", Action::Update))
+                .after(|_| {
+                    assert_eq!(place.pods("one"), [""; 0]);
+                    Ok(())
                 }),
         )
         .check_destroyed(|_| {

@@ -15,6 +15,7 @@ use tfplugin_framework::{
 
 use super::{fleet_live, fleet_place};
 use super::{pass_shown, shown};
+use crate::compute::controlled;
 use crate::deploy::{self, Deployed, Imported};
 use crate::provider::Streamverse;
 
@@ -263,6 +264,7 @@ impl Resource for RunpodFleet {
         if uses("transcoder", &view.spec.transcoder) || uses("fleet-controller", &view.spec.controller) {
             draft.set_unknown(Self::revision())?;
         }
+        controlled::has_account(cx, &view.site, &view.spec.controller)?;
         fleet_place::check_names(cx.provider().deployment(), view.name.known().map(String::as_str))?;
         match FleetCost::of(&view.spec) {
             Some(cost) => {
