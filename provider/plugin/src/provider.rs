@@ -7,6 +7,7 @@ use streamverse_model::platform::Owner;
 use streamverse_sites::{Site, SiteKind};
 use tfplugin_framework::{Error, Findings, Maybe, Parts, Provider, Request, Result, Schema, provider};
 
+use crate::compute::PlannedController;
 use crate::compute::runpod::{self, Account, RunpodBlock};
 use crate::sites::{Configured, SiteBlock};
 use crate::{compute, data, delivery, drm, media, platform, sites};
@@ -39,6 +40,8 @@ pub struct Streamverse {
     clusters: Mutex<BTreeMap<String, Arc<dyn Site>>>,
     /// What this run changes of services whose specs others are handed.
     changing: Mutex<BTreeSet<Changing>>,
+    /// What this run plans of fleet controllers, by site and name.
+    controllers: Mutex<BTreeMap<(String, String), PlannedController>>,
 }
 
 /// A service of a kind, on a site, of a name.
@@ -69,6 +72,7 @@ impl Provider for Streamverse {
             runpod,
             clusters: Mutex::default(),
             changing: Mutex::default(),
+            controllers: Mutex::default(),
         })
     }
 
@@ -155,6 +159,18 @@ impl Streamverse {
     pub(crate) fn is_changing(&self, kind: &'static str, site: &str, name: &str) -> bool {
         let changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         changing.contains(&(kind, site.to_owned(), name.to_owned()))
+    }
+
+    /// Notes what this run plans of a fleet controller.
+    pub(crate) fn note_controller(&self, site: &str, name: &str, planned: PlannedController) {
+        let mut controllers = self.controllers.lock().unwrap_or_else(PoisonError::into_inner);
+        controllers.insert((site.to_owned(), name.to_owned()), planned);
+    }
+
+    /// What this run plans of a fleet controller, as far as it was planned before.
+    pub(crate) fn planned_controller(&self, site: &str, name: &str) -> Option<PlannedController> {
+        let controllers = self.controllers.lock().unwrap_or_else(PoisonError::into_inner);
+        controllers.get(&(site.to_owned(), name.to_owned())).copied()
     }
 
     /// The RunPod account.

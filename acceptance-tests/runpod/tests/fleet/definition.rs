@@ -197,7 +197,19 @@ fn a_changed_transcoder_changes_its_fleet_in_the_same_apply() -> Result<(), Fail
         );
         assert_eq!(place.sql(&there), 1, "{bucket} is not what its workers are given");
     };
+    // A GPU that nobody knows before the apply.
+    let late = "resource \"terraform_data\" \"gpu\" {\n  input = \"H100\"\n}\n";
+    let late = format!("{}{late}", config("one").replace("\"L4\"", "terraform_data.gpu.output"));
     case(&cli, place)
+        .step(
+            Step::apply(late)
+                .named("a GPU without an encoder")
+                .expect_apply_error("(?s)No encoder.*L40S")
+                .after(|_| {
+                    assert_eq!(place.sql("update records set id = id where collection = 'fleet.main'"), 0);
+                    Ok(())
+                }),
+        )
         .step(Step::apply(config("one")).after(|_| {
             handed("one");
             Ok(())

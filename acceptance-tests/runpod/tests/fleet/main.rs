@@ -10,5 +10,6 @@ mod gate;
 mod killed;
 mod kills;
 mod kit;
+mod moved;
 mod plan;
 mod references;

@@ -2,7 +2,6 @@
 //! `fleet-controller` of `runtime/fleet`.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -14,10 +13,10 @@ use streamverse_model::compute::{
 use streamverse_model::platform::{Object, Observed, Owner, SecretValue, StoreUse, is_this_host};
 use tfplugin_framework::schema::{Computed, Diagnostics, Path, Secret, Timeouts};
 use tfplugin_framework::{
-    Class, Context, Draft, Error, Findings, Maybe, Plan, Read, Resource, Result, Schema, State, Stored,
-    resource,
+    Context, Draft, Error, Findings, Maybe, Plan, Read, Resource, Result, Schema, State, Stored, resource,
 };
 
+use super::controlled;
 use super::runpod::pass_shown;
 use crate::deploy::{self, Deployed, Imported};
 use crate::provider::Streamverse;
@@ -82,7 +81,8 @@ pub struct FleetController {
     pub replicas: u32,
     /// What its authority and its tokens follow from: 32 bytes in base64 (`openssl rand -base64 32`).
     pub identity: Secret<String>,
-    /// The RunPod account that it buys from.
+    /// The RunPod account that it buys from. Pods of its fleets are in this one: where fleets have any, the plan warns of another endpoint or key, and
+    /// an account is taken away only after the last of them was destroyed.
     pub runpod: Option<FleetAccount>,
     /// What it may spend and start, and how often it looks.
     #[attribute(flatten)]
@@ -180,45 +180,6 @@ fn given(name: &str, secret: &Secret<String>) -> Path {
     Path::attribute(format!("{name}_{by}"))
 }
 
-/// Waits until no fleet of the site names this controller: what it bought nobody else knows.
-async fn without_fleets(cx: &Context<Streamverse>, controller: &FleetController) -> Result<()> {
-    let own = cx.provider().owner(FleetController::KIND, &controller.name)?;
-    let site = cx.provider().site(&controller.site)?;
-    let failed = |error| deploy::asked(error, format!("removing {own}"));
-    loop {
-        let mut left = Vec::new();
-        for owner in site.list(&own.deployment).await.map_err(failed)? {
-            if owner.kind.as_str() != "runpod-fleet" {
-                continue;
-            }
-            let found = site.observe(&owner).await.map_err(failed)?;
-            if found.is_some_and(|it| is_of(&it, &controller.name)) {
-                left.push(owner.name.to_string());
-            }
-        }
-        if left.is_empty() {
-            return Ok(());
-        }
-        if cx.is_cancelled() || cx.time_left().is_some_and(|left| left < Duration::from_secs(3)) {
-            return Err(Error::new(Class::Retry, format!("it still keeps fleets: {}", left.join(", "))).next(
-                "Destroy them first; refer to the controller by its resource, so that Terraform does. Of fleets that no state has, `streamverse sweep` takes care.",
-            ));
-        }
-        tokio::time::sleep(Duration::from_millis(500)).await;
-    }
-}
-
-/// Whether a fleet, or the job that takes it away, names this controller.
-fn is_of(observed: &Observed, controller: &str) -> bool {
-    observed.bundle.objects.iter().any(|object| match object {
-        Object::Job(job) => job
-            .uses
-            .iter()
-            .any(|it| it.kind.as_str() == FleetController::KIND && it.name.as_str() == controller),
-        _ => false,
-    })
-}
-
 /// The version of a secret of what was found.
 fn version_of(observed: &Observed, name: &str) -> Secret<String> {
     let found = observed.bundle.secrets().find(|it| it.name.as_str() == name);
@@ -240,11 +201,18 @@ impl Resource for FleetController {
     }
 
     async fn delete(cx: &Context<Streamverse>, stored: Stored<Self>) -> Result<()> {
-        without_fleets(cx, &stored).await?;
+        controlled::without_fleets(cx, &stored).await?;
         deploy::remove(cx, &*stored).await
     }
 
-    async fn update(cx: &Context<Streamverse>, _: Stored<Self>, plan: Plan<Self>) -> Result<State<Self>> {
+    async fn update(
+        cx: &Context<Streamverse>,
+        stored: Stored<Self>,
+        plan: Plan<Self>,
+    ) -> Result<State<Self>> {
+        if stored.runpod.is_some() && plan.runpod.is_none() {
+            controlled::without_fleets(cx, &stored).await?;
+        }
         deploy::put(cx, plan).await
     }
 
@@ -305,9 +273,12 @@ impl Resource for FleetController {
         let view = draft.planned()?;
         let place = planned.placement(cx);
         place.store("catalogue", &view.catalogue, StoreUse::Catalogue)?;
+        // What is made anew goes after its fleets.
+        let moves = draft.changed(Self::name()) || draft.changed(Self::site());
         let before = draft.prior_value().get("catalogue").as_str().map(str::to_owned);
         if let (Some(before), Some(after)) = (before, view.catalogue.known())
             && before != *after
+            && !moves
         {
             cx.warn_at(
                 Self::catalogue(),
@@ -327,6 +298,10 @@ impl Resource for FleetController {
                 "Another authority",
                 "Workers that run trust the one before it: they can no longer ask, and are replaced.",
             );
+        }
+        controlled::note(cx, &view);
+        if let Some(prior) = draft.prior()?.filter(|_| !moves) {
+            controlled::other_account(cx, &prior, &view).await;
         }
         place.side_by_side("replicas", &view.replicas)?;
         let port = view.port.known().copied();

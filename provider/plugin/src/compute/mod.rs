@@ -1,5 +1,6 @@
 //! Compute that is bought from clouds, and how many of something run.
 
+mod controlled;
 mod fleet_controller;
 mod functions;
 mod keda_scaler;
@@ -7,6 +8,7 @@ mod offers;
 pub(crate) mod runpod;
 mod spot_forecast;
 
+pub(crate) use controlled::PlannedController;
 use tfplugin_framework::Parts;
 
 use crate::provider::Streamverse;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use streamverse_model::compute::runpod::{FleetCost, RunpodFleetSpec, check_fleet};
 use streamverse_model::compute::{
-    FleetJobSpec, FleetRemoved, FleetSource, FleetTaken, GroupName, Money, PRICES_VERSION,
+    FleetJobSpec, FleetRemoved, FleetSource, FleetTaken, Money, PRICES_VERSION,
 };
 use streamverse_model::platform::{Bundle, Object, Observed, Owner, Phase};
 use streamverse_sites::Class as SiteClass;
@@ -16,8 +16,9 @@ use tfplugin_framework::{
     resource,
 };
 
-use super::fleet_live;
+use super::{fleet_live, fleet_place};
 use super::{pass_shown, shown};
+use crate::compute::controlled;
 use crate::deploy::{self, Deployed, Imported};
 use crate::provider::Streamverse;
 
@@ -62,7 +63,7 @@ pub struct RunpodFleet {
         ))
     )]
     pub name: String,
-    /// The site of its controller.
+    /// The site of its controller. Of a fleet that goes to another site the pods are given back first; then the other site's controller buys.
     #[attribute(replace, default = "default")]
     pub site: String,
     /// What it is.
@@ -266,6 +267,7 @@ impl Resource for RunpodFleet {
             return Ok(());
         }
         let view = draft.planned()?;
+        fleet_place::note(cx, draft);
         // What its workers are given follows its transcoder, and where it is kept its controller, in the same apply.
         let uses = |kind, of: &Maybe<String>| match (view.site.known(), of.known()) {
             (Some(site), Some(name)) => cx.provider().is_changing(kind, site, name),
@@ -274,7 +276,8 @@ impl Resource for RunpodFleet {
         if uses("transcoder", &view.spec.transcoder) || uses("fleet-controller", &view.spec.controller) {
             draft.set_unknown(Self::revision())?;
         }
-        check_names(cx.provider().deployment(), view.name.known().map(String::as_str))?;
+        controlled::has_account(cx, &view.site, &view.spec.controller)?;
+        fleet_place::check_names(cx.provider().deployment(), view.name.known().map(String::as_str))?;
         match FleetCost::of(&view.spec) {
             Some(cost) => {
                 let mut found = Diagnostics::new();
@@ -295,7 +298,7 @@ impl Resource for RunpodFleet {
             }
         }
         if draft.is_create() {
-            elsewhere(cx, &view.name, &view.site).await?;
+            fleet_place::elsewhere(cx, &view.name, &view.site).await?;
         }
         let mut found = Diagnostics::new();
         let new = draft.is_create() || draft.changed(Path::attribute("candidates"));
@@ -348,46 +351,6 @@ fn told(cx: &Context<Streamverse>, found: Diagnostics) -> Result<()> {
         }
     }
     refused.map_or(Ok(()), Err)
-}
-
-/// Pods are named by deployment and fleet alone: a fleet of this name on another site would share them.
-async fn elsewhere(cx: &Context<Streamverse>, name: &Maybe<String>, site: &Maybe<String>) -> Result<()> {
-    let (Some(name), Some(here)) = (name.known(), site.known()) else { return Ok(()) };
-    if cx.provider().deployment().is_none() {
-        return Ok(());
-    }
-    let owner = cx.provider().owner(RunpodFleet::KIND, name)?;
-    for other in cx.provider().site_names().unwrap_or_default() {
-        if other == here {
-            continue;
-        }
-        let Ok(Some(site)) = cx.provider().try_site(other) else { continue };
-        if matches!(site.observe(&owner).await, Ok(Some(_))) {
-            return Err(Error::invalid(format!("the site {other:?} has a fleet {name:?} of this deployment"))
-                .at(Path::attribute("name"))
-                .next("Pods carry the names of deployment and fleet: both controllers would take them for theirs. Give it another name."));
-        }
-    }
-    Ok(())
-}
-
-/// Pods are told apart by their names, whose parts `--` divides.
-fn check_names(deployment: Option<&str>, name: Option<&str>) -> Result<()> {
-    let divided = |text: Option<&str>| text.is_some_and(|it| GroupName::new(it, "a", "b").is_none());
-    if divided(name) {
-        return Err(Error::invalid("`--` divides the parts of a pod's name")
-            .at(Path::attribute("name"))
-            .next("Give a name with single hyphens."));
-    }
-    if divided(deployment) {
-        return Err(Error::invalid(format!(
-            "the deployment {:?} has `--`, which divides the parts of a pod's name",
-            deployment.unwrap_or_default()
-        ))
-        .at(Path::attribute("name"))
-        .next("A deployment that rents pods has a name with single hyphens: it cannot be changed later, so fleets need another deployment."));
-    }
-    Ok(())
 }
 
 /// The registry credentials that fleets of this deployment name, on the sites of the provider block.

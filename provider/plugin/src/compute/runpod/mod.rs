@@ -4,6 +4,7 @@ mod access;
 mod endpoint;
 mod fleet;
 mod fleet_live;
+mod fleet_place;
 mod names;
 mod network_volume;
 mod registry_credential;
