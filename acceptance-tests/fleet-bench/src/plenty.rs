@@ -11,6 +11,7 @@ use streamverse_compute::cloud::{
     Capabilities, Cloud, Group, GroupSpec, Instance, Notice, Offer, OfferQuery, Phase, Quota,
     Result as Asked, Stock,
 };
+use streamverse_core::log::Progress;
 use streamverse_core::stores::{Record, Records};
 use streamverse_core::{Error, Result};
 use streamverse_fleet::{Clock, Queues};
@@ -197,7 +198,7 @@ pub(crate) struct NoQueues;
 
 #[async_trait]
 impl Queues for NoQueues {
-    async fn undone(&self, queue: &QueueSpec) -> Result<u64> {
+    async fn progress(&self, queue: &QueueSpec) -> Result<Vec<Progress>> {
         Err(Error::permanent("queue", format!("there is no topic {}", queue.topic)))
     }
 }

@@ -2,9 +2,11 @@
 //! leads to it.
 
 mod broom;
+pub mod certificates;
 pub mod cluster;
 pub mod crash;
 pub mod faults;
+pub mod jobs;
 pub mod kit;
 mod ports;
 pub mod replicas;

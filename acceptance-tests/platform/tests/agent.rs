@@ -11,9 +11,9 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use streamverse_acceptance::{Node, is_root};
+use streamverse_acceptance::{Node, is_root, jobs};
 use streamverse_model::platform::{
-    Bundle, Isolation, JobObject, Name, Object, Observed, Owner, Phase, Resources, ServiceObject,
+    Bundle, Isolation, Name, Object, Observed, Owner, Phase, Resources, ServiceObject,
 };
 use streamverse_sites::{Class, Site};
 
@@ -42,17 +42,7 @@ fn log(replicas: u32, isolation: Isolation) -> Object {
 }
 
 fn look(file: &str) -> Object {
-    Object::Job(JobObject {
-        name: name("look"),
-        target: "probe".to_owned(),
-        spec: json!({ "source": format!("file://{file}") }),
-        uses: Vec::new(),
-        credentials: Vec::new(),
-        reach: Vec::new(),
-        resources: Resources::default(),
-        retries: 0,
-        deadline_seconds: 60,
-    })
+    jobs::look(json!({ "source": format!("file://{file}") }))
 }
 
 async fn until(site: &dyn Site, owner: &Owner, what: &str, done: impl Fn(&Observed) -> bool) {

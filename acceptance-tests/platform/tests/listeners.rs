@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use streamverse_acceptance::{ADDRESS, Node, free_port, kit};
+use streamverse_acceptance::{ADDRESS, Node, certificates, free_port, kit};
 use streamverse_model::platform::Owner;
 use streamverse_sites::Site as _;
 use tfplugin_testing::cli::{Case, Cli, Failure, Step};
@@ -136,28 +136,6 @@ fn holds(pid: u32) -> u64 {
     line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() << 10
 }
 
-fn openssl(folder: &Path, words: &str) {
-    let said = Command::new("openssl").args(words.split(' ')).current_dir(folder).output().unwrap();
-    assert!(said.status.success(), "openssl {words}: {}", String::from_utf8_lossy(&said.stderr));
-}
-
-fn certificates(folder: &Path) {
-    std::fs::write(folder.join("san.ext"), "subjectAltName=IP:127.0.0.1").unwrap();
-    openssl(folder, "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=ca -keyout ca.key -out ca.pem");
-    for name in ["server", "client"] {
-        openssl(
-            folder,
-            &format!("req -newkey rsa:2048 -nodes -subj /CN={name} -keyout {name}.key -out {name}.csr"),
-        );
-        openssl(
-            folder,
-            &format!(
-                "x509 -req -in {name}.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -out {name}.pem -extfile san.ext"
-            ),
-        );
-    }
-}
-
 fn pid(node: &Node, kind: &str, name: &str) -> u32 {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let owner = Owner::new("test", kind, name).unwrap();
@@ -178,7 +156,7 @@ fn slow_and_greedy_clients_are_sent_away_and_others_served_meanwhile() -> Result
     let cli = Cli::terraform()?;
     let tls = free_port();
     let Some(node) = Node::start_with(|folder| {
-        certificates(folder);
+        certificates::make(folder, &["ca"], &[("server", "ca"), ("client", "ca")]);
         let file = |name: &str| folder.join(name).display().to_string();
         let listen = format!("127.0.0.1:{tls}");
         let words = ["--listen", &listen, "--certificate", &file("server.pem"), "--key", &file("server.key")];

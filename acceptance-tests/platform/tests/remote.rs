@@ -8,48 +8,17 @@
     reason = "a test fails by panicking"
 )]
 
-use std::path::Path;
 use std::process::Command;
 
-use streamverse_acceptance::{ADDRESS, Node, free_port, kit};
+use streamverse_acceptance::{ADDRESS, Node, certificates, free_port, kit};
 use tfplugin_testing::cli::{Case, Cli, Failure, Step, value};
-
-fn openssl(folder: &Path, words: &str) {
-    let said = Command::new("openssl").args(words.split(' ')).current_dir(folder).output().unwrap();
-    assert!(said.status.success(), "openssl {words}: {}", String::from_utf8_lossy(&said.stderr));
-}
-
-/// An authority, a certificate of the agent and one of a client, and a client of another authority.
-fn certificates(folder: &Path) {
-    // Without an extension a certificate is of version 1, which no verifier of today takes.
-    std::fs::write(folder.join("san.ext"), "subjectAltName=IP:127.0.0.1").unwrap();
-    for authority in ["ca", "stranger-ca"] {
-        openssl(
-            folder,
-            &format!(
-                "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN={authority} -keyout {authority}.key -out {authority}.pem"
-            ),
-        );
-    }
-    for (name, authority) in [("server", "ca"), ("client", "ca"), ("stranger", "stranger-ca")] {
-        openssl(
-            folder,
-            &format!("req -newkey rsa:2048 -nodes -subj /CN={name} -keyout {name}.key -out {name}.csr"),
-        );
-        openssl(
-            folder,
-            &format!(
-                "x509 -req -in {name}.csr -CA {authority}.pem -CAkey {authority}.key -CAcreateserial -days 2 -out {name}.pem -extfile san.ext"
-            ),
-        );
-    }
-}
 
 /// An agent that offers its API over TCP, and where.
 fn listening() -> Option<(Node, String)> {
     let port = free_port();
     let node = Node::start_with(|folder| {
-        certificates(folder);
+        let signed = [("server", "ca"), ("client", "ca"), ("stranger", "stranger-ca")];
+        certificates::make(folder, &["ca", "stranger-ca"], &signed);
         let file = |name: &str| folder.join(name).display().to_string();
         let listen = format!("127.0.0.1:{port}");
         let words = ["--listen", &listen, "--certificate", &file("server.pem"), "--key", &file("server.key")];

@@ -6,11 +6,10 @@ use std::time::Duration;
 
 use serde_json::json;
 use streamverse_acceptance::cluster::Cluster;
-use streamverse_acceptance::{Node, free_port};
+use streamverse_acceptance::{Node, free_port, jobs};
 use streamverse_model::delivery::{AtsEdgeSpec, PlayerSpec};
 use streamverse_model::platform::{
-    Bundle, FilesObject, JobObject, Name, Object, Observed, Owner, Phase, Resources, SecretObject,
-    SecretValue,
+    Bundle, FilesObject, Name, Object, Observed, Owner, Phase, SecretObject, SecretValue,
 };
 use streamverse_sites::kubernetes::{Access, Expose, Image, KubernetesConfig, KubernetesSite};
 use streamverse_sites::node::{NodeConfig, NodeSite};
@@ -280,17 +279,7 @@ async fn jobs_end(site: &dyn Site) {
     wav.extend([128_u8; 8000]);
     std::fs::write(&file, wav).unwrap();
     let job = |text: &str| {
-        Object::Job(JobObject {
-            name: name("look"),
-            target: "probe".to_owned(),
-            spec: json!({ "source": format!("file://{}", file.display()), "allow_private": text == "two" }),
-            uses: Vec::new(),
-            credentials: Vec::new(),
-            reach: Vec::new(),
-            resources: Resources::default(),
-            retries: 0,
-            deadline_seconds: 60,
-        })
+        jobs::look(json!({ "source": format!("file://{}", file.display()), "allow_private": text == "two" }))
     };
     let ended = |it: &Observed| it.objects.iter().all(|status| status.phase == Phase::Succeeded);
     for text in ["one", "two"] {

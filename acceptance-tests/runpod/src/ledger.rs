@@ -1,12 +1,10 @@
 //! The ledger: what was made, for how long, and what it cost. It only grows, and gives every verdict.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Write as _;
 use std::path::Path;
-use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
+use streamverse_stand_in::read_ledger;
 
 /// One line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,31 +30,6 @@ pub struct Entry {
     pub dollars: Option<f64>,
 }
 
-/// Writes it.
-pub(crate) struct Ledger {
-    file: File,
-    began: Instant,
-}
-
-impl Ledger {
-    pub(crate) fn new(path: &Path) -> std::io::Result<Ledger> {
-        let file = File::options().create(true).append(true).open(path)?;
-        Ok(Ledger { file, began: Instant::now() })
-    }
-
-    pub(crate) fn now(&self) -> f64 {
-        self.began.elapsed().as_secs_f64()
-    }
-
-    pub(crate) fn write(&mut self, entry: &Entry) {
-        let mut line = serde_json::to_vec(entry).unwrap_or_default();
-        line.push(b'\n');
-        // A ledger with a hole is worth nothing: the test must fail, and does, since this call is never answered.
-        let written = self.file.write_all(&line);
-        assert!(written.is_ok(), "the ledger cannot be written: {:?}", written.err());
-    }
-}
-
 /// A ledger, read.
 #[derive(Clone, Debug, Default)]
 pub struct Account {
@@ -67,8 +40,7 @@ pub struct Account {
 impl Account {
     /// Reads a ledger. A last line that is still being written is left out.
     pub fn read(path: &Path) -> Account {
-        let text = std::fs::read_to_string(path).unwrap_or_default();
-        Account { entries: text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect() }
+        Account { entries: read_ledger(path) }
     }
 
     /// What was created and is not terminated yet, as `kind name`.

@@ -3,7 +3,7 @@
 //!
 //! It is a process of its own. [`StandIn`] is a test's hand on it.
 
-mod faults;
+mod cuda;
 mod ledger;
 mod openapi;
 mod pods;
@@ -14,9 +14,10 @@ mod stock;
 mod things;
 mod world;
 
-use std::io::Write as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
+
+use streamverse_stand_in::{Ledger, lock};
 
 pub use ledger::{Account, Entry};
 pub use process::StandIn;
@@ -34,18 +35,9 @@ pub fn run(ledger: &Path) -> std::io::Result<()> {
             openapi::Description::place().display()
         );
     }
-    let world = Arc::new(Mutex::new(world::World::new(ledger::Ledger::new(ledger)?)));
-    let server =
-        Arc::new(server::Server { world: Arc::clone(&world), description, holds: faults::Holds::default() });
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))?;
-    let mut stdout = std::io::stdout();
-    writeln!(stdout, "http://{}", listener.local_addr()?)?;
-    stdout.flush()?;
-    runtime.spawn(server::serve(listener, server));
-    // Whoever started us went, or wants us gone.
-    std::io::copy(&mut std::io::stdin(), &mut std::io::sink())?;
-    pods::end_all(&pods::lock(&world));
-    runtime.shutdown_background();
-    Ok(())
+    let world = Arc::new(Mutex::new(world::World::new(Ledger::new(ledger)?)));
+    let server = Arc::new(server::Server { world: Arc::clone(&world), description });
+    let serve =
+        |listener| streamverse_stand_in::serve(listener, move |call| server::one(Arc::clone(&server), call));
+    streamverse_stand_in::run(2, serve, || pods::end_all(&lock(&world)))
 }

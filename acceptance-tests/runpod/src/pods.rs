@@ -1,21 +1,19 @@
 //! Pods: their lives, what may be done with them, and the real program that a test may let each of them be.
 
 use std::process::Stdio;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde_json::{Map, Value, json};
+use streamverse_stand_in::lock;
 
+use crate::cuda::Cuda;
 use crate::stock::{GPUS, Stock};
 use crate::world::{Answer, Thing, World, now, public, refuse};
 
 /// The account, shared.
 pub(crate) type Shared = Arc<Mutex<World>>;
-
-pub(crate) fn lock(world: &Mutex<World>) -> MutexGuard<'_, World> {
-    world.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// What a status allows.
 fn actions(status: &str) -> Value {
@@ -51,8 +49,16 @@ pub(crate) fn create(shared: &Shared, body: &Map<String, Value>) -> Answer {
     let Some(gpu) = body.get("gpu").filter(|_| !body.contains_key("cpu")) else {
         return refuse(400, "Set exactly one of gpu or cpu; this stand-in rents GPU pods alone");
     };
-    let mut made = match world.container(body, false) {
-        Ok(container) => container,
+    let found = world.template(body, false);
+    let asked = found.and_then(|template| {
+        // A mount of the body takes the place of the template's.
+        let mut mounts = [Some(body), template].into_iter().flatten().filter_map(|it| it.get("mounts"));
+        let mounts = mounts.find(|it| it.as_object().is_some_and(|it| !it.is_empty()));
+        let mounts = mounts.cloned().unwrap_or_else(|| json!({}));
+        Ok((world.container(body, false)?, mounts, Cuda::of_pod(gpu, template)?))
+    });
+    let (mut made, mounts, cuda) = match asked {
+        Ok(asked) => asked,
         Err(fault) => return fault,
     };
     let ty = gpu["id"].as_str().unwrap_or_default();
@@ -66,7 +72,6 @@ pub(crate) fn create(shared: &Shared, body: &Map<String, Value>) -> Answer {
     if count > most {
         return refuse(400, format!("gpu.count: no machine has {count} of {ty}"));
     }
-    let mounts = body.get("mounts").cloned().unwrap_or_else(|| json!({}));
     if mounts.get("persistent").is_some() && mounts.get("network").is_some() {
         return refuse(400, "mounts: persistent and network exclude each other");
     }
@@ -98,14 +103,14 @@ pub(crate) fn create(shared: &Shared, body: &Map<String, Value>) -> Answer {
     if world.spending() + rate > world.settings.spend_limit {
         return refuse(402, "The pod would exceed the account's spend limit");
     }
-    let Some(centre) = world.stock.take(ty, &cloud, &centres, count) else {
+    let Some(centre) = world.stock.take(ty, &cloud, &centres, &cuda, count) else {
         return refuse(400, "There are no longer any instances available with the requested specifications");
     };
     let id = world.fresh_id();
     let rest = json!({
         "id": id, "name": body["name"], "mounts": mounts, "gpu": { "id": ty, "count": count }, "cloud": cloud,
-        "dataCenterId": centre, "cudaVersion": "12.8", "ssh": { "proxy": null, "direct": null },
-        "template": body.get("templateId").cloned().unwrap_or(Value::Null), "locked": false,
+        "dataCenterId": centre, "cudaVersion": Stock::cuda(&centre), "ssh": { "proxy": null, "direct": null },
+        "template": null, "locked": false,
         "globalNetworking": { "enabled": false }, "createdAt": now(), "startedAt": null,
         "_rate": rate, "_class": format!("{ty}/{centre}/{cloud}"),
     });

@@ -1,21 +1,15 @@
 //! The HTTP server: the API below `/v2`, and what tests steer it with below `/_control`.
 
-use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper::{Request, Response};
-use hyper_util::rt::TokioIo;
+use http_body_util::Full;
+use hyper::Response;
 use serde_json::{Map, Value, json};
-use tokio::net::TcpListener;
+use streamverse_stand_in::{Answers, Call, NoRefusals, Reply, Said, around, lock};
 
-use crate::faults::{Fault, Holds, What};
 use crate::openapi::{Description, Operation};
-use crate::pods::{self, Shared, lock};
+use crate::pods::{self, Shared};
 use crate::stock::Stock;
 use crate::world::{Answer, KINDS, public, refuse, title};
 
@@ -26,114 +20,69 @@ pub const KEY: &str = "rpa_planted-runpod-key-5d20";
 pub(crate) struct Server {
     pub(crate) world: Shared,
     pub(crate) description: Option<Description>,
-    pub(crate) holds: Holds,
 }
 
-/// The connection breaks without an answer.
-#[derive(Debug)]
-struct Broken;
-
-impl std::fmt::Display for Broken {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the connection breaks on purpose")
-    }
+/// A call of the API, and the headers of its answer.
+struct Asked<'a> {
+    server: &'a Server,
+    call: &'a Call,
+    headers: Vec<(&'static str, String)>,
 }
 
-impl std::error::Error for Broken {}
-
-struct Call {
-    method: String,
-    path: String,
-    query: Vec<(String, String)>,
-    key: bool,
-    body: Option<Value>,
-    /// A body that is no JSON.
-    garbled: bool,
-}
-
-/// Serves until the listener breaks.
-pub(crate) async fn serve(listener: TcpListener, server: Arc<Server>) -> std::io::Result<Infallible> {
-    loop {
-        let (stream, _) = listener.accept().await?;
-        let server = Arc::clone(&server);
-        tokio::spawn(async move {
-            let service = service_fn(|request| one(Arc::clone(&server), request));
-            let _ = hyper::server::conn::http1::Builder::new()
-                .serve_connection(TokioIo::new(stream), service)
-                .await;
-        });
-    }
-}
-
-async fn one(server: Arc<Server>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Broken> {
-    let call = read(request).await;
+pub(crate) async fn one(server: Arc<Server>, call: Call) -> Reply {
     if let Some(rest) = call.path.strip_prefix("/_control/") {
-        let (status, body) = control(&server, &call.method, rest, call.body);
+        let (status, body) = control(&server, &call.method, rest, call.json());
         return Ok(respond(status, body.as_ref(), &[]));
     }
-    if !call.key {
+    if call.header("authorization") != Some(&format!("Bearer {KEY}")) {
         let (status, body) = refuse(401, "the bearer token is missing or invalid");
         return Ok(respond(status, body.as_ref(), &[]));
     }
-    let (left, seconds, admitted) = lock(&server.world).admit();
-    let quota = lock(&server.world).settings.per_minute;
-    let mut headers = vec![
-        ("RateLimit", format!("\"minute\";r={left};t={seconds}")),
+    let (admitted, quota, holds) = {
+        let mut world = lock(&server.world);
+        (world.admit(), world.settings.per_minute, Arc::clone(&world.steering.holds))
+    };
+    let seconds = admitted.wait_ms / 1000 + 1;
+    let headers = vec![
+        ("RateLimit", format!("\"minute\";r={};t={seconds}", admitted.left)),
         ("RateLimit-Policy", format!("\"minute\";q={quota};w=60")),
     ];
-    if !admitted {
-        headers.push(("Retry-After", seconds.to_string()));
-        let (status, body) = refuse(429, "too many requests");
-        return Ok(told(&server, &call, (status, body), &headers));
+    let asked = Asked { server: &server, call: &call, headers };
+    if !admitted.yes {
+        return Ok(told(&asked, refuse(429, "too many requests"), Some(seconds)));
     }
-    let fault = lock(&server.world).faults.meet(&call.method, &call.path);
-    match fault {
-        Some(What::Drop) => {
-            lock(&server.world).calls.push(format!("{} {} dropped", call.method, call.path));
-            Err(Broken)
-        }
-        Some(What::Answer { status, detail, retry_after }) => {
-            if let Some(after) = retry_after {
-                headers.push(("Retry-After", after.to_string()));
+    let fault = lock(&server.world).steering.faults.meet(&call.method, &call.path);
+    around(fault, &holds, &asked).await
+}
+
+impl Answers<NoRefusals> for Asked<'_> {
+    fn done(&self) -> Response<Full<Bytes>> {
+        told(self, answer(self.server, self.call), None)
+    }
+
+    fn instead(&self, said: Said<NoRefusals>, retry_after: Option<u64>) -> Response<Full<Bytes>> {
+        match said {
+            Said::Refusal(none) => match none {},
+            Said::Status(status, text) => {
+                let detail = if text.is_empty() { title(status).to_owned() } else { text };
+                told(self, refuse(status, detail), retry_after)
             }
-            let detail = if detail.is_empty() { title(status).to_owned() } else { detail };
-            Ok(told(&server, &call, refuse(status, detail), &headers))
+            Said::Failure => respond(500, refuse(500, "internal error").1.as_ref(), &self.headers),
+            Said::Garbage(body) => respond(200, Some(&body), &self.headers),
         }
-        other => {
-            if matches!(other, Some(What::HoldBefore)) {
-                server.holds.hold().await;
-            }
-            let answer = answer(&server, &call);
-            let held = told(&server, &call, answer, &headers);
-            match other {
-                Some(What::Lose) => Err(Broken),
-                Some(What::DoneThen500) => {
-                    Ok(respond(500, refuse(500, "internal error").1.as_ref(), &headers))
-                }
-                Some(What::Late(ms)) => {
-                    tokio::time::sleep(Duration::from_millis(ms)).await;
-                    Ok(held)
-                }
-                Some(What::HoldAfter) => {
-                    server.holds.hold().await;
-                    Ok(held)
-                }
-                Some(What::Garbage(body)) => Ok(respond(200, Some(&body), &headers)),
-                _ => Ok(held),
-            }
-        }
+    }
+
+    fn dropped(&self) {
+        let call = format!("{} {} dropped", self.call.method, self.call.path);
+        lock(&self.server.world).steering.calls.push(call);
     }
 }
 
 /// An answer as it is sent, after it was held to the description.
-fn told(
-    server: &Server,
-    call: &Call,
-    (status, mut body): Answer,
-    headers: &[(&'static str, String)],
-) -> Response<Full<Bytes>> {
+fn told(asked: &Asked<'_>, (status, mut body): Answer, retry_after: Option<u64>) -> Response<Full<Bytes>> {
+    let Asked { server, call, headers } = asked;
     let mut world = lock(&server.world);
-    world.calls.push(format!("{} {} {status}", call.method, call.path));
+    world.steering.calls.push(format!("{} {} {status}", call.method, call.path));
     let operation =
         server.description.as_ref().and_then(|it| Some((it, it.operation(&call.method, &call.path)?)));
     if let Some((description, operation)) = operation {
@@ -145,7 +94,9 @@ fn told(
     if call.method == "GET" && status == 200 && size > 0 {
         paginate(&mut body, &call.query, size);
     }
-    respond(status, body.as_ref(), headers)
+    let mut headers = headers.clone();
+    headers.extend(retry_after.map(|it| ("Retry-After", it.to_string())));
+    respond(status, body.as_ref(), &headers)
 }
 
 /// Cuts a list into pages, with a cursor to the next one.
@@ -166,14 +117,15 @@ fn paginate(body: &mut Option<Value>, query: &[(String, String)], size: usize) {
 }
 
 fn answer(server: &Server, call: &Call) -> Answer {
-    if call.garbled {
+    let body = call.json();
+    if body.is_none() && !call.body.is_empty() {
         return refuse(400, "the body is no JSON");
     }
     if let Some(description) = &server.description {
         let Some(operation) = description.operation(&call.method, &call.path) else {
             return refuse(404, "there is no such operation");
         };
-        let wrong = faults_of(description, operation, call);
+        let wrong = faults_of(description, operation, call, body.as_ref());
         if !wrong.is_empty() {
             let mut world = lock(&server.world);
             world.violations.push(format!(
@@ -188,12 +140,17 @@ fn answer(server: &Server, call: &Call) -> Answer {
             return (status, Some(body));
         }
     }
-    dispatch(server, call)
+    dispatch(server, call, body.as_ref())
 }
 
-fn faults_of(description: &Description, operation: Operation<'_>, call: &Call) -> Vec<String> {
+fn faults_of(
+    description: &Description,
+    operation: Operation<'_>,
+    call: &Call,
+    body: Option<&Value>,
+) -> Vec<String> {
     let mut wrong = description.query(operation, &call.query);
-    wrong.extend(description.body(operation, call.body.as_ref()));
+    wrong.extend(description.body(operation, body));
     wrong
 }
 
@@ -209,10 +166,10 @@ fn collection(name: &str) -> Option<(&'static str, &'static str)> {
     })
 }
 
-fn dispatch(server: &Server, call: &Call) -> Answer {
-    let parts: Vec<&str> = call.path.trim_matches('/').split('/').collect();
+fn dispatch(server: &Server, call: &Call, body: Option<&Value>) -> Answer {
+    let parts = call.parts();
     let empty = Map::new();
-    let body = call.body.as_ref().and_then(Value::as_object).unwrap_or(&empty);
+    let body = body.and_then(Value::as_object).unwrap_or(&empty);
     match (call.method.as_str(), parts.as_slice()) {
         ("GET", ["v2", "catalog", "gpus"]) => lock(&server.world).stock.gpus(&call.query),
         ("GET", ["v2", "catalog", "datacenters"]) => Stock::centres(),
@@ -274,6 +231,9 @@ fn control(server: &Server, method: &str, path: &str, body: Option<Value>) -> An
     }
     let mut world = lock(&server.world);
     let body = body.unwrap_or_default();
+    if let Some((status, told)) = world.steering.control(method, &parts, &body) {
+        return (status, Some(told));
+    }
     let told = match (method, parts.as_slice()) {
         ("PUT", ["settings"]) => match serde_json::from_value(body) {
             Ok(settings) => {
@@ -282,18 +242,6 @@ fn control(server: &Server, method: &str, path: &str, body: Option<Value>) -> An
             }
             Err(error) => return refuse(422, error.to_string()),
         },
-        ("POST", ["faults"]) => match serde_json::from_value::<Vec<Fault>>(body) {
-            Ok(faults) => {
-                world.faults.add(faults);
-                Value::Null
-            }
-            Err(error) => return refuse(422, error.to_string()),
-        },
-        ("DELETE", ["faults"]) => {
-            let waiting = world.faults.waiting();
-            world.faults.clear();
-            json!(waiting)
-        }
         ("PUT", ["stock"]) => {
             world.stock.set(&body);
             Value::Null
@@ -302,14 +250,8 @@ fn control(server: &Server, method: &str, path: &str, body: Option<Value>) -> An
             world.stock.price(&body);
             Value::Null
         }
-        ("GET", ["held"]) => json!(server.holds.count()),
-        ("DELETE", ["held"]) => {
-            server.holds.release();
-            Value::Null
-        }
         ("GET", ["violations"]) => json!(world.violations),
         ("DELETE", ["violations"]) => json!(std::mem::take(&mut world.violations)),
-        ("GET", ["calls"]) => json!(world.calls),
         ("GET", ["checked"]) => json!(server.description.is_some()),
         ("GET", ["things"]) => {
             let all = KINDS.map(|kind| {
@@ -324,37 +266,10 @@ fn control(server: &Server, method: &str, path: &str, body: Option<Value>) -> An
     (200, Some(told))
 }
 
-async fn read(request: Request<Incoming>) -> Call {
-    let (head, body) = request.into_parts();
-    let query =
-        url::form_urlencoded::parse(head.uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
-    let key =
-        head.headers.get("authorization").and_then(|it| it.to_str().ok()) == Some(&format!("Bearer {KEY}"));
-    let bytes = Limited::new(body, 8 << 20)
-        .collect()
-        .await
-        .map(http_body_util::Collected::to_bytes)
-        .unwrap_or_default();
-    let body: Option<Value> = serde_json::from_slice(&bytes).ok();
-    Call {
-        method: head.method.to_string(),
-        path: head.uri.path().to_owned(),
-        query,
-        key,
-        garbled: !bytes.is_empty() && body.is_none(),
-        body,
-    }
-}
-
 fn respond(status: u16, body: Option<&Value>, headers: &[(&'static str, String)]) -> Response<Full<Bytes>> {
     let kind = if status >= 400 { "application/problem+json" } else { "application/json" };
-    let bytes = body.map(|body| serde_json::to_vec(body).unwrap_or_default()).unwrap_or_default();
-    let mut answer = Response::builder().status(status);
-    if body.is_some() {
-        answer = answer.header("content-type", kind);
-    }
-    for (name, value) in headers {
-        answer = answer.header(*name, value);
-    }
-    answer.body(Full::new(Bytes::from(bytes))).unwrap_or_default()
+    let mut headers = headers.to_vec();
+    headers.extend(body.map(|_| ("content-type", kind.to_owned())));
+    let bytes = body.map(|body| serde_json::to_vec(body).unwrap_or_default());
+    streamverse_stand_in::respond(status, &headers, bytes.unwrap_or_default())
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use crate::cuda::Cuda;
 use crate::world::{Answer, refuse};
 
 /// A GPU type: id, short name, pool, GB, dollars per hour secure, community and serverless, most on one machine.
@@ -20,11 +21,14 @@ pub(crate) const GPUS: [Gpu; 7] = [
     ("NVIDIA H100 80GB HBM3", "H100 SXM", "ADA_80_PRO", 80, 2.99, 2.69, 4.18, 8),
 ];
 
-const CENTRES: [(&str, &str, &str); 4] = [
-    ("EU-RO-1", "Romania", "EUROPE"),
-    ("EU-CZ-1", "Czechia", "EUROPE"),
-    ("US-KS-2", "Kansas", "NORTH_AMERICA"),
-    ("CA-MTL-1", "Montreal", "NORTH_AMERICA"),
+/// A data centre: id, name, region, tiers of storage with its own first, and the version of CUDA that its hosts have. One has fast storage.
+type Centre = (&'static str, &'static str, &'static str, &'static [&'static str], &'static str);
+
+const CENTRES: [Centre; 4] = [
+    ("EU-RO-1", "Romania", "EUROPE", &["STANDARD"], "12.8"),
+    ("EU-CZ-1", "Czechia", "EUROPE", &["HIGH_PERFORMANCE", "STANDARD"], "12.8"),
+    ("US-KS-2", "Kansas", "NORTH_AMERICA", &["STANDARD"], "12.4"),
+    ("CA-MTL-1", "Montreal", "NORTH_AMERICA", &["STANDARD"], "12.11"),
 ];
 
 /// Free GPUs by type, data centre and cloud.
@@ -51,6 +55,16 @@ impl Stock {
 
     pub(crate) fn is_centre(id: &str) -> bool {
         CENTRES.iter().any(|(centre, ..)| *centre == id)
+    }
+
+    /// The tiers of storage that a data centre has, its own first; none where there is no such data centre.
+    pub(crate) fn tiers(id: &str) -> &'static [&'static str] {
+        CENTRES.iter().find(|it| it.0 == id).map_or(&[], |it| it.3)
+    }
+
+    /// The version of CUDA that the hosts of a data centre have.
+    pub(crate) fn cuda(id: &str) -> Option<&'static str> {
+        CENTRES.iter().find(|it| it.0 == id).map(|it| it.4)
     }
 
     /// Sets how many are free: `{gpu?, data_center?, cloud?, free}`; what is left out means all.
@@ -89,9 +103,19 @@ impl Stock {
         }
     }
 
-    /// Takes GPUs of one data centre, the first of those allowed that has enough.
-    pub(crate) fn take(&mut self, gpu: &str, cloud: &str, centres: &[String], count: u32) -> Option<String> {
-        let allowed = |centre: &str| centres.is_empty() || centres.iter().any(|it| it == centre);
+    /// Takes GPUs of one data centre, the first of those allowed that has enough on hosts that will do.
+    pub(crate) fn take(
+        &mut self,
+        gpu: &str,
+        cloud: &str,
+        centres: &[String],
+        cuda: &Cuda,
+        count: u32,
+    ) -> Option<String> {
+        let allowed = |centre: &str| {
+            let here = centres.is_empty() || centres.iter().any(|it| it == centre);
+            here && Stock::cuda(centre).is_some_and(|it| cuda.allows(it))
+        };
         let order: Vec<String> = if centres.is_empty() {
             CENTRES.iter().map(|(id, ..)| (*id).to_owned()).collect()
         } else {
@@ -131,17 +155,29 @@ impl Stock {
         if include != of("product").is_some() {
             return refuse(400, "include=AVAILABILITY and product are given together or not at all");
         }
-        if !include && ["count", "cloud", "countryCodes"].iter().any(|name| of(name).is_some()) {
-            return refuse(400, "count, cloud and countryCodes are valid only with include=AVAILABILITY");
+        if !include
+            && ["count", "cloud", "countryCodes", "cudaVersions", "minCudaVersion"]
+                .iter()
+                .any(|name| of(name).is_some())
+        {
+            return refuse(
+                400,
+                "count, cloud, countryCodes and CUDA versions are valid only with include=AVAILABILITY",
+            );
         }
         let count = of("count").and_then(|it| it.parse().ok()).unwrap_or(1);
         let cloud = of("cloud").unwrap_or("SECURE");
+        let allowed = of("cudaVersions").map(|it| it.split(',').map(str::to_owned).collect());
+        let cuda = match Cuda::of(of("minCudaVersion"), allowed.unwrap_or_default()) {
+            Ok(cuda) => cuda,
+            Err(fault) => return fault,
+        };
         let gpus: Vec<Value> =
-            GPUS.into_iter().map(|gpu| self.gpu(gpu, include.then_some((count, cloud)))).collect();
+            GPUS.into_iter().map(|gpu| self.gpu(gpu, include.then_some((count, cloud, &cuda)))).collect();
         (200, Some(json!({ "gpus": gpus })))
     }
 
-    fn gpu(&self, (id, name, pool, memory, _, _, _, most): Gpu, asked: Option<(u32, &str)>) -> Value {
+    fn gpu(&self, (id, name, pool, memory, _, _, _, most): Gpu, asked: Option<(u32, &str, &Cuda)>) -> Value {
         let [secure, community, serverless] =
             ["secure", "community", "serverless"].map(|of| self.price_of(id, of));
         let mut told = json!({
@@ -149,15 +185,17 @@ impl Stock {
             "price": { "secure": secure, "community": community, "serverless": serverless },
             "maxCount": { "secure": most, "community": most / 2 },
         });
-        let Some((count, cloud)) = asked else { return told };
+        let Some((count, cloud, cuda)) = asked else { return told };
         let mut centres = Vec::new();
+        let mut versions: BTreeMap<&str, bool> = BTreeMap::new();
         let mut best = "NONE";
-        for (centre, place, _) in CENTRES {
+        for (centre, place, _, _, version) in CENTRES.into_iter().filter(|it| cuda.allows(it.4)) {
             let Some(level) = self.level(id, centre, cloud, count) else { continue };
             let rank = |it: &str| ["NONE", "LOW", "MEDIUM", "HIGH"].iter().position(|level| *level == it);
             if rank(level) > rank(best) {
                 best = level;
             }
+            *versions.entry(version).or_default() |= level != "NONE";
             if level != "NONE" {
                 centres.push(json!({ "id": centre, "name": place, "availability": level }));
             }
@@ -166,7 +204,8 @@ impl Stock {
         if !centres.is_empty() {
             told["dataCenters"] = Value::Array(centres);
         }
-        told["cudaVersions"] = json!([{ "version": "12.8", "available": best != "NONE" }]);
+        let versions = versions.iter().map(|(it, free)| json!({ "version": it, "available": free }));
+        told["cudaVersions"] = versions.collect();
         told
     }
 
@@ -174,9 +213,9 @@ impl Stock {
     pub(crate) fn centres() -> Answer {
         let all: Vec<Value> = CENTRES
             .into_iter()
-            .map(|(id, name, region)| {
+            .map(|(id, name, region, tiers, _)| {
                 json!({ "id": id, "name": name, "region": region, "globalNetwork": true,
-                    "networkVolumeTypes": ["STANDARD"], "compliance": [] })
+                    "networkVolumeTypes": tiers, "compliance": [] })
             })
             .collect();
         (200, Some(json!({ "dataCenters": all })))

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::stock::{GPUS, Stock};
-use crate::world::{Answer, World, now, public, refuse};
+use crate::world::{Answer, Thing, World, now, public, refuse};
 
 /// What a container has where nothing is said.
 fn container(body: &Map<String, Value>, base: Option<&Map<String, Value>>) -> Map<String, Value> {
@@ -38,6 +38,22 @@ impl World {
         (!self.has("registry", id)).then(|| refuse(400, format!("registry {id} does not exist")))
     }
 
+    /// The template that a body names. Nobody keeps a link to it: what it says is taken over once.
+    pub(crate) fn template(
+        &self,
+        body: &Map<String, Value>,
+        serverless: bool,
+    ) -> Result<Option<&Map<String, Value>>, Answer> {
+        let Some(id) = body.get("templateId").and_then(Value::as_str) else { return Ok(None) };
+        match self.of("template").get(id) {
+            Some(template) if template.body.get("serverless") == Some(&Value::Bool(serverless)) => {
+                Ok(Some(&template.body))
+            }
+            Some(_) => Err(refuse(422, "templateId: the template is of the other kind")),
+            None => Err(refuse(404, format!("template {id} does not exist"))),
+        }
+    }
+
     /// The container of a body and the template that it names.
     pub(crate) fn container(
         &self,
@@ -47,17 +63,7 @@ impl World {
         if let Some(fault) = self.registry_fault(body) {
             return Err(fault);
         }
-        let base = match body.get("templateId").and_then(Value::as_str) {
-            Some(id) => match self.of("template").get(id) {
-                Some(template) if template.body.get("serverless") == Some(&Value::Bool(serverless)) => {
-                    Some(&template.body)
-                }
-                Some(_) => return Err(refuse(422, "templateId: the template is of the other kind")),
-                None => return Err(refuse(404, format!("template {id} does not exist"))),
-            },
-            None => None,
-        };
-        Ok(container(body, base))
+        Ok(container(body, self.template(body, serverless)?))
     }
 
     pub(crate) fn create_template(&mut self, body: &Map<String, Value>) -> Answer {
@@ -84,16 +90,12 @@ impl World {
         if !Stock::is_centre(centre) {
             return refuse(400, format!("data center {centre} does not exist"));
         }
-        // One data centre has fast storage, which is then what it gives by itself.
-        let (usual, fast) = match centre {
-            "EU-CZ-1" => ("HIGH_PERFORMANCE", true),
-            _ => ("STANDARD", false),
-        };
-        if body.get("type").is_some_and(|tier| tier != "STANDARD" && !fast) {
+        let tiers = Stock::tiers(centre);
+        if body.get("type").is_some_and(|tier| !tiers.iter().any(|it| tier == it)) {
             return refuse(400, format!("data center {centre} has no such storage tier"));
         }
         let mut made = body.clone();
-        made.entry("type").or_insert_with(|| json!(usual));
+        made.entry("type").or_insert_with(|| json!(tiers.first()));
         made.insert("id".to_owned(), json!(self.fresh_id()));
         (201, Some(self.add("volume", made)))
     }
@@ -269,16 +271,12 @@ impl World {
         (200, Some(public(&thing.body)))
     }
 
-    /// `DELETE` of everything but pods.
+    /// `DELETE` of everything but pods. A template is refused while a pod's `template` says it or an endpoint is bound to it; of what this API
+    /// makes neither keeps a link, so that nothing here holds one.
     pub(crate) fn delete(&mut self, kind: &'static str, id: &str) -> Answer {
-        let used_by_pod =
-            |member: &str| self.of("pod").values().any(|pod| pod.ended.is_none() && pod.text(member) == id);
-        match kind {
-            "template" if used_by_pod("template") => return refuse(400, "the template is in use by a pod"),
-            "registry" if used_by_pod("registry") => {
-                return refuse(400, "the registry credential is in use by a pod");
-            }
-            _ => {}
+        let pulls = |pod: &Thing| pod.ended.is_none() && pod.text("registry") == id;
+        if kind == "registry" && self.of("pod").values().any(pulls) {
+            return refuse(400, "the registry credential is in use by a pod");
         }
         if self.remove(kind, id, "terminated").is_none() {
             return refuse(404, format!("{kind} not found"));

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use streamverse_stand_in::{Admitted, Ledger, Minute, NoRefusals, Steering};
 
-use crate::faults::Faults;
-use crate::ledger::{Entry, Ledger};
+use crate::ledger::Entry;
 use crate::stock::Stock;
 
 /// What an answer is: a status and a body.
@@ -119,8 +119,9 @@ pub(crate) struct World {
     pub(crate) settings: Settings,
     pub(crate) things: BTreeMap<&'static str, BTreeMap<String, Thing>>,
     pub(crate) stock: Stock,
-    pub(crate) faults: Faults,
-    ledger: Ledger,
+    pub(crate) steering: Steering<NoRefusals>,
+    ledger: Ledger<Entry>,
+    began: Instant,
     made: u64,
     /// What lists still show though it is gone: kind, number, when it went, body.
     ghosts: Vec<(&'static str, u64, Instant, Value)>,
@@ -128,26 +129,23 @@ pub(crate) struct World {
     pub(crate) ending: BTreeSet<u32>,
     /// What broke the description, ours or theirs.
     pub(crate) violations: Vec<String>,
-    /// `POST /v2/pods 201`, in order.
-    pub(crate) calls: Vec<String>,
-    /// Calls of the minute that runs.
-    window: (Instant, u32),
+    minute: Minute,
 }
 
 impl World {
-    pub(crate) fn new(ledger: Ledger) -> World {
+    pub(crate) fn new(ledger: Ledger<Entry>) -> World {
         World {
             settings: Settings::default(),
             things: KINDS.iter().map(|kind| (*kind, BTreeMap::new())).collect(),
             stock: Stock::usual(),
-            faults: Faults::default(),
+            steering: Steering::default(),
             ledger,
+            began: Instant::now(),
             made: 0,
             ghosts: Vec::new(),
             ending: BTreeSet::new(),
             violations: Vec::new(),
-            calls: Vec::new(),
-            window: (Instant::now(), 0),
+            minute: Minute::default(),
         }
     }
 
@@ -200,7 +198,7 @@ impl World {
         let rate = thing.body.get("_rate").and_then(Value::as_f64).unwrap_or(0.0);
         let class = thing.text("_class").to_owned();
         let entry = Entry {
-            at: self.ledger.now(),
+            at: self.began.elapsed().as_secs_f64(),
             event: event.to_owned(),
             kind: kind.to_owned(),
             id: thing.text("id").to_owned(),
@@ -227,16 +225,10 @@ impl World {
         shown.into_iter().map(|(_, body)| body).collect()
     }
 
-    /// What is left of this minute's calls, and its seconds; `None` when there is nothing left.
-    pub(crate) fn admit(&mut self) -> (u32, u64, bool) {
-        let minute = Duration::from_secs(60);
-        if self.window.0.elapsed() >= minute {
-            self.window = (Instant::now(), 0);
-        }
-        self.window.1 += 1;
-        let left = self.settings.per_minute.saturating_sub(self.window.1);
-        let seconds = minute.saturating_sub(self.window.0.elapsed()).as_secs() + 1;
-        (left, seconds, self.window.1 <= self.settings.per_minute)
+    /// Whether a call is let in.
+    pub(crate) fn admit(&mut self) -> Admitted {
+        let now_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.minute.admit(now_ms, self.settings.per_minute)
     }
 
     /// Dollars per hour of everything that runs.

@@ -1,4 +1,5 @@
-//! Controllers as processes of their own, which a test starts, kills and starts again. They share a catalogue and a lock file.
+//! Controllers as processes of their own, which a test starts, kills and starts again. They share a catalogue and what keeps
+//! them single.
 #![allow(clippy::expect_used, reason = "a test stops at the first thing that is not as it must be")]
 
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -12,7 +13,7 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 use streamverse_core::stores::{Records, open_records};
 use streamverse_core::{Ready, ServiceContext, Stop};
-use streamverse_fleet::{Clock, Controller, FileLease, Queues};
+use streamverse_fleet::{Clock, Controller, FileLease, KubernetesLease, Lease, Queues};
 use streamverse_model::compute::{CloudKind, fleet_collection};
 
 use crate::process::{StandIn, binary};
@@ -66,11 +67,32 @@ impl Clock for Distant {
     }
 }
 
+/// A Lease of a cluster, in its namespace `default`.
+#[derive(Clone, Debug)]
+pub struct InCluster {
+    /// The way to the cluster.
+    pub kubeconfig: PathBuf,
+    /// The Lease's name.
+    pub name: String,
+    /// For how long it is held by who does not renew it.
+    pub lasts: Duration,
+}
+
+/// What keeps controllers in a folder single: that Lease, or else a lock file.
+async fn lease(folder: &Path, cluster: Option<&InCluster>) -> std::io::Result<Arc<dyn Lease>> {
+    let Some(InCluster { kubeconfig, name, lasts }) = cluster else {
+        return Ok(Arc::new(FileLease::new(folder.join("controller.lock"))));
+    };
+    let holder = format!("controller-{}", std::process::id());
+    let lease = KubernetesLease::by_kubeconfig(kubeconfig, "default", name, &holder, *lasts).await;
+    Ok(Arc::new(lease.map_err(|error| std::io::Error::other(error.chain()))?))
+}
+
 /// Runs a controller until standard input ends.
 ///
 /// # Errors
 /// When no runtime can be made or the stand-in does not answer.
-pub fn run(endpoint: &str, folder: &Path, limit: u32) -> std::io::Result<()> {
+pub fn run(endpoint: &str, folder: &Path, limit: u32, cluster: Option<&InCluster>) -> std::io::Result<()> {
     let log = std::fs::File::options().create(true).append(true).open(folder.join("controller.log"))?;
     tracing_subscriber::fmt().with_ansi(false).with_writer(log).init();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
@@ -81,7 +103,7 @@ pub fn run(endpoint: &str, folder: &Path, limit: u32) -> std::io::Result<()> {
         let told = wire.call("GET", "/clock", None, PATIENCE).await;
         let told = told.map_err(|error| std::io::Error::other(format!("no clock: {error:?}")))?;
         let clock = Distant { now: AtomicU64::new(told.body["now_ms"].as_u64().unwrap_or(0)), wire };
-        let lease = Arc::new(FileLease::new(folder.join("controller.lock")));
+        let lease = lease(folder, cluster).await?;
         let queues: Arc<dyn Queues> = Arc::new(Topics::default());
         let (clouds, spec) = (clouds(endpoint, &CLOUDS), controller_spec(limit));
         Ok::<_, std::io::Error>(Controller::new(parts(
@@ -115,19 +137,26 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts one.
+    /// Starts one that a lock file keeps single.
     ///
     /// # Panics
     /// When it does not start.
     pub fn start(stand_in: &StandIn, limit: u32) -> Process {
-        let mut child = Command::new(binary("zones-controller"))
-            .arg(&stand_in.endpoint)
-            .arg(folder(stand_in))
-            .arg(limit.to_string())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the controller starts");
+        Process::start_with(stand_in, limit, None)
+    }
+
+    /// … or a Lease.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn start_with(stand_in: &StandIn, limit: u32, cluster: Option<&InCluster>) -> Process {
+        let mut command = Command::new(binary("zones-controller"));
+        command.arg(&stand_in.endpoint).arg(folder(stand_in)).arg(limit.to_string());
+        if let Some(InCluster { kubeconfig, name, lasts }) = cluster {
+            command.arg(kubeconfig).arg(name).arg(lasts.as_secs().to_string());
+        }
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the controller starts");
         let leads = Arc::new(AtomicBool::new(false));
         if let Some(stdout) = child.stdout.take() {
             let leads = Arc::clone(&leads);
@@ -135,12 +164,13 @@ impl Process {
                 for line in BufReader::new(stdout).lines().map_while(Result::ok) {
                     leads.store(line == "leads", Ordering::Relaxed);
                 }
+                leads.store(false, Ordering::Relaxed);
             });
         }
         Process { child, leads }
     }
 
-    /// Whether it said that it acts.
+    /// Whether it said that it acts, and is alive.
     pub fn leads(&self) -> bool {
         self.leads.load(Ordering::Relaxed)
     }

@@ -1,69 +1,14 @@
-//! What goes wrong on purpose: what a test scripts, call by call, and what dice with a seed decide.
+//! What goes wrong on purpose besides what a test scripts: what dice with a seed decide, and each call held in turn.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use serde::Deserialize;
-use serde_json::Value;
-use tokio::sync::Notify;
 
 use crate::dice::Dice;
 use crate::world::Refusal;
 
-/// A fault that waits for its call.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Fault {
-    /// `POST`; any where none is given.
-    pub(crate) method: Option<String>,
-    /// Only calls that change something.
-    #[serde(default)]
-    pub(crate) mutating: bool,
-    /// What the path has in it.
-    #[serde(default)]
-    pub(crate) path: String,
-    /// What happens.
-    pub(crate) what: What,
-    /// To so many calls.
-    #[serde(default = "once")]
-    pub(crate) times: u32,
-    /// After so many calls that it fits were left alone.
-    #[serde(default)]
-    pub(crate) after: u32,
-}
-
-fn once() -> u32 {
-    1
-}
-
-/// What happens.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub(crate) enum What {
-    /// Refused as the cloud does that, and nothing is done.
-    Refuse { why: Refusal, retry_after: Option<u64> },
-    /// This answer, and nothing is done.
-    Answer {
-        status: u16,
-        #[serde(default)]
-        message: String,
-        retry_after: Option<u64>,
-    },
-    /// Nothing is done, and the connection breaks.
-    Drop,
-    /// It is done, and the connection breaks before the answer.
-    Lose,
-    /// It is done, and a server fails before the answer: 500.
-    DoneThen500,
-    /// It is done, and the answer comes so late (real milliseconds).
-    Late(u64),
-    /// It is done, and this is the answer: what no cloud sends.
-    Garbage(Value),
-    /// The call is held before it is done, until the caller goes or all faults are taken back; then it is done.
-    HoldBefore,
-    /// It is done, and the answer is held.
-    HoldAfter,
-}
+/// What happens to a call.
+pub(crate) type What = streamverse_stand_in::What<Refusal>;
 
 /// How often what happens by chance, in parts of a thousand calls.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -83,24 +28,16 @@ pub(crate) struct Chances {
     pub(crate) forgotten: u64,
 }
 
-/// Faults in the order in which they were asked for, and dice.
+/// Dice, and calls that are held.
 #[derive(Default)]
 pub(crate) struct Faults {
-    scripted: Vec<Fault>,
     chances: Chances,
     dice: Option<Dice>,
     /// Calls that were held, where each that changes something is: once before it is done, and once after.
     each: Option<BTreeMap<String, u8>>,
-    /// How many calls are held now.
-    pub(crate) held: u32,
-    release: Arc<Notify>,
 }
 
 impl Faults {
-    pub(crate) fn add(&mut self, faults: Vec<Fault>) {
-        self.scripted.extend(faults);
-    }
-
     pub(crate) fn random(&mut self, chances: Chances) {
         self.dice = Some(Dice::new(chances.seed));
         self.chances = chances;
@@ -129,40 +66,12 @@ impl Faults {
         [all(1), all(2)]
     }
 
-    /// A call is held from now on, until that is notified.
-    pub(crate) fn hold(&mut self) -> Arc<Notify> {
-        self.held += 1;
-        Arc::clone(&self.release)
+    pub(crate) fn clear(&mut self) {
+        *self = Faults::default();
     }
 
-    pub(crate) fn clear(&mut self) -> usize {
-        // One permit each, so that none is missed that is about to wait.
-        (0..self.held).for_each(|_| self.release.notify_one());
-        (self.dice, self.each) = (None, None);
-        self.chances = Chances::default();
-        std::mem::take(&mut self.scripted).len()
-    }
-
-    /// The fault of this call, if one waits for it or the dice have one.
-    pub(crate) fn meet(&mut self, method: &str, path: &str) -> Option<What> {
-        let fits = |fault: &Fault| {
-            fault.method.as_deref().is_none_or(|it| it == method)
-                && path.contains(&fault.path)
-                && !(fault.mutating && method == "GET")
-        };
-        if let Some(index) = self.scripted.iter().position(fits) {
-            let fault = self.scripted.get_mut(index)?;
-            if fault.after > 0 {
-                fault.after -= 1;
-                return None;
-            }
-            fault.times = fault.times.saturating_sub(1);
-            let what = fault.what.clone();
-            if fault.times == 0 {
-                self.scripted.remove(index);
-            }
-            return Some(what);
-        }
+    /// What the dice have for this call.
+    pub(crate) fn by_chance(&mut self, path: &str) -> Option<What> {
         let (dice, chances) = (self.dice.as_mut()?, &self.chances);
         let refuse = |why, retry_after| Some(What::Refuse { why, retry_after });
         if dice.chance(chances.throttle) {

@@ -1,9 +1,5 @@
 //! The ledger: what was launched, got ready, was announced, taken away and given back, on the virtual clock. It only grows.
 
-use std::fs::File;
-use std::io::Write as _;
-use std::path::Path;
-
 use serde::{Deserialize, Serialize};
 use streamverse_model::compute::{CloudKind, GpuClass, Lifecycle, Money};
 
@@ -56,21 +52,4 @@ pub struct Entry {
     /// Of a refusal: why. Of a notice: when. Of a launch: `kept` where the group took it by itself, to keep its size.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub why: String,
-}
-
-/// Writes it.
-pub(crate) struct Ledger(File);
-
-impl Ledger {
-    pub(crate) fn new(path: &Path) -> std::io::Result<Ledger> {
-        Ok(Ledger(File::options().create(true).append(true).open(path)?))
-    }
-
-    pub(crate) fn write(&mut self, entry: &Entry) {
-        let mut line = serde_json::to_vec(entry).unwrap_or_default();
-        line.push(b'\n');
-        // A ledger with a hole is worth nothing: the test must fail, and does, since this call is never answered.
-        let written = self.0.write_all(&line);
-        assert!(written.is_ok(), "the ledger cannot be written: {:?}", written.err());
-    }
 }

@@ -21,9 +21,10 @@ mod verdict;
 mod wire;
 mod world;
 
-use std::io::Write as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
+
+use streamverse_stand_in::Ledger;
 
 pub use cloud::ZonesCloud;
 pub use config::{Config, EPOCH_MS, KEY, QuotaConfig, Settings, ZoneConfig, made_up, recorded};
@@ -40,15 +41,8 @@ pub use wire::{Answer, Lost, Wire};
 /// When it cannot listen, read its beginning, or write its ledger.
 pub fn run(config: &Path, ledger: &Path) -> std::io::Result<()> {
     let config: Config = serde_json::from_slice(&std::fs::read(config)?)?;
-    let world = Arc::new(Mutex::new(world::World::new(config, ledger::Ledger::new(ledger)?)));
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))?;
-    let mut stdout = std::io::stdout();
-    writeln!(stdout, "http://{}", listener.local_addr()?)?;
-    stdout.flush()?;
-    runtime.spawn(server::serve(listener, world));
-    // Whoever started us went, or wants us gone.
-    std::io::copy(&mut std::io::stdin(), &mut std::io::sink())?;
-    runtime.shutdown_background();
-    Ok(())
+    let world = Arc::new(Mutex::new(world::World::new(config, Ledger::new(ledger)?)));
+    let serve =
+        |listener| streamverse_stand_in::serve(listener, move |call| server::one(Arc::clone(&world), call));
+    streamverse_stand_in::run(1, serve, || {})
 }

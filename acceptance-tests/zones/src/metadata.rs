@@ -10,9 +10,10 @@ use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimePrinter;
 use serde_json::{Value, json};
 use streamverse_model::compute::CloudKind;
+use streamverse_stand_in::lock;
 
 use crate::ledger::Event;
-use crate::server::{Plain, Shared, lock};
+use crate::server::{Plain, Shared};
 use crate::world::{Machine, World};
 
 const TOKEN: &str = "metadata-token";

@@ -9,6 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use streamverse_compute::cloud::Cloud;
+use streamverse_core::log::Progress;
 use streamverse_core::stores::{Record, Records};
 use streamverse_core::{Metrics, Result};
 use streamverse_fleet::service::Clouds;
@@ -139,8 +140,9 @@ impl Topics {
 
 #[async_trait]
 impl Queues for Topics {
-    async fn undone(&self, queue: &QueueSpec) -> Result<u64> {
-        Ok(self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&queue.topic).copied().unwrap_or(0))
+    async fn progress(&self, queue: &QueueSpec) -> Result<Vec<Progress>> {
+        let topics = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(vec![Progress { done: 0, end: topics.get(&queue.topic).copied().unwrap_or(0) }])
     }
 }
 

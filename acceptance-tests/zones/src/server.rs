@@ -1,44 +1,24 @@
 //! The HTTP server: clouds below `/aws/v1`, `/gcp/v1` and `/azure/v1`, metadata services below `/_metadata/ID`, and what tests steer
 //! it with: `/clock`, `/clock/advance`, `/clock/run`, `/faults`, `/faults/random`, `/faults/each`, `/market`, `/clock/sleep`, `/settings`, `/calls`.
 
-use std::convert::Infallible;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper::{HeaderMap, Request, Response};
-use hyper_util::rt::TokioIo;
+use http_body_util::Full;
+use hyper::Response;
 use serde_json::{Value, json};
 use streamverse_model::compute::{CloudKind, Money};
-use tokio::net::TcpListener;
+use streamverse_stand_in::{Answers, Broken, Call, Reply, Said, around, lock};
 
-use crate::api::{self, Answer, Call, cloud_of, refuse};
+use crate::api::{self, Answer, cloud_of, refuse};
 use crate::config::KEY;
-use crate::faults::{Chances, Fault, What};
+use crate::faults::Chances;
 use crate::metadata::{self, Asked};
 use crate::world::{Refusal, World};
 
 /// The world, shared.
 pub(crate) type Shared = Arc<Mutex<World>>;
-
-pub(crate) fn lock(world: &Mutex<World>) -> MutexGuard<'_, World> {
-    world.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The connection breaks without an answer.
-#[derive(Debug)]
-struct Broken;
-
-impl std::fmt::Display for Broken {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the connection breaks on purpose")
-    }
-}
-
-impl std::error::Error for Broken {}
 
 /// An answer of a metadata service.
 pub(crate) struct Plain {
@@ -57,146 +37,106 @@ impl Plain {
     }
 }
 
-/// A request, read.
-struct Read {
-    method: String,
-    path: String,
-    query: Vec<(String, String)>,
-    headers: HeaderMap,
-    body: Value,
-}
-
-/// Serves until the listener breaks.
-pub(crate) async fn serve(listener: TcpListener, world: Shared) -> std::io::Result<Infallible> {
-    loop {
-        let (stream, _) = listener.accept().await?;
-        let _ = stream.set_nodelay(true);
-        let world = Arc::clone(&world);
-        tokio::spawn(async move {
-            let service = service_fn(|request| one(Arc::clone(&world), request));
-            let _ = hyper::server::conn::http1::Builder::new()
-                .serve_connection(TokioIo::new(stream), service)
-                .await;
-        });
-    }
-}
-
-async fn one(world: Shared, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Broken> {
-    let read = read(request).await;
-    let parts: Vec<&str> = read.path.trim_matches('/').split('/').collect();
+pub(crate) async fn one(world: Shared, call: Call) -> Reply {
+    let (parts, body) = (call.parts(), call.json().unwrap_or_default());
     match parts.as_slice() {
         ["_metadata", id, rest @ ..] => {
             let path = format!("/{}", rest.join("/"));
             let asked = Asked {
                 id,
-                method: &read.method,
+                method: &call.method,
                 path: &path,
-                query: &read.query,
-                headers: &read.headers,
-                body: &read.body,
+                query: &call.query,
+                headers: &call.headers,
+                body: &body,
             };
             let plain = metadata::answer(&world, &asked).await.ok_or(Broken)?;
-            let mut answer = Response::builder().status(plain.status);
-            if let Some(etag) = plain.etag {
-                answer = answer.header("etag", etag).header("metadata-flavor", "Google");
-            }
-            Ok(answer.body(Full::new(Bytes::from(plain.body))).unwrap_or_default())
+            let of_google = |etag| [("etag", etag), ("metadata-flavor", "Google".to_owned())];
+            let headers: Vec<_> = plain.etag.map(of_google).into_iter().flatten().collect();
+            Ok(streamverse_stand_in::respond(plain.status, &headers, plain.body))
         }
         [cloud, "v1", rest @ ..] => match cloud_of(cloud) {
-            Some(cloud) => of_cloud(&world, cloud, rest, &read).await,
+            Some(cloud) => of_cloud(&OfCloud { world: &world, cloud, call: &call, parts: rest, body }).await,
             None => Ok(respond((404, json!({ "error": { "message": "there is no such cloud" } })), None)),
         },
-        ["clock", "sleep"] => Ok(respond(sleep(&world, read.body["ms"].as_u64().unwrap_or(0)).await, None)),
-        _ => Ok(respond(control(&world, &read, &parts), None)),
+        ["clock", "sleep"] => Ok(respond(sleep(&world, body["ms"].as_u64().unwrap_or(0)).await, None)),
+        _ => Ok(respond(control(&world, &call.method, &parts, body), None)),
     }
 }
 
-/// A call of a cloud, with what goes wrong on purpose.
-async fn of_cloud(
-    world: &Shared,
+/// A call of a cloud.
+struct OfCloud<'a> {
+    world: &'a Shared,
     cloud: CloudKind,
-    parts: &[&str],
-    read: &Read,
-) -> Result<Response<Full<Bytes>>, Broken> {
-    let name =
-        |answer: &Answer| lock(world).calls.push(format!("{} {} {}", read.method, read.path, answer.0));
-    let authorized = read.headers.get("authorization").is_some_and(|it| *it == *format!("Bearer {KEY}"));
-    if !authorized {
+    call: &'a Call,
+    /// What follows the version.
+    parts: &'a [&'a str],
+    body: Value,
+}
+
+impl OfCloud<'_> {
+    /// Among the calls.
+    fn note(&self, status: u16) {
+        let line = format!("{} {} {status}", self.call.method, self.call.path);
+        lock(self.world).steering.calls.push(line);
+    }
+
+    /// As it is sent, and noted.
+    fn told(&self, answer: Answer, retry_after: Option<u64>) -> Response<Full<Bytes>> {
+        self.note(answer.0);
+        respond(answer, retry_after)
+    }
+}
+
+impl Answers<Refusal> for OfCloud<'_> {
+    fn done(&self) -> Response<Full<Bytes>> {
+        let OfCloud { cloud, call, parts, body, .. } = self;
+        let call = api::Call { cloud: *cloud, method: &call.method, parts, query: &call.query, body };
+        let answer = api::answer(&mut lock(self.world), &call);
+        self.told(answer, None)
+    }
+
+    fn instead(&self, said: Said<Refusal>, retry_after: Option<u64>) -> Response<Full<Bytes>> {
+        match said {
+            Said::Refusal(why) => self.told(refuse(self.cloud, why, "on purpose"), retry_after),
+            Said::Status(status, text) => {
+                self.told((status, json!({ "error": { "message": text } })), retry_after)
+            }
+            Said::Failure => respond(refuse(self.cloud, Refusal::Internal, "internal error"), None),
+            Said::Garbage(body) => respond((200, body), None),
+        }
+    }
+
+    fn dropped(&self) {
+        self.note(0);
+    }
+}
+
+/// Answers a call of a cloud, with what goes wrong on purpose.
+async fn of_cloud(asked: &OfCloud<'_>) -> Reply {
+    let call = asked.call;
+    if call.header("authorization") != Some(&format!("Bearer {KEY}")) {
         return Ok(respond(
             (401, json!({ "error": { "code": "AuthFailure", "message": "the key is wrong" } })),
             None,
         ));
     }
-    let (admitted, fault) = {
-        let mut world = lock(world);
+    let (admitted, fault, holds) = {
+        let mut world = lock(asked.world);
         world.catch_up();
-        let admitted = world.admit(cloud);
-        let mut fault = if admitted.is_ok() { world.faults.meet(&read.method, &read.path) } else { None };
+        let admitted = world.admit(asked.cloud);
+        let mut fault = if admitted.is_ok() { world.meet(&call.method, &call.path) } else { None };
         if fault.is_none() {
-            let call = format!("{} {} {}", read.method, read.path, read.body);
-            fault = world.faults.hold_this(&read.method, call);
+            let call = format!("{} {} {}", call.method, call.path, asked.body);
+            fault = world.faults.hold_this(&asked.call.method, call);
         }
-        (admitted, fault)
+        (admitted, fault, Arc::clone(&world.steering.holds))
     };
     if let Err(wait) = admitted {
-        let answer = refuse(cloud, Refusal::Throttle, "too many requests");
-        name(&answer);
-        return Ok(respond(answer, Some(wait.div_ceil(1000))));
+        let answer = refuse(asked.cloud, Refusal::Throttle, "too many requests");
+        return Ok(asked.told(answer, Some(wait.div_ceil(1000))));
     }
-    match &fault {
-        Some(What::Refuse { why, retry_after }) => {
-            let answer = refuse(cloud, *why, "on purpose");
-            name(&answer);
-            return Ok(respond(answer, *retry_after));
-        }
-        Some(What::Answer { status, message, retry_after }) => {
-            let answer = (*status, json!({ "error": { "message": message } }));
-            name(&answer);
-            return Ok(respond(answer, *retry_after));
-        }
-        Some(What::Drop) => {
-            name(&(0, Value::Null));
-            return Err(Broken);
-        }
-        Some(What::HoldBefore) => held(world).await,
-        _ => {}
-    }
-    let answer = {
-        let mut world = lock(world);
-        let call = Call { cloud, method: &read.method, parts, query: &read.query, body: &read.body };
-        api::answer(&mut world, &call)
-    };
-    name(&answer);
-    match fault {
-        Some(What::Lose) => Err(Broken),
-        Some(What::DoneThen500) => Ok(respond(refuse(cloud, Refusal::Internal, "internal error"), None)),
-        Some(What::Late(ms)) => {
-            tokio::time::sleep(Duration::from_millis(ms)).await;
-            Ok(respond(answer, None))
-        }
-        Some(What::Garbage(body)) => Ok(respond((200, body), None)),
-        Some(What::HoldAfter) => {
-            held(world).await;
-            Ok(respond(answer, None))
-        }
-        _ => Ok(respond(answer, None)),
-    }
-}
-
-/// Counts itself as held, also when the caller goes.
-struct Held<'a>(&'a Shared);
-
-impl Drop for Held<'_> {
-    fn drop(&mut self) {
-        let mut world = lock(self.0);
-        world.faults.held = world.faults.held.saturating_sub(1);
-    }
-}
-
-async fn held(world: &Shared) {
-    let release = lock(world).faults.hold();
-    let _held = Held(world);
-    release.notified().await;
+    around(fault, &holds, asked).await
 }
 
 /// One that waits for the virtual clock, counted until it wakes or goes.
@@ -234,37 +174,38 @@ async fn sleep(shared: &Shared, ms: u64) -> Answer {
 }
 
 /// What tests steer it with.
-fn control(shared: &Shared, read: &Read, parts: &[&str]) -> Answer {
+fn control(shared: &Shared, method: &str, parts: &[&str], body: Value) -> Answer {
     let mut world = lock(shared);
     world.catch_up();
     let wrong = |error: serde_json::Error| (400, json!({ "error": { "message": error.to_string() } }));
-    match (read.method.as_str(), parts) {
+    if (method, parts) == ("DELETE", &["faults"]) {
+        // Beside what was scripted.
+        world.faults.clear();
+        world.steering.holds.release();
+    }
+    if let Some(told) = world.steering.control(method, parts, &body) {
+        return told;
+    }
+    match (method, parts) {
         ("GET", ["clock"]) => {
             let asleep = world.sleepers.iter().filter(|it| **it > world.now).count();
             (
                 200,
                 json!({
-                    "now_ms": world.now, "asleep": asleep, "held": world.faults.held, "each": world.faults.held_each(),
+                    "now_ms": world.now, "asleep": asleep, "held": world.steering.holds.count(), "each": world.faults.held_each(),
                 }),
             )
         }
         ("POST", ["clock", "advance"]) => {
-            let target = world.now.saturating_add(read.body["ms"].as_u64().unwrap_or(0));
+            let target = world.now.saturating_add(body["ms"].as_u64().unwrap_or(0));
             world.advance_to(target);
             (200, json!({ "now_ms": world.now }))
         }
         ("POST", ["clock", "run"]) => {
-            world.run(read.body["factor"].as_f64().unwrap_or(0.0));
+            world.run(body["factor"].as_f64().unwrap_or(0.0));
             (200, json!({ "now_ms": world.now }))
         }
-        ("POST", ["faults"]) => match serde_json::from_value::<Vec<Fault>>(read.body.clone()) {
-            Ok(faults) => {
-                world.faults.add(faults);
-                (200, json!({}))
-            }
-            Err(error) => wrong(error),
-        },
-        ("POST", ["faults", "random"]) => match serde_json::from_value::<Chances>(read.body.clone()) {
+        ("POST", ["faults", "random"]) => match serde_json::from_value::<Chances>(body) {
             Ok(chances) => {
                 world.faults.random(chances);
                 (200, json!({}))
@@ -275,16 +216,14 @@ fn control(shared: &Shared, read: &Read, parts: &[&str]) -> Answer {
             world.faults.hold_each();
             (200, json!({}))
         }
-        ("DELETE", ["faults"]) => (200, json!(world.faults.clear())),
-        ("POST", ["market"]) => market(&mut world, &read.body),
-        ("PUT", ["settings"]) => match serde_json::from_value(read.body.clone()) {
+        ("POST", ["market"]) => market(&mut world, &body),
+        ("PUT", ["settings"]) => match serde_json::from_value(body) {
             Ok(settings) => {
                 world.config.settings = settings;
                 (200, json!({}))
             }
             Err(error) => wrong(error),
         },
-        ("GET", ["calls"]) => (200, json!(world.calls)),
         ("GET", ["machines"]) => {
             drop(world);
             (200, metadata::list(shared))
@@ -319,25 +258,8 @@ fn market(world: &mut World, body: &Value) -> Answer {
     (200, json!({}))
 }
 
-async fn read(request: Request<Incoming>) -> Read {
-    let (parts, body) = request.into_parts();
-    let bytes = Limited::new(body, 1 << 20).collect().await.map(http_body_util::Collected::to_bytes);
-    let bytes = bytes.unwrap_or_default();
-    let query = parts.uri.query().unwrap_or_default().split('&').filter(|it| !it.is_empty());
-    let query = query.map(|it| it.split_once('=').unwrap_or((it, "")));
-    Read {
-        method: parts.method.as_str().to_owned(),
-        path: parts.uri.path().to_owned(),
-        query: query.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
-        headers: parts.headers,
-        body: serde_json::from_slice(&bytes).unwrap_or_default(),
-    }
-}
-
 fn respond((status, body): Answer, retry_after: Option<u64>) -> Response<Full<Bytes>> {
-    let mut answer = Response::builder().status(status).header("content-type", "application/json");
-    if let Some(seconds) = retry_after {
-        answer = answer.header("retry-after", seconds.to_string());
-    }
-    answer.body(Full::new(Bytes::from(body.to_string()))).unwrap_or_default()
+    let mut headers = vec![("content-type", "application/json".to_owned())];
+    headers.extend(retry_after.map(|seconds| ("retry-after", seconds.to_string())));
+    streamverse_stand_in::respond(status, &headers, body.to_string())
 }

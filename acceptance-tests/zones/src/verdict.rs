@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use streamverse_model::compute::{CloudKind, GpuClass, GroupName, Lifecycle, Money};
+use streamverse_stand_in::read_ledger;
 
 use crate::ledger::{Entry, Event};
 
@@ -60,8 +61,7 @@ fn pool_of(group: &str) -> String {
 impl Account {
     /// Reads a ledger. A last line that is still being written is left out.
     pub fn read(path: &Path) -> Account {
-        let text = std::fs::read_to_string(path).unwrap_or_default();
-        Account { entries: text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect() }
+        Account { entries: read_ledger(path) }
     }
 
     /// All instances that ever were.

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use streamverse_model::compute::{CloudKind, GpuClass, GroupName, Lifecycle, Money};
+use streamverse_stand_in::{Ledger, Minute, Steering};
 
 use crate::config::{Config, ZoneConfig};
-use crate::faults::Faults;
-use crate::ledger::{Entry, Event, Ledger};
+use crate::faults::{Faults, What};
+use crate::ledger::{Entry, Event};
 
 /// A launch that nobody asked for now: the group keeps its size.
 pub(crate) const KEPT: &str = "kept";
@@ -103,19 +104,17 @@ pub(crate) struct World {
     pub(crate) groups: BTreeMap<String, Herd>,
     /// What a test says that zones give, whatever the market says.
     pub(crate) said: BTreeMap<usize, u32>,
+    pub(crate) steering: Steering<Refusal>,
     pub(crate) faults: Faults,
-    ledger: Ledger,
+    ledger: Ledger<Entry>,
     made: u64,
-    /// `POST /aws/v1/groups/sv--…/size 200`, in order.
-    pub(crate) calls: Vec<String>,
-    /// Calls of the minute that runs, by cloud.
-    pub(crate) window: BTreeMap<CloudKind, (u64, u32)>,
+    minutes: BTreeMap<CloudKind, Minute>,
     /// Until when somebody waits for the clock.
     pub(crate) sleepers: Vec<u64>,
 }
 
 impl World {
-    pub(crate) fn new(config: Config, ledger: Ledger) -> World {
+    pub(crate) fn new(config: Config, ledger: Ledger<Entry>) -> World {
         World {
             now: config.epoch_ms,
             config,
@@ -123,11 +122,11 @@ impl World {
             machines: Vec::new(),
             groups: BTreeMap::new(),
             said: BTreeMap::new(),
+            steering: Steering::default(),
             faults: Faults::default(),
             ledger,
             made: 0,
-            calls: Vec::new(),
-            window: BTreeMap::new(),
+            minutes: BTreeMap::new(),
             sleepers: Vec::new(),
         }
     }
@@ -402,16 +401,16 @@ impl World {
         self.machines.iter().position(|it| it.id == id && it.gone_ms.is_none())
     }
 
+    /// The fault of a call, if one waits for it or the dice have one.
+    pub(crate) fn meet(&mut self, method: &str, path: &str) -> Option<What> {
+        self.steering.faults.meet(method, path).or_else(|| self.faults.by_chance(path))
+    }
+
     /// Whether a call of a cloud is let in; else how many milliseconds to wait.
     pub(crate) fn admit(&mut self, cloud: CloudKind) -> Result<(), u64> {
         let limit = self.config.settings.per_minute;
-        let (from, calls) = self.window.entry(cloud).or_insert((self.now, 0));
-        if self.now.saturating_sub(*from) >= 60_000 {
-            (*from, *calls) = (self.now, 0);
-        }
-        *calls = calls.saturating_add(1);
-        let left = (*from + 60_000).saturating_sub(self.now);
-        if limit == 0 || *calls <= limit { Ok(()) } else { Err(left) }
+        let admitted = self.minutes.entry(cloud).or_default().admit(self.now, limit);
+        if limit == 0 || admitted.yes { Ok(()) } else { Err(admitted.wait_ms) }
     }
 }
 

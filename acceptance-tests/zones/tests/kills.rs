@@ -8,10 +8,14 @@
 )]
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Value, json};
-use streamverse_model::compute::{CloudKind, GpuClass, Lifecycle};
-use streamverse_zones_stand_in::controllers::{Killed, Process, folder, records, wait};
+use streamverse_acceptance::cluster::Cluster;
+use streamverse_core::stores::Records;
+use streamverse_model::compute::{CloudKind, GpuClass, Lifecycle, fleet_collection};
+use streamverse_zones_stand_in::controllers::{InCluster, Killed, Process, folder, records, wait};
 use streamverse_zones_stand_in::rig::{CONTROLLER, TICK_MS, fleet, tombstone};
 use streamverse_zones_stand_in::{Account, Config, StandIn};
 
@@ -114,31 +118,99 @@ async fn a_controller_that_is_killed_before_and_after_each_of_its_calls_launches
     assert_eq!(launched, usual);
 }
 
+/// Two controllers that were started on purpose on one catalogue and one cloud.
+struct Both {
+    stand_in: StandIn,
+    records: Arc<dyn Records>,
+    both: [Process; 2],
+}
+
+impl Both {
+    /// They are asked for two instances.
+    async fn start(cluster: Option<&InCluster>) -> Both {
+        let stand_in = stand_in();
+        let records = records(&folder(&stand_in)).await;
+        assert!(records.insert(&fleet_collection("", CONTROLLER), "encode", &pool("encode")).await.unwrap());
+        let both = [(); 2].map(|()| Process::start_with(&stand_in, 1, cluster));
+        Both { stand_in, records, both }
+    }
+
+    /// Who leads; never both.
+    fn leader(&self) -> Option<usize> {
+        let leads = [0, 1].map(|at: usize| self.both[at].leads());
+        assert_ne!(leads, [true, true], "both lead");
+        leads.iter().position(|it| *it)
+    }
+
+    /// One has done all that it had to, the other waits for nothing but the lease.
+    fn rest(&self) {
+        wait("one of them rests", || self.leader().is_some() && self.stand_in.held_and_asleep().1 == 1);
+    }
+
+    fn steps(&self, count: u32) {
+        for _ in 0..count {
+            self.stand_in.advance(TICK_MS);
+            self.rest();
+        }
+    }
+
+    /// `kill -9` to the one that leads, and the other goes on.
+    fn kill_the_leader(&mut self) {
+        let first = self.leader().expect("one leads");
+        self.both[first].kill();
+        wait("the other leads", || self.leader() == Some(1 - first));
+        self.rest();
+    }
+}
+
 #[tokio::test]
 async fn of_two_controllers_that_were_started_on_purpose_one_acts_and_the_other_goes_on_when_it_is_killed() {
-    let stand_in = stand_in();
-    let records = records(&folder(&stand_in)).await;
-    let collection = streamverse_model::compute::fleet_collection("", CONTROLLER);
-    assert!(records.insert(&collection, "encode", &pool("encode")).await.unwrap());
-    let mut both = [Process::start(&stand_in, 1), Process::start(&stand_in, 1)];
-    let rests = || wait("one of them rests", || stand_in.held_and_asleep().1 == 1);
-    let steps = |count: u32| {
-        for _ in 0..count {
-            stand_in.advance(TICK_MS);
-            rests();
-        }
-    };
-    rests();
-    steps(30);
-    assert_eq!(running(&stand_in.account(), stand_in.now()), (2, 0));
-    assert_eq!(stand_in.account().launches(), 2, "one of them acts");
-    wait("one leads", || both.iter().filter(|it| it.leads()).count() == 1);
-    let first = usize::from(!both[0].leads());
-    both[first].kill();
-    wait("the other leads", || both[1 - first].leads());
-    rests();
-    say(&stand_in, 0);
-    steps(40);
-    assert_eq!(running(&stand_in.account(), stand_in.now()), (0, 1));
-    assert_eq!(stand_in.account().launches(), 3);
+    let mut it = Both::start(None).await;
+    it.rest();
+    it.steps(30);
+    assert_eq!(running(&it.stand_in.account(), it.stand_in.now()), (2, 0));
+    assert_eq!(it.stand_in.account().launches(), 2, "one of them acts");
+    it.kill_the_leader();
+    say(&it.stand_in, 0);
+    it.steps(40);
+    assert_eq!(running(&it.stand_in.account(), it.stand_in.now()), (0, 1));
+    assert_eq!(it.stand_in.account().launches(), 3);
+}
+
+#[tokio::test]
+async fn of_two_controllers_on_one_lease_of_a_cluster_one_acts_and_the_other_takes_over_when_it_is_killed() {
+    let Some(cluster) = Cluster::shared() else { return };
+    let name = "test-fleet-controller-c";
+    let path = format!("/apis/coordination.k8s.io/v1/namespaces/default/leases/{name}");
+    // It may be late on a busy machine: who has not renewed it for three quarters of this acts no more.
+    let lasts = Duration::from_secs(4);
+    let lease = InCluster { kubeconfig: cluster.kubeconfig().to_owned(), name: name.to_owned(), lasts };
+    let mut it = Both::start(Some(&lease)).await;
+    it.rest();
+    it.steps(8);
+    assert_eq!(running(&it.stand_in.account(), it.stand_in.now()), (2, 0));
+    assert_eq!(it.stand_in.account().launches(), 2, "one of them acts");
+    let before = cluster.request("GET", &path, None).1["spec"].take();
+    it.kill_the_leader();
+    it.steps(8);
+    assert_eq!(it.stand_in.account().launches(), 2, "who takes over knows what there is");
+    let after = cluster.request("GET", &path, None).1["spec"].take();
+    assert_ne!(before["holderIdentity"], after["holderIdentity"]);
+    let transitions = [&before, &after].map(|it| it["leaseTransitions"].as_u64().unwrap());
+    assert_eq!(transitions[1], transitions[0] + 1, "{before} {after}");
+    // One more is needed: it is one more.
+    let collection = fleet_collection("", CONTROLLER);
+    let version = it.records.version(&collection, "encode").await.unwrap().unwrap();
+    let three = fleet("encode", CloudKind::Aws, &ZONES, 3, 3);
+    assert!(it.records.replace(&collection, "encode", version, &three).await.unwrap());
+    it.steps(8);
+    assert_eq!(running(&it.stand_in.account(), it.stand_in.now()), (3, 0));
+    assert_eq!(it.stand_in.account().launches(), 3);
+    // Each was decided once, by whoever led.
+    let said = it.records.list(&fleet_collection("why", CONTROLLER), "", 1000).await.unwrap();
+    let said = said.iter().filter_map(|(_, it)| it.value["line"].as_str());
+    let launches: Vec<&str> = said.filter(|it| it.starts_with("encode: launch ")).collect();
+    assert_eq!(launches.len(), 3, "{launches:#?}");
+    drop(it);
+    cluster.request("DELETE", &path, None);
 }

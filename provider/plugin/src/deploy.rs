@@ -4,11 +4,12 @@
 //! ready in time is a warning with the site's own reason, never an error, for an error would taint the resource and have
 //! the next apply destroy it. Drift shows as a change of `revision`.
 
+mod leaving;
 mod refused;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use streamverse_model::platform::{Bundle, Name, Object, Observed, Owner, Phase, SecretValue};
 use streamverse_sites::{Class as SiteClass, Deletion, Site, SiteKind};
@@ -17,14 +18,13 @@ use tfplugin_framework::{Class, Context, Draft, Error, Plan, Read, Resource, Res
 
 use crate::provider::{DEFAULT, Streamverse};
 
+use leaving::{LEAVING, past_leaving};
 pub(crate) use refused::{asked, told};
 
 /// What is left for the answer when waiting ends.
 const MARGIN: Duration = Duration::from_secs(3);
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(300);
-/// How long a look waits for what is being removed: longer than a node gives a process that does not stop.
-const LEAVING: Duration = Duration::from_secs(60);
 /// The private value that remembers what we applied.
 const APPLIED: &str = "applied_revision";
 /// The private value that remembers the provider block's labels, as applied.
@@ -318,13 +318,12 @@ pub(crate) async fn look_for(cx: &Context<Streamverse>, kind: &str, name: &str, 
     };
     let owner = Owner::new(deployment, kind, name)?;
     // What a killed destroy had begun to remove is not there: taken for it, others would be made that wait for it for ever.
-    let until = Instant::now() + LEAVING;
-    let found = loop {
-        match client.observe(&owner).await {
-            Ok(Some(it)) if it.is_leaving() && Instant::now() < until => tokio::time::sleep(LOOK).await,
-            found => break found,
-        }
-    };
+    let patience = cx.time_left().map_or(LEAVING, |left| left.saturating_sub(MARGIN).min(LEAVING));
+    let found = past_leaving(patience, LOOK, cx.cancelled(), || client.observe(&owner)).await;
+    // Interrupted in the middle of a removal, nothing is known of how it ends.
+    if cx.is_cancelled() && matches!(&found, Ok(Some(it)) if it.is_leaving()) {
+        return Err(cx.interruption());
+    }
     match found {
         Ok(Some(observed)) => Ok(Look::Found(Box::new(observed))),
         Ok(None) => Ok(Look::Gone),

@@ -455,10 +455,17 @@ async fn orders(
     }
 }
 
+#[derive(Deserialize)]
+struct RunsOn {
+    /// The cloud's id of its instance.
+    instance: Option<String>,
+}
+
 async fn report(
     State(api): Api,
     Extension(peer): Extension<Peer>,
     Path(worker): Path<String>,
+    Query(on): Query<RunsOn>,
     body: Bytes,
 ) -> Response {
     if let Err(refusal) = api.admit(&peer, &worker) {
@@ -466,6 +473,9 @@ async fn report(
     }
     match serde_json::from_slice::<Report>(&body) {
         Ok(report) => {
+            if let Some(instance) = on.instance.filter(|it| (1..=NAME_LIMIT).contains(&it.len())) {
+                api.registry.runs_on(&worker, &instance);
+            }
             api.registry.report(&worker, &report);
             StatusCode::NO_CONTENT.into_response()
         }

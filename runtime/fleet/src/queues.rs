@@ -4,18 +4,18 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use streamverse_core::log::{EventLog, open_log};
+use streamverse_core::log::{EventLog, Progress, open_log};
 use streamverse_core::{Result, ServiceContext};
 use streamverse_model::compute::QueueSpec;
 
 /// Queues.
 #[async_trait]
 pub trait Queues: Send + Sync {
-    /// Jobs that are not done: those that wait, and those that somebody works on.
+    /// How far its workers are in each partition. What is not done waits, or somebody works on it.
     ///
     /// # Errors
     /// An event log that cannot be opened or does not answer.
-    async fn undone(&self, queue: &QueueSpec) -> Result<u64>;
+    async fn progress(&self, queue: &QueueSpec) -> Result<Vec<Progress>>;
 }
 
 /// Queues in event logs, opened when they are first asked for.
@@ -37,7 +37,7 @@ impl Logs {
 
 #[async_trait]
 impl Queues for Logs {
-    async fn undone(&self, queue: &QueueSpec) -> Result<u64> {
+    async fn progress(&self, queue: &QueueSpec) -> Result<Vec<Progress>> {
         let log = match self.opened(&queue.event_log) {
             Some(log) => log,
             None => {
@@ -46,6 +46,6 @@ impl Queues for Logs {
                 open.entry(queue.event_log.clone()).or_insert(log).clone()
             }
         };
-        log.lag(&queue.group, &queue.topic).await
+        log.progress(&queue.group, &queue.topic).await
     }
 }

@@ -24,6 +24,8 @@ const OF_ONE: usize = 8;
 #[derive(Default)]
 struct Known {
     told: Option<WorkerTold>,
+    /// Where it runs, where it says so.
+    instance: Option<String>,
     work: Option<WorkReport>,
     /// By when it must have left.
     leave_ms: Option<u64>,
@@ -104,6 +106,12 @@ impl Registry {
         }
     }
 
+    /// A worker that is alive says on which instance it runs, by the id that its cloud gave that.
+    pub fn runs_on(&self, worker: &str, instance: &str) {
+        let mut inner = self.inner();
+        inner.workers.entry(worker.to_owned()).or_default().instance = Some(instance.to_owned());
+    }
+
     /// How many seconds a worker has to leave, if it is to, and what tells of the next order. The same order is given again
     /// until it is obeyed, each time with what is left of its time.
     pub fn order(&self, worker: &str) -> (Option<u64>, Arc<Notify>) {
@@ -142,6 +150,10 @@ impl Workers for Registry {
 
     fn told(&self, worker: &str) -> Option<WorkerTold> {
         self.inner().workers.get(worker)?.told.clone()
+    }
+
+    fn instance(&self, worker: &str) -> Option<String> {
+        self.inner().workers.get(worker)?.instance.clone()
     }
 
     fn heard_ms(&self) -> Option<u64> {

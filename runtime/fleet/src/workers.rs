@@ -30,6 +30,11 @@ pub trait Workers: Send + Sync {
     fn invite(&self, fleet: &Name, name: &InstanceName, now_ms: u64) -> BTreeMap<String, String>;
     /// What a worker told last. `None`: it never enrolled, as far as this controller knows.
     fn told(&self, worker: &str) -> Option<WorkerTold>;
+    /// The cloud's id of the instance that the worker of this name runs on, where it said so. A cloud that keeps no names apart may have two
+    /// instances of one name, of which one enrolled.
+    fn instance(&self, _worker: &str) -> Option<String> {
+        None
+    }
     /// When any worker was last heard, in milliseconds since the epoch.
     fn heard_ms(&self) -> Option<u64> {
         None

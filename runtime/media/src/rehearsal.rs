@@ -19,6 +19,7 @@ use streamverse_model::media::{
 };
 use tokio::time::Instant;
 
+use crate::encode::encoder;
 use crate::work::{self, PARTITIONS, Place, TASKS, Task, TaskFailure, Track, WORKERS, store_failed};
 
 /// What its assets are called: no name of an asset that somebody else would choose.
@@ -28,6 +29,8 @@ const GENERATION: &str = "load";
 const WIDTH: u32 = 320;
 const HEIGHT: u32 = 180;
 const FRAMES: u32 = 100;
+/// What it is encoded to.
+const CODEC: VideoCodec = VideoCodec::H264;
 const RATE: u32 = 25;
 /// The source's length, and so that of a task's only segment.
 const SOURCE_MS: u64 = 4000;
@@ -136,7 +139,15 @@ impl Rehearsal {
         let begun = Instant::now();
         let loaded = self.load(&stage, begun, &mut done, stop, seen).await;
         let settled = self.settle(&stage, begun, &mut done, stop, seen).await;
-        loaded.and(settled).map(|()| done)
+        match (loaded, settled) {
+            (Ok(()), settled) => settled.map(|()| done),
+            (Err(error), Ok(())) => Err(error),
+            // Both are told: whoever asked for it must know what is left.
+            (Err(mut error), Err(also)) => {
+                error.message = format!("{}. And {}", error.message, also.message);
+                Err(error)
+            }
+        }
     }
 
     /// Keeps the queue full.
@@ -171,7 +182,10 @@ impl Rehearsal {
                 let path = stage.place().failure(name.trim_end_matches(".json"));
                 let told = work::read_json::<TaskFailure>(objects, &path).await?;
                 let text = told.map_or_else(String::new, |it| format!(": {} ({})", it.message, it.code));
-                return Err(Error::permanent("encode-failed", format!("a job failed{text}")));
+                return Err(Error::permanent(
+                    "encode-failed",
+                    format!("a job failed{text}{}", self.needs()?),
+                ));
             }
             let left = self.duration.saturating_sub(begun.elapsed());
             let all = done.published >= self.most && done.encoded >= done.published;
@@ -185,12 +199,24 @@ impl Rehearsal {
         }
         if done.encoded == 0 {
             let text = format!(
-                "nothing was encoded in {} s: no worker takes jobs of this queue, a job takes longer than that, or workers cannot read what is put into their object store (their log says so)",
-                self.duration.as_secs()
+                "nothing was encoded in {} s: no worker takes jobs of this queue, a job takes longer than that, or workers cannot read what is put into their object store (their log says so){}",
+                self.duration.as_secs(),
+                self.needs()?
             );
             return Err(Error::permanent("nothing-encoded", text));
         }
         Ok(())
+    }
+
+    /// What a worker must have for its jobs, for an error: empty where every worker has it.
+    fn needs(&self) -> Result<String> {
+        if self.acceleration == Acceleration::None {
+            return Ok(String::new());
+        }
+        let encoder = encoder(CODEC, self.acceleration)?;
+        Ok(format!(
+            ". The jobs asked for {encoder}: a worker needs a GPU that has it and an ffmpeg that was built with it. Rehearse with an encoder that the workers of this queue have (`--encoder`), or on processors (`--type cpu`)"
+        ))
     }
 
     /// Takes everything away, and waits until all is as it was.
@@ -238,11 +264,16 @@ impl Rehearsal {
                     () if !back => Err(Error::permanent(
                         "not-back",
                         format!(
-                            "after {} s it is not as it was: {} jobs wait, {} did before{}",
+                            "after {} s it is not as it was: {} jobs wait, {} did before{}{}",
                             limit.as_secs(),
                             done.after,
                             done.before,
-                            seen.missing()
+                            seen.missing(),
+                            if done.after > done.before {
+                                "; a worker passes over jobs that still wait, for their source is gone"
+                            } else {
+                                ""
+                            }
                         ),
                     )),
                     () => Ok(()),
@@ -276,7 +307,7 @@ impl Stage {
     async fn publish(&self, rehearsal: &Rehearsal, number: u64) -> Result<()> {
         let rendition = VideoRendition {
             name: format!("r{number}"),
-            codec: VideoCodec::H264,
+            codec: CODEC,
             height: rehearsal.height,
             frame_rate: None,
             bit_rate: 2_000_000,

@@ -26,6 +26,7 @@ use crate::agent::Shared;
 use crate::files::{remove, write_whole};
 use crate::inside::Inside;
 use crate::keeper::running::Running;
+use crate::open_log::OpenLog;
 use crate::process::{Identity, Process, Roof, Start};
 
 /// Between two looks at a process.
@@ -85,6 +86,7 @@ pub(crate) struct Keeper {
     restarted: Option<u64>,
     /// Of the process's own socket; made when it is first asked.
     client: OnceLock<reqwest::Client>,
+    log: OpenLog,
 }
 
 impl Keeper {
@@ -106,6 +108,7 @@ impl Keeper {
             restarts: 0,
             restarted: None,
             client: OnceLock::new(),
+            log: OpenLog::default(),
         }
     }
 
@@ -287,9 +290,9 @@ impl Keeper {
     }
 
     /// Its log is not for ever.
-    fn shorten_log(&self) {
+    fn shorten_log(&mut self) {
         let log = Self::log_of(&self.shared, &self.owner, &self.key);
-        crate::process::rotate_open(&log, crate::process::LARGEST_LOG);
+        self.log.shorten(&log, crate::process::LARGEST_LOG);
     }
 
     /// Whether a process holds more memory than it may, in words.

@@ -13,6 +13,7 @@ mod install;
 mod keeper;
 mod look;
 mod metrics;
+mod open_log;
 mod probe;
 mod process;
 mod secrets;

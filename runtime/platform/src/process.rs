@@ -280,24 +280,7 @@ pub(crate) fn rotate(log: &Path) {
     }
 }
 
-/// The same while somebody writes to it: it holds the file itself, so its content is put aside and it is emptied. Whoever appends goes on
-/// at its new end; a line that is written between the two is lost.
-pub(crate) fn rotate_open(log: &Path, largest: u64) {
-    if !is_longer(log, largest) {
-        return;
-    }
-    // Under another name first: a copy that the disk has no room for must not cost the older half.
-    let copy = PathBuf::from(format!("{}.new", log.display()));
-    let emptied = std::fs::copy(log, &copy)
-        .and_then(|_| std::fs::rename(&copy, older_log(log)))
-        .and_then(|()| OpenOptions::new().write(true).open(log)?.set_len(0));
-    if let Err(error) = emptied {
-        let _ = std::fs::remove_file(&copy);
-        tracing::warn!(log = %log.display(), %error, "A log that is too long cannot be put aside; it grows on.");
-    }
-}
-
-fn is_longer(log: &Path, than: u64) -> bool {
+pub(crate) fn is_longer(log: &Path, than: u64) -> bool {
     std::fs::metadata(log).is_ok_and(|about| about.len() > than)
 }
 
@@ -316,7 +299,7 @@ fn boot() -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     #[tokio::test]
@@ -342,7 +325,7 @@ mod tests {
         assert!(!process.is_alive() && Process::adopt(identity).is_none());
     }
 
-    fn started_with<'a>(
+    pub(crate) fn started_with<'a>(
         folder: &'a Path,
         program: &'a Path,
         args: &'a [String],
@@ -386,36 +369,6 @@ mod tests {
         );
         assert!(process.is_older_than(&log));
         process.stop(Duration::from_secs(5)).await;
-    }
-
-    #[tokio::test]
-    async fn a_log_stays_short_while_its_process_writes() {
-        let folder = tempfile::tempdir().unwrap();
-        let log = folder.path().join("log");
-        let args = ["-c".to_owned(), "while :; do echo 0123456789; done".to_owned()];
-        let roof = Roof { data: 64 << 20, files: 77 };
-        let mut process = started_with(folder.path(), Path::new("sh"), &args, &log, roof);
-        let (mut seen, mut emptied) = (0, 0);
-        for _ in 0..3000 {
-            rotate_open(&log, 100_000);
-            let long = std::fs::metadata(&log).map_or(0, |it| it.len());
-            emptied += u32::from(long < seen);
-            seen = long;
-            if emptied == 3 {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        process.stop(Duration::ZERO).await;
-        assert_eq!(emptied, 3, "it is {seen} bytes long");
-        // No hole where the writer thought its end to be.
-        let text =
-            std::fs::read_to_string(&log).unwrap() + &std::fs::read_to_string(older_log(&log)).unwrap();
-        assert!(
-            text.len() > 100_000 && text.bytes().all(|it| it == b'\n' || it.is_ascii_digit()),
-            "{}",
-            text.len()
-        );
     }
 
     #[tokio::test]

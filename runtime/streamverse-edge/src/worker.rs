@@ -114,6 +114,7 @@ async fn begin(
 ) -> Result<(Identity, Controller, WorkOrder)> {
     let identity = Identity::obtain(settings, place, patience).await?;
     let controller = Controller::of(&settings.controller, identity.proof(settings), &settings.worker)?;
+    let controller = controller.on(settings.instance.clone());
     let order = identity::work(&controller, patience).await?;
     Ok((identity, controller, order))
 }

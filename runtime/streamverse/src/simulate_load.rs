@@ -331,21 +331,93 @@ fn sum(text: &str, fleet: Option<&str>) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use clap::Parser;
+    use serde_json::{Value, json};
+    use streamverse_core::log::{EVENT_LOG, open_log};
+    use streamverse_core::{Ready, Start};
     use streamverse_model::compute::{PolicySpec, ScheduleSpec, fleet_collection};
+
+    fn context(place: &Path, kind: &str) -> ServiceContext {
+        let cx = json!({
+            "site": "here", "owner": { "deployment": "live", "kind": kind, "name": "main" }, "object": "service/x",
+            "data_dir": place, "scratch_dir": place, "run_dir": place, "credentials_dir": place, "specs_dir": place, "bind": "127.0.0.1",
+        });
+        serde_json::from_value(cx).unwrap()
+    }
+
+    /// The arguments as a shell gives them.
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: LoadArgs,
+    }
+
+    #[tokio::test]
+    async fn jobs_in_the_queue_ask_for_the_encoder_that_was_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let cx = context(folder.path(), "transcoder");
+        let Start::Service(start) = EVENT_LOG.start else { panic!("it is a service") };
+        let ((ready, mut is_ready), ended) = (Ready::new(), Stop::new());
+        let service = start(json!({ "name": "main" }), cx.clone()).await.unwrap();
+        let serving = tokio::spawn(service.run(ready, ended.clone()));
+        is_ready.wait_for(|it| *it).await.unwrap();
+        let spec = json!({
+            "concurrency": 1, "workers": 1, "scratch": "1GiB", "memory": "1GiB", "event_log": "embedded://here/main",
+            "object_store": "file://here/media", "catalogue": "sqlite://here/main",
+        });
+        let spec: TranscoderSpec = serde_json::from_value(spec).unwrap();
+        // There is no worker: what was put into the queue stays to be read, and each says what a worker would need.
+        let lines = [
+            ("--type cpu", "none", None),
+            ("--type cpu --encoder vaapi", "none", None),
+            ("--type gpu", "nvenc", Some("h264_nvenc")),
+            ("--type gpu --encoder qsv", "qsv", Some("h264_qsv")),
+            ("--type gpu --encoder vaapi", "vaapi", Some("h264_vaapi")),
+        ];
+        let common = "load --spec s --context c --duration 1 --settle 1 --waiting 100 --most 2 --beside-work";
+        let told = |number: usize| 90 + 2 * number as u64;
+        let runs = lines.iter().enumerate().map(|(number, (line, ..))| {
+            let text = format!("{common} --height {} {line}", told(number));
+            let (spec, cx) = (spec.clone(), cx.clone());
+            tokio::spawn(async move {
+                let args = Line::try_parse_from(text.split_whitespace()).unwrap().args;
+                let rehearsal = rehearsal(&args, false).unwrap();
+                let mut table = Table { metrics: None, fleet: None, before: None, now: None };
+                rehearsal.run(&spec, &cx, &Stop::new(), &mut table).await.unwrap_err()
+            })
+        });
+        let runs: Vec<_> = runs.collect();
+        for (run, (line, _, encoder)) in runs.into_iter().zip(&lines) {
+            let error = run.await.unwrap();
+            assert_eq!(error.code, "nothing-encoded", "{line}: {}", error.message);
+            let asks = encoder.map(|it| format!("asked for {it}"));
+            match asks {
+                Some(asks) => assert!(error.message.contains(&asks), "{line}: {}", error.message),
+                None => assert!(!error.message.contains("asked for"), "{line}: {}", error.message),
+            }
+        }
+        let log = open_log(&spec.event_log, &cx).await.unwrap();
+        let all: Vec<Value> = log
+            .read_all("transcode")
+            .await
+            .unwrap()
+            .iter()
+            .map(|it| serde_json::from_slice(&it.value).unwrap())
+            .collect();
+        for (number, (line, wanted, _)) in lines.iter().enumerate() {
+            let its = all.iter().filter(|it| it["track"]["video"]["rendition"]["height"] == told(number));
+            let asked: Vec<&Value> = its.map(|it| &it["acceleration"]).collect();
+            assert_eq!(asked, [wanted, wanted], "{line}");
+        }
+        ended.stop();
+        serving.await.unwrap().unwrap();
+    }
 
     #[tokio::test]
     async fn a_fleet_s_queue_is_the_one_that_its_controller_s_catalogue_says() {
         let folder = tempfile::tempdir().unwrap();
         let place = folder.path();
-        let context = |kind: &str| -> ServiceContext {
-            let cx = json!({
-                "site": "here", "owner": { "deployment": "live", "kind": kind, "name": "main" }, "object": "service/x",
-                "data_dir": place, "scratch_dir": place, "run_dir": place, "credentials_dir": place, "specs_dir": place, "bind": "127.0.0.1",
-            });
-            serde_json::from_value(cx).unwrap()
-        };
-        let cx = context("fleet-controller");
+        let cx = context(place, "fleet-controller");
         let run = json!({
             "controller": { "tick": "15s", "retention": "30days" }, "port": 9300, "public_url": "https://x:9300",
             "catalogue": "sqlite://here/main", "stores": [],
@@ -372,7 +444,9 @@ mod tests {
             |cx, fleet: &'static str| async move { of_fleet(fleet, place, cx).await.unwrap_err().message };
         assert!(refused(&cx, "decode").await.contains("it has encode, idle"));
         assert!(refused(&cx, "idle").await.contains("no queue of encode jobs"));
-        assert!(refused(&context("transcoder"), "encode").await.contains("that of the fleet's controller"));
+        assert!(
+            refused(&context(place, "transcoder"), "encode").await.contains("that of the fleet's controller")
+        );
         assert!(beside(place).unwrap_err().message.contains("--metrics"));
     }
 

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use streamverse_core::{Error, Result};
-use streamverse_model::compute::{FleetJobSpec, FleetRemovalSpec};
+use streamverse_model::compute::{FleetJobSpec, FleetRemovalSpec, FleetRemoved};
 use streamverse_model::media::VodJobSpec;
 use streamverse_model::platform::{Bundle, Name, Object, Owner};
 use streamverse_sites::Site;
@@ -82,7 +82,16 @@ pub(crate) async fn take_back(site: &dyn Site, owner: &Owner, leaving: Duration)
     loop {
         let Some(observed) = site.observe(owner).await.map_err(told)? else { return Ok(()) };
         if observed.is_ready() {
-            return Ok(());
+            let result = observed.objects.iter().find_map(|it| it.result.clone()).unwrap_or_default();
+            return match serde_json::from_value::<FleetRemoved>(result) {
+                Ok(done) if done.unrecorded => Err(Error::permanent(
+                    "sweep",
+                    format!(
+                        "its record is not in the catalogue of {other}, so that nobody knows what it bought"
+                    ),
+                )),
+                _ => Ok(()),
+            };
         }
         if observed.failed().is_some() || tokio::time::Instant::now() > until {
             return Err(Error::permanent("sweep", observed.why_not().join("; ")));

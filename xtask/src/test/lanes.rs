@@ -74,6 +74,7 @@ const KNOWN: &[Known] = &[
     known("streamverse-model/streamverse_model", 17, 1.8),
     known("streamverse-acceptance/sites", 15, 0.8),
     known("terraform-provider-streamverse/plan", 14, 1.8),
+    known("streamverse-zones-stand-in/kills", 12, 0.6),
     known("streamverse-acceptance/edge", 11, 0.4),
     known("streamverse-acceptance/cluster", 11, 1.2),
 ];

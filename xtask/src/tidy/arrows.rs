@@ -153,7 +153,13 @@ const ARROWS: &[Arrow] = &[
     },
     Arrow {
         from: "streamverse-acceptance",
-        to: &["tfplugin-testing", "streamverse-core", "streamverse-model", "streamverse-sites"],
+        to: &[
+            "tfplugin-testing",
+            "streamverse-core",
+            "streamverse-model",
+            "streamverse-sites",
+            "streamverse-stand-in",
+        ],
         tests: &[
             "streamverse-delivery",
             "streamverse-fleet",
@@ -164,8 +170,14 @@ const ARROWS: &[Arrow] = &[
         reason: "it drives binaries as users do; specs and clients only to look behind them",
     },
     Arrow {
-        from: "streamverse-runpod-stand-in",
+        from: "streamverse-stand-in",
         to: &[],
+        tests: &[],
+        reason: "what stand-ins are made of knows no cloud, and nothing of us",
+    },
+    Arrow {
+        from: "streamverse-runpod-stand-in",
+        to: &["streamverse-stand-in"],
         tests: &[
             "streamverse-acceptance",
             "streamverse-compute",
@@ -179,7 +191,13 @@ const ARROWS: &[Arrow] = &[
     },
     Arrow {
         from: "streamverse-zones-stand-in",
-        to: &["streamverse-compute", "streamverse-core", "streamverse-fleet", "streamverse-model"],
+        to: &[
+            "streamverse-compute",
+            "streamverse-core",
+            "streamverse-fleet",
+            "streamverse-model",
+            "streamverse-stand-in",
+        ],
         tests: &["streamverse-acceptance"],
         reason: "clouds with groups, their adapter, and a controller that is built from the fleet's parts and it",
     },

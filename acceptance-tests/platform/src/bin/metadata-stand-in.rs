@@ -1,5 +1,5 @@
 //! A stand-in for what a rented instance can ask: the metadata services of EC2, Compute Engine and Azure, and the controller
-//! of a fleet. A process of its own, which ends when its input is closed. Its first line is the port that it listens on.
+//! of a fleet. A process of its own, which ends when its input is closed. Its first line is its address.
 //!
 //! | path | what |
 //! |---|---|
@@ -8,9 +8,7 @@
 //! | `/metadata/…` | Azure: the instance `vm-1`, scheduled events, `StartRequests` |
 //! | `/v1/workers/…` | the controller: orders, reports |
 //! | `/control` | `PUT` sets fields of what is below; `GET` says what was set and what was asked for |
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "its port and its end are told there")]
 
-use std::io::{Read as _, Write as _};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +20,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse;
 use axum::routing::{get, post, put};
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
 use tokio::sync::{Mutex, Notify};
 
 /// `action` and `rebalance` of EC2, `state` of its group, `preempted` of Compute Engine, `events` of Azure, `order` of the
@@ -173,10 +172,7 @@ async fn show(State(world): State<World>) -> String {
     world.0.0.lock().await.to_string()
 }
 
-async fn serve() -> std::io::Result<()> {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-    println!("{}", listener.local_addr()?.port());
-    std::io::stdout().flush()?;
+async fn serve(listener: TcpListener) -> std::io::Result<()> {
     let world = World(Arc::new((
         Mutex::new(json!({ "tokens": 1, "fail": 0, "events": [], "reports": [], "asked": {} })),
         Notify::new(),
@@ -195,30 +191,5 @@ async fn serve() -> std::io::Result<()> {
 }
 
 fn main() -> ExitCode {
-    // Whoever started it is gone when its input ends.
-    let (there, gone) = tokio::sync::oneshot::channel::<()>();
-    std::thread::spawn(move || {
-        let _ = std::io::stdin().read_to_end(&mut Vec::new());
-        drop(there);
-    });
-    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!("error: {error}");
-            return ExitCode::FAILURE;
-        }
-    };
-    let served = runtime.block_on(async {
-        tokio::select! {
-            served = serve() => served,
-            _ = gone => Ok(()),
-        }
-    });
-    match served {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    streamverse_stand_in::main_with("metadata-stand-in", |[]| streamverse_stand_in::run(1, serve, || {}))
 }

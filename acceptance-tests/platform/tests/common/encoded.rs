@@ -1,8 +1,10 @@
 //! What was encoded, as the event log tells it: a record for each finished piece.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use streamverse_acceptance::servers::{PASSWORD, Servers};
+use streamverse_core::log::{EventLog, open_log};
 
 #[path = "../../../../runtime/core/tests/stores/kit.rs"]
 mod place;
@@ -23,7 +25,20 @@ pub(crate) fn once(servers: &Servers) -> BTreeMap<String, usize> {
 }
 
 /// The records of finished segments, as Kafka has them.
-fn records(servers: &Servers) -> Vec<serde_json::Value> {
+pub(crate) fn records(servers: &Servers) -> Vec<serde_json::Value> {
+    let records = ask(servers, async |log| log.read_all("encoded").await.unwrap());
+    records.iter().map(|record| serde_json::from_slice(&record.value).unwrap()).collect()
+}
+
+/// How many tasks are not done.
+#[allow(dead_code, reason = "not every test asks")]
+pub(crate) fn undone(servers: &Servers) -> u64 {
+    // Nobody has told a task yet where there is no topic.
+    ask(servers, async |log| log.lag("transcoders", "transcode").await.unwrap_or(0))
+}
+
+/// What Kafka answers.
+fn ask<T>(servers: &Servers, question: impl AsyncFnOnce(Arc<dyn EventLog>) -> T) -> T {
     let place = place::Place::new();
     let lay = |name: &str, key: &str, text: &str| {
         let folder = place.cx.credentials_dir.join(name);
@@ -37,8 +52,5 @@ fn records(servers: &Servers) -> Vec<serde_json::Value> {
         servers.kafka
     );
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    let records = runtime.block_on(async {
-        streamverse_core::log::open_log(&url, &place.cx).await.unwrap().read_all("encoded").await.unwrap()
-    });
-    records.iter().map(|record| serde_json::from_slice(&record.value).unwrap()).collect()
+    runtime.block_on(async { question(open_log(&url, &place.cx).await.unwrap()).await })
 }

@@ -4,10 +4,9 @@ use std::process::Command;
 use std::time::Duration;
 
 use serde_json::json;
-use streamverse_acceptance::Node;
+use streamverse_acceptance::{Node, jobs};
 use streamverse_model::platform::{
-    Bundle, Isolation, JobObject, Name, Object, ObjectStatus, Observed, Owner, Phase, Resources,
-    ServiceObject,
+    Bundle, Isolation, Name, Object, ObjectStatus, Observed, Owner, Phase, Resources, ServiceObject,
 };
 use streamverse_sites::{Deletion, Site};
 
@@ -38,18 +37,8 @@ pub(crate) fn log(which: &str, memory_bytes: u64, isolation: Isolation) -> Bundl
 
 /// A job that looks at a file.
 pub(crate) fn look(which: &str, file: &str) -> Bundle {
-    let job = JobObject {
-        name: name("look"),
-        target: "probe".to_owned(),
-        spec: json!({ "source": format!("file://{file}") }),
-        uses: Vec::new(),
-        credentials: Vec::new(),
-        reach: Vec::new(),
-        resources: Resources::default(),
-        retries: 0,
-        deadline_seconds: 60,
-    };
-    Bundle::new(Owner::new("test", "look", which).unwrap(), vec![Object::Job(job)])
+    let job = jobs::look(json!({ "source": format!("file://{file}") }));
+    Bundle::new(Owner::new("test", "look", which).unwrap(), vec![job])
 }
 
 /// The first object of an owner, once it is so.

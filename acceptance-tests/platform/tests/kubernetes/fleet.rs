@@ -241,6 +241,17 @@ fn a_controller_may_touch_its_one_lease_and_a_fleet_is_a_job_without_its_secrets
                 .after(|_| anew()),
         )
         .step(
+            Step::replan()
+                .named("its controller has too many fleets to tell of them")
+                .before(|_| {
+                    let one = FleetSeen::of(&json!({ "generation": "0123456789abcdef" }));
+                    let many = (0..10_000).map(|it| (format!("fleet-{it}"), one.clone())).collect();
+                    told_by_controller(cluster, namespace, &job(cluster, namespace), many);
+                    Ok(())
+                })
+                .expect_warning(r"(?s)was not looked at.*has\s+10000\s+fleets.*several\s+controllers"),
+        )
+        .step(
             Step::reapply()
                 .named("somebody took its job away")
                 .before(|_| {

@@ -110,6 +110,16 @@ fn accepted_dry(cluster: &Cluster, collection: &str, live: &Value, wrong: &str) 
     assert!(matches!(status, 400 | 422), "{status} {told}");
 }
 
+/// The pace that every scaler has, whatever carries it out.
+fn has_the_pace(behavior: &Value) {
+    let policy = |kind: &str, value: u32, seconds: u32| json!({ "type": kind, "value": value, "periodSeconds": seconds });
+    let up = json!({
+        "stabilizationWindowSeconds": 0, "selectPolicy": "Min", "policies": [policy("Percent", 100, 30), policy("Pods", 5, 30)],
+    });
+    let down = json!({ "stabilizationWindowSeconds": 300, "selectPolicy": "Max", "policies": [policy("Percent", 50, 60)] });
+    assert_eq!((&behavior["scaleUp"], &behavior["scaleDown"]), (&up, &down), "{behavior}");
+}
+
 /// A transcoder of two workers, and its scaler.
 fn workers(scaler: &str, concurrency: u32) -> String {
     format!(
@@ -226,6 +236,14 @@ fn a_queue_scales_workers_and_no_plan_ever_fights_it() -> Result<(), Failure> {
                         assert_eq!(metadata["scaleToZeroOnInvalidOffset"], "false");
                         assert_eq!((&spec["minReplicaCount"], &spec["maxReplicaCount"]), (&json!(0), &json!(12)));
                         assert_eq!(spec["scaleTargetRef"]["name"], service);
+                        // Nobody gave these: they are the defaults.
+                        let used: Vec<_> = spec["triggers"].as_array().unwrap()[1..]
+                            .iter()
+                            .map(|it| (it["type"].clone(), it["metricType"].clone(), it["metadata"]["value"].clone()))
+                            .collect();
+                        let percent = |of: &str, value: &str| (json!(of), json!("Utilization"), json!(value));
+                        assert_eq!(used, [percent("cpu", "70"), percent("memory", "80")], "{spec}");
+                        has_the_pace(&spec["advanced"]["horizontalPodAutoscalerConfig"]["behavior"]);
                         let all = format!("/apis/keda.sh/v1alpha1/namespaces/{namespace}/scaledobjects");
                         accepted_dry(cluster, &all, &scaled("one"), "maxReplicaCount");
                         let path = format!("/apis/keda.sh/v1alpha1/namespaces/{namespace}/triggerauthentications/test-keda-scaler-one");
@@ -312,6 +330,15 @@ fn a_queue_scales_workers_and_no_plan_ever_fights_it() -> Result<(), Failure> {
                         let mut live = get(cluster, &all)["items"][0].clone();
                         (live["apiVersion"], live["kind"]) = (json!("autoscaling/v2"), json!("HorizontalPodAutoscaler"));
                         accepted_dry(cluster, &all, &live, "maxReplicas");
+                        let used = live["spec"]["metrics"].as_array().unwrap().iter().map(|it| {
+                            let of = &it["resource"];
+                            (of["name"].clone(), of["target"].clone())
+                        });
+                        let percent = |of: &str, value: u32| {
+                            (json!(of), json!({ "type": "Utilization", "averageUtilization": value }))
+                        };
+                        assert_eq!(used.collect::<Vec<_>>(), [percent("cpu", 70), percent("memory", 80)], "{live}");
+                        has_the_pace(&live["spec"]["behavior"]);
                         Ok(())
                     }),
             )

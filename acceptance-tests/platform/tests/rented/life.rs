@@ -22,12 +22,17 @@ async fn a_worker_enrols_once_goes_on_after_a_crash_renews_drains_by_order_in_it
     let program = script(folder.path(), TIDY);
     let mut environment = it.environment(ONE);
     let token = environment["STREAMVERSE_TOKEN"].clone();
+    // As in a pod of RunPod.
+    for (name, value) in [("STREAMVERSE_NOTICES", "runpod"), ("RUNPOD_POD_ID", "9x4m2p7v")] {
+        environment.insert(name.to_owned(), value.to_owned());
+    }
     let mut container = Container::new(folder.path(), "one", environment.clone(), program.clone());
     container.start(PATH);
     container.until("the work begins", || container.out().contains("began")).await;
     container
         .until("it reports", || it.registry.told(ONE).is_some_and(|it| it.phase == Phase::Working))
         .await;
+    assert_eq!(it.registry.instance(ONE).as_deref(), Some("9x4m2p7v"), "which pod is heard");
     // Secrets are where the work reads them, and there alone.
     let below = |path: &Path| path.components().any(|it| it.as_os_str() == "credentials");
     let secrets =

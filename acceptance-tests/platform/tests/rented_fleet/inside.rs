@@ -16,6 +16,8 @@ pub(crate) struct Searched {
     pub(crate) tokens: BTreeSet<String>,
     /// The programs that ran in pods.
     pub(crate) programs: BTreeSet<String>,
+    /// The transcoders that ran in pods, as they call themselves where they tell what they encoded.
+    pub(crate) transcoders: BTreeSet<String>,
 }
 
 impl Searched {
@@ -41,10 +43,18 @@ impl Searched {
                     return Err(Failure::new(text));
                 }
             }
+            if process.program == "streamverse" {
+                self.transcoders.insert(transcoder(process.pid));
+            }
             self.programs.insert(process.program);
         }
         Ok(())
     }
+}
+
+/// What the transcoder that is this process calls itself.
+pub(crate) fn transcoder(pid: u32) -> String {
+    format!("main-{pid}")
 }
 
 /// The first planted secret in a text, in whatever form.
@@ -60,9 +70,12 @@ pub(crate) fn of(pod: &str) -> Vec<u32> {
     inside(&format!("RUNPOD_POD_ID={pod}")).into_iter().map(|it| it.pid).collect()
 }
 
-/// Whether a pod encodes something now.
-pub(crate) fn encodes(pod: &str) -> bool {
-    inside(&format!("RUNPOD_POD_ID={pod}")).iter().any(|it| it.program == "ffmpeg")
+/// Each encoder that runs in a pod now with its arguments, among them those that only say what they can.
+pub(crate) fn encoders(pod: &str) -> Vec<(u32, Vec<String>)> {
+    let all = inside(&format!("RUNPOD_POD_ID={pod}"));
+    let text = |it: &[u8]| String::from_utf8_lossy(it).into_owned();
+    let words = |it: Process| (it.pid, it.arguments.split(|byte| *byte == 0).map(text).collect());
+    all.into_iter().filter(|it| it.program == "ffmpeg").map(words).collect()
 }
 
 /// Whether a process has ended. One whose parent did not ask how yet has nothing any more.

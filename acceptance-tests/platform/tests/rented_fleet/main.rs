@@ -1,17 +1,20 @@
 //! The quickstart's transcoder, on Kafka and S3, has no worker of its own: a fleet of pods does all its work. The stand-in starts a
-//! real worker for each pod. A rehearsal, then films, are its work, and plans are made all the time.
+//! real worker for each pod. Films, then a rehearsal, are its work, and plans are made all the time.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 #[path = "../common/encoded.rs"]
 mod encoded;
 mod inside;
+mod killed;
 mod told;
 #[path = "../common/watched.rs"]
 mod watched;
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::process::CommandExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -23,6 +26,7 @@ use streamverse_runpod_stand_in::{KEY, StandIn};
 use tfplugin_testing::cli::{Case, Cli, Context, Failure, Step};
 
 use crate::inside::Searched;
+use crate::killed::Killed;
 
 /// What moto takes for a key, and what nobody may find.
 const S3_SECRET: &str = "planted-s3-key-51bd";
@@ -33,8 +37,14 @@ const SECRETS: [&str; 4] = [S3_SECRET, PASSWORD, IDENTITY, KEY];
 /// How long each film is; a segment has two seconds, and a task has eight segments.
 const SECONDS: u32 = 48;
 const FILMS: [&str; 3] = ["one", "two", "three"];
+const SEGMENTS: u32 = SECONDS / 2;
+/// Runs of segments, and the sound of each film.
+const TASKS: u64 = FILMS.len() as u64 * (SEGMENTS as u64 / 8 + 1);
+/// Above it more than one pod is needed, however many wait: before a job's time is known it takes 30 s, and what waits is to be
+/// begun within half of two minutes.
+const THRESHOLD: u64 = 2;
 
-/// Everything but the films.
+/// Everything but the fleet and the films.
 fn platform(node: &Node, servers: &Servers, runpod: &StandIn, port: u16) -> String {
     let ca = servers.file("ca.pem").display().to_string();
     format!(
@@ -76,6 +86,18 @@ resource "streamverse_fleet_controller" "main" {{
   runpod     = {{ endpoint = "{runpod}", api_key_ref = "env:RUNPOD_API_KEY" }}
   tick       = "5s"
 }}
+"#,
+        block = node.block(),
+        s3 = servers.s3,
+        kafka = servers.kafka,
+        runpod = runpod.endpoint,
+    )
+}
+
+/// The pods that may be rented.
+fn fleet() -> String {
+    format!(
+        r#"
 resource "streamverse_runpod_fleet" "encode" {{
   name       = "encode"
   controller = streamverse_fleet_controller.main.name
@@ -87,14 +109,10 @@ resource "streamverse_runpod_fleet" "encode" {{
   policy     = {{ drain = "60s" }}
   queue = {{
     event_log       = streamverse_event_log.work.url
-    scale_out_above = 2, scale_in_below = 1, scale_in_after = "10s", target_p95 = "2m", assumed_job_time = "30s"
+    scale_out_above = {THRESHOLD}, scale_in_below = 1, scale_in_after = "10s", target_p95 = "2m", assumed_job_time = "30s"
   }}
 }}
-"#,
-        block = node.block(),
-        s3 = servers.s3,
-        kafka = servers.kafka,
-        runpod = runpod.endpoint,
+"#
     )
 }
 
@@ -139,27 +157,6 @@ fn until(what: &str, limit: u64, mut done: impl FnMut() -> bool) {
         assert!(Instant::now() < end, "{what}: not within {limit} s");
         std::thread::sleep(Duration::from_millis(100));
     }
-}
-
-/// Kills the host of a pod while segments of films are made: whatever ran there ends with it.
-fn kill_one(runpod: &StandIn, servers: &Servers, over: &AtomicBool) -> bool {
-    let of_films = |it: &&String| it.contains("/work/") && !it.contains("/rehearsal-") && it.ends_with(".ts");
-    let end = Instant::now() + Duration::from_secs(240);
-    while Instant::now() < end && !over.load(Ordering::Relaxed) {
-        if servers.objects().iter().filter(of_films).count() >= 3
-            && let Some(pod) = pods(runpod).iter().find(|it| inside::encodes(it))
-        {
-            let processes = inside::of(pod);
-            assert!(processes.len() > 1, "an agent and its worker: {processes:?}");
-            runpod.kill_pod(pod);
-            until("its processes end", 20, || {
-                inside::of(pod).is_empty() && processes.iter().all(|it| inside::has_ended(*it))
-            });
-            return true;
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    false
 }
 
 /// The controller's orders on the node, with the user that it runs as.
@@ -241,12 +238,43 @@ fn plans(cx: &Context<'_>, runpod: &StandIn, done: impl Fn() -> bool) -> Result<
     Ok(met)
 }
 
+/// Every piece of the films was made once; who was killed in the middle did not make what came after.
+fn is_made_once(servers: &Servers, killed: &Killed, logs: &Path) {
+    let times = encoded::once(servers);
+    let records = encoded::records(servers);
+    let text = |it: &serde_json::Value| it.as_str().unwrap_or_default().to_owned();
+    let told: BTreeSet<_> = records.iter().map(|it| (text(&it["asset"]), text(&it["piece"]))).collect();
+    let pieces = |film: &&str| {
+        let video = (0..SEGMENTS).map(|k| format!("180p/{k}"));
+        let film = (*film).to_owned();
+        video.chain(["audio-stereo-0".to_owned()]).map(move |piece| (film.clone(), piece))
+    };
+    let all: BTreeSet<_> = FILMS.iter().flat_map(pieces).collect();
+    assert_eq!(told.len(), times.len(), "of one generation each: {times:?}");
+    assert_eq!(told.difference(&all).next(), None, "of nothing else");
+    // A host that fails between keeping a piece and telling of it tells nothing; the piece is kept.
+    let untold: Vec<_> = all.difference(&told).collect();
+    let kept = untold.iter().all(|(film, piece)| killed.may_be_untold(film, piece));
+    assert!(kept, "nobody made {untold:?}");
+    killed.is_resumed_elsewhere(logs, &records);
+}
+
+/// Sets it when it is dropped, so that no thread of a test that fails goes on for ever.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn jobs_bring_pods_an_empty_queue_sends_them_away_and_a_lost_one_costs_no_segment() -> Result<(), Failure> {
     let cli = Cli::terraform()?;
-    let Some(node) = Node::start() else { return Ok(()) };
+    // The node ends first: what a test that fails left is swept while its stores and its cloud still answer.
     let Some(servers) = Servers::start() else { return Ok(()) };
     let runpod = StandIn::start();
+    let Some(node) = Node::start() else { return Ok(()) };
     let logs = runpod.folder().join("pods");
     // What an image has: our programs and ffmpeg.
     let path = format!("{}:{}", node.folder().display(), std::env::var("PATH").unwrap_or_default());
@@ -261,82 +289,116 @@ fn jobs_bring_pods_an_empty_queue_sends_them_away_and_a_lost_one_costs_no_segmen
         // As long as RunPod waits: what is given back has left before, and what is not finishes nothing any more.
         "command_logs": logs, "grace_ms": 5_000, "provision_ms": 500, "start_ms": 500,
     }));
-    let (platform, films) = (platform(&node, &servers, &runpod, free_port()), films(&node));
+    let films = films(&node);
+    let alone = platform(&node, &servers, &runpod, free_port());
+    let whole = format!("{alone}{}", fleet());
     let said = || {
         let read = |entry: std::fs::DirEntry| std::fs::read_to_string(entry.path()).unwrap_or_default();
         std::fs::read_dir(&logs).unwrap().flatten().map(read).collect::<Vec<_>>().join("\n---\n")
     };
     let made = || {
         let step = Step::apply(films.clone()).named("films wait").timeout(Duration::from_secs(400));
-        let (before, over) = (runpod.account().created("pod"), AtomicBool::new(false));
-        let killed = std::thread::scope(|scope| {
-            let killed = scope.spawn(|| kill_one(&runpod, &servers, &over));
+        let over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let end = Over(&over);
+            let killing = scope.spawn(|| killed::kill_one(&runpod, &servers, &logs, &over));
             let done = case(&cli, &node)
                 .named("films")
                 .step(step.after(|_| {
-                    let made = encoded::once(&servers);
-                    let video = made.keys().filter(|it| it.contains("180p/")).count();
-                    let all = FILMS.len() * SECONDS as usize / 2;
-                    // A host that fails between keeping a piece and telling of it tells nothing; the piece is kept.
-                    assert!((all - 1..=all).contains(&video), "{video} of {all}: {made:?}\n{}", said());
-                    let pods = runpod.account().created("pod") - before;
-                    assert!(pods >= 2, "a lost one's work went to another: {}", said());
+                    drop(end);
+                    let killed = killing.join().unwrap();
+                    let Some(killed) = killed else {
+                        return Err(format!("no pod was killed in the middle of a film: {}", said()).into());
+                    };
+                    is_made_once(&servers, &killed, &logs);
                     told::is_watched(&node);
                     secrets::planted_nowhere(&node, &SECRETS).map_err(Into::into)
                 }))
                 .run();
-            over.store(true, Ordering::Relaxed);
-            done.map(|_| killed.join().unwrap())
-        })?;
-        assert!(killed, "no pod was killed while segments were made: {}", said());
-        Ok::<_, Failure>(())
-    };
-    let done = case(&cli, &node)
-        .check_destroyed(|_| {
-            runpod.clean()?;
-            node.nothing_left().map_err(Into::into)
+            done.map(|_| ())
         })
-        .step(Step::apply(platform).named("nothing waits").after(|_| {
-            assert_eq!(runpod.account().created("pod"), 0, "nobody asked for a pod");
-            Ok(())
-        }))
-        .step(Step::replan().named("jobs wait, pods start, encode, die and leave").before(|cx| {
-            let over = AtomicBool::new(false);
-            let (met, searched) = std::thread::scope(|scope| {
-                let searching = scope.spawn(|| {
-                    let mut searched = Searched::default();
-                    while !over.load(Ordering::Relaxed) {
-                        searched.again(&runpod)?;
-                        std::thread::sleep(Duration::from_millis(250));
-                    }
-                    Ok::<_, Failure>(searched)
-                });
+    };
+    let over = AtomicBool::new(false);
+    let search = || {
+        let mut searched = Searched::default();
+        while !over.load(Ordering::Relaxed) {
+            searched.again(&runpod)?;
+            std::thread::sleep(Duration::from_millis(250));
+        }
+        Ok::<_, Failure>(searched)
+    };
+    let done = std::thread::scope(|scope| {
+        let end = Over(&over);
+        let (made, search, begun) = (&made, &search, RefCell::new(None));
+        case(&cli, &node)
+            .check_destroyed(|_| {
+                runpod.clean()?;
+                node.nothing_left().map_err(Into::into)
+            })
+            .step(
+                // What no plan knows: how many encodes each worker does side by side, each on a partition of its own.
+                Step::apply(whole.replace("workers      = 0", "workers      = 0\n  concurrency  = 5"))
+                    .named("fewer partitions than workers")
+                    .expect_apply_error(
+                        r"(?s)range += \{ min = 0, max = 2 .*has 8\W+partitions.*1\W+of\W+2\W+workers.*to\W+10\W+at\W+least,\W+or\W+lower\W+range\.max",
+                    )
+                    .after(|cx| {
+                        let fleets = |it: &str| it.contains("runpod_fleet");
+                        assert!(!cx.state()?.addresses().into_iter().any(fleets), "a refused fleet is in the state");
+                        let owners = node.owners()?;
+                        assert!(!owners.iter().any(|it| it.kind.as_str() == "runpod-fleet"), "{owners:?}");
+                        told::has_no_fleet(&node);
+                        assert_eq!(runpod.account().created("pod"), 0);
+                        Ok(())
+                    }),
+            )
+            .step(Step::apply(alone).named("films wait, and nobody is there for them").after(|_| {
+                begun.replace(Some((scope.spawn(made), scope.spawn(search))));
+                until("all tasks wait", 120, || encoded::undone(&servers) == TASKS);
+                Ok(())
+            }))
+            .step(Step::apply(whole).named("pods start").before(|_| {
+                assert_eq!(encoded::undone(&servers), TASKS, "nobody does anything");
+                assert_eq!(runpod.account().created("pod"), 0, "nobody asked for a pod");
+                Ok(())
+            }))
+            .step(Step::replan().named("pods encode, die and leave").before(|cx| {
+                let (films, searching) = begun.take().unwrap();
                 let work = scope.spawn(|| {
+                    films.join().unwrap()?;
+                    until("no pod is left", 120, || runpod.account().open().is_empty());
+                    assert_eq!(encoded::undone(&servers), 0, "all is done");
+                    told::is_at_zero(&node);
                     eprintln!("{}", rehearse(&node).map_err(Failure::new)?);
                     until("no pod is left of the rehearsal", 60, || runpod.account().open().is_empty());
-                    made()?;
-                    until("no pod is left", 120, || runpod.account().open().is_empty());
                     Ok::<_, Failure>(())
                 });
                 let met = plans(cx, &runpod, || work.is_finished());
                 let worked = work.join();
-                over.store(true, Ordering::Relaxed);
+                drop(end);
                 let searched = searching.join().unwrap()?;
                 worked.unwrap()?;
-                Ok::<_, Failure>((met?, searched))
-            })?;
-            told::is_told(&node, runpod.account().created("pod"));
-            assert!(met.coming > 0 && met.running > 0 && met.going > 0, "{met:?}");
-            for program in ["streamverse-edge", "streamverse", "ffmpeg"] {
-                let programs = &searched.programs;
-                assert!(programs.contains(program), "{program} was not searched in a pod, but {programs:?}");
-            }
-            let (tokens, pods) = (searched.tokens.len(), runpod.account().created("pod"));
-            assert_eq!(tokens, pods, "each pod has a token of its own, and was searched");
-            eprintln!("{met:?} of {pods} pods");
-            Ok(())
-        }))
-        .run();
+                let met = met?;
+                told::is_told(&node, &runpod.account(), TASKS);
+                assert!(met.coming > 0 && met.running > 0 && met.going > 0, "{met:?}");
+                for program in ["streamverse-edge", "streamverse", "ffmpeg"] {
+                    let programs = &searched.programs;
+                    assert!(
+                        programs.contains(program),
+                        "{program} was not searched in a pod, but {programs:?}"
+                    );
+                }
+                let (tokens, pods) = (searched.tokens.len(), runpod.account().created("pod"));
+                assert_eq!(tokens, pods, "each pod has a token of its own, and was searched");
+                for record in encoded::records(&servers) {
+                    let by = record["worker"].as_str().unwrap_or_default();
+                    assert!(searched.transcoders.contains(by), "made outside of pods: {record}");
+                }
+                eprintln!("{met:?} of {pods} pods");
+                Ok(())
+            }))
+            .run()
+    });
     if done.is_err() {
         eprintln!("workers said:\n{}\nthe controller said:\n{}", said(), told::log(&node));
     }

@@ -4,6 +4,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use streamverse_acceptance::{Node, binaries};
+use streamverse_runpod_stand_in::Account;
 
 use crate::watched;
 
@@ -46,29 +47,42 @@ pub(crate) fn is_watched(node: &Node) {
     }
 }
 
-/// What people are told of the fleet is what the controller decided and logged, and what the account says of it: it made so many pods.
-pub(crate) fn is_told(node: &Node, pods: usize) {
-    let asked = |words: &[&str]| {
-        let mut command = Command::new(binaries().join("streamverse"));
-        command.arg("fleet").args(words).arg("--run-dir").arg(node.folder().join("run"));
-        let said = command.output().unwrap();
-        assert!(said.status.success(), "{words:?}: {}", String::from_utf8_lossy(&said.stderr));
-        String::from_utf8_lossy(&said.stdout).into_owned()
-    };
+/// What people are told who ask of fleets.
+fn asked(node: &Node, words: &[&str]) -> String {
+    let mut command = Command::new(binaries().join("streamverse"));
+    command.arg("fleet").args(words).arg("--run-dir").arg(node.folder().join("run"));
+    let said = command.output().unwrap();
+    assert!(said.status.success(), "{words:?}: {}", String::from_utf8_lossy(&said.stderr));
+    String::from_utf8_lossy(&said.stdout).into_owned()
+}
+
+/// Nothing was handed to the controller.
+pub(crate) fn has_no_fleet(node: &Node) {
+    let list = asked(node, &["list"]);
+    assert!(!list.lines().any(|it| it.starts_with("encode ")), "{list}");
+}
+
+/// Waits until it is told that nobody is there: that is what was seen at the last look.
+pub(crate) fn is_at_zero(node: &Node) {
     let end = Instant::now() + Duration::from_secs(60);
     loop {
-        let list = asked(&["list"]);
+        let list = asked(node, &["list"]);
         let row: Vec<&str> =
             list.lines().find(|it| it.starts_with("encode ")).unwrap().split_whitespace().collect();
         assert!(row[5].starts_with('$') && row[5] != "$0", "pods were paid for: {list}");
-        // It tells what it saw at its last look.
         if row[1..4] == ["0", "0", "0"] {
-            break;
+            return;
         }
         assert!(Instant::now() < end, "no pod is there, and it tells of some: {list}");
         std::thread::sleep(Duration::from_millis(500));
     }
-    let (why, log) = (asked(&["why", "encode", "--last", "1000"]), log(node));
+}
+
+/// What people are told of the fleet is what the controller decided and logged, and what the account says of it: it made so many pods.
+/// The first of them came because so many jobs waited.
+pub(crate) fn is_told(node: &Node, account: &Account, waited: u64) {
+    is_at_zero(node);
+    let (why, log) = (asked(node, &["why", "encode", "--last", "1000"]), log(node));
     let decided: Vec<&str> =
         why.lines().filter_map(|it| it.split_once(' ')?.1.split("; it was refused").next()).collect();
     let logged: Vec<&str> = log
@@ -78,10 +92,25 @@ pub(crate) fn is_told(node: &Node, pods: usize) {
         .filter(|line| line.starts_with("encode: "))
         .collect();
     assert_eq!(decided, logged, "what was decided is what was logged");
+    // Two at once, by what waited and nothing else: nobody was there, and one would not have begun it in time.
+    for (have, line) in decided.iter().take(2).enumerate() {
+        let why = format!(": {have} of 2 run or start, and {waited} jobs wait");
+        assert!(line.starts_with("encode: launch ") && line.ends_with(&why), "{why}: {line}");
+    }
+    let of_pods: Vec<_> = account.entries.iter().filter(|it| it.kind == "pod").collect();
+    let gone = of_pods.iter().position(|it| it.event != "created" && it.event != "running").unwrap();
+    let first = of_pods[..gone].iter().filter(|it| it.event == "created").count();
+    assert_eq!(first, 2, "two were asked for before one went: {of_pods:?}");
+    let pods: Vec<_> = of_pods.iter().filter(|it| it.event == "created").map(|it| &it.id).collect();
     let launched = decided.iter().filter(|it| it.starts_with("encode: launch ")).count();
-    assert_eq!(launched, pods, "each pod has a line that says why it is there: {why}");
-    for word in ["drain", "terminate", "it failed", "it has had nothing to do"] {
-        assert!(why.contains(word), "{word} was decided: {why}");
+    assert_eq!(launched, pods.len(), "each pod has a line that says why it is there: {why}");
+    let failed = |id: &str| decided.contains(&format!("encode: drain {id}: it failed").as_str());
+    assert_eq!(pods.iter().filter(|it| failed(it)).count(), 1, "one was killed: {why}");
+    for id in pods.iter().filter(|it| !failed(it)) {
+        let idle =
+            decided.iter().any(|it| it.starts_with(&format!("encode: drain {id}: it has had nothing to do")));
+        let back = decided.contains(&format!("encode: terminate {id}: it is drained").as_str());
+        assert!(idle && back, "{id} had nothing to do, was drained, and went back: {why}");
     }
 }
 

@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 use streamverse_compute::cloud::Cloud;
 use streamverse_compute_runpod::{ApiKey, Client, Config, Runpod};
+use streamverse_core::log::Progress;
 use streamverse_core::stores::{Records, open_records};
 use streamverse_core::{Metrics, ServiceContext};
 use streamverse_fleet::workers::{NoWorkers, WorkerTold, Workers};
@@ -38,8 +39,8 @@ struct NoQueues;
 
 #[async_trait]
 impl Queues for NoQueues {
-    async fn undone(&self, _: &QueueSpec) -> streamverse_core::Result<u64> {
-        Ok(0)
+    async fn progress(&self, _: &QueueSpec) -> streamverse_core::Result<Vec<Progress>> {
+        Ok(Vec::new())
     }
 }
 

@@ -22,6 +22,7 @@ fn a_controller_and_a_fleet_are_done() -> Result<(), Failure> {
         let environment = "environment = { MODE = \"live\" }";
         format!("{}{controller}{}", place.block(), fleet(name, range, environment))
     };
+    let second = |config: &str| config.replace("name                = \"main\"", "name = \"second\"");
     let below = "min = 2, max = 2, price_ceiling = 0.5";
     let environment = "environment = { MODE = \"live\" }";
     case(&cli, place)
@@ -139,9 +140,7 @@ fn a_controller_and_a_fleet_are_done() -> Result<(), Failure> {
                 .ignoring(&["runpod.api_key_ref"]),
         )
         .step(
-            Step::apply(
-                other("two", "min = 1, max = 1").replace("name                = \"main\"", "name = \"second\""),
-            )
+            Step::apply(second(&other("two", "min = 1, max = 1")))
             .named("other names")
             .plan(action(FLEET, Action::Replace))
             .plan(action(CONTROLLER, Action::Replace))
@@ -151,6 +150,21 @@ fn a_controller_and_a_fleet_are_done() -> Result<(), Failure> {
                     let pod =
                         place.it.things("pod").into_iter().find(|it| text(it, "name").contains("--two--"));
                     assert_eq!(pod.unwrap()["env"]["MODE"], json!("live"));
+                    Ok(())
+                }),
+        )
+        .step(
+            Step::apply(second(&format!("{}{}", place.block(), place.controller("monthly_budget = 5000").replace("\"5s\"", "\"6s\""))))
+                .named("it is destroyed, and its record is gone")
+                .before(|_| {
+                    assert_eq!(place.sql("delete from records where collection = 'fleet.second'"), 1);
+                    Ok(())
+                })
+                .expect_warning(r"(?s)Pods of the fleet may go on.*not\s+in\s+the\s+catalogue\s+of\s+its\s+controller\s+.second.*sweep\s+--deployment\s+test\s+--runpod")
+                .plan(action(FLEET, Action::Delete))
+                .after(|_| {
+                    // This controller has its own state still, and with it what it bought.
+                    place.wait_for_pods("two", 0);
                     Ok(())
                 }),
         )

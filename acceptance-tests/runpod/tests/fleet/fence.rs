@@ -72,6 +72,11 @@ fn a_fleet_that_cannot_be_fenced_is_let_go_by_neither_destroy_nor_sweep() -> Res
                 assert_eq!(left, 1, "the controller that gives them back was removed: {text}");
             }
             assert_eq!(place.pods("one").len(), 1);
+            // With its record, the catalogue lost what it bought.
+            assert_eq!(place.sql("delete from records where collection = 'fleet.main'"), 1);
+            let (well, text) = sweep(place, &[]);
+            assert!(!well && text.contains("its record is not in the catalogue"), "{text}");
+            assert_eq!(place.node.pids("fleet-controller", "main").len(), 1, "{text}");
             place.it.clear_faults();
             let (well, text) = sweep(place, &["--runpod", "--runpod-endpoint", &place.it.endpoint]);
             assert!(well, "{text}");

@@ -11,3 +11,4 @@ mod killed;
 mod kills;
 mod kit;
 mod plan;
+mod references;

@@ -50,8 +50,8 @@ impl Runpod {
     }
 
     /// A launch whose answer was lost, and which lists showed only after it was asked for again, leaves two pods of one name. Nobody
-    /// else would ever tell them apart: one is given back, unless both may be at work. Two that run stay listed, and whoever keeps their number drains one:
-    /// the worker that enrolled second is refused, and ends by itself. What cannot be looked at or deleted now stays listed, too.
+    /// else would ever tell them apart: one is given back, unless both may be at work. Two that run stay listed, and whoever keeps their number gives one
+    /// back: a worker says in which pod it is, and the worker that enrolled second is refused, and ends by itself. What cannot be looked at or deleted now stays listed, too.
     async fn give_twins_back(&self, all: &mut Vec<Instance>) {
         let mut names: BTreeMap<String, usize> = BTreeMap::new();
         for name in all.iter().filter_map(|it| it.name.as_ref()) {

@@ -1,6 +1,6 @@
 //! Who leaves, in which order, and how.
 
-use streamverse_model::compute::Lifecycle;
+use streamverse_model::compute::{Lifecycle, MARGIN};
 
 use super::failing;
 use super::fleet::ms;
@@ -138,14 +138,17 @@ fn deadline(tick: &Tick<'_>, one: &Live, leaving: u64) -> u64 {
     one.doomed_ms.map_or(full, |it| it.min(full))
 }
 
-/// Those that are done, or had their time. What the cloud takes away it takes by itself.
-pub(super) fn drained(tick: &mut Tick<'_>, memory: &mut PoolState, live: &[Live]) {
+/// Those that are done, or had their time. What the cloud takes away it takes by itself; but in its place a group that keeps its size
+/// starts another. So where nothing is to come any more it is given back before: that makes the group smaller.
+pub(super) fn drained(tick: &mut Tick<'_>, memory: &mut PoolState, live: &[Live], nothing: bool) {
     for one in live {
         let Some(leaving) = one.leaving_ms else { continue };
-        if one.doomed_ms.is_some_and(|it| tick.now < it.saturating_add(AGAIN_MS)) {
+        if one.doomed_ms.is_some_and(|it| !nothing && tick.now < it.saturating_add(AGAIN_MS)) {
             continue;
         }
-        let over = tick.now.saturating_sub(leaving) >= ms(tick.pool.policy.drain.0);
+        // Its own time ends this much before it is taken.
+        let last = one.doomed_ms.is_some_and(|it| nothing && tick.now >= it.saturating_sub(MARGIN));
+        let over = last || tick.now.saturating_sub(leaving) >= ms(tick.pool.policy.drain.0);
         let why = match () {
             () if one.phase == WorkerPhase::Failed => Why::Failed,
             () if !one.busy() => Why::Drained,

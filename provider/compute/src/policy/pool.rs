@@ -73,7 +73,7 @@ pub(super) fn act(tick: &mut Tick<'_>, memory: &mut PoolState) {
         primary(tick, memory, &mut live, &aim);
         net::net(tick, memory, &mut live, &aim);
     }
-    leave::drained(tick, memory, &live);
+    leave::drained(tick, memory, &live, aim.all_leave);
     delete(tick, memory);
 }
 
@@ -119,6 +119,7 @@ pub(super) fn lives(seen: &PoolSeen, memory: &PoolState) -> Vec<Live> {
 fn primary(tick: &mut Tick<'_>, memory: &mut PoolState, live: &mut [Live], aim: &Aim) {
     let lifecycle = tick.pool.primary();
     let want = aim.want;
+    let waiting = tick.pool.queue.as_ref().and(tick.seen.queue).map(|it| it.waiting);
     if !aim.fenced {
         let mut have = count(live, memory, lifecycle);
         if have < want {
@@ -126,7 +127,7 @@ fn primary(tick: &mut Tick<'_>, memory: &mut PoolState, live: &mut [Live], aim: 
         }
         while have < want {
             let Some(place) = choose(tick, memory, live, lifecycle, &|_| true) else { break };
-            if !tick.launch(memory, place, lifecycle, Why::Short { have, want }) {
+            if !tick.launch(memory, place, lifecycle, Why::Short { have, want, waiting }) {
                 break;
             }
             have += 1;

@@ -80,6 +80,7 @@ pub struct QueueSeen {
     pub waiting: u64,
     /// How long a job took of late; `None` where none was measured.
     pub job_ms: Option<u64>,
-    /// How many jobs others do side by side, who are not the pool's: a site's own workers. They are not counted in `waiting`.
+    /// How many jobs others do side by side, who are not the pool's: a site's own workers, as far as they can be
+    /// relied on. They are not counted in `waiting`.
     pub others: u32,
 }

@@ -25,6 +25,9 @@ pub(super) struct Closed {
     until_ms: u64,
 }
 
+/// Nobody looks more seldom.
+const LEAP_MS: u64 = 31 * 86_400_000;
+
 pub(super) fn settle(
     fleet: &Fleet,
     pool: &Pool,
@@ -41,10 +44,9 @@ pub(super) fn settle(
             (place.failing, place.blocks) = (None, [None; 2]);
         }
     }
-    let passed = now.saturating_sub(memory.last_ms.unwrap_or(now));
-    memory.last_ms = Some(now);
+    let passed = elapsed(memory, now);
     terms(fleet, &pool.candidates, memory);
-    spend(memory, passed, now);
+    spend(memory, passed);
     for outcome in &seen.outcomes {
         refused(pool, memory, outcome, now, closed);
     }
@@ -64,10 +66,9 @@ pub(super) fn settle(
 
 /// A pool that left the list: what it has is paid for. Nobody looks for it, so nothing of it is taken for gone.
 pub(super) fn left(fleet: &Fleet, memory: &mut PoolState, now: u64) {
-    let passed = now.saturating_sub(memory.last_ms.unwrap_or(now));
-    memory.last_ms = Some(now);
+    let passed = elapsed(memory, now);
     terms(fleet, &[], memory);
-    spend(memory, passed, now);
+    spend(memory, passed);
     if memory.is_gone() {
         // Its numbers and what it spent in this month are all that is needed of it.
         memory.places = Vec::new();
@@ -130,9 +131,18 @@ fn places(pool: &Pool, memory: &mut PoolState) {
         keys().map(|key| found(key).unwrap_or(Place { key: key.clone(), ..Place::default() })).collect();
 }
 
+/// How long ago the last look was. A clock that was put back has nothing happen twice: what was counted ahead of it is caught up with
+/// first. Where it is further away than a look can be, it was wrong before, or is now: nothing is charged for what nobody saw.
+fn elapsed(memory: &mut PoolState, now: u64) -> u64 {
+    let last = memory.last_ms.unwrap_or(now);
+    let last = if last.saturating_sub(now) > LEAP_MS { now } else { last };
+    memory.last_ms = Some(last.max(now));
+    Some(now.saturating_sub(last)).filter(|it| *it <= LEAP_MS).unwrap_or(0)
+}
+
 /// What ran since the last look is paid for, also what is gone now.
-fn spend(memory: &mut PoolState, passed: u64, now: u64) {
-    let month = month_of(now);
+fn spend(memory: &mut PoolState, passed: u64) {
+    let month = month_of(memory.last_ms.unwrap_or(0));
     if memory.month != month {
         (memory.month, memory.spent_micros) = (month, 0);
     }
@@ -204,6 +214,12 @@ fn arrived(pool: &Pool, memory: &mut PoolState, seen: &PoolSeen, now: u64) {
         let accepted = memory.orders.iter().rposition(|it| same(it) && it.accepted);
         let order = accepted.or_else(|| memory.orders.iter().rposition(same));
         let order = order.map(|order| memory.orders.remove(order));
+        // It may have started at any time until now, where the first request for it was lost: in its hour it counts from now on.
+        let asked = order.as_ref().and_then(|it| memory.launches.iter().position(|at| *at == it.asked_ms));
+        if let Some(asked) = asked {
+            memory.launches.remove(asked);
+            memory.launches.push_back(now);
+        }
         let known = Known {
             id: worker.id.as_ref().to_owned(),
             key,

@@ -55,6 +55,8 @@ pub enum Why {
         have: u32,
         /// So many are needed.
         want: u32,
+        /// So many jobs wait, where a queue says how many are needed.
+        waiting: Option<u64>,
     },
     /// Spot has been short for too long.
     SpotShort {
@@ -152,7 +154,14 @@ impl Why {
 impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Why::Short { have, want } => write!(f, "{have} of {want} run or start"),
+            Why::Short { have, want, waiting } => {
+                write!(f, "{have} of {want} run or start")?;
+                match waiting {
+                    None => Ok(()),
+                    Some(1) => f.write_str(", and 1 job waits"),
+                    Some(waiting) => write!(f, ", and {waiting} jobs wait"),
+                }
+            }
             Why::SpotShort { have, want, for_ms } => {
                 write!(f, "spot has had only {have} of {want} for {} s", for_ms / 1000)
             }

@@ -6,7 +6,9 @@
 //! | `POST /v1/workers/NAME/renew` | the worker NAME, by its certificate | [`Enrolled`] |
 //! | `GET /v1/workers/NAME/work` | the worker NAME, by its certificate | [`WorkOrder`] |
 //! | `GET /v1/workers/NAME/orders?wait=SECONDS` | the worker NAME, by its certificate | [`Order`](super::Order), 204 |
-//! | `POST /v1/workers/NAME/report` ([`Report`](super::Report)) | the worker NAME, by its certificate | 204 |
+//! | `POST /v1/workers/NAME/report?instance=ID` ([`Report`](super::Report)) | the worker NAME, by its certificate | 204 |
+//!
+//! `instance`, which may be missing, is the cloud's id of the instance that it runs on: of two that have one name, it says which one is heard.
 
 use std::collections::BTreeMap;
 use std::fmt;

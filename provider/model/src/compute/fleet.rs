@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{Candidate, FleetControllerSpec, PolicySpec, QueueSpec, RangeSpec, ScheduleSpec};
-use crate::media::TranscoderSpec;
+use crate::media::{TRANSCODE_GROUP, TRANSCODE_TOPIC, TranscoderSpec};
 use crate::platform::Name;
 
 /// Documents of one controller: a catalogue may serve several.
@@ -106,6 +106,16 @@ pub struct FleetWork {
     pub transcoder: Name,
     /// Its spec, as rented workers run it.
     pub spec: TranscoderSpec,
+}
+
+impl FleetWork {
+    /// How many jobs the workers that the transcoder has on its site do side by side, where they take from this queue: as many
+    /// members of the group they are.
+    pub fn own_members(&self, queue: &QueueSpec) -> u32 {
+        let same = (&*queue.topic, &*queue.group) == (TRANSCODE_TOPIC, TRANSCODE_GROUP)
+            && queue.event_log == self.spec.event_log;
+        if same { self.spec.workers.saturating_mul(self.spec.concurrency) } else { 0 }
+    }
 }
 
 /// How a fleet is, for jobs and people.

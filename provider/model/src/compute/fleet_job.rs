@@ -46,6 +46,17 @@ pub struct FleetTaken {
     pub trouble: Option<String>,
 }
 
+/// What came of the job `fleet-remove`, as it tells it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FleetRemoved {
+    /// The fleet's name.
+    pub removed: String,
+    /// Its record was not there, or went before its controller said that nothing is left: nobody knows whether pods of it run.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub unrecorded: bool,
+}
+
 /// How long the jobs may take. A fleet leaves when its workers have finished what they had begun.
 const DEADLINE_SECONDS: u64 = 24 * 3600;
 

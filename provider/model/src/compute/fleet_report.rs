@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Number, Value, json};
 use sha2::{Digest as _, Sha256};
 
 /// The annotation of a controller's Lease that has its [`FleetReport`].
 pub const FLEETS_ANNOTATION: &str = "streamverse.io/fleets";
-/// All annotations of an object together have at most 256 KiB (Kubernetes documentation, "Annotations"): a report that takes more than
-/// this is not written.
+/// All annotations of an object together have at most 256 KiB (Kubernetes documentation, "Annotations"): of a report that takes more than
+/// this only that is written.
 const LONGEST: usize = 192 << 10;
 /// What is said of a time before a fleet's job ended says nothing of what that job wrote. The two are told by two clocks, which
 /// may be so far apart.
@@ -69,6 +69,40 @@ pub struct FleetSeen {
     pub fenced: bool,
 }
 
+/// What another hand made of a fleet's record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FleetChange {
+    /// It is not there.
+    Gone,
+    /// It has a tombstone.
+    Fenced,
+    /// What it says is not what was handed over.
+    Another,
+    /// It cannot be read.
+    Unreadable,
+    /// The transcoder that the fleet works for is not as it was handed over.
+    Transcoder,
+}
+
+impl FleetChange {
+    /// In words.
+    pub fn told(self, fleet: &str) -> String {
+        match self {
+            FleetChange::Gone => format!("the fleet {fleet:?} is gone from its controller's catalogue"),
+            FleetChange::Fenced => format!("the fleet {fleet:?} is fenced in its controller's catalogue"),
+            FleetChange::Another => {
+                format!("the fleet {fleet:?} is another one in its controller's catalogue")
+            }
+            FleetChange::Unreadable => {
+                format!("the controller's catalogue has a fleet {fleet:?} of another version")
+            }
+            FleetChange::Transcoder => {
+                format!("the transcoder of the fleet {fleet:?} was changed since the fleet was handed over")
+            }
+        }
+    }
+}
+
 impl FleetSeen {
     /// Of a record as its catalogue has it.
     pub fn of(record: &Value) -> FleetSeen {
@@ -79,15 +113,36 @@ impl FleetSeen {
     }
 }
 
+/// What an annotation has.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum FleetsTold {
+    /// All that the controller knows.
+    Report(FleetReport),
+    /// There is no room for that. What an earlier report said is not true of now.
+    TooMany {
+        /// So many fleets.
+        left_out: u64,
+    },
+}
+
+impl FleetsTold {
+    /// What is in an annotation; `None` where it is no report, or another version's.
+    pub fn read(text: &str) -> Option<FleetsTold> {
+        serde_json::from_str(text).ok()
+    }
+}
+
 impl FleetReport {
-    /// The annotation; `None` where it would be too long.
-    pub fn text(&self) -> Option<String> {
-        serde_json::to_string(self).ok().filter(|text| text.len() <= LONGEST)
+    /// The annotation. One that would be too long says only of how many fleets.
+    pub fn text(&self) -> String {
+        let whole = serde_json::to_string(self).ok().filter(|text| text.len() <= LONGEST);
+        whole.unwrap_or_else(|| json!({ "read_ms": self.read_ms, "left_out": self.fleets.len() }).to_string())
     }
 
-    /// The report in an annotation; `None` where it is none, or another version's.
-    pub fn read(text: &str) -> Option<FleetReport> {
-        serde_json::from_str(text).ok()
+    /// Whether there is no room for it in an annotation.
+    pub fn is_too_long(&self) -> bool {
+        serde_json::to_string(self).is_ok_and(|text| text.len() > LONGEST)
     }
 
     /// What another hand changed of a fleet since its job wrote it, in words. `ended` is when that job ended, as the API server has
@@ -98,23 +153,20 @@ impl FleetReport {
         if self.read_ms < ended.saturating_add(SKEW_MS) {
             return None;
         }
-        match self.fleets.get(fleet) {
-            None => Some(format!("the fleet {fleet:?} is gone from its controller's catalogue")),
-            Some(seen) if seen.fenced => {
-                Some(format!("the fleet {fleet:?} is fenced in its controller's catalogue"))
-            }
+        let change = match self.fleets.get(fleet) {
+            None => FleetChange::Gone,
+            Some(seen) if seen.fenced => FleetChange::Fenced,
             Some(seen) if seen.changed || generation.is_some_and(|it| it != seen.generation) => {
-                Some(format!("the fleet {fleet:?} is another one in its controller's catalogue"))
+                FleetChange::Another
             }
-            Some(_) => None,
-        }
+            Some(_) => return None,
+        };
+        Some(change.told(fleet))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     const ENDED: &str = "2026-11-26T12:00:00Z";
@@ -166,15 +218,22 @@ mod tests {
     #[test]
     fn a_report_is_read_as_it_was_written_and_never_outgrows_its_annotation() {
         let report = at(1, &record(4));
-        assert_eq!(FleetReport::read(&report.text().unwrap()), Some(report.clone()));
-        assert_eq!(FleetReport::read("{}"), None);
+        assert_eq!(FleetsTold::read(&report.text()), Some(FleetsTold::Report(report.clone())));
+        for none in ["", "{}", r#"{"read_ms":1}"#, r#"{"fleets":{}}"#] {
+            assert_eq!(FleetsTold::read(none), None, "{none}");
+        }
         let seen = FleetSeen::of(&record(4));
         let many = |count: u32| FleetReport {
             fleets: (0..count).map(|it| (format!("a-fleet-with-a-name-{it}"), seen.clone())).collect(),
             ..report.clone()
         };
-        assert!(many(500).text().is_some());
-        assert_eq!(many(10_000).text(), None);
+        assert!(
+            matches!(FleetsTold::read(&many(500).text()), Some(FleetsTold::Report(all)) if all == many(500))
+        );
+        // It says so instead of leaving what was said before.
+        let text = many(10_000).text();
+        assert!(text.len() < 100 && many(10_000).is_too_long() && !many(500).is_too_long(), "{text}");
+        assert_eq!(FleetsTold::read(&text), Some(FleetsTold::TooMany { left_out: 10_000 }));
     }
 
     #[test]

@@ -45,8 +45,10 @@ pub use fleet::{
     FleetControllerRun, FleetDecision, FleetDefinition, FleetRecord, FleetStatus, FleetWork, RunpodAccess,
     fleet_collection,
 };
-pub use fleet_job::{FleetJobSpec, FleetRemovalSpec, FleetSource, FleetTaken};
-pub use fleet_report::{FLEETS_ANNOTATION, FleetReport, FleetSeen, fleet_generation};
+pub use fleet_job::{FleetJobSpec, FleetRemovalSpec, FleetRemoved, FleetSource, FleetTaken};
+pub use fleet_report::{
+    FLEETS_ANNOTATION, FleetChange, FleetReport, FleetSeen, FleetsTold, fleet_generation,
+};
 pub use gpu::{GPUS_AS_OF, Gpu, GpuClass, Nvenc, gpu, gpu_names, gpus, nearest_gpu};
 pub use keda::{
     KafkaTrigger, KedaScalerSpec, KedaScalerSpecPath, KedaScalerSpecView, SCALED_KINDS, ScaleNames,

@@ -136,3 +136,61 @@ async fn look_at_target(cx: &Context<Streamverse>, planned: &Planned, value: &Va
     compute::check_scaled(&spec, &there.bundle)
         .map_err(|error| Error::invalid(error.to_string()).at(Path::attribute("target")))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use streamverse_model::compute::ScaleNames;
+    use tfplugin_framework::plan::with_defaults;
+
+    use super::*;
+
+    /// The spec as an apply has it, of a configuration that says no more than it must.
+    fn of(more: &[(&str, Value)]) -> KedaScalerSpec {
+        let target = Value::map([("kind", Value::from("transcoder")), ("name", Value::from("main"))]);
+        let least = [("name", Value::from("it")), ("target", target), ("max", Value::from(8))];
+        let config = Value::map(least.into_iter().chain(more.iter().cloned()));
+        spec_of(&with_defaults(&KedaScaler::object(), config), REST).unwrap()
+    }
+
+    #[test]
+    fn what_nobody_gave_is_70_percent_of_cpu_and_80_of_memory_with_a_queue_and_without() {
+        let queue = Value::map([("event_log", Value::from("kafka://k.example:9092?partitions=12"))]);
+        let names = ScaleNames {
+            own: "it".to_owned(),
+            deployment: "main".to_owned(),
+            marker: "marker".to_owned(),
+            secrets: BTreeMap::new(),
+        };
+        let object = |spec: &KedaScalerSpec| {
+            let all = spec.manifests(&names).unwrap();
+            let [(plural, body)] = all.as_slice() else { panic!("{all:?}") };
+            (*plural, body["spec"].clone())
+        };
+        let plain = of(&[]);
+        assert_eq!((plain.min, plain.cpu, plain.memory), (1, 70, 80));
+        let (plural, hpa) = object(&plain);
+        assert_eq!(plural, "horizontalpodautoscalers");
+        for (metric, resource, percent) in [(0, "cpu", 70), (1, "memory", 80)] {
+            let of = &hpa["metrics"][metric]["resource"];
+            assert_eq!(
+                (of["name"].as_str(), of["target"]["averageUtilization"].as_u64()),
+                (Some(resource), Some(percent))
+            );
+        }
+        let (plural, scaled) = object(&of(&[("queue", queue)]));
+        assert_eq!(plural, "scaledobjects");
+        for (trigger, resource, percent) in [(1, "cpu", "70"), (2, "memory", "80")] {
+            let of = &scaled["triggers"][trigger];
+            assert_eq!(
+                (of["type"].as_str(), of["metadata"]["value"].as_str()),
+                (Some(resource), Some(percent))
+            );
+        }
+        // What somebody gave is no default: 0 is none at all.
+        let (_, none) = object(&of(&[("cpu", Value::from(55)), ("memory", Value::from(0))]));
+        assert_eq!(none["metrics"].as_array().map(Vec::len), Some(1));
+        assert_eq!(none["metrics"][0]["resource"]["target"]["averageUtilization"], 55);
+    }
+}

@@ -2,14 +2,14 @@
 //! cannot reach that catalogue; the controller can, and writes what it read beside its lease.
 
 use serde_json::Value;
-use streamverse_model::compute::{FLEETS_ANNOTATION, FleetReport, FleetTaken};
+use streamverse_model::compute::{FLEETS_ANNOTATION, FleetChange, FleetReport, FleetTaken, FleetsTold};
 use streamverse_model::platform::{JobObject, Object, Owner, Phase, lease_name};
 
 use super::observe::succeeded;
 use super::ready;
 use super::record::Place;
 use super::site::KubernetesSite;
-use crate::error::{Class, Result};
+use crate::error::{Class, Error, Result};
 
 /// The target of the job that hands a fleet over.
 const FLEET: &str = "fleet";
@@ -17,7 +17,8 @@ const CONTROLLER: &str = "fleet-controller";
 const TRANSCODER: &str = "transcoder";
 
 impl KubernetesSite {
-    /// What is not as the fleet's job left it, in words; `None` where all is, where there is no fleet, and where nobody knows.
+    /// What is not as the fleet's job left it, in words; `None` where all is, where there is no fleet, and where nobody knows yet. An
+    /// error where nobody ever will.
     pub(super) async fn looked(&self, owner: &Owner) -> Result<Option<String>> {
         let Some(record) = self.record(owner).await? else { return Ok(None) };
         let jobs = record.bundle.objects.iter().filter_map(|object| match object {
@@ -30,10 +31,7 @@ impl KubernetesSite {
         let now = self.used(&record.bundle).await?;
         let mut transcoder = now.iter().filter(|it| it.used.kind.as_str() == TRANSCODER);
         if transcoder.any(|it| record.used.iter().any(|was| was.used == it.used && was.spec != it.spec)) {
-            return Ok(Some(format!(
-                "the transcoder of the fleet {:?} was changed since the fleet was handed over",
-                owner.name.as_str()
-            )));
+            return Ok(Some(FleetChange::Transcoder.told(owner.name.as_str())));
         }
         let Some(report) = self.report(owner, job).await? else { return Ok(None) };
         let pods = self.pods(owner, &format!("job/{}", job.name)).await;
@@ -68,6 +66,14 @@ impl KubernetesSite {
         };
         let annotations = lease.pointer("/metadata/annotations");
         let text = annotations.and_then(|it| it.get(FLEETS_ANNOTATION)).and_then(Value::as_str);
-        Ok(text.and_then(FleetReport::read))
+        match text.and_then(FleetsTold::read) {
+            None => Ok(None),
+            Some(FleetsTold::Report(report)) => Ok(Some(report)),
+            Some(FleetsTold::TooMany { left_out }) => Err(Error::new(
+                Class::Unsupported,
+                format!("{controller} has {left_out} fleets, too many for it to say by its lease how their records are"),
+            )
+            .next("What another hand changes of them in its catalogue, no plan sees: divide them among several controllers.")),
+        }
     }
 }

@@ -31,8 +31,13 @@ pub trait EventLog: Send + Sync {
     async fn join(&self, group: &str, topic: &str) -> Result<Box<dyn Member>>;
     /// Reads a whole topic as it is now, outside of any group, oldest first per partition.
     async fn read_all(&self, topic: &str) -> Result<Vec<Record>>;
+    /// How far the group is in each of the topic's partitions, in their order.
+    async fn progress(&self, group: &str, topic: &str) -> Result<Vec<Progress>>;
     /// Records in the topic that the group has not committed.
-    async fn lag(&self, group: &str, topic: &str) -> Result<u64>;
+    async fn lag(&self, group: &str, topic: &str) -> Result<u64> {
+        let partitions = self.progress(group, topic).await?;
+        Ok(partitions.iter().fold(0, |sum, it| sum.saturating_add(it.undone())))
+    }
     /// How many partitions the topic has, 0 where there is no such topic; `None` where the log cannot say.
     async fn partitions(&self, _topic: &str) -> Result<Option<u32>> {
         Ok(None)
@@ -63,6 +68,22 @@ pub struct Position {
     pub partition: u32,
     /// Counts from 0 in each partition.
     pub offset: u64,
+}
+
+/// How far a group is in a partition. Both only grow, unless the topic is made anew.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Progress {
+    /// The next offset that the group commits: what was removed by retention counts as done.
+    pub done: u64,
+    /// The next offset that is written.
+    pub end: u64,
+}
+
+impl Progress {
+    /// How many records the group has not committed.
+    pub fn undone(&self) -> u64 {
+        self.end.saturating_sub(self.done)
+    }
 }
 
 /// A record.

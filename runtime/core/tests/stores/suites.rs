@@ -199,6 +199,7 @@ pub(crate) async fn log(log: &dyn EventLog, topic: &str) {
     assert_eq!(all.len(), 20);
     assert!(in_order(&all), "records of a partition are in order, and a key stays in its partition");
     assert_eq!(log.lag("workers", topic).await.unwrap(), 20);
+    assert_eq!(progress(log, topic).await, (4, 0, 20));
 
     // One member does half, and is gone with one record in its hands.
     let mut done = Vec::new();
@@ -211,6 +212,7 @@ pub(crate) async fn log(log: &dyn EventLog, topic: &str) {
     let unfinished = next(&mut *first).await;
     drop(first);
     assert_eq!(log.lag("workers", topic).await.unwrap(), 10);
+    assert_eq!(progress(log, topic).await, (4, 10, 20));
 
     // Two others share the rest: nothing is lost, what was unfinished comes again.
     let mut second = log.join("workers", topic).await.unwrap();
@@ -237,6 +239,12 @@ pub(crate) async fn log(log: &dyn EventLog, topic: &str) {
         next(&mut *others).await;
         seen += 1;
     }
+}
+
+/// How many partitions a topic has, and how many of its records are done and were ever written.
+async fn progress(log: &dyn EventLog, topic: &str) -> (usize, u64, u64) {
+    let partitions = log.progress("workers", topic).await.unwrap();
+    (partitions.len(), partitions.iter().map(|it| it.done).sum(), partitions.iter().map(|it| it.end).sum())
 }
 
 /// A name that nobody made is an error at once, and is not made by asking.

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use streamverse_compute::cloud::{CloudError, ErrorClass};
 use streamverse_compute::policy::{Action, Decision, Order, Outcome, decide};
+use streamverse_core::log::Progress;
 use streamverse_core::{Error, Result};
 use streamverse_model::compute::{
     CloudKind, FleetDecision, GroupName, InstanceName, Lifecycle, enrol_variables,
@@ -14,6 +15,7 @@ use super::jobs::{Done, Job, Resize, perform};
 use super::keep::LEFT_OUT;
 use super::look::{CloudLook, LIST, by_name, within};
 use super::sizes::{Ground, Sizes, held_back, outcomes};
+use super::tell::say;
 use super::view::{Looker, UNSEEN_MS, View, candidate_key};
 use super::{Controller, MOST_ROUNDS};
 
@@ -22,7 +24,7 @@ pub(super) struct Tick {
     pub(super) now: u64,
     pub(super) looks: HashMap<CloudKind, CloudLook>,
     pub(super) view: View,
-    undone: HashMap<usize, u64>,
+    undone: HashMap<usize, Vec<Progress>>,
     /// Sizes that were set since groups were listed; none for one that was deleted.
     sizes: HashMap<GroupName, Option<u32>>,
     /// What was given back.
@@ -50,7 +52,7 @@ impl Tick {
         now: u64,
         looks: HashMap<CloudKind, CloudLook>,
         view: View,
-        undone: HashMap<usize, u64>,
+        undone: HashMap<usize, Vec<Progress>>,
     ) -> Tick {
         Tick {
             now,
@@ -120,15 +122,23 @@ impl Controller {
             acts |= !sizes.0.is_empty() || !self.to_launch(tick).is_empty();
             // Nothing is asked for that was not written down before, with its why; nothing is told that was not.
             let kept = self.kept(tick, &decisions);
-            if !self.keep.state(&self.state, kept, acts, tick.now).await? {
+            let measured = self.remembered.measured(tick.now);
+            if !self.keep.state(&self.state, &measured, kept, acts, tick.now).await? {
                 let text = "another controller wrote the state meanwhile: it acts, this one does not";
                 return Err(Error::passing("fleet-taken", text));
             }
-            self.decided(&decisions);
             let first = tick.decided.len();
-            let told = self.keep.decisions().await?;
-            let of_one = told.into_iter().filter(|(_, it)| it.why != LEFT_OUT);
-            tick.kept.extend(of_one.zip(first..).map(|((id, it), at)| (id, at, it)));
+            let of_one = |it: &FleetDecision| it.why != LEFT_OUT;
+            let meters = &self.meters;
+            let tell = |it: &FleetDecision| {
+                if of_one(it) {
+                    say(meters, it);
+                }
+            };
+            let mut told = self.keep.decisions(tell).await?;
+            told.retain(|(_, it)| of_one(it));
+            self.decided(decisions.get(told.len()..).unwrap_or_default());
+            tick.kept.extend(told.into_iter().zip(first..).map(|((id, it), at)| (id, at, it)));
             tick.decided.extend(decisions.iter().cloned());
             if round == 0 {
                 self.drain(tick);
@@ -236,6 +246,7 @@ impl Controller {
             .ground(tick)
             .deserted()
             .into_iter()
+            .filter(|(_, _, group)| self.refusals.may_delete(group, tick.now))
             .map(|(pool, cloud, group)| Job::DeleteGroup { pool, cloud, group })
             .collect();
         for decision in decisions {
@@ -299,10 +310,9 @@ impl Controller {
     /// Does what is decided: first what ends, then what gets smaller, then what grows. Whether something was refused, so that
     /// it is decided again.
     async fn do_all(&mut self, tick: &mut Tick, ends: Vec<Job>, sizes: Sizes, fenced: bool) -> bool {
-        let deletes = ends.iter().filter(|it| matches!(it, Job::DeleteGroup { .. })).count();
-        let (mut deleted, ended) = (0, !ends.is_empty());
+        let ended = !ends.is_empty();
         for done in perform(&self.parts.clouds, ends).await {
-            deleted += usize::from(self.ended(tick, done));
+            self.ended(tick, done);
         }
         // What ended made groups smaller.
         let (resizes, fits) = if ended { self.ground(tick).resizes() } else { sizes };
@@ -332,11 +342,10 @@ impl Controller {
         self.look_again(tick).await;
         let refused = |it: &Outcome| it.error.is_some_and(|class| class != ErrorClass::Unknown);
         let refused = tick.view.seen.pools.iter().any(|it| it.outcomes.iter().any(refused));
-        refused || fenced && deleted == deletes && self.all_deleted(tick)
+        refused || fenced && self.all_deleted(tick)
     }
 
-    /// Whether a group was deleted.
-    fn ended(&mut self, tick: &mut Tick, done: Done) -> bool {
+    fn ended(&mut self, tick: &mut Tick, done: Done) {
         match done {
             Done::Terminated(_, cloud, instance, Ok(())) => {
                 self.remembered.launched.retain(|it| it.1.id != instance.id);
@@ -347,25 +356,23 @@ impl Controller {
                 if let Some(size) = size {
                     tick.sizes.insert(instance.group, Some(size.saturating_sub(1)));
                 }
-                false
             }
             Done::Terminated(pool, _, instance, Err(error)) => {
                 tick.came_of.insert((pool, instance.id), error.to_string());
-                false
             }
             Done::Deleted(_, cloud, group, Ok(())) => {
                 self.ensured.remove(&group);
+                self.refusals.deleted(&group, None, tick.now);
                 tick.sizes.insert(group.clone(), None);
                 if let Some(groups) = tick.looks.get_mut(&cloud).and_then(|it| it.groups.as_mut()) {
                     groups.remove(&group);
                 }
-                true
             }
             Done::Deleted(pool, _, group, Err(error)) => {
+                self.refusals.deleted(&group, Some(&error), tick.now);
                 tick.came_of.insert((pool, String::new()), format!("{group}: {error}"));
-                false
             }
-            Done::Resized(..) | Done::Launched(..) => false,
+            Done::Resized(..) | Done::Launched(..) => {}
         }
     }
 

@@ -1,12 +1,15 @@
 //! What the controller writes: its state before it acts, statuses, and decisions.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use streamverse_compute::policy::{FleetState, STATE_VERSION};
 use streamverse_core::stores::Records;
 use streamverse_core::{Error, Result};
 use streamverse_model::compute::{FleetDecision, FleetStatus, fleet_collection};
+
+use super::backlog::Doubt;
 
 /// The id of the state.
 const STATE: &str = "state";
@@ -18,9 +21,23 @@ pub(super) const MOST_DECISIONS: usize = 500;
 pub(super) const LEFT_OUT: &str = "left_out";
 /// Where the state's document has decisions that may not be among the others yet.
 const DECIDED: &str = "decided";
+/// Where the state's document has what was measured.
+const MEASURED: &str = "measured";
 /// Between two times that old decisions are removed.
 const PRUNE_MS: u64 = 600_000;
+/// Ids that are further ahead of the clock are of a time when it was wrong.
+const AHEAD_MS: u64 = 3_600_000;
 const PAGE: u32 = 500;
+
+/// What was measured, and outlives the controller: all of it by fleet.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Measured {
+    /// How long a job takes.
+    pub(super) job_ms: BTreeMap<String, u64>,
+    /// Until when a site's own workers are not counted on.
+    pub(super) doubts: BTreeMap<String, Doubt>,
+}
 
 /// A status as it was written.
 struct Written {
@@ -72,12 +89,25 @@ impl Keep {
     }
 
     /// Reads what was written last, by whomever.
-    pub(super) async fn load(&mut self) -> Result<FleetState> {
+    pub(super) async fn load(&mut self) -> Result<(FleetState, Measured)> {
         let found = self.records.get(&self.collection("state"), STATE).await?;
         self.version = found.as_ref().map(|it| it.version);
         let mut value = found.map(|it| it.value);
         let decided = value.as_mut().and_then(|it| it.as_object_mut()?.remove(DECIDED));
-        let state = match value {
+        let measured = value.as_mut().and_then(|it| it.as_object_mut()?.remove(MEASURED));
+        // Without it, it is measured anew.
+        let measured = measured.and_then(|it| serde_json::from_value(it).ok()).unwrap_or_default();
+        // The layout first: of another one nothing else is where this version looks for it.
+        let layout =
+            value.as_ref().map_or(u64::from(STATE_VERSION), |it| it["version"].as_u64().unwrap_or(0));
+        if layout != u64::from(STATE_VERSION) {
+            let text = format!(
+                "the state of the controller {} has the layout {layout}, this version reads {STATE_VERSION}: nothing is bought or given back until the version that wrote it, or a newer one, runs again",
+                self.controller
+            );
+            return Err(Error::passing("fleet-state", text));
+        }
+        let state: FleetState = match value {
             None => FleetState::default(),
             Some(value) => serde_json::from_value(value).map_err(|error| {
                 let text = format!(
@@ -87,13 +117,6 @@ impl Keep {
                 Error::passing("fleet-state", text).because(error)
             })?,
         };
-        if state.version != STATE_VERSION {
-            let text = format!(
-                "the state of the controller {} has the layout {}, this version reads {STATE_VERSION}: run the version that wrote it",
-                self.controller, state.version
-            );
-            return Err(Error::passing("fleet-state", text));
-        }
         self.written = state.clone();
         // Ids go on where those of an earlier controller ended, also when the clock went back.
         let last = self.records.last(&self.collection("why")).await?;
@@ -118,16 +141,17 @@ impl Keep {
                 self.statuses.insert(id, Written { status, version: record.version });
             }
             if !full {
-                return Ok(state);
+                return Ok((state, measured));
             }
         }
     }
 
-    /// Writes the state, and with it what was decided, unless only time has passed and not for long. `false`: somebody else wrote
+    /// Writes the state, and with it what was decided and what was measured, unless only time has passed and not for long. `false`: somebody else wrote
     /// one meanwhile.
     pub(super) async fn state(
         &mut self,
         state: &FleetState,
+        measured: &Measured,
         decided: Vec<FleetDecision>,
         acts: bool,
         now: u64,
@@ -141,8 +165,11 @@ impl Keep {
             self.untold.push((self.last_why, decision));
         }
         let mut value = serde_json::to_value(state).map_err(passing)?;
-        if let Some(document) = value.as_object_mut().filter(|_| !self.untold.is_empty()) {
-            document.insert(DECIDED.to_owned(), serde_json::to_value(&self.untold).map_err(passing)?);
+        if let Some(document) = value.as_object_mut() {
+            document.insert(MEASURED.to_owned(), serde_json::to_value(measured).map_err(passing)?);
+            if !self.untold.is_empty() {
+                document.insert(DECIDED.to_owned(), serde_json::to_value(&self.untold).map_err(passing)?);
+            }
         }
         let collection = self.collection("state");
         let done = match self.version {
@@ -224,12 +251,17 @@ impl Keep {
     }
 
     /// Puts decisions that were written with the state where they are looked for, in order: the ids and they themselves. Nothing of
-    /// them is done before.
-    pub(super) async fn decisions(&mut self) -> Result<Vec<(u64, FleetDecision)>> {
+    /// them is done before. Each is told when it is there: where the catalogue fails in between, the rest is told by who reads the
+    /// state next, and nothing twice.
+    pub(super) async fn decisions(
+        &mut self,
+        mut told: impl FnMut(&FleetDecision) + Send,
+    ) -> Result<Vec<(u64, FleetDecision)>> {
         let collection = self.collection("why");
         for (id, decision) in &self.untold {
             let value = serde_json::to_value(decision).map_err(passing)?;
             self.records.insert(&collection, &why_id(*id), &value).await?;
+            told(decision);
         }
         Ok(std::mem::take(&mut self.untold))
     }
@@ -244,11 +276,35 @@ impl Keep {
         Ok(())
     }
 
+    /// Gives decisions that were made while the clock was ahead ids of now: as what is to come they would never be old.
+    async fn put_back(&mut self, now: u64) -> Result<()> {
+        let last = now.saturating_add(AHEAD_MS).saturating_mul(1000);
+        if self.last_why <= last {
+            return Ok(());
+        }
+        let collection = self.collection("why");
+        let (mut after, mut id) = (why_id(last), now.saturating_mul(1000));
+        loop {
+            let page = self.records.list(&collection, &after, PAGE).await?;
+            let Some((end, _)) = page.last() else { break };
+            after.clone_from(end);
+            for (ahead, record) in page {
+                while !self.records.insert(&collection, &why_id(id), &record.value).await? {
+                    id = id.saturating_add(1);
+                }
+                self.records.remove(&collection, &ahead).await?;
+            }
+        }
+        self.last_why = id;
+        Ok(())
+    }
+
     /// Removes decisions that are older than `retention_ms`.
     pub(super) async fn prune(&mut self, retention_ms: u64, now: u64) -> Result<()> {
         let collection = self.collection("why");
-        if now.saturating_sub(self.pruned_ms) >= PRUNE_MS {
+        if self.pruned_ms > now || now - self.pruned_ms >= PRUNE_MS {
             self.pruned_ms = now;
+            self.put_back(now).await?;
             let oldest = now.saturating_sub(retention_ms).saturating_mul(1000);
             self.records.remove_before(&collection, &why_id(oldest)).await?;
         }

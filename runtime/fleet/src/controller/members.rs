@@ -35,7 +35,9 @@ impl Controller {
                 let full = u64::try_from(pool.policy.drain.0.as_millis()).unwrap_or(u64::MAX);
                 let until = leaving.saturating_add(full);
                 let until = worker.doomed_ms.map_or(until, |doomed| doomed.min(until));
-                if let Some(instance) = spot.instance(&tick.looks) {
+                // Whoever hears an order to a name is not asked which instance of that name is meant.
+                let own = !self.remembered.twins.contains(&known.id);
+                if let Some(instance) = spot.instance(&tick.looks).filter(|_| own) {
                     let seconds = until.saturating_sub(tick.now) / 1000;
                     self.parts.workers.drain(&worker_name(instance), seconds);
                 }

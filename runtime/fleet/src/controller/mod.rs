@@ -1,6 +1,7 @@
 //! The controller: a tick is look, decide, write, act, and again while a cloud refuses.
 
 mod act;
+mod backlog;
 mod definitions;
 mod jobs;
 mod keep;
@@ -14,6 +15,7 @@ mod sizes;
 mod tell;
 #[cfg(test)]
 mod tests;
+mod twins;
 mod view;
 
 use std::collections::{BTreeMap, HashMap};
@@ -22,6 +24,7 @@ use std::time::{Duration, Instant};
 
 use streamverse_compute::cloud::GroupSpec;
 use streamverse_compute::policy::{self, FleetState, Outcome, PoolState};
+use streamverse_core::log::Progress;
 use streamverse_core::stores::Records;
 use streamverse_core::{Error, Metrics, Ready, Result, Stop};
 use streamverse_model::compute::{CloudKind, FleetControllerSpec, GroupName, QueueSpec};
@@ -36,7 +39,7 @@ use crate::service::Clouds;
 use crate::workers::Workers;
 use definitions::{Checks, Definitions};
 use keep::Keep;
-use look::{LIST, look};
+use look::look;
 use meters::Meters;
 use plan::Plan;
 use prices::{Prices, Wanted};
@@ -47,6 +50,8 @@ use view::{Looker, Remembered};
 const FINISH: Duration = Duration::from_secs(10);
 /// Between two looks at a lease that somebody else holds.
 const STANDBY: Duration = Duration::from_millis(500);
+/// A clock that was never set says something before this: the year 2020.
+const FIRST_MS: u64 = 1_577_836_800_000;
 /// Rounds of one tick: refused launches are decided again, elsewhere.
 const MOST_ROUNDS: usize = 64;
 
@@ -231,13 +236,19 @@ impl Controller {
     /// One look, and all that follows from it. Whoever calls it holds the lease.
     ///
     /// # Errors
-    /// A catalogue that does not answer; `fleet-taken` where another controller wrote the state meanwhile. It is repeated
+    /// A catalogue that does not answer; `clock` where the clock was never set; `fleet-taken` where another controller wrote the state meanwhile. It is repeated
     /// from what was written.
     pub async fn tick(&mut self) -> Result<()> {
         let began = Instant::now();
         let now = self.parts.clock.now_ms();
+        if now < FIRST_MS {
+            let text = "this machine's clock is before 2020: nothing is bought or given back until it tells the time";
+            return Err(Error::passing("clock", text));
+        }
         if !self.loaded {
-            self.state = self.keep.load().await?;
+            let (state, measured) = self.keep.load().await?;
+            self.state = state;
+            self.remembered.take(measured);
             self.tell_untold().await?;
             // Whoever wrote that something is told to leave, or given back, may have been killed before it was: it is said again at once.
             for known in self.state.pools.iter_mut().flat_map(|it| &mut it.known) {
@@ -259,12 +270,27 @@ impl Controller {
         }
         let nothing = self.definitions.0.is_empty() && self.state.pools.iter().all(PoolState::is_gone);
         let queues = Arc::clone(&self.parts.queues);
-        let asked = self.queues();
+        let tick = self.parts.spec.tick.0;
+        let silent = &self.remembered.silent_queues;
+        let asked = self.queues().into_iter().map(|(key, queue)| {
+            let limit = silent.patience(&key, tick);
+            (key, (queue, limit))
+        });
+        let asked = asked.collect();
+        let of_cloud = |kind: CloudKind| self.remembered.silent_clouds.patience(&kind, tick);
         let (priced, mut looks, undone) = tokio::join!(
-            self.prices.refresh(&self.parts.clouds, &self.wanted, first || changed, now),
-            look(&self.parts.clouds, |_| !nothing, &self.parts.deployment),
+            self.prices.refresh(&self.parts.clouds, &self.wanted, first || changed, of_cloud, now),
+            look(&self.parts.clouds, |_| !nothing, of_cloud, &self.parts.deployment),
             ask_queues(&*queues, asked),
         );
+        for (kind, it) in &looks {
+            self.remembered.silent_clouds.heard(*kind, it.complete());
+        }
+        for (key, it) in &undone {
+            self.remembered.silent_queues.heard(key.clone(), it.is_ok());
+        }
+        // What a look waited for is no reason to leave others one round.
+        let looked = Instant::now();
         if first || changed || priced || self.plan.is_old(&self.definitions, &self.state) {
             self.plan =
                 Plan::new(&self.parts.spec, &self.definitions, &self.state, &self.prices, &self.parts.clouds);
@@ -297,7 +323,7 @@ impl Controller {
         }
         let (lost, missing) = (self.lost(&view), self.missing(&view));
         let mut tick = act::Tick::new(now, looks, view, undone);
-        self.act(&mut tick, began).await?;
+        self.act(&mut tick, looked).await?;
         self.count_vanished(missing);
         self.tell(&tick, lost).await?;
         self.loaded = true;
@@ -315,16 +341,24 @@ impl Controller {
     /// What is not done, by pool; what could not be asked is a trouble of its fleets.
     fn told_by_queues(
         &mut self,
-        asked: &BTreeMap<(String, String, String), Result<u64, String>>,
-    ) -> HashMap<usize, u64> {
+        asked: &BTreeMap<(String, String, String), Result<Vec<Progress>, String>>,
+    ) -> HashMap<usize, Vec<Progress>> {
         let mut undone = HashMap::new();
         self.troubles.clear();
+        let mut first: HashMap<(String, String, String), &str> = HashMap::new();
         for (index, (entry, pool)) in self.plan.entries.iter().zip(&self.plan.fleet.pools).enumerate() {
             let Some(queue) = pool.queue.as_ref().filter(|_| entry.queue) else { continue };
             let key = (queue.event_log.clone(), queue.topic.clone(), queue.group.clone());
+            let of = first.entry(key.clone()).or_insert(&entry.name);
+            if *of != entry.name {
+                self.troubles.insert(
+                    entry.name.clone(),
+                    format!("the fleet {of:?} takes from the same queue, and each buys for all that waits: give one of them a group of its own, or its candidates to the other"),
+                );
+            }
             match asked.get(&key) {
-                Some(Ok(count)) => {
-                    undone.insert(index, *count);
+                Some(Ok(partitions)) => {
+                    undone.insert(index, partitions.clone());
                 }
                 Some(Err(error)) => {
                     self.troubles
@@ -339,12 +373,12 @@ impl Controller {
 
 async fn ask_queues(
     queues: &dyn Queues,
-    asked: BTreeMap<(String, String, String), QueueSpec>,
-) -> BTreeMap<(String, String, String), Result<u64, String>> {
-    let asks = asked.into_iter().map(|(key, queue)| async move {
-        let answer = match tokio::time::timeout(LIST, queues.undone(&queue)).await {
+    asked: BTreeMap<(String, String, String), (QueueSpec, Duration)>,
+) -> BTreeMap<(String, String, String), Result<Vec<Progress>, String>> {
+    let asks = asked.into_iter().map(|(key, (queue, limit))| async move {
+        let answer = match tokio::time::timeout(limit, queues.progress(&queue)).await {
             Ok(answer) => answer.map_err(|error| error.chain()),
-            Err(_) => Err(format!("no answer within {} s", LIST.as_secs())),
+            Err(_) => Err(format!("no answer within {} s", limit.as_secs())),
         };
         if let Err(error) = &answer {
             warn!(topic = queue.topic, group = queue.group, error, "A queue does not tell what waits.");

@@ -1,11 +1,12 @@
 //! What candidates cost now: the clouds' offers, asked for once a minute, and the dated table until they answer.
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
 use streamverse_compute::cloud::{Candidate, Offer, OfferQuery};
 use streamverse_model::compute::{CloudKind, Lifecycle, Money, price};
 
-use super::look::{LIST, within};
+use super::look::within;
 use crate::service::Clouds;
 
 /// Between two times that offers are asked for: clouds limit requests.
@@ -39,6 +40,7 @@ impl Prices {
         clouds: &Clouds,
         candidates: &BTreeMap<CloudKind, Wanted>,
         new: bool,
+        patience: impl Fn(CloudKind) -> Duration,
         now: u64,
     ) -> bool {
         let mut asks = Vec::new();
@@ -48,8 +50,9 @@ impl Prices {
                 self.next_ms.get(kind).is_none_or(|it| *it <= now || *it > now.saturating_add(EVERY_MS));
             if due || new && all.keys().any(|it| !self.known.contains_key(it)) {
                 let query = OfferQuery { candidates: all.values().cloned().collect() };
+                let limit = patience(*kind);
                 asks.push(async move {
-                    let answer = within(LIST, "its offers", cloud.offers(&query)).await;
+                    let answer = within(limit, "its offers", cloud.offers(&query)).await;
                     (*kind, query.candidates, answer)
                 });
             }

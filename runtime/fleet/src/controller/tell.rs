@@ -10,7 +10,7 @@ use super::Controller;
 use super::act::Tick;
 use super::definitions::Definition;
 use super::keep::{LEFT_OUT, MOST_DECISIONS};
-use super::meters::{Bought, CameToNothing, Decided, InPhase, Limited, Lost, OfFleet, Refused};
+use super::meters::{Bought, CameToNothing, Decided, InPhase, Limited, Lost, Meters, OfFleet, Refused};
 use super::view::{View, worker_name};
 
 /// What a decision is about: the number of a launch, or an instance's id.
@@ -24,6 +24,12 @@ fn subject(action: &Action) -> String {
 
 fn nothing(fleet: &str, how: &str) -> CameToNothing {
     CameToNothing { fleet: fleet.to_owned(), how: how.to_owned() }
+}
+
+/// A decision is told, and counted.
+pub(super) fn say(meters: &Meters, it: &FleetDecision) {
+    tracing::info!(why = it.why, "{}", it.line);
+    meters.decisions.get_or_create(&Decided { fleet: it.fleet.clone(), why: it.why.clone() }).inc();
 }
 
 /// Spot instances that were to stay and are gone, by pool and place.
@@ -104,47 +110,43 @@ impl Controller {
     /// What is kept of a round's decisions, before anything of them is done. Where there are too many, it is said how many more there
     /// are, for each fleet.
     pub(super) fn kept(&self, tick: &Tick, decisions: &[Decision]) -> Vec<FleetDecision> {
-        let name = |pool: usize| self.plan.entries.get(pool).map(|it| it.name.clone()).unwrap_or_default();
-        let told = |pool: usize, line: String, why: &str| FleetDecision {
-            at_ms: tick.now,
-            fleet: name(pool),
-            line,
-            why: why.to_owned(),
-            outcome: None,
-        };
         let room = MOST_DECISIONS.saturating_sub(tick.decided.len()).min(decisions.len());
         let (kept, more) = decisions.split_at(room);
-        let mut all: Vec<FleetDecision> =
-            kept.iter().map(|it| told(it.pool, it.line(&self.plan.fleet), it.why.as_str())).collect();
+        let mut all = self.told(tick.now, kept);
         let mut left: BTreeMap<usize, usize> = BTreeMap::new();
         more.iter().for_each(|it| *left.entry(it.pool).or_default() += 1);
         for (pool, count) in left {
-            let line = format!("{}: {count} more decisions of this look are in the log alone", name(pool));
-            all.push(told(pool, line, LEFT_OUT));
+            let fleet = self.plan.entries.get(pool).map(|it| it.name.clone()).unwrap_or_default();
+            let line = format!("{fleet}: {count} more decisions of this look are in the log alone");
+            let why = LEFT_OUT.to_owned();
+            all.push(FleetDecision { at_ms: tick.now, fleet, line, why, outcome: None });
         }
         all
     }
 
-    /// Decisions that are written down: they are told, and counted.
-    pub(super) fn decided(&self, decisions: &[Decision]) {
-        for decision in decisions {
-            let line = decision.line(&self.plan.fleet);
-            let fleet = self.plan.entries.get(decision.pool).map(|it| it.name.clone());
-            self.say(&line, fleet.unwrap_or_default(), decision.why.as_str());
+    /// Decisions as they are told.
+    fn told(&self, now: u64, decisions: &[Decision]) -> Vec<FleetDecision> {
+        let told = |it: &Decision| FleetDecision {
+            at_ms: now,
+            fleet: self.plan.entries.get(it.pool).map(|it| it.name.clone()).unwrap_or_default(),
+            line: it.line(&self.plan.fleet),
+            why: it.why.as_str().to_owned(),
+            outcome: None,
+        };
+        decisions.iter().map(told).collect()
+    }
+
+    /// Decisions that are more than are kept: they are told, and counted.
+    pub(super) fn decided(&self, more: &[Decision]) {
+        for decision in self.told(0, more) {
+            say(&self.meters, &decision);
         }
     }
 
     /// Decisions that a controller before this one wrote down with its state and did not come to tell.
     pub(super) async fn tell_untold(&mut self) -> Result<()> {
-        for (_, it) in self.keep.decisions().await? {
-            self.say(&it.line, it.fleet, &it.why);
-        }
-        Ok(())
-    }
-
-    fn say(&self, line: &str, fleet: String, why: &str) {
-        tracing::info!(why, "{line}");
-        self.meters.decisions.get_or_create(&Decided { fleet, why: why.to_owned() }).inc();
+        let meters = &self.meters;
+        self.keep.decisions(|it| say(meters, it)).await.map(|_| ())
     }
 
     fn statuses(&self, tick: &Tick) -> BTreeMap<String, FleetStatus> {
@@ -163,6 +165,8 @@ impl Controller {
                 trouble.push("its record is gone without a tombstone: what is left of it leaves".to_owned());
             }
             trouble.extend(self.troubles.get(&entry.name).cloned());
+            let own = tick.view.own.get(index).copied().unwrap_or_default();
+            trouble.extend(own.trouble().map(str::to_owned));
             if let Some(pool) = self.plan.fleet.pools.get(index) {
                 trouble.extend(self.refusals.trouble(pool, memory, tick.now));
             }
@@ -172,9 +176,12 @@ impl Controller {
                 ));
             }
             if seen.is_some_and(|it| !it.complete) && !entry.frozen {
-                trouble.push(
-                    "a cloud that it needs does not tell what there is: nothing is done meanwhile".to_owned(),
-                );
+                let said = tick.looks.iter().filter(|it| entry.clouds.contains(it.0));
+                let said = said.filter_map(|(kind, it)| Some(format!(" ({kind}: {})", it.error.as_ref()?)));
+                trouble.push(format!(
+                    "a cloud that it needs does not tell what there is: nothing is done meanwhile{}",
+                    said.collect::<String>()
+                ));
             }
             let hollow: Vec<&str> =
                 tick.view.hollow.iter().filter(|it| it.0 == index).take(5).map(|it| it.1.as_str()).collect();

@@ -6,12 +6,16 @@ use std::time::Duration;
 
 use streamverse_compute::cloud::{Instance, NoticeKind, Phase};
 use streamverse_compute::policy::{FleetState, PoolSeen, QueueSeen, Seen, Worker, WorkerPhase};
+use streamverse_core::log::Progress;
 use streamverse_model::compute::{CloudKind, GroupName, Lifecycle, Phase as WorkPhase};
-use streamverse_model::media::{TRANSCODE_GROUP, TRANSCODE_TOPIC};
 use streamverse_model::platform::Name;
 
-use super::look::CloudLook;
+use super::backlog::{Backlog, Own, Patience};
+use super::keep::Measured;
+use super::look::{CloudLook, Silent};
 use super::plan::{Entry, Plan};
+use super::twins;
+use crate::clock::ms;
 use crate::workers::Workers;
 
 /// Who has not been heard for so long is taken for broken: it would hold work that nobody does.
@@ -62,10 +66,21 @@ pub(super) struct Remembered {
     pub(super) launched: Vec<(CloudKind, Instance, u64)>,
     /// When what is on its way out goes, by id.
     pub(super) doomed: HashMap<String, u64>,
+    /// Instances whose names another instance's worker has, by id.
+    pub(super) twins: HashSet<String>,
     /// Since when a pool's queue has been empty.
     pub(super) empty_since: HashMap<String, u64>,
     /// Since when workers have said that they work while nothing was left to do, by their instances' ids.
     pub(super) busy_since: HashMap<String, u64>,
+    /// Of fleets beside a site's own workers, how old what waits is.
+    pub(super) backlogs: HashMap<String, Backlog>,
+    /// How long a job of each fleet took when that was last measured.
+    pub(super) job_ms: HashMap<String, u64>,
+    /// Who did not answer of late.
+    pub(super) silent_clouds: Silent<CloudKind>,
+    pub(super) silent_queues: Silent<(String, String, String)>,
+    /// When the last look was.
+    pub(super) looked_ms: u64,
 }
 
 /// What was seen, for the policy and for those who act.
@@ -76,6 +91,8 @@ pub(super) struct View {
     pub(super) spots: Vec<Vec<Spot>>,
     /// By pool, how many jobs its workers do.
     running: Vec<u64>,
+    /// By pool, what may be expected of a site's own workers.
+    pub(super) own: Vec<Own>,
     /// Workers that have worked on nothing for too long, with their pools.
     pub(super) hollow: Vec<(usize, String)>,
     /// Instances of this deployment that are of no pool of this controller: another controller's, or nobody's.
@@ -83,6 +100,22 @@ pub(super) struct View {
 }
 
 impl Remembered {
+    /// Goes on with what an earlier controller measured.
+    pub(super) fn take(&mut self, measured: Measured) {
+        self.job_ms = measured.job_ms.into_iter().collect();
+        let backlogs = measured.doubts.into_iter().map(|(fleet, doubt)| (fleet, Backlog::doubting(doubt)));
+        self.backlogs = backlogs.collect();
+    }
+
+    /// What is to outlive this controller.
+    pub(super) fn measured(&self, now: u64) -> Measured {
+        let doubts = self.backlogs.iter().filter_map(|(fleet, it)| Some((fleet.clone(), it.doubt(now)?)));
+        Measured {
+            job_ms: self.job_ms.iter().map(|(fleet, ms)| (fleet.clone(), *ms)).collect(),
+            doubts: doubts.collect(),
+        }
+    }
+
     /// Whether something may still appear that was launched for a fleet: also once its order is forgotten.
     pub(super) fn in_doubt(&self, fleet: &str, now: u64) -> bool {
         let recent = |at: u64| now.saturating_sub(at) < UNSEEN_MS;
@@ -99,6 +132,9 @@ impl View {
     }
 }
 
+/// An event log, a topic and a group.
+type QueueKey<'a> = (&'a str, &'a str, &'a str);
+
 /// What a view is made of.
 pub(super) struct Looker<'a> {
     pub(super) deployment: &'a Name,
@@ -107,8 +143,8 @@ pub(super) struct Looker<'a> {
     pub(super) workers: &'a dyn Workers,
     /// When any of them was last heard.
     pub(super) heard_ms: Option<u64>,
-    /// What waits, by pool.
-    pub(super) undone: &'a HashMap<usize, u64>,
+    /// How far the workers are in each partition of its queue, by pool.
+    pub(super) undone: &'a HashMap<usize, Vec<Progress>>,
     pub(super) now: u64,
 }
 
@@ -116,6 +152,7 @@ impl Looker<'_> {
     /// Puts it together. What was launched and is not listed is put into the looks.
     pub(super) fn view(&self, looks: &mut HashMap<CloudKind, CloudLook>, memory: &mut Remembered) -> View {
         self.add_launched(looks, memory);
+        memory.twins = twins::unheard(looks, self.workers);
         let mut view = View::default();
         let groups = looks.values().filter_map(|it| it.groups.as_ref()).flat_map(HashMap::keys);
         let with_groups: HashSet<&str> = groups.map(|it| it.pool.as_str()).collect();
@@ -127,6 +164,7 @@ impl Looker<'_> {
             view.seen.pools.push(PoolSeen { complete, groups_deleted, ..PoolSeen::default() });
             view.spots.push(Vec::new());
             view.running.push(0);
+            view.own.push(Own::Trusted);
         }
         let mut doomed = HashMap::new();
         for (cloud, look) in looks.iter() {
@@ -134,6 +172,7 @@ impl Looker<'_> {
         }
         memory.doomed = doomed;
         self.queues(&mut view, memory);
+        memory.looked_ms = self.now;
         view
     }
 
@@ -241,7 +280,8 @@ impl Looker<'_> {
             hourly: instance.hourly,
         };
         // Of a fleet whose record is gone the workers may still be heard.
-        let told = (entry.work.is_some() || entry.record.is_none())
+        let twin = memory.twins.contains(&instance.id);
+        let told = (!twin && (entry.work.is_some() || entry.record.is_none()))
             .then(|| self.workers.told(&worker_name(instance)))
             .flatten();
         if entry.work.is_none() && told.is_none() {
@@ -257,7 +297,7 @@ impl Looker<'_> {
             // It may have been heard by the controller before this one, and can be heard by this one since it knows it.
             let older = self.known(pool, &instance.id).is_some_and(|it| it.since_ms < memory.started_ms);
             let known_ms = memory.known_ms.get(&instance.id);
-            if !older || known_ms.is_some_and(|it| self.now.saturating_sub(*it) >= REJOIN_MS) {
+            if twin || !older || known_ms.is_some_and(|it| self.now.saturating_sub(*it) >= REJOIN_MS) {
                 worker.phase = WorkerPhase::Starting;
                 return (worker, 0);
             }
@@ -297,8 +337,7 @@ impl Looker<'_> {
     /// For how long somebody may say that it works while nothing is left to do.
     fn busy_ms(&self, pool: usize, job_ms: Option<u64>) -> u64 {
         let queue = self.plan.fleet.pools.get(pool).and_then(|it| it.queue.as_ref());
-        let assumed = queue.map_or(Duration::ZERO, |it| it.assumed_job_time.0);
-        let assumed = u64::try_from(assumed.as_millis()).unwrap_or(u64::MAX);
+        let assumed = queue.map_or(0, |it| ms(it.assumed_job_time.0));
         job_ms.unwrap_or(0).max(assumed).saturating_mul(4).clamp(BUSY_MS, BUSY_MOST_MS)
     }
 
@@ -312,68 +351,121 @@ impl Looker<'_> {
         self.known(pool, id).is_some_and(|it| it.leaving_ms.is_some())
     }
 
-    /// What waits: what is not done, less what somebody works on. Whoever works on nothing for too long has failed.
+    /// What waits: what is not done, less what somebody works on.
     fn queues(&self, view: &mut View, memory: &mut Remembered) {
         let busy_since = std::mem::take(&mut memory.busy_since);
-        for (index, (entry, seen)) in self.plan.entries.iter().zip(&mut view.seen.pools).enumerate() {
-            let Some(undone) = self.undone.get(&index).copied() else { continue };
-            if undone > 0 {
+        memory.backlogs.retain(|name, _| self.plan.by_name.contains_key(name.as_str()));
+        memory.job_ms.retain(|name, _| self.plan.by_name.contains_key(name.as_str()));
+        let mut by_queue: HashMap<QueueKey<'_>, Vec<usize>> = HashMap::new();
+        for index in self.undone.keys() {
+            if let Some(queue) = self.queue(*index) {
+                by_queue.entry(queue).or_default().push(*index);
+            }
+        }
+        for (index, entry) in self.plan.entries.iter().enumerate() {
+            let Some(partitions) = self.undone.get(&index) else { continue };
+            let jobs = partitions.iter().fold(0_u64, |sum, it| sum.saturating_add(it.undone()));
+            if jobs > 0 {
                 memory.empty_since.remove(&entry.name);
             } else {
                 memory.empty_since.entry(entry.name.clone()).or_insert(self.now);
             }
-            let mut working = 0;
-            match &entry.record {
-                Some(record) if entry.work.is_some() => {
-                    working = view.running.get(index).copied().unwrap_or(0);
-                    let job_ms = self.workers.job_ms(&record.definition.name);
-                    // The site's own workers say nothing to us: they do as many as they can.
-                    let others = own(entry);
-                    let waiting = undone.saturating_sub(working).saturating_sub(u64::from(others));
-                    seen.queue = Some(QueueSeen { waiting, job_ms, others });
-                    if undone == 0 {
-                        let most = self.busy_ms(index, job_ms);
-                        let busy = |it: &&mut Worker| it.phase == WorkerPhase::Ready && it.idle_ms.is_none();
-                        for worker in seen.workers.iter_mut().filter(busy) {
-                            let since = busy_since.get(&*worker.id).copied().unwrap_or(self.now);
-                            memory.busy_since.insert(worker.id.to_string(), since);
-                            if self.now.saturating_sub(since) >= most {
-                                worker.phase = WorkerPhase::Failed;
-                                if !self.is_leaving(index, &worker.id) {
-                                    tracing::warn!(
-                                        fleet = entry.name,
-                                        worker = &*worker.id,
-                                        "A worker says that it works, and nothing has been left to do for {} s: it is ended.",
-                                        most / 1000
-                                    );
-                                }
-                                view.hollow.push((index, worker.id.to_string()));
-                            }
-                        }
-                    }
+            let Some(record) = entry.record.as_ref().filter(|_| entry.work.is_some()) else {
+                let Some(seen) = view.seen.pools.get_mut(index) else { continue };
+                seen.queue = Some(QueueSeen { waiting: jobs, job_ms: None, others: 0 });
+                // Nobody says whether it works: as long as there is work, it does.
+                let idle = memory.empty_since.get(&entry.name).map(|it| self.now.saturating_sub(*it));
+                for worker in seen.workers.iter_mut().filter(|it| it.phase == WorkerPhase::Ready) {
+                    worker.idle_ms = idle;
                 }
-                _ => {
-                    seen.queue = Some(QueueSeen { waiting: undone, job_ms: None, others: 0 });
-                    // Nobody says whether it works: as long as there is work, it does.
-                    let idle = memory.empty_since.get(&entry.name).map(|it| self.now.saturating_sub(*it));
-                    for worker in seen.workers.iter_mut().filter(|it| it.phase == WorkerPhase::Ready) {
-                        worker.idle_ms = idle;
-                    }
+                continue;
+            };
+            if let Some(measured) = self.workers.job_ms(&record.definition.name) {
+                memory.job_ms.insert(entry.name.clone(), measured);
+            }
+            let job_ms = memory.job_ms.get(&entry.name).copied();
+            // Other fleets' workers may take from the same queue.
+            let with = self.queue(index).and_then(|it| by_queue.get(&it)).map_or(&[][..], Vec::as_slice);
+            let working: u64 = with.iter().filter_map(|it| view.running.get(*it)).sum();
+            // The site's own workers say nothing to us: they do as many as they can, as long as nothing speaks against it.
+            let queue = record.definition.queue.as_ref();
+            let own = entry.work.as_ref().zip(queue).map_or(0, |(work, queue)| work.own_members(queue));
+            let (mut hands, mut others) = (own, own);
+            if let Some(queue) = self.plan.fleet.pools.get(index).and_then(|it| it.queue.as_ref())
+                && own > 0
+            {
+                let alone =
+                    !with.iter().any(|it| worked(view, *it, self.now.saturating_sub(memory.looked_ms)));
+                let patience = Patience {
+                    target: queue.target_p95.0,
+                    job_ms: job_ms.unwrap_or(ms(queue.assumed_job_time.0)),
+                };
+                let backlog = memory.backlogs.entry(entry.name.clone()).or_default();
+                let trust = backlog.look(partitions, patience, alone, self.now);
+                if trust != Own::Trusted {
+                    others = 0;
+                }
+                if trust == Own::Absent {
+                    hands = 0;
+                }
+                if let Some(it) = view.own.get_mut(index) {
+                    *it = trust;
                 }
             }
-            tracing::debug!(fleet = entry.name, undone, working, "Looked at the queue.");
+            let waiting = jobs.saturating_sub(working).saturating_sub(u64::from(hands));
+            if let Some(seen) = view.seen.pools.get_mut(index) {
+                seen.queue = Some(QueueSeen { waiting, job_ms, others });
+            }
+            if jobs == 0 {
+                self.hollow(index, entry, job_ms, &busy_since, view, memory);
+            }
+            tracing::debug!(fleet = entry.name, undone = jobs, working, "Looked at the queue.");
+        }
+    }
+
+    /// Which queue a pool's workers take from.
+    fn queue(&self, pool: usize) -> Option<QueueKey<'_>> {
+        let queue = self.plan.fleet.pools.get(pool)?.queue.as_ref()?;
+        Some((&queue.event_log, &queue.topic, &queue.group))
+    }
+
+    /// Whoever says for too long that it works, where nothing is left to do, has failed.
+    fn hollow(
+        &self,
+        index: usize,
+        entry: &Entry,
+        job_ms: Option<u64>,
+        busy_since: &HashMap<String, u64>,
+        view: &mut View,
+        memory: &mut Remembered,
+    ) {
+        let most = self.busy_ms(index, job_ms);
+        let workers = view.seen.pools.get_mut(index).into_iter().flat_map(|it| &mut it.workers);
+        for worker in workers.filter(|it| it.phase == WorkerPhase::Ready && it.idle_ms.is_none()) {
+            let since = busy_since.get(&*worker.id).copied().unwrap_or(self.now);
+            memory.busy_since.insert(worker.id.to_string(), since);
+            if self.now.saturating_sub(since) < most {
+                continue;
+            }
+            worker.phase = WorkerPhase::Failed;
+            view.hollow.push((index, worker.id.to_string()));
+            if !self.is_leaving(index, &worker.id) {
+                tracing::warn!(
+                    fleet = entry.name,
+                    worker = &*worker.id,
+                    "A worker says that it works, and nothing has been left to do for {} s: it is ended.",
+                    most / 1000
+                );
+            }
         }
     }
 }
 
-/// How many jobs the workers that a transcoder has on its site do side by side: where they take from the same queue as the fleet.
-fn own(entry: &Entry) -> u32 {
-    let Some(work) = entry.work.as_ref() else { return 0 };
-    let queue = entry.record.as_ref().and_then(|it| it.definition.queue.as_ref());
-    let same = queue.is_some_and(|it| {
-        (&*it.topic, &*it.group) == (TRANSCODE_TOPIC, TRANSCODE_GROUP) && it.event_log == work.spec.event_log
-    });
-    if same { work.spec.workers.saturating_mul(work.spec.concurrency) } else { 0 }
+/// Whether a pool's workers may have done anything within so long.
+fn worked(view: &View, pool: usize, within_ms: u64) -> bool {
+    let workers = view.seen.pools.get(pool).into_iter().flat_map(|it| &it.workers);
+    let mut ready = workers.filter(|it| it.phase != WorkerPhase::Starting);
+    ready.any(|it| it.idle_ms.is_none_or(|idle| idle <= within_ms))
 }
 
 /// Which of a pool's candidates an instance is; none of them where the group's name says another place or cloud.

@@ -112,7 +112,8 @@ impl HandOver {
         // Each job that a worker does side by side is a member of the group.
         let each = if self.record.work.is_some() { queue.jobs_per_worker.max(1) } else { 1 };
         let max = self.record.definition.range.max;
-        let members = max.saturating_mul(each);
+        let own = self.record.work.as_ref().map_or(0, |it| it.own_members(queue));
+        let members = max.saturating_mul(each).saturating_add(own);
         match log.partitions(&queue.topic).await? {
             Some(0) => {
                 let text =
@@ -120,11 +121,15 @@ impl HandOver {
                 Err(Error::passing("no-topic", text))
             }
             Some(count) if count < members => {
+                let theirs = match own {
+                    0 => String::new(),
+                    own => format!(", and {own} are for what the transcoder's own workers do"),
+                };
                 let text = format!(
-                    "the topic {:?} has {count} partitions, and one is one worker's at a time: {} of {max} workers would be \
+                    "the topic {:?} has {count} partitions, and one is one worker's at a time{theirs}: {} of {max} workers would be \
                      paid for nothing. Raise `partitions` of the streamverse_event_log to {members} at least, or lower range.max",
                     queue.topic,
-                    max - count / each
+                    max - count.saturating_sub(own) / each
                 );
                 Err(Error::permanent("too-few-partitions", text))
             }

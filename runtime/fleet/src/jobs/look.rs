@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use streamverse_core::{Job, JobHandle, Result, ServiceContext, Stop};
-use streamverse_model::compute::{FleetDefinition, FleetWork};
+use streamverse_model::compute::{FleetChange, FleetDefinition, FleetWork};
 
 use super::{Fleets, Held, Told, owner_of};
 
@@ -28,22 +28,23 @@ impl Job for Look {
             // Whoever has the name now says so when it is applied.
             Err(error) if !error.retry => Some(error.message),
             Err(error) => return Err(error),
-            Ok(None) => Some(format!("the fleet {name:?} is gone from its controller's catalogue")),
-            Ok(Some((_, found))) if found.seen.fenced => {
-                Some(format!("the fleet {name:?} is fenced in its controller's catalogue"))
-            }
-            Ok(Some((_, Held { record: None, .. }))) => {
-                Some(format!("the controller's catalogue has a fleet {name:?} of another version"))
-            }
-            // Its workers are given what was handed over: another bucket, for example, is not what they have.
-            Ok(Some((_, Held { record: Some(found), .. }))) if found.work != self.work => Some(format!(
-                "the transcoder of the fleet {name:?} was changed since the fleet was handed over"
-            )),
-            Ok(Some((_, Held { record: Some(found), .. }))) if found.definition != self.definition => {
-                Some(format!("the fleet {name:?} is another one in its controller's catalogue"))
-            }
-            Ok(Some(_)) => None,
+            Ok(found) => self.changed(found.map(|(_, it)| it).as_ref()).map(|it| it.told(name)),
         };
         Ok(json!({ "changed": changed }))
+    }
+}
+
+impl Look {
+    fn changed(&self, found: Option<&Held>) -> Option<FleetChange> {
+        let Some(found) = found else { return Some(FleetChange::Gone) };
+        if found.seen.fenced {
+            return Some(FleetChange::Fenced);
+        }
+        let Some(record) = &found.record else { return Some(FleetChange::Unreadable) };
+        // Its workers are given what was handed over: another bucket, for example, is not what they have.
+        if record.work != self.work {
+            return Some(FleetChange::Transcoder);
+        }
+        (record.definition != self.definition).then_some(FleetChange::Another)
     }
 }

@@ -3,9 +3,12 @@
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use streamverse_core::{Error, Job, JobHandle, Result, ServiceContext, Stop};
-use streamverse_model::compute::{FleetControllerRun, FleetRemovalSpec, FleetStatus};
+use streamverse_model::compute::{FleetControllerRun, FleetRemovalSpec, FleetRemoved, FleetStatus};
 
 use super::{Fleets, LOOK, TRIES, contended, owner_of, pause};
+
+/// How the generation of a fleet's end begins.
+const END: &str = "end-";
 
 pub(super) async fn start(spec: Value, cx: ServiceContext) -> Result<Box<dyn Job>> {
     let spec: FleetRemovalSpec = serde_json::from_value(spec)
@@ -24,11 +27,19 @@ pub(super) struct Removal {
 #[async_trait]
 impl Job for Removal {
     async fn run(self: Box<Self>, handle: JobHandle, stop: Stop) -> Result<Value> {
-        if let Some(generation) = self.fence().await? {
-            self.wait(&generation, &handle, &stop).await?;
+        let ended = match self.fence().await? {
+            Some(generation) => self.wait(&generation, &handle, &stop).await?,
+            None => self.has_ended().await?,
+        };
+        if !ended {
+            tracing::warn!(
+                fleet = self.name,
+                "The fleet's record is not in its controller's catalogue: nothing is fenced, and pods of it may run as strangers."
+            );
         }
         self.fleets.forget(&self.name).await?;
-        Ok(json!({ "removed": self.name }))
+        serde_json::to_value(FleetRemoved { removed: self.name, unrecorded: !ended })
+            .map_err(|error| Error::permanent("fleet-record", "what was done cannot be told").because(error))
     }
 }
 
@@ -44,7 +55,7 @@ impl Removal {
                 return Ok(Some(held.seen.generation));
             }
             // No record of this name has had this version: what a controller said of an earlier end is not said of this one.
-            let generation = format!("end-{version}");
+            let generation = format!("{END}{version}");
             let value = held.fenced(&generation, &self.owner);
             if fleets.records.replace(&fleets.fleets, &self.name, version, &value).await? {
                 return Ok(Some(generation));
@@ -53,17 +64,24 @@ impl Removal {
         Err(contended(&self.name))
     }
 
-    async fn wait(&self, generation: &str, handle: &JobHandle, stop: &Stop) -> Result<()> {
+    /// Whether its controller said that nothing of it is left: a removal that was killed after it took the record away left that.
+    async fn has_ended(&self) -> Result<bool> {
+        let status = self.fleets.status(&self.name).await?;
+        Ok(status.is_some_and(|it| it.deleted && it.generation.starts_with(END)))
+    }
+
+    /// Whether its controller says that nothing is left; not where another hand took the record away.
+    async fn wait(&self, generation: &str, handle: &JobHandle, stop: &Stop) -> Result<bool> {
         let mut most = 0;
         loop {
             let status = self.fleets.status(&self.name).await?.unwrap_or_default();
             let heard = status.generation == generation;
             if heard && status.deleted {
-                return Ok(());
+                return Ok(true);
             }
             // Another hand took the record away: there is nothing that could be waited for.
             if self.fleets.records.version(&self.fleets.fleets, &self.name).await?.is_none() {
-                return Ok(());
+                return Ok(false);
             }
             most = most.max(status.instances);
             handle.progress(u64::from(most - status.instances), u64::from(most), "instances");

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
-use streamverse_core::log::{EventLog, Member, Position, Record};
+use streamverse_core::log::{EventLog, Member, Position, Progress, Record};
 use streamverse_core::stores::{Records, open_records};
 use streamverse_core::{Job, JobHandle, Metrics, ServiceContext, Stop};
 use streamverse_model::compute::runpod::RunpodFleetSpec;
@@ -99,7 +99,7 @@ struct Log(AtomicU32);
 #[async_trait::async_trait]
 impl EventLog for Log {
     async fn ensure_topic(&self, _: &str, _: u32, _: Option<Duration>) -> streamverse_core::Result<()> {
-        unreachable!("a topic that is not the transcoders' is nobody's to make")
+        Ok(())
     }
     async fn append(&self, _: &str, _: &str, _: Bytes) -> streamverse_core::Result<Position> {
         unreachable!("nothing is appended")
@@ -110,8 +110,8 @@ impl EventLog for Log {
     async fn read_all(&self, _: &str) -> streamverse_core::Result<Vec<Record>> {
         unreachable!("nothing is read")
     }
-    async fn lag(&self, _: &str, _: &str) -> streamverse_core::Result<u64> {
-        unreachable!("lag is the controller's")
+    async fn progress(&self, _: &str, _: &str) -> streamverse_core::Result<Vec<Progress>> {
+        unreachable!("progress is the controller's")
     }
     async fn partitions(&self, _: &str) -> streamverse_core::Result<Option<u32>> {
         Ok(Some(self.0.load(Ordering::SeqCst)))
@@ -198,6 +198,24 @@ async fn a_topic_with_fewer_partitions_than_workers_is_refused_and_nothing_is_wr
     assert!(place.found().await.is_none(), "nothing is handed over");
     with(4).await.unwrap();
     assert!(place.found().await.is_some());
+    // The transcoder's own workers are members of the same group.
+    let beside = |max| {
+        let mut job = place.hand_over(max);
+        job.log = Some(Arc::clone(&log) as Arc<dyn EventLog>);
+        job.record.work = Some(FleetWork {
+            transcoder: Name::parse("main").unwrap(),
+            spec: serde_json::from_value(json!({
+                "concurrency": 3, "workers": 1, "scratch": "1GiB", "memory": "1GiB",
+                "event_log": "kafka://k:9092", "object_store": "s3://media", "catalogue": "postgres://db/c",
+            }))
+            .unwrap(),
+        });
+        run(job)
+    };
+    let few = beside(2).await.unwrap_err();
+    assert!(few.code == "too-few-partitions" && few.message.contains("1 of 2 workers"), "{}", few.message);
+    assert!(few.message.contains("3 are for what the transcoder's own workers do"), "{}", few.message);
+    beside(1).await.unwrap();
 }
 
 #[tokio::test]
@@ -223,10 +241,36 @@ async fn a_fleet_is_fenced_first_and_gone_when_nothing_is_left() {
     let removed = tokio::time::timeout(Duration::from_secs(60), removed).await.unwrap().unwrap();
     controller.abort();
     let _ = controller.await;
-    assert_eq!(removed["removed"], "encode");
+    assert_eq!(removed, json!({ "removed": "encode" }), "its end was told, and nothing is left");
     assert_eq!(handle.news().progress.map(|it| it.unit).as_deref(), Some("instances"));
     assert_eq!(place.found().await, None);
-    assert_eq!(run(place.removal()).await.unwrap()["removed"], "encode", "what is gone is no error");
+}
+
+#[tokio::test]
+async fn a_removal_that_finds_no_record_says_that_nothing_was_fenced() {
+    // As where the catalogue is gone, too: it is no error, for no record will ever come back.
+    let place = Place::new().await;
+    let unrecorded = json!({ "removed": "encode", "unrecorded": true });
+    assert_eq!(run(place.removal()).await.unwrap(), unrecorded);
+    // What a controller said of a fleet that runs is no end.
+    let running = FleetStatus { generation: "1f".to_owned(), instances: 2, ..FleetStatus::default() };
+    write(&*place.records, "fleet-status.main", &serde_json::to_value(running).unwrap()).await;
+    assert_eq!(run(place.removal()).await.unwrap(), unrecorded);
+    // Killed between the two that it takes away, it has its controller's word for the end.
+    let ended = FleetStatus { generation: "end-3".to_owned(), deleted: true, ..FleetStatus::default() };
+    write(&*place.records, "fleet-status.main", &serde_json::to_value(ended).unwrap()).await;
+    assert_eq!(run(place.removal()).await.unwrap(), json!({ "removed": "encode" }));
+    // Taken away by another hand while it waits for the end.
+    run(place.hand_over(4)).await.unwrap();
+    let (handle, waiting) = (JobHandle::new(), place.removal());
+    let waiting = tokio::spawn(waiting.run(handle.clone(), Stop::new()));
+    let until = tokio::time::Instant::now() + Duration::from_secs(30);
+    while handle.news().result.is_none() && tokio::time::Instant::now() < until {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    place.records.remove("fleet.main", "encode").await.unwrap();
+    let told = tokio::time::timeout(Duration::from_secs(60), waiting).await.unwrap();
+    assert_eq!(told.unwrap().unwrap(), unrecorded);
 }
 
 #[tokio::test]

@@ -159,8 +159,8 @@ impl KubernetesLease {
             })
         });
         let report = Some(self.report()).filter(|it| it.read_ms > 0 && !holder.is_empty());
-        if let Some(text) = report.and_then(|it| it.text()) {
-            body["metadata"]["annotations"][FLEETS_ANNOTATION] = json!(text);
+        if let Some(report) = report {
+            body["metadata"]["annotations"][FLEETS_ANNOTATION] = json!(report.text());
         }
         body["spec"] = json!({
             "holderIdentity": holder,
@@ -252,6 +252,13 @@ impl Lease for KubernetesLease {
             told.clone_from(report);
             news
         };
+        if news && report.is_too_long() {
+            let fleets = report.fleets.len();
+            tracing::warn!(
+                fleets,
+                "What is known of the fleets has no room in the lease: plans do not see what another hand changes of them."
+            );
+        }
         if news
             && self.held()
             && let Err(error) = self.renew().await

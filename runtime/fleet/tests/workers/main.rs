@@ -172,9 +172,12 @@ async fn an_order_reaches_who_waits_for_it_a_report_reaches_the_controller_and_a
     let old = json!({ "phase": "working", "drained_ms": 0 });
     assert_eq!(say(old).await.unwrap().status().as_u16(), 204);
     assert_eq!(it.registry.told(ONE).unwrap().idle_since_ms, None);
+    assert_eq!(it.registry.instance(ONE), None, "one of before does not say where it runs");
     let work = json!({ "running": 0, "idle_ms": 5000, "done": 2, "busy_ms": 8000 });
     let new = json!({ "phase": "draining", "reason": "preempted", "until_ms": 5, "work": work });
-    assert_eq!(say(new).await.unwrap().status().as_u16(), 204);
+    let said = client.post(url("report?instance=pod-1")).json(&new).send().await;
+    assert_eq!(said.unwrap().status().as_u16(), 204);
+    assert_eq!(it.registry.instance(ONE).as_deref(), Some("pod-1"));
     let told = it.registry.told(ONE).unwrap();
     assert_eq!((told.phase, told.until_ms, told.preempted), (Phase::Draining, Some(5), true));
     assert!(told.idle_since_ms.unwrap() <= real_ms() - 5000);

@@ -76,7 +76,13 @@ async fn a_rehearsal_is_worked_on_and_leaves_the_queue_and_the_store_as_they_wer
     let error =
         rehearse(&platform, &Rehearsal { settle: Duration::from_secs(1), ..rehearsal(1) }, &mut seen, &stop)
             .await;
-    assert_eq!(error.unwrap_err().code, "nothing-encoded", "there is no worker");
+    let error = error.unwrap_err();
+    assert_eq!(error.code, "nothing-encoded", "there is no worker");
+    assert!(!error.message.contains("--type cpu"), "it was on processors: {}", error.message);
+    // Nobody is there to take them out of the queue, and that is told too.
+    for told in ["6 jobs wait, 0 did before", "a worker passes over jobs that still wait"] {
+        assert!(error.message.contains(told), "{told}: {}", error.message);
+    }
     let (files, waiting) = left(&platform).await;
     assert_eq!((files, waiting > 0), (Vec::<String>::new(), true));
     // The worker passes over what was withdrawn.
@@ -109,11 +115,14 @@ async fn a_rehearsal_is_worked_on_and_leaves_the_queue_and_the_store_as_they_wer
         "{}",
         error.message
     );
-    // A worker that cannot: why is told.
+    // A worker that cannot: which encoder it lacks is told, and what to do; the queue is as it was.
     seen.back = true;
     let gpu = Rehearsal { acceleration: Acceleration::Nvenc, ..rehearsal(60) };
     let error = rehearse(&platform, &gpu, &mut seen, &Stop::new()).await.unwrap_err();
     assert_eq!((error.code, left(&platform).await), ("encode-failed", (Vec::new(), 0)), "{}", error.message);
+    for told in ["no encoder h264_nvenc", "asked for h264_nvenc", "--encoder", "--type cpu"] {
+        assert!(error.message.contains(told), "{told}: {}", error.message);
+    }
     ended.stop();
     task.await.unwrap().unwrap();
     // Jobs of others are not delayed.

@@ -21,7 +21,12 @@ pub(super) struct Settings {
     pub(super) token: Option<Zeroizing<String>>,
     /// Where notices come from.
     pub(super) notices: Notices,
+    /// The cloud's id of the instance, where the cloud puts it into the environment.
+    pub(super) instance: Option<String>,
 }
+
+/// RunPod's own variable: the id of the pod.
+const POD: &str = "RUNPOD_POD_ID";
 
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -70,7 +75,9 @@ impl Settings {
                 )
             })?,
         };
-        Ok(Settings { controller, worker, authority, token, notices })
+        let pod = matches!(notices, Notices::Runpod { .. }).then(|| get(POD)?.into_string().ok()).flatten();
+        let instance = pod.filter(|it| !it.is_empty());
+        Ok(Settings { controller, worker, authority, token, notices, instance })
     }
 }
 
@@ -139,6 +146,9 @@ mod tests {
             let word = cloud.as_str();
             assert!(read(&[("STREAMVERSE_NOTICES", Some(word))]).is_ok(), "the controller says {word}");
         }
+        let pod =
+            |cloud| read(&[("STREAMVERSE_NOTICES", Some(cloud)), (POD, Some("9x4m2p7v"))]).unwrap().instance;
+        assert_eq!((pod("runpod").as_deref(), pod("aws")), (Some("9x4m2p7v"), None));
         let gcp = read(&[("STREAMVERSE_NOTICES", Some("gcp"))]).unwrap().notices;
         assert!(matches!(gcp, Notices::Gcp { notice_seconds: 30, .. }));
         let gcp = read(&[("STREAMVERSE_NOTICES", Some(r#"{"gcp":{"notice_seconds":120}}"#))]).unwrap();

@@ -76,6 +76,28 @@ fn what_the_list_never_had_counts_against_all_limits_that_it_may_be_of() {
 }
 
 #[test]
+fn a_clock_that_leaps_costs_nothing_and_gives_nothing_back() {
+    const HOUR: u64 = 3_600_000;
+    let fleet = Fleet { pools: vec![full_price("a", 1)], ..Fleet::default() };
+    let look = || seen(vec![worker("i-1", 0, Lifecycle::OnDemand)]);
+    let after = |times: &[u64]| {
+        let (mut state, _) = decide(&fleet, FleetState::default(), &look(), START_MS);
+        for at in times {
+            (state, _) = decide(&fleet, state, &look(), *at);
+        }
+        state.pools[0].spent()
+    };
+    let dollars = |count: u64| Money::micros(count * 1_000_000);
+    let later = |hours: u64| START_MS + hours * HOUR;
+    assert_eq!(after(&[later(1), later(2)]), dollars(2));
+    // Put back for a while, also into the month before: each hour is charged once, and what was spent is not forgotten.
+    assert_eq!(after(&[later(2), START_MS - 30 * 24 * HOUR, later(1), later(3)]), dollars(3));
+    // Years ahead, and back.
+    assert_eq!(after(&[later(2), later(24 * 5000)]), dollars(0), "of a month of which nothing was seen");
+    assert_eq!(after(&[later(24 * 5000), later(1), later(2)]), dollars(1));
+}
+
+#[test]
 fn what_the_cloud_says_that_an_instance_costs_is_believed_more_than_the_offer() {
     let mut fleet = fleet(pool("a", 2, 1, 1));
     let dear = || seen(vec![Worker { hourly: Money::dollars(0.7), ..worker("i-1", 0, Lifecycle::Spot) }]);
@@ -249,4 +271,21 @@ fn a_throttled_account_and_refused_credentials_close_their_cloud_for_all_pools_a
         let (_, decisions) = decide(&fleet, state, &both(), START_MS + 700_000);
         assert!(decisions.iter().any(|it| it.pool == 0), "{class}: it is open again");
     }
+}
+
+#[test]
+fn what_was_asked_for_twice_before_it_started_is_one_of_its_hour_from_when_it_was_seen() {
+    let mut one = pool("encode", 3, 1, 1);
+    one.policy.launches_per_hour = 1;
+    let fleet = fleet(one);
+    let at = |ms: u64, state, workers| decide(&fleet, state, &seen(workers), START_MS + ms);
+    let (state, asked) = at(0, FleetState::default(), Vec::new());
+    let place = launches(&asked)[0].0;
+    // The answer is lost, and so was the request: it is there a minute later, and taken back.
+    let (state, _) = at(60_000, state, vec![worker("i-1", place, Lifecycle::Spot)]);
+    let (state, none) = at(120_000, state, Vec::new());
+    assert_eq!(launches(&none), []);
+    let (state, none) = at(3_645_000, state, Vec::new());
+    assert_eq!(launches(&none), [], "the second within an hour of the first");
+    assert_eq!(launches(&at(3_660_000, state, Vec::new()).1).len(), 1);
 }

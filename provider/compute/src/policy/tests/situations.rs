@@ -138,6 +138,31 @@ fn a_notice_brings_the_replacement_before_the_loss_and_elsewhere() {
 }
 
 #[test]
+fn what_is_announced_is_given_back_before_it_is_taken_where_nothing_is_to_come_in_its_place() {
+    let stays = fleet(pool("encode", 3, 1, 1));
+    let mut ends = stays.clone();
+    ends.pools[0].tombstone = true;
+    let mut one = worker("i-1", 0, Lifecycle::Spot);
+    one.doomed_ms = Some(START_MS + 120_000);
+    let working = seen(vec![one.clone()]);
+    one.idle_ms = Some(60_000);
+    let idle = seen(vec![one]);
+    let given = |decisions: &[Decision]| {
+        decisions.iter().find(|it| matches!(it.action, Action::Terminate { .. })).map(|it| it.why)
+    };
+    // A group that keeps its size would start another.
+    let at_once = |fleet: &Fleet| given(&decide(fleet, FleetState::default(), &idle, START_MS).1);
+    assert_eq!((at_once(&stays), at_once(&ends)), (None, Some(Why::Drained)));
+    // Who works has all of its own time, which ends that much before.
+    let mut state = FleetState::default();
+    for at in 0..=7 {
+        let (next, decisions) = decide(&ends, state, &working, START_MS + at * 15_000);
+        assert_eq!(given(&decisions), (at == 7).then_some(Why::DrainOver), "{at}: {decisions:?}");
+        state = next;
+    }
+}
+
+#[test]
 fn a_recommendation_to_rebalance_keeps_others_out_of_the_place_for_a_while_and_ends_nobody() {
     let mut fleet = fleet(pool("encode", 3, 1, 3));
     // It is so cheap there that the others would follow.
@@ -194,6 +219,8 @@ fn a_queue_gets_at_once_as_many_workers_as_empty_it_in_time() {
     assert_eq!(one.len(), 1, "one job that waits brings the first worker");
     let (_, many) = decide(&fleet, FleetState::default(), &with(150, Vec::new()), START_MS);
     assert_eq!(many.len(), 20, "150 jobs of two minutes within a quarter of an hour");
+    let line = "encode: launch spot 0 in zone-0: 0 of 20 run or start, and 150 jobs wait";
+    assert_eq!(many[0].line(&fleet), line, "it says what asks for so many");
     // 90 wait, which is not above the threshold; one worker would need three hours for them.
     let one = || vec![worker("i-1", 0, Lifecycle::Spot)];
     let (state, _) = decide(&fleet, FleetState::default(), &with(1, one()), START_MS);

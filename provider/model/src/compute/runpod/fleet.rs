@@ -37,7 +37,9 @@ pub struct RunpodFleetSpec {
     /// The image. One of a transcoder's fleet runs `streamverse-edge worker` and has `streamverse-edge`, `streamverse` and `ffmpeg` in its PATH.
     #[attribute(validate(length = 1..))]
     pub image: Option<String>,
-    /// The `id` of a template for pods, instead of `image`. What is said here beside it goes before what the template says.
+    /// The `id` of a template for pods, instead of `image`. What is said here beside it goes before what the template says. RunPod keeps no link
+    /// from a pod to its template, and lets a template go that fleets name: one that is replaced wants `create_before_destroy`, without which there is a
+    /// moment in which no pod starts.
     #[attribute(validate(length = 1..))]
     pub template_id: Option<String>,
     /// Arguments of the image's entry point, as one line.
@@ -139,7 +141,8 @@ pub struct FleetQueueSpec {
     #[attribute(default = "transcoders", validate(length = 1..=249))]
     pub group: String,
     /// More workers are asked for when more jobs than this wait, or when those that wait would be later than `target_p95`. How many
-    /// follows from what waits, from how long a job takes, and from what the transcoder's own workers do of it in time.
+    /// follows from what waits, from how long a job takes, and from what the transcoder's own
+    /// workers do of it in time (as long as nothing waits so long that they must be down, or too slow).
     #[attribute(default = 100, validate(range = 1..=10_000_000))]
     pub scale_out_above: u64,
     /// Fewer are kept when fewer jobs than this have waited for `scale_in_after`. Only idle workers leave.

@@ -4,8 +4,11 @@
 use std::time::Duration;
 
 use streamverse_model::compute::runpod::{FleetCost, RunpodFleetSpec, check_fleet};
-use streamverse_model::compute::{FleetJobSpec, FleetSource, FleetTaken, GroupName, Money, PRICES_VERSION};
+use streamverse_model::compute::{
+    FleetJobSpec, FleetRemoved, FleetSource, FleetTaken, GroupName, Money, PRICES_VERSION,
+};
 use streamverse_model::platform::{Bundle, Object, Observed, Owner, Phase};
+use streamverse_sites::Class as SiteClass;
 use streamverse_sites::node::NodeConfig;
 use tfplugin_framework::schema::{Computed, Diagnostics, Path, Severity, Timeouts, TypedPath};
 use tfplugin_framework::{
@@ -149,7 +152,16 @@ fn digest(text: &str) -> u32 {
 async fn looked(cx: &Context<Streamverse>, fleet: &RunpodFleet) -> Option<String> {
     let owner = cx.provider().owner(RunpodFleet::KIND, &fleet.name).ok()?;
     let site = cx.provider().try_site(&fleet.site).ok()??;
-    site.look(&owner).await.ok()?
+    match site.look(&owner).await {
+        Ok(found) => found,
+        Err(error) if error.class == SiteClass::Unsupported => {
+            let next = error.next.clone().unwrap_or_default();
+            cx.warn(format!("{} was not looked at", cx.subject()), format!("{error}. {next}"));
+            None
+        }
+        // It is looked at again by the next plan.
+        Err(_) => None,
+    }
 }
 
 /// A job that succeeded is not run again as long as it is the same: it goes, and comes again.
@@ -424,6 +436,10 @@ async fn taken_away(cx: &Context<Streamverse>, fleet: &RunpodFleet) -> Result<()
         let observed = site.observe(&owner).await.map_err(failed)?;
         let Some(observed) = observed else { return Ok(()) };
         if observed.is_ready() {
+            let result = observed.objects.iter().find_map(|it| it.result.clone()).unwrap_or_default();
+            if serde_json::from_value::<FleetRemoved>(result).is_ok_and(|it| it.unrecorded) {
+                unrecorded(cx, fleet);
+            }
             return Ok(());
         }
         if let Some(status) = observed.failed() {
@@ -457,6 +473,20 @@ fn unfenced(cx: &Context<Streamverse>, fleet: &RunpodFleet) -> Error {
          `streamverse sweep --deployment {deployment} --runpod` gives back all that the deployment has at RunPod, and `terraform state rm` of this resource \
          forgets it; as long as that catalogue has the fleet, a controller of that name buys for it again."
     ))
+}
+
+/// There was nothing to fence. Whether a pod of it runs, nobody knows.
+fn unrecorded(cx: &Context<Streamverse>, fleet: &RunpodFleet) {
+    let (controller, deployment) = (&fleet.spec.controller, cx.provider().deployment().unwrap_or_default());
+    cx.warn(
+        "Pods of the fleet may go on",
+        format!(
+            "The record of the fleet {:?} is not in the catalogue of its controller {controller:?}: it was never handed over, or the catalogue was lost or changed. Nothing was \
+             fenced. The controller gives back the pods that it remembers; it tells others as strangers, and leaves them alone. Where such pods run, \
+             `streamverse sweep --deployment {deployment} --runpod` gives back all that the deployment has at RunPod.",
+            fleet.name
+        ),
+    );
 }
 
 /// Somebody took it from its site, and it is in no state from now on: that ends no pod.

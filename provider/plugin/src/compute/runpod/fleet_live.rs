@@ -114,7 +114,9 @@ fn judge(candidates: &[(usize, FleetCandidateSpec)], live: &Live, new: bool, out
                 out.error_at(
                     at(*index).attr("data_centre"),
                     "Out of the volume's reach",
-                    format!("The network volume lies in {there}, and this candidate is in {centre}."),
+                    format!(
+                        "The network volume lies in {there}, and this candidate is in {centre}. Buy in {there}, or name a volume that lies in {centre}."
+                    ),
                 );
             }
         }

@@ -13,12 +13,12 @@ use serde::de::DeserializeOwned;
 use tokio::task::JoinHandle;
 
 use super::server::{
-    AppendRequest, CommitRequest, EnsureRequest, Failure, LagRequest, MemberRequest, PollAnswer, PollRequest,
-    ReadRequest, RecordMessage,
+    AppendRequest, CommitRequest, EnsureRequest, Failure, MemberRequest, PollAnswer, PollRequest,
+    ProgressRequest, ReadRequest, RecordMessage,
 };
 use crate::context::ServiceContext;
 use crate::error::{Error, Result};
-use crate::log::{EventLog, Member, Position, Record};
+use crate::log::{EventLog, Member, Position, Progress, Record};
 
 /// How long a request may take: an append waits for the disk.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -160,13 +160,16 @@ impl EventLog for EmbeddedLog {
         Ok(all)
     }
 
-    async fn lag(&self, group: &str, topic: &str) -> Result<u64> {
-        self.wire.get("/lag", &LagRequest { group: group.to_owned(), topic: topic.to_owned() }).await
+    async fn progress(&self, group: &str, topic: &str) -> Result<Vec<Progress>> {
+        self.wire
+            .get("/progress", &ProgressRequest { group: group.to_owned(), topic: topic.to_owned() })
+            .await
     }
 
     async fn probe(&self) -> Result<()> {
-        let request = LagRequest { group: "probe".to_owned(), topic: "probe".to_owned() };
-        match self.wire.once::<u64>(self.wire.http.get("http://log/lag").query(&request)).await {
+        let request = ProgressRequest { group: "probe".to_owned(), topic: "probe".to_owned() };
+        match self.wire.once::<Vec<Progress>>(self.wire.http.get("http://log/progress").query(&request)).await
+        {
             Err(error) if error.code != "no-topic" => Err(error),
             _ => Ok(()),
         }

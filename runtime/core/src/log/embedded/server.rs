@@ -26,7 +26,7 @@ use crate::context::ServiceContext;
 use crate::error::{Error, Result};
 use crate::http::{self, Limits};
 use crate::lifecycle::{Ready, Service, Stop};
-use crate::log::Position;
+use crate::log::{Position, Progress};
 use crate::target::{Start, Target};
 
 /// The target `event-log`: the owner of an embedded log.
@@ -95,7 +95,7 @@ impl Service for Owner {
             .route("/leave", post(leave))
             .route("/commit", post(commit))
             .route("/read", get(read))
-            .route("/lag", get(lag))
+            .route("/progress", get(progress))
             .with_state(shared)
             .layer(DefaultBodyLimit::max(9 << 20));
         ready.set(true);
@@ -228,7 +228,7 @@ pub(super) struct ReadRequest {
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct LagRequest {
+pub(super) struct ProgressRequest {
     pub(super) group: String,
     pub(super) topic: String,
 }
@@ -359,6 +359,9 @@ async fn read(
     Ok(Json(found))
 }
 
-async fn lag(State(shared): State<Shared>, Query(request): Query<LagRequest>) -> Result<Json<u64>> {
-    shared.topics(|topics| topics.lag(&request.group, &request.topic)).map(Json)
+async fn progress(
+    State(shared): State<Shared>,
+    Query(request): Query<ProgressRequest>,
+) -> Result<Json<Vec<Progress>>> {
+    shared.topics(|topics| topics.progress(&request.group, &request.topic)).map(Json)
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::segment::{LARGEST, Segment, Stored, broken, sync_folder};
 use crate::error::{Error, Result};
-use crate::log::Position;
+use crate::log::{Position, Progress};
 
 /// A new segment begins after so many bytes.
 const SEGMENT_BYTES: u64 = 64 << 20;
@@ -171,10 +171,9 @@ impl Topics {
         write_whole(&path, &serde_json::to_vec(offsets).unwrap_or_default())
     }
 
-    pub(super) fn lag(&self, group: &str, topic: &str) -> Result<u64> {
-        let partitions = self.partitions(topic)?;
-        let next = |partition: u32| self.next(topic, partition);
-        Ok((0..partitions).map(|one| next(one).saturating_sub(self.committed(group, topic, one))).sum())
+    pub(super) fn progress(&self, group: &str, topic: &str) -> Result<Vec<Progress>> {
+        let of = |one: u32| Progress { done: self.committed(group, topic, one), end: self.next(topic, one) };
+        Ok((0..self.partitions(topic)?).map(of).collect())
     }
 
     pub(super) fn next(&self, topic: &str, partition: u32) -> u64 {

@@ -22,7 +22,7 @@ use streamverse_model::platform::{Certificates, CredentialUse};
 
 use self::clients::{ANSWER, Clients};
 use self::settings::Settings;
-use super::{EventLog, Member, Position, Record};
+use super::{EventLog, Member, Position, Progress, Record};
 use crate::context::ServiceContext;
 use crate::error::{Error, Result};
 use crate::stores::tls::Pems;
@@ -124,12 +124,12 @@ impl EventLog for KafkaLog {
         self.clients.blocking(&what, move || read::all(&reader, &name, count)).await
     }
 
-    async fn lag(&self, group: &str, topic: &str) -> Result<u64> {
+    async fn progress(&self, group: &str, topic: &str) -> Result<Vec<Progress>> {
         let name = self.topic(topic);
         let count = self.present(&name).await?;
         let group = self.clients.group(&format!("{}{group}", self.settings.prefix))?;
         let what = format!("the lag of {name} cannot be seen");
-        self.clients.blocking(&what, move || read::lag(&group, &name, count)).await
+        self.clients.blocking(&what, move || read::progress(&group, &name, count)).await
     }
 
     async fn partitions(&self, topic: &str) -> Result<Option<u32>> {

@@ -11,7 +11,7 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use super::clients::{ANSWER, Reader};
 use super::position;
-use crate::log::Record;
+use crate::log::{Progress, Record};
 
 type Result<T> = std::result::Result<T, KafkaError>;
 
@@ -76,13 +76,13 @@ fn until_ends(reader: &Reader, mut open: BTreeMap<i32, i64>) -> Result<Vec<Recor
     Ok(records)
 }
 
-/// Records that the group has not committed.
-pub(super) fn lag(group: &Reader, topic: &str, count: i32) -> Result<u64> {
+/// How far the group is in each partition.
+pub(super) fn progress(group: &Reader, topic: &str, count: i32) -> Result<Vec<Progress>> {
     let mut wanted = TopicPartitionList::new();
     for partition in 0..count {
         wanted.add_partition(topic, partition);
     }
-    let mut lag = 0_u64;
+    let mut partitions = Vec::new();
     for element in group.committed_offsets(wanted, ANSWER)?.elements() {
         element.error()?;
         let (low, high) = group.fetch_watermarks(topic, element.partition(), ANSWER)?;
@@ -90,7 +90,8 @@ pub(super) fn lag(group: &Reader, topic: &str, count: i32) -> Result<u64> {
             Offset::Offset(offset) => offset.max(low),
             _ => low,
         };
-        lag = lag.saturating_add(u64::try_from(high - from).unwrap_or(0));
+        let offset = |it: i64| u64::try_from(it).unwrap_or(0);
+        partitions.push(Progress { done: offset(from), end: offset(high) });
     }
-    Ok(lag)
+    Ok(partitions)
 }

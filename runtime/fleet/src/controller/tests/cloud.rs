@@ -65,6 +65,8 @@ pub(super) struct Inside {
     pub(super) calls: BTreeMap<&'static str, u32>,
     /// All that is asked for is lost: before it is done, or its answer.
     pub(super) lose: Option<Lose>,
+    /// Fleets whose groups it does not delete.
+    pub(super) stuck: BTreeSet<String>,
     /// Calls of this name never return.
     pub(super) hang: Option<&'static str>,
 }
@@ -99,6 +101,7 @@ impl TestCloud {
             fuse: None,
             calls: BTreeMap::new(),
             lose: None,
+            stuck: BTreeSet::new(),
             hang: None,
         };
         let groups = kind != CloudKind::Runpod;
@@ -347,7 +350,7 @@ impl Cloud for TestCloud {
 
     async fn delete_group(&self, group: &GroupName) -> Result<()> {
         self.change("delete", |inside, _| {
-            if inside.alive(group) > 0 {
+            if inside.alive(group) > 0 || inside.stuck.contains(group.pool.as_str()) {
                 return error(ErrorClass::Permanent);
             }
             inside.groups.remove(group);

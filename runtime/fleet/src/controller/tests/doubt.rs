@@ -39,6 +39,54 @@ async fn a_state_that_was_written_and_whose_answer_was_lost_is_ours_and_no_other
     assert_eq!(world.cloud().running().len(), 5, "it acted on what another one decides");
 }
 
+#[tokio::test]
+async fn a_state_of_the_first_layout_is_read_without_what_came_later_and_one_of_a_newer_layout_stops_everything()
+ {
+    let mut world = World::new(&[KIND], 1);
+    world.put("gpu", fleet("gpu", KIND, 1, 2, 2)).await;
+    let collection = fleet_collection("state", "c");
+    let write = |text: &str| {
+        let (records, collection, value) =
+            (Arc::clone(&world.records), collection.clone(), serde_json::from_str(text).unwrap());
+        async move {
+            records.remove(&collection, "state").await.unwrap();
+            assert!(records.insert(&collection, "state", &value).await.unwrap());
+        }
+    };
+    // What is not where this version looks for it, and what says nothing of its layout.
+    for (text, layout) in [
+        (r#"{"version": 2, "pools": {"gpu": {"launched": 41}}}"#, "the layout 2"),
+        (r#"{"pools": []}"#, "the layout 0"),
+    ] {
+        write(text).await;
+        world.pass(1000);
+        let refused = world.controller.tick().await.unwrap_err();
+        assert!(refused.code == "fleet-state" && refused.retry, "{refused:?}");
+        assert!(
+            refused.message.contains(layout) && refused.message.contains("reads 1"),
+            "{}",
+            refused.message
+        );
+        let left = world.records.get(&collection, "state").await.unwrap().unwrap().value;
+        assert_eq!((left, world.cloud().calls("launch")), (serde_json::from_str(text).unwrap(), 0));
+    }
+    // A field of layout 1 that this version does not know: it would be lost by writing.
+    write(r#"{"version": 1, "pools": [], "of_tomorrow": 1}"#).await;
+    world.pass(1000);
+    let refused = world.controller.tick().await.unwrap_err();
+    assert!(refused.message.contains("is not one of this version"), "{}", refused.message);
+    assert_eq!(world.cloud().calls("launch"), 0);
+    // All that the first state had; its numbers go on, and what came later begins as if nothing had happened.
+    write(r#"{"version": 1, "pools": [{"name": "gpu", "next_number": 41, "places": [], "orders": [], "known": [], "deleted": false}]}"#).await;
+    world.pass(1000);
+    world.controller.tick().await.unwrap();
+    let numbers: Vec<u64> =
+        world.cloud().running().iter().filter_map(|it| Some(it.name.as_ref()?.number)).collect();
+    assert_eq!(numbers, [41, 42]);
+    let kept = world.records.get(&collection, "state").await.unwrap().unwrap().value;
+    assert_eq!((&kept["version"], &kept["pools"][0]["next_number"]), (&1.into(), &43.into()));
+}
+
 /// A fleet of one whose launches were lost for so many looks; the last of them came through, and is listed after 100 s.
 async fn lost_launches(looks: u32) -> World {
     let mut world = World::new(&[KIND], 1);

@@ -8,6 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use streamverse_compute::cloud::Cloud;
+use streamverse_core::log::Progress;
 use streamverse_core::stores::{Record, Records};
 use streamverse_core::{Metrics, Result};
 use streamverse_model::compute::{CloudKind, FleetDecision, FleetStatus, QueueSpec, fleet_collection};
@@ -33,6 +34,8 @@ pub(super) struct Memory {
     pub(super) writes: AtomicUsize,
     /// The answer to each write is lost, and the write sent again: as PostgreSQL's client does when its connection breaks.
     pub(super) lost: AtomicBool,
+    /// After so many more of this collection one is not taken.
+    pub(super) fails: Mutex<Option<(String, usize)>>,
 }
 
 impl Memory {
@@ -44,6 +47,15 @@ impl Memory {
 #[async_trait]
 impl Records for Memory {
     async fn insert(&self, collection: &str, id: &str, value: &Value) -> Result<bool> {
+        let fails = self.fails.lock().unwrap().take_if(|(of, left)| {
+            let its = of.as_str() == collection;
+            let now = its && *left == 0;
+            *left -= usize::from(its && !now);
+            now
+        });
+        if fails.is_some() {
+            return Err(streamverse_core::Error::passing("test", "the test said so"));
+        }
         let mut all = self.all.lock().unwrap();
         let key = (collection.to_owned(), id.to_owned());
         if all.contains_key(&key) {
@@ -124,15 +136,21 @@ impl Lease for Free {
     }
 }
 
-/// Queues by topic.
+/// What is not done by topic, behind so much that was done of each.
 #[derive(Default)]
-pub(super) struct Topics(pub(super) Mutex<BTreeMap<String, u64>>);
+pub(super) struct Topics(pub(super) Mutex<BTreeMap<String, u64>>, pub(super) AtomicU64);
 
 #[async_trait]
 impl Queues for Topics {
-    async fn undone(&self, queue: &QueueSpec) -> Result<u64> {
+    async fn progress(&self, queue: &QueueSpec) -> Result<Vec<Progress>> {
+        let done = self.1.load(Ordering::Relaxed);
         let missing = || streamverse_core::Error::passing("queue", "there is no such topic");
-        self.0.lock().unwrap().get(&queue.topic).copied().ok_or_else(missing)
+        self.0
+            .lock()
+            .unwrap()
+            .get(&queue.topic)
+            .map(|it| vec![Progress { done, end: done + it }])
+            .ok_or_else(missing)
     }
 }
 

@@ -5,6 +5,8 @@ mod doubt;
 mod faults;
 mod kit;
 mod lease;
+mod own;
 mod situations;
 mod told;
+mod twins;
 mod workers;

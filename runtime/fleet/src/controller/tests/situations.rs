@@ -7,7 +7,7 @@ use streamverse_compute::cloud::{Notice, NoticeKind};
 use streamverse_core::stores::Records as _;
 use streamverse_model::compute::{CloudKind, GroupName, Lifecycle, fleet_collection};
 
-use super::kit::{World, fleet, queued, tombstone};
+use super::kit::{TICK_MS, World, fleet, queued, tombstone};
 
 const BOTH: [CloudKind; 2] = [CloudKind::Aws, CloudKind::Runpod];
 
@@ -281,7 +281,8 @@ async fn of_two_controllers_without_a_lease_the_one_that_is_behind_does_nothing(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_cloud_that_hangs_stops_the_others_for_its_deadline_at_most() {
+async fn a_cloud_that_hangs_stops_the_others_for_its_deadline_once_and_then_a_part_of_a_tick_but_each_fourth()
+{
     let mut world = World::new(&[CloudKind::Aws, CloudKind::Runpod], 1);
     world.put("a", fleet("a", CloudKind::Aws, 1, 1, 1)).await;
     world.put("r", fleet("r", CloudKind::Runpod, 1, 1, 1)).await;
@@ -291,5 +292,53 @@ async fn a_cloud_that_hangs_stops_the_others_for_its_deadline_at_most() {
     world.controller.tick().await.unwrap();
     assert!(began.elapsed() <= super::super::look::LIST * 2, "{:?}", began.elapsed());
     assert_eq!(world.clouds[&CloudKind::Runpod].running().len(), 1);
-    assert!(world.status("a").await.unwrap().trouble.unwrap_or_default().contains("does not tell"));
+    let trouble = world.status("a").await.unwrap().trouble.unwrap_or_default();
+    assert!(
+        trouble.contains("does not tell") && trouble.contains("(aws: its instances: no answer"),
+        "{trouble}"
+    );
+    world.put("r", fleet("r", CloudKind::Runpod, 1, 2, 2)).await;
+    let mut took = Vec::new();
+    for _ in 0..8 {
+        world.pass(TICK_MS);
+        let began = tokio::time::Instant::now();
+        world.controller.tick().await.unwrap();
+        took.push(began.elapsed() <= std::time::Duration::from_millis(TICK_MS / 3));
+        assert_eq!(world.clouds[&CloudKind::Runpod].running().len(), 2, "a change acts within the tick");
+    }
+    assert_eq!(took, [true, true, true, false, true, true, true, false], "it may be slow alone");
+    world.clouds[&CloudKind::Aws].inside().hang = None;
+    world.ticks(2).await;
+    assert_eq!(world.status("a").await.unwrap().trouble, None);
+}
+
+#[tokio::test]
+async fn a_group_that_cannot_be_deleted_is_a_trouble_of_its_fleet_alone_and_is_asked_for_once_a_minute() {
+    let mut world = World::new(&[CloudKind::Aws], 1);
+    let other = fleet("other", CloudKind::Aws, 1, 1, 1);
+    world.put("gpu", fleet("gpu", CloudKind::Aws, 3, 3, 3)).await;
+    world.put("other", other.clone()).await;
+    world.ticks(8).await;
+    // Two of three places are given up, and what is left of them stays; the other fleet is destroyed meanwhile.
+    world.cloud().inside().stuck.insert("gpu".to_owned());
+    world.put("gpu", fleet("gpu", CloudKind::Aws, 1, 3, 3)).await;
+    world.ticks(8).await;
+    let groups = |world: &World, pool: &str| {
+        world.cloud().inside().groups.keys().filter(|it| it.pool.as_str() == pool).count()
+    };
+    let stays = groups(&world, "gpu") as u32 - 1;
+    assert!(stays > 0, "nothing was given up");
+    let before = world.cloud().calls("delete");
+    world.put("other", tombstone(other)).await;
+    world.ticks(8).await;
+    assert!(world.status("other").await.unwrap().deleted, "what another one cannot delete is nothing to it");
+    assert_eq!(groups(&world, "other"), 0);
+    // Two minutes, and the one of the other fleet.
+    let asked = world.cloud().calls("delete") - before;
+    assert_eq!(asked, 2 * stays + 1);
+    let trouble = world.status("gpu").await.unwrap().trouble.unwrap();
+    assert!(trouble.contains("cannot be deleted") && trouble.contains("the test said so"), "{trouble}");
+    world.cloud().inside().stuck.clear();
+    world.ticks(5).await;
+    assert_eq!((groups(&world, "gpu"), world.status("gpu").await.unwrap().trouble), (1, None));
 }

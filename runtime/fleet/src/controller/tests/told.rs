@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 use streamverse_compute::policy::FleetState;
 use streamverse_core::Metrics;
 use streamverse_core::stores::Records;
-use streamverse_model::compute::{CloudKind, FleetDecision, Lifecycle};
+use streamverse_model::compute::{CloudKind, FleetDecision, Lifecycle, fleet_collection};
 
-use super::super::keep::Keep;
+use super::super::keep::{Keep, Measured};
 use super::cloud::Paid;
 use super::kit::{Memory, TICK_MS, World, fleet, queued};
 
@@ -135,14 +135,34 @@ async fn decisions_are_kept_for_their_retention_and_looked_for_each_ten_minutes(
         (131, vec![131]),
     ] {
         let now = start + minute * 60_000;
-        assert!(keep.state(&FleetState::default(), vec![said(now)], true, now).await.unwrap());
-        keep.decisions().await.unwrap();
+        assert!(
+            keep.state(&FleetState::default(), &Measured::default(), vec![said(now)], true, now)
+                .await
+                .unwrap()
+        );
+        keep.decisions(|_| {}).await.unwrap();
         keep.prune(3_600_000, now).await.unwrap();
         let all = records.list(&keep.collection("why"), "", 100).await.unwrap();
         let minute_of = |it: &Value| (it["at_ms"].as_u64().unwrap() - start) / 60_000;
         let found: Vec<u64> = all.iter().map(|(_, it)| minute_of(&it.value)).collect();
         assert_eq!(found, left, "in minute {minute}");
     }
+    // A clock that is a year ahead for a moment: what was told then is as old as what is told when that ends.
+    for minute in [525_000, 142] {
+        let now = start + minute * 60_000;
+        let ahead = vec![said(now), said(now)];
+        assert!(keep.state(&FleetState::default(), &Measured::default(), ahead, true, now).await.unwrap());
+        keep.decisions(|_| {}).await.unwrap();
+        if minute == 142 {
+            keep.prune(3_600_000, now).await.unwrap();
+        }
+    }
+    let all = records.list(&keep.collection("why"), "", 100).await.unwrap();
+    let minutes: Vec<u64> =
+        all.iter().map(|(_, it)| (it.value["at_ms"].as_u64().unwrap() - start) / 60_000).collect();
+    assert_eq!(minutes, [131, 525_000, 525_000, 142, 142]);
+    let latest = (start + 143 * 60_000) * 1000;
+    assert!(all.iter().all(|(id, _)| id.parse::<u64>().unwrap() < latest), "{all:?}");
 }
 
 #[tokio::test]
@@ -184,6 +204,20 @@ async fn what_was_decided_and_then_taken_by_another_controller_is_told_by_nobody
 }
 
 #[tokio::test]
+async fn a_decision_is_told_once_where_the_catalogue_fails_between_it_and_the_next() {
+    let mut world = World::new(&[CloudKind::Runpod], 1);
+    world.put("gpu", fleet("gpu", CloudKind::Runpod, 1, 4, 4)).await;
+    *world.records.fails.lock().unwrap() = Some((fleet_collection("why", "c"), 2));
+    world.pass(TICK_MS);
+    assert_eq!(world.controller.tick().await.unwrap_err().code, "test");
+    assert_eq!(world.cloud().running().len(), 0, "nothing is done that is not told");
+    world.ticks(2).await;
+    assert_eq!((world.decisions().await.len(), world.cloud().running().len()), (4, 4));
+    let counted = BTreeMap::from([("short".to_owned(), 4)]);
+    assert_eq!(by_label(&world.metrics, "decisions_total"), counted);
+}
+
+#[tokio::test]
 async fn a_decision_whose_controller_was_killed_before_it_could_be_looked_for_is_told_by_the_next_one_once() {
     let records: Arc<dyn Records> = Arc::new(Memory::default());
     let start = 1_794_744_000_000;
@@ -197,13 +231,15 @@ async fn a_decision_whose_controller_was_killed_before_it_could_be_looked_for_is
     let mut killed = Keep::new(Arc::clone(&records), "c");
     killed.load().await.unwrap();
     let both = vec![said("gpu: launch 0"), said("gpu: launch 1")];
-    assert!(killed.state(&FleetState::default(), both.clone(), true, start).await.unwrap());
+    assert!(
+        killed.state(&FleetState::default(), &Measured::default(), both.clone(), true, start).await.unwrap()
+    );
     let mut next = Keep::new(Arc::clone(&records), "c");
-    assert_eq!(next.load().await.unwrap(), FleetState::default());
-    let told: Vec<FleetDecision> = next.decisions().await.unwrap().into_iter().map(|it| it.1).collect();
+    assert_eq!(next.load().await.unwrap().0, FleetState::default());
+    let told: Vec<FleetDecision> = next.decisions(|_| {}).await.unwrap().into_iter().map(|it| it.1).collect();
     assert_eq!(told, both);
     assert_eq!(records.list(&next.collection("why"), "", 100).await.unwrap().len(), 2);
     let mut third = Keep::new(Arc::clone(&records), "c");
     third.load().await.unwrap();
-    assert_eq!(third.decisions().await.unwrap(), []);
+    assert_eq!(third.decisions(|_| {}).await.unwrap(), []);
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use streamverse_core::stores::Records as _;
 use streamverse_model::compute::{CloudKind, InstanceName, Phase, fleet_collection};
 use streamverse_model::platform::Name;
@@ -53,6 +53,14 @@ impl Told {
         }
     }
 
+    /// Time passes, look by look, and all say that they work.
+    async fn looks(&self, world: &mut World, count: u32) {
+        for _ in 0..count {
+            self.all(world, Phase::Working, None);
+            world.tick().await;
+        }
+    }
+
     fn one(&self, world: &World, name: &str, phase: Phase, idle_ms: Option<u64>) {
         let now = world.now.load(std::sync::atomic::Ordering::Relaxed);
         let told = WorkerTold {
@@ -68,19 +76,38 @@ impl Told {
     }
 }
 
-fn world(workers: &Arc<Told>) -> World {
+pub(super) fn world(workers: &Arc<Told>) -> World {
     World::with(&[KIND], 1, Arc::clone(workers) as Arc<dyn Workers>, Arc::new(Free))
 }
 
-fn names(world: &World) -> Vec<String> {
+/// A world with this fleet, whose workers tell what the test says.
+async fn with(fleet: Value) -> (Arc<Told>, World) {
+    let workers = Arc::new(Told::default());
+    let world = world(&workers);
+    world.put("gpu", fleet).await;
+    (workers, world)
+}
+
+/// … of so many, all of which run and say that they work.
+async fn at_work(places: usize, count: u32) -> (Arc<Told>, World) {
+    let (workers, mut world) = with(working(fleet("gpu", KIND, places, count, count))).await;
+    world.ticks(6).await;
+    workers.all(&world, Phase::Working, None);
+    (workers, world)
+}
+
+/// So many jobs are not done.
+fn undone(world: &World, count: u64) {
+    world.topics.0.lock().unwrap().insert("jobs".to_owned(), count);
+}
+
+pub(super) fn names(world: &World) -> Vec<String> {
     world.cloud().running().into_iter().map(|it| it.name.unwrap().to_string()).collect()
 }
 
 #[tokio::test]
 async fn an_instance_is_a_ready_worker_when_it_was_heard_and_is_invited_by_its_own_name() {
-    let workers = Arc::new(Told::default());
-    let mut world = world(&workers);
-    world.put("gpu", working(fleet("gpu", KIND, 1, 2, 2))).await;
+    let (workers, mut world) = with(working(fleet("gpu", KIND, 1, 2, 2))).await;
     world.ticks(8).await;
     let status = world.status("gpu").await.unwrap();
     assert_eq!((status.instances, status.ready), (2, 0), "nobody was heard");
@@ -97,11 +124,7 @@ async fn an_instance_is_a_ready_worker_when_it_was_heard_and_is_invited_by_its_o
 
 #[tokio::test]
 async fn who_leaves_is_told_how_long_it_has_also_by_the_next_controller_and_goes_when_it_is_done() {
-    let workers = Arc::new(Told::default());
-    let mut world = world(&workers);
-    world.put("gpu", working(fleet("gpu", KIND, 1, 1, 1))).await;
-    world.ticks(6).await;
-    workers.all(&world, Phase::Working, None);
+    let (workers, mut world) = at_work(1, 1).await;
     world.put("gpu", working(tombstone(fleet("gpu", KIND, 1, 1, 1)))).await;
     world.tick().await;
     let name = names(&world).remove(0);
@@ -121,11 +144,7 @@ async fn who_leaves_is_told_how_long_it_has_also_by_the_next_controller_and_goes
 
 #[tokio::test]
 async fn who_does_not_end_in_time_is_given_back_when_its_time_is_over() {
-    let workers = Arc::new(Told::default());
-    let mut world = world(&workers);
-    world.put("gpu", working(fleet("gpu", KIND, 1, 1, 1))).await;
-    world.ticks(6).await;
-    workers.all(&world, Phase::Working, None);
+    let (workers, mut world) = at_work(1, 1).await;
     world.put("gpu", working(tombstone(fleet("gpu", KIND, 1, 1, 1)))).await;
     for at in 0..22 {
         workers.all(&world, Phase::Draining, None);
@@ -138,13 +157,8 @@ async fn who_does_not_end_in_time_is_given_back_when_its_time_is_over() {
 
 #[tokio::test]
 async fn a_new_controller_gives_workers_time_to_be_heard_and_ends_who_never_is() {
-    let workers = Arc::new(Told::default());
-    let mut world = world(&workers);
-    world.put("gpu", working(fleet("gpu", KIND, 1, 2, 2))).await;
-    for _ in 0..100 {
-        workers.all(&world, Phase::Working, None);
-        world.tick().await;
-    }
+    let (workers, mut world) = with(working(fleet("gpu", KIND, 1, 2, 2))).await;
+    workers.looks(&mut world, 100).await;
     let before = names(&world);
     // What was told is lost with the process that was told it.
     workers.told.lock().unwrap().clear();
@@ -158,17 +172,15 @@ async fn a_new_controller_gives_workers_time_to_be_heard_and_ends_who_never_is()
 
 #[tokio::test]
 async fn only_idle_workers_leave_and_a_worker_that_ended_by_itself_is_replaced() {
-    let workers = Arc::new(Told::default());
-    let mut world = world(&workers);
-    world.topics.0.lock().unwrap().insert("jobs".to_owned(), 60);
-    world.put("gpu", queued(working(fleet("gpu", KIND, 1, 0, 4)), "jobs")).await;
+    let (workers, mut world) = with(queued(working(fleet("gpu", KIND, 1, 0, 4)), "jobs")).await;
+    undone(&world, 60);
     world.ticks(6).await;
     workers.all(&world, Phase::Working, None);
     world.tick().await;
     let all = names(&world);
     assert_eq!(all.len(), 4);
     // Four work on the last four jobs: nothing waits.
-    world.topics.0.lock().unwrap().insert("jobs".to_owned(), 4);
+    undone(&world, 4);
     for _ in 0..100 {
         workers.all(&world, Phase::Working, None);
         workers.one(&world, &all[2], Phase::Working, Some(1_300_000));
@@ -178,7 +190,7 @@ async fn only_idle_workers_leave_and_a_worker_that_ended_by_itself_is_replaced()
     let left: Vec<String> = all.iter().filter(|it| **it != all[2]).cloned().collect();
     assert_eq!(names(&world), left);
     // One ends, though nobody told it to.
-    world.topics.0.lock().unwrap().insert("jobs".to_owned(), 60);
+    undone(&world, 60);
     workers.one(&world, &left[0], Phase::Drained, None);
     world.tick().await;
     assert!(!names(&world).contains(&left[0]));
@@ -187,11 +199,7 @@ async fn only_idle_workers_leave_and_a_worker_that_ended_by_itself_is_replaced()
 
 #[tokio::test]
 async fn a_worker_that_its_cloud_takes_is_replaced_at_once_and_not_given_back_before_it_is_gone() {
-    let workers = Arc::new(Told::default());
-    let mut world = world(&workers);
-    world.put("gpu", working(fleet("gpu", KIND, 2, 1, 1))).await;
-    world.ticks(6).await;
-    workers.all(&world, Phase::Working, None);
+    let (workers, mut world) = at_work(2, 1).await;
     let name = names(&world).remove(0);
     let now = world.now.load(std::sync::atomic::Ordering::Relaxed);
     let told = WorkerTold { until_ms: Some(now + 60_000), preempted: true, ..workers.told(&name).unwrap() };
@@ -204,11 +212,9 @@ async fn a_worker_that_its_cloud_takes_is_replaced_at_once_and_not_given_back_be
 
 #[tokio::test]
 async fn what_workers_would_need_and_the_controller_may_not_give_buys_nothing() {
-    let workers = Arc::new(Told::default());
-    let mut world = world(&workers);
     let mut other = working(fleet("gpu", KIND, 1, 1, 1));
     other["work"]["spec"]["object_store"] = json!("s3://elsewhere");
-    world.put("gpu", other).await;
+    let (_, mut world) = with(other).await;
     world.ticks(3).await;
     assert_eq!(names(&world).len(), 0);
     assert!(world.status("gpu").await.unwrap().trouble.unwrap().contains("s3://elsewhere"));
@@ -216,11 +222,7 @@ async fn what_workers_would_need_and_the_controller_may_not_give_buys_nothing() 
 
 #[tokio::test]
 async fn workers_of_a_fleet_whose_record_is_gone_or_broken_are_still_served_and_drained() {
-    let workers = Arc::new(Told::default());
-    let mut world = world(&workers);
-    world.put("gpu", working(fleet("gpu", KIND, 1, 1, 1))).await;
-    world.ticks(6).await;
-    workers.all(&world, Phase::Working, None);
+    let (workers, mut world) = at_work(1, 1).await;
     let name = names(&world).remove(0);
     world.put("gpu", json!({ "of": "another version" })).await;
     world.restart();
@@ -238,11 +240,7 @@ async fn workers_of_a_fleet_whose_record_is_gone_or_broken_are_still_served_and_
 
 #[tokio::test]
 async fn while_a_cloud_does_not_list_after_a_restart_nobody_is_taken_for_gone() {
-    let workers = Arc::new(Told::default());
-    let mut world = world(&workers);
-    world.put("gpu", working(fleet("gpu", KIND, 1, 1, 1))).await;
-    world.ticks(6).await;
-    workers.all(&world, Phase::Working, None);
+    let (_, mut world) = at_work(1, 1).await;
     let name = names(&world).remove(0);
     world.roster.clear();
     world.restart();
@@ -257,9 +255,7 @@ async fn while_a_cloud_does_not_list_after_a_restart_nobody_is_taken_for_gone() 
 
 #[tokio::test]
 async fn whoever_could_not_be_heard_has_its_time_once_it_can_and_no_more() {
-    let workers = Arc::new(Told::default());
-    let mut world = world(&workers);
-    world.put("gpu", working(fleet("gpu", KIND, 1, 1, 1))).await;
+    let (workers, mut world) = with(working(fleet("gpu", KIND, 1, 1, 1))).await;
     // It is older than any worker that has not started yet.
     for _ in 0..8 {
         world.ticks(12).await;
@@ -280,36 +276,11 @@ async fn whoever_could_not_be_heard_has_its_time_once_it_can_and_no_more() {
 }
 
 #[tokio::test]
-async fn what_the_sites_own_workers_do_is_not_waiting_and_not_bought_and_what_is_left_is() {
-    let workers = Arc::new(Told::default());
-    let mut world = world(&workers);
-    let mut gpu = queued(working(fleet("gpu", KIND, 1, 0, 4)), "transcode");
-    gpu["definition"]["queue"]["group"] = json!("transcoders");
-    gpu["work"]["spec"]["workers"] = json!(2);
-    gpu["work"]["spec"]["concurrency"] = json!(3);
-    world.put("gpu", gpu.clone()).await;
-    // Six are worked on, and those six do 90 more within a quarter of an hour.
-    for (undone, waiting, bought) in [(5, 0, 0), (90, 84, 0), (96, 90, 0), (97, 91, 1), (156, 150, 4)] {
-        world.topics.0.lock().unwrap().insert("transcode".to_owned(), undone);
-        world.tick().await;
-        assert_eq!(world.status("gpu").await.unwrap().waiting, Some(waiting), "{undone} are not done");
-        assert_eq!(names(&world).len(), bought, "{undone} are not done");
-    }
-    // Those of another queue are not the site's.
-    gpu["definition"]["queue"]["group"] = json!("others");
-    world.put("gpu", gpu).await;
-    world.tick().await;
-    assert_eq!(world.status("gpu").await.unwrap().waiting, Some(156));
-}
-
-#[tokio::test]
 async fn jobs_that_are_worked_on_do_not_wait_however_many_a_worker_does() {
-    let workers = Arc::new(Told::default());
-    let mut world = world(&workers);
-    world.topics.0.lock().unwrap().insert("jobs".to_owned(), 16);
     let mut gpu = queued(working(fleet("gpu", KIND, 1, 2, 4)), "jobs");
     gpu["definition"]["queue"]["jobs_per_worker"] = json!(8);
-    world.put("gpu", gpu).await;
+    let (workers, mut world) = with(gpu).await;
+    undone(&world, 16);
     world.ticks(4).await;
     workers.all(&world, Phase::Working, None);
     world.tick().await;
@@ -324,10 +295,8 @@ async fn jobs_that_are_worked_on_do_not_wait_however_many_a_worker_does() {
 
 #[tokio::test]
 async fn a_worker_that_says_more_than_it_can_do_hides_no_job() {
-    let workers = Arc::new(Told::default());
-    let mut world = world(&workers);
-    world.topics.0.lock().unwrap().insert("jobs".to_owned(), 60);
-    world.put("gpu", queued(working(fleet("gpu", KIND, 1, 1, 4)), "jobs")).await;
+    let (workers, mut world) = with(queued(working(fleet("gpu", KIND, 1, 1, 4)), "jobs")).await;
+    undone(&world, 60);
     for _ in 0..8 {
         workers.all(&world, Phase::Working, None);
         for told in workers.told.lock().unwrap().values_mut() {
@@ -341,18 +310,13 @@ async fn a_worker_that_says_more_than_it_can_do_hides_no_job() {
 
 #[tokio::test]
 async fn a_worker_that_works_while_nothing_is_left_to_do_is_ended_and_told() {
-    let workers = Arc::new(Told::default());
-    let mut world = world(&workers);
-    world.topics.0.lock().unwrap().insert("jobs".to_owned(), 1);
-    world.put("gpu", queued(working(fleet("gpu", KIND, 2, 1, 1)), "jobs")).await;
+    let (workers, mut world) = with(queued(working(fleet("gpu", KIND, 2, 1, 1)), "jobs")).await;
+    undone(&world, 1);
     // As long as a job is not done it may take its time.
-    for _ in 0..300 {
-        workers.all(&world, Phase::Working, None);
-        world.tick().await;
-    }
+    workers.looks(&mut world, 300).await;
     let name = names(&world).remove(0);
     // … and after it was done, as long as the usual job takes, and longer where that was not known for a moment.
-    world.topics.0.lock().unwrap().insert("jobs".to_owned(), 0);
+    undone(&world, 0);
     for at in 0..60 {
         workers.all(&world, Phase::Working, None);
         world.tick().await;
@@ -371,11 +335,7 @@ async fn a_worker_that_works_while_nothing_is_left_to_do_is_ended_and_told() {
 
 #[tokio::test]
 async fn a_worker_that_says_that_it_is_taken_away_and_stays_is_given_back() {
-    let workers = Arc::new(Told::default());
-    let mut world = world(&workers);
-    world.put("gpu", working(fleet("gpu", KIND, 2, 1, 1))).await;
-    world.ticks(6).await;
-    workers.all(&world, Phase::Working, None);
+    let (workers, mut world) = at_work(2, 1).await;
     let name = names(&world).remove(0);
     for until_ms in [Some(u64::MAX), None] {
         for _ in 0..28 {
@@ -395,9 +355,7 @@ async fn a_worker_that_says_that_it_is_taken_away_and_stays_is_given_back() {
 #[tokio::test]
 async fn workers_that_never_enrol_are_tried_ever_less_often_told_and_counted_and_so_is_a_host_that_vanished()
 {
-    let workers = Arc::new(Told::default());
-    let mut world = world(&workers);
-    world.put("gpu", working(fleet("gpu", KIND, 1, 3, 3))).await;
+    let (workers, mut world) = with(working(fleet("gpu", KIND, 1, 3, 3))).await;
     let lost = |world: &World, how: &str| {
         let head = format!("streamverse_fleet_lost_total{{fleet=\"gpu\",how=\"{how}\"}} ");
         let text = world.metrics.text();
@@ -416,10 +374,7 @@ async fn workers_that_never_enrol_are_tried_ever_less_often_told_and_counted_and
     mended["generation"] = json!("2");
     world.put("gpu", mended).await;
     world.ticks(2).await;
-    for _ in 0..60 {
-        workers.all(&world, Phase::Working, None);
-        world.tick().await;
-    }
+    workers.looks(&mut world, 60).await;
     let status = world.status("gpu").await.unwrap();
     assert_eq!((status.ready, status.trouble), (3, None));
     // A host takes its pod along, and nobody says so.
@@ -430,10 +385,7 @@ async fn workers_that_never_enrol_are_tried_ever_less_often_told_and_counted_and
             one.to_ms = Some(now);
         }
     }
-    for _ in 0..20 {
-        workers.all(&world, Phase::Working, None);
-        world.tick().await;
-    }
+    workers.looks(&mut world, 20).await;
     assert_eq!((lost(&world, "vanished").as_str(), lost(&world, "failed").as_str()), ("1", "0"));
     assert!(names(&world).len() == 3 && !names(&world).contains(&gone));
 }
