@@ -207,9 +207,13 @@ fn arrived(pool: &Pool, memory: &mut PoolState, seen: &PoolSeen, now: u64) {
             }
         };
         let key = source.map(|it| it.candidate.key.clone()).unwrap_or_default();
-        // The oldest order of its kind is taken for it; without one it is adopted.
+        // The last order of its kind that was accepted is taken for it, else the last: one of which nothing ever comes is the one that is
+        // left then, and forgotten in its time, where each that comes would else leave a younger one in its place. Without any it is
+        // adopted.
         let same = |it: &Order| it.key == key && it.lifecycle == worker.lifecycle;
-        let order = memory.orders.iter().position(same).map(|order| memory.orders.remove(order));
+        let accepted = memory.orders.iter().rposition(|it| same(it) && it.accepted);
+        let order = accepted.or_else(|| memory.orders.iter().rposition(same));
+        let order = order.map(|order| memory.orders.remove(order));
         // It may have started at any time until now, where the first request for it was lost: in its hour it counts from now on.
         let asked = order.as_ref().and_then(|it| memory.launches.iter().position(|at| *at == it.asked_ms));
         if let Some(asked) = asked {

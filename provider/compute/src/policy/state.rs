@@ -54,6 +54,8 @@ pub struct PoolState {
     pub target: u32,
     /// Since when the queue has been short enough for fewer.
     pub low_since: Option<u64>,
+    /// Since when more have waited than brings more workers, and none were asked for.
+    pub high_since: Option<u64>,
     /// Since when spot has been short.
     pub short_since: Option<u64>,
     /// Since when there has been more on-demand than is needed.

@@ -64,7 +64,7 @@ fn nothing(why: Why) -> Aim {
 /// What the queue asks for. Between the thresholds nothing changes, unless what waits would be late.
 fn asked(tick: &Tick<'_>, memory: &mut PoolState, live: &[Live], queue: &QueueSpec, working: u32) -> u32 {
     let Some(seen) = tick.seen.queue else {
-        memory.low_since = None;
+        (memory.low_since, memory.high_since) = (None, None);
         return memory.target;
     };
     let job_ms = seen.job_ms.unwrap_or(ms(queue.assumed_job_time.0));
@@ -73,16 +73,29 @@ fn asked(tick: &Tick<'_>, memory: &mut PoolState, live: &[Live], queue: &QueueSp
     let needed = queue.workers_for(seen.waiting, job_ms, seen.others).min(most.saturating_add(working));
     let low = seen.waiting < queue.scale_in_below;
     memory.low_since = if low { memory.low_since.or(Some(tick.now)) } else { None };
+    let high = seen.waiting > queue.scale_out_above;
+    memory.high_since = if high { memory.high_since.or(Some(tick.now)) } else { None };
     // Somebody must be there who does what waits. Others may be enough for it.
     let first = u32::from(seen.waiting > 0 && seen.others == 0);
     let late = queue.is_late(seen.waiting, job_ms, memory.target, seen.others);
-    if seen.waiting > queue.scale_out_above || late {
-        return memory.target.max(needed).max(first);
-    }
-    let least = first.max(working);
     // Those that start were asked for by what waits: as long as anything does, they are not sent away before they are there.
     let coming = |it: &&Live| it.stays() && it.phase == WorkerPhase::Starting;
     let coming = live.iter().filter(coming).count().saturating_add(memory.orders.len());
+    if high || late {
+        let mut goal = memory.target.max(needed).max(first);
+        let high_for = memory.high_since.map_or(0, |it| tick.now.saturating_sub(it));
+        let all_came = goal == memory.target && coming == 0;
+        if all_came && seen.others == 0 && high_for >= ms(queue.target_p95.0) / 2 {
+            // All of it should have been begun by now: as much comes as they do, and what waits does not get less.
+            let more = goal.saturating_add((goal / 10).max(1));
+            goal = goal.max(more.min(most.saturating_add(working)));
+        }
+        if goal > memory.target && high {
+            memory.high_since = Some(tick.now);
+        }
+        return goal;
+    }
+    let least = first.max(working);
     let coming = if seen.waiting > 0 { working.saturating_add(size(coming)).min(memory.target) } else { 0 };
     let least = least.max(coming);
     let low_for = memory.low_since.map_or(0, |it| tick.now.saturating_sub(it));

@@ -14,7 +14,8 @@ pub struct QueueSpec {
     pub group: String,
     /// Where the brokers are: a `kafka://` address, the `url` of a `streamverse_event_log`.
     pub event_log: String,
-    /// More workers are asked for when more jobs than this wait, or when those that wait would be later than `target_p95`.
+    /// More workers are asked for when more jobs than this wait, or when those that wait would be later than `target_p95`; where as many
+    /// go on waiting though each is in time, a tenth more.
     #[attribute(default = 100, validate(range = 1..=10_000_000))]
     pub scale_out_above: u64,
     /// Fewer are kept when fewer jobs than this have waited for `scale_in_after`. Only idle workers leave.

@@ -86,18 +86,18 @@ impl Tick {
 }
 
 impl Controller {
-    /// Launches by name are known by their numbers: the order of what is listed now comes before the others of its kind, since the policy
-    /// takes the first.
+    /// Launches by name are known by their numbers: the order of what is listed now was accepted, and comes behind the others of its kind,
+    /// since the policy takes the last.
     pub(super) fn order_orders(&mut self, view: &View, looks: &HashMap<CloudKind, CloudLook>) {
         let pools = self.state.pools.iter_mut().zip(&view.seen.pools).zip(&view.spots);
         for ((memory, seen), spots) in pools.filter(|it| !it.0.0.orders.is_empty()) {
-            for (worker, spot) in seen.workers.iter().zip(spots) {
+            for (worker, spot) in seen.workers.iter().zip(spots).rev() {
                 let known = memory.known.binary_search_by(|it| it.id.as_str().cmp(&worker.id)).is_ok();
                 let name = spot.instance(looks).and_then(|it| it.name.as_ref());
                 let (false, Some(name)) = (known, name) else { continue };
                 if let Some(at) = memory.orders.iter().position(|it| it.number == name.number) {
                     let order = memory.orders.remove(at);
-                    memory.orders.insert(0, order);
+                    memory.orders.push(Order { accepted: true, ..order });
                 }
             }
         }

@@ -126,6 +126,30 @@ fn a_quota_keeps_its_region_closed_for_half_an_hour_and_want_of_capacity_its_zon
 }
 
 #[test]
+fn where_more_than_the_threshold_wait_for_long_more_come_though_each_job_is_in_time() {
+    let mut fleet = fleet(pool("encode", 3, 0, 40));
+    fleet.pools[0].queue = Some(queue());
+    let all: Vec<Worker> = (0..20).map(|it| worker(&format!("i-{it}"), it % 3, Lifecycle::Spot)).collect();
+    // As many come as twenty do: 300 jobs of a minute wait, each for a quarter of an hour.
+    let launched = |waiting: u64, above: u64| {
+        fleet.pools[0].queue.as_mut().unwrap().scale_out_above = above;
+        let mut state = FleetState::default();
+        let mut launched = 0;
+        for at in 0..80 {
+            let mut look = seen(all.clone());
+            look.pools[0].queue = Some(QueueSeen { waiting, job_ms: Some(60_000), others: 0 });
+            let (next, decisions) = decide(&fleet, state, &look, START_MS + at * 15_000);
+            state = next;
+            launched += launches(&decisions).len();
+        }
+        launched
+    };
+    let mut launched = launched;
+    assert_eq!(launched(300, 100), 2, "a tenth more, once in twenty minutes");
+    assert_eq!((launched(100, 100), launched(300, 300)), (0, 0), "no more wait than may");
+}
+
+#[test]
 fn a_notice_brings_the_replacement_before_the_loss_and_elsewhere() {
     let fleet = fleet(pool("encode", 3, 1, 1));
     let mut one = worker("i-1", 0, Lifecycle::Spot);

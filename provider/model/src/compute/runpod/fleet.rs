@@ -143,6 +143,7 @@ pub struct FleetQueueSpec {
     /// More workers are asked for when more jobs than this wait, or when those that wait would be later than `target_p95`. How many
     /// follows from what waits, from how long a job takes, and from what the transcoder's own
     /// workers do of it in time (as long as nothing waits so long that they must be down, or too slow).
+    /// Where more than this go on waiting for half of the target though each is in time, a tenth more workers are asked for.
     #[attribute(default = 100, validate(range = 1..=10_000_000))]
     pub scale_out_above: u64,
     /// Fewer are kept when fewer jobs than this have waited for `scale_in_after`. Only idle workers leave.
