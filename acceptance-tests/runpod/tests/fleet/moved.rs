@@ -12,7 +12,7 @@ const CONTROLLER: &str = "streamverse_fleet_controller.main";
 fn a_fleet_goes_to_another_controller_and_with_it_to_another_site() -> Result<(), Failure> {
     let cli = Cli::terraform()?;
     let Some(place) = Place::start() else { return Ok(()) };
-    let Some(second) = Node::start() else { return Ok(()) };
+    let Some(second) = Node::start_with(|_| vec!["--site".into(), "other".into()]) else { return Ok(()) };
     let place = &place;
     let sites =
         format!("sites = {{ other = {{ node = {{ socket = \"{}\" }} }}, default", second.socket().display());
