@@ -34,6 +34,9 @@ use crate::provider::Streamverse;
 /// alone. The value goes to the site's secret store, which keeps it for the controller: a file of the service's own below the agent's run directory on
 /// a node, a Secret on Kubernetes. The fleet's records in the catalogue and the pods' environments have neither.
 ///
+/// Import takes `SITE/NAME`. It finds the versions of what was given as `…_wo`, and nothing of a reference, which no site keeps: the first plan after an
+/// import notes the reference, as a change in place that changes nothing of what runs.
+///
 /// RunPod has no spot, so its pods count against `max` of their fleet and not against `on_demand_limits`.
 ///
 /// Calls of RunPod, by the controller: `GET /v2/catalog/gpus`, and `GET`, `POST` and `DELETE /v2/pods`; the plan makes none. The key must be allowed to
@@ -289,18 +292,16 @@ impl Resource for FleetController {
                 ),
             );
         }
-        let identity = ["identity_wo_version", "identity_ref"].map(Path::attribute);
-        if let Some(identity) =
-            identity.into_iter().find(|it| !draft.is_create() && draft.changed(it.clone()))
-        {
-            cx.warn_at(
-                identity,
-                "Another authority",
-                "Workers that run trust the one before it: they can no longer ask, and are replaced.",
-            );
-        }
         controlled::note(cx, &view);
         if let Some(prior) = draft.prior()?.filter(|_| !moves) {
+            if controlled::is_another(&prior.identity, &view.identity) {
+                let by_reference = view.identity.reference.known().is_some();
+                cx.warn_at(
+                    Path::attribute(if by_reference { "identity_ref" } else { "identity_wo_version" }),
+                    "Another authority",
+                    "Workers that run trust the one before it: they can no longer ask, and are replaced.",
+                );
+            }
             controlled::other_account(cx, &prior, &view).await;
         }
         place.side_by_side("replicas", &view.replicas)?;
