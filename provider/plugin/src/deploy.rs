@@ -4,6 +4,7 @@
 //! ready in time is a warning with the site's own reason, never an error, for an error would taint the resource and have
 //! the next apply destroy it. Drift shows as a change of `revision`.
 
+mod found;
 mod leaving;
 mod refused;
 
@@ -13,11 +14,12 @@ use std::time::Duration;
 
 use streamverse_model::platform::{Bundle, Name, Object, Observed, Owner, Phase, SecretValue};
 use streamverse_sites::{Class as SiteClass, Deletion, Site, SiteKind};
-use tfplugin_framework::schema::{Path, Secret};
+use tfplugin_framework::schema::Path;
 use tfplugin_framework::{Class, Context, Draft, Error, Plan, Read, Resource, Result, Schema, State, Stored};
 
-use crate::provider::{DEFAULT, Streamverse};
+use crate::provider::Streamverse;
 
+pub(crate) use found::{Imported, find, found_secret, found_spec};
 use leaving::{LEAVING, past_leaving};
 pub(crate) use refused::{asked, told};
 
@@ -433,57 +435,4 @@ pub(crate) fn local_url(scheme: &str, site: &str, name: &str) -> String {
 
 pub(crate) fn name(text: &str) -> Result<Name> {
     Ok(Name::parse(text)?)
-}
-
-/// `SITE/NAME` or `NAME`, as import takes it.
-fn read_id(id: &str) -> (String, String) {
-    let (site, name) = id.split_once('/').unwrap_or((DEFAULT, id));
-    (site.to_owned(), name.to_owned())
-}
-
-/// What import found.
-pub(crate) struct Imported {
-    pub(crate) site: String,
-    pub(crate) name: String,
-    pub(crate) observed: Observed,
-}
-
-/// What import finds, or why there is nothing.
-pub(crate) async fn find<R: Deployed>(cx: &Context<Streamverse>, id: &str) -> Result<Imported> {
-    let (site, name) = read_id(id);
-    match look_for(cx, R::KIND, &name, &site).await? {
-        Look::Found(observed) => {
-            cx.set_private(APPLIED, &observed.revision)?;
-            cx.set_private(SETTINGS, &Some(&observed.bundle.labels))?;
-            Ok(Imported { site, name, observed: *observed })
-        }
-        _ => Err(Error::invalid(format!("there is no {} {name:?} on site {site}", R::KIND))
-            .next("Give NAME, or SITE/NAME. `streamverse node status` lists what a node holds.")),
-    }
-}
-
-/// The secret of what was found: its version, for its value is never answered.
-pub(crate) fn found_secret(observed: &Observed) -> Option<Secret<String>> {
-    let version = observed.bundle.objects.iter().find_map(|object| match object {
-        Object::Secret(it) => i64::try_from(it.version).ok().filter(|version| *version > 0),
-        _ => None,
-    })?;
-    let mut secret = Secret::default();
-    secret.version = Some(version);
-    Some(secret)
-}
-
-/// The spec of what was found: of its service, job or engine, or as a file.
-pub(crate) fn found_spec<T: serde::de::DeserializeOwned>(observed: &Observed) -> Result<T> {
-    let spec = observed.bundle.objects.iter().find_map(|object| match object {
-        Object::Service(it) => Some(it.spec.clone()),
-        Object::Job(it) => Some(it.spec.clone()),
-        Object::Engine(it) => Some(it.spec.clone()),
-        Object::Scaler(it) => Some(it.spec.clone()),
-        Object::Files(it) => serde_json::from_str(it.files.get("spec.json")?).ok(),
-        _ => None,
-    });
-    let spec = spec.ok_or_else(|| Error::invalid("what is on the site has no spec"))?;
-    serde_json::from_value(spec)
-        .map_err(|error| Error::permanent("what is on the site is of another version").because(error))
 }

@@ -1,6 +1,8 @@
 //! What plans of RunPod's resources refuse, each at its attribute, and what they know already.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod fleets;
+
 use serde_json::{Value, json};
 use terraform_provider_streamverse::Streamverse;
 use tfplugin_testing::client::{Client, Failure, Plan};

@@ -267,10 +267,7 @@ fn a_controller_may_touch_its_one_lease_and_a_fleet_is_a_job_without_its_secrets
                     Ok(())
                 }),
         )
-        .step(Step::import(CONTROLLER, Id::attribute("name")).ignoring(&[
-            "identity_wo_version",
-            "runpod.api_key_wo_version",
-        ]))
+        .step(Step::import(CONTROLLER, Id::attribute("name")).by_block().config(more_memory(config(2, 6))))
         .step(Step::import(FLEET, Id::attribute("name")).by_block().config(more_memory(config(2, 6))))
         .step(
             Step::apply(more_memory(config(2, 6).replace(&rented("main", 2, 6), &rented("other", 2, 6))))

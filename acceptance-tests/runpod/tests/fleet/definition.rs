@@ -23,6 +23,8 @@ fn a_controller_and_a_fleet_are_done() -> Result<(), Failure> {
         format!("{}{controller}{}", place.block(), fleet(name, range, environment))
     };
     let second = |config: &str| config.replace("name                = \"main\"", "name = \"second\"");
+    let many = fleet("many", "min = 20, max = 20", "");
+    let many = many.replace("streamverse_fleet_controller.main.name", "\"main\"");
     let below = "min = 2, max = 2, price_ceiling = 0.5";
     let environment = "environment = { MODE = \"live\" }";
     case(&cli, place)
@@ -138,6 +140,24 @@ fn a_controller_and_a_fleet_are_done() -> Result<(), Failure> {
             Step::import(CONTROLLER, Id::attribute("name"))
                 .config(other("one", below))
                 .ignoring(&["runpod.api_key_ref"]),
+        )
+        .step(Step::command(["state", "rm", CONTROLLER]))
+        .step(Step::import(CONTROLLER, "default/main").config(other("one", below)).keep())
+        .step(
+            // A second plan, which follows each step, is empty.
+            Step::apply(other("one", below))
+                .named("a reference, which no site keeps, is noted after an import")
+                .plan(action(CONTROLLER, Action::Update))
+                .plan(action(FLEET, Action::NoOp))
+                .after(|_| {
+                    assert_eq!(place.pods("one").len(), 2);
+                    Ok(())
+                }),
+        )
+        .step(
+            Step::plan_only(format!("{}{many}", place.block()))
+                .named("a fleet of another configuration, that costs more than its controller may spend")
+                .expect_plan_error(r"(?s)The budget does not last.*controller\s+.main.\s+may\s+spend\s+\$5000\.00"),
         )
         .step(
             Step::apply(second(&other("two", "min = 1, max = 1")))

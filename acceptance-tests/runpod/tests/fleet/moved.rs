@@ -12,7 +12,7 @@ const CONTROLLER: &str = "streamverse_fleet_controller.main";
 fn a_fleet_goes_to_another_controller_and_with_it_to_another_site() -> Result<(), Failure> {
     let cli = Cli::terraform()?;
     let Some(place) = Place::start() else { return Ok(()) };
-    let Some(second) = Node::start() else { return Ok(()) };
+    let Some(second) = Node::start_with(|_| vec!["--site".into(), "other".into()]) else { return Ok(()) };
     let place = &place;
     let sites =
         format!("sites = {{ other = {{ node = {{ socket = \"{}\" }} }}, default", second.socket().display());
@@ -23,10 +23,12 @@ fn a_fleet_goes_to_another_controller_and_with_it_to_another_site() -> Result<()
         let catalogue = format!("\"main\" {{\n  name = \"main\"\n  {}\n}}", at(site));
         let main = place.controller(&at(site)).replace("\"main\" { name = \"main\" }", &catalogue);
         let from = main.find("resource \"streamverse_fleet_controller\"").unwrap();
-        let second = main[from..].replace("controller\" \"main\"", "controller\" \"second\"");
-        let second = second.replace("= \"main\"", "= \"second\"");
-        let port = |index: usize| place.node.ports[index].to_string();
-        format!("{main}{}", second.replace(&port(0), &port(1)))
+        let rest = main[from..].replace("controller\" \"main\"", "controller\" \"second\"");
+        let rest = rest.replace("= \"main\"", "= \"second\"");
+        let node = if site == "other" { &second } else { &place.node };
+        let [one, two, _] = node.ports.map(|it| it.to_string());
+        let port = place.node.ports[0].to_string();
+        format!("{}{}", main.replace(&port, &one), rest.replace(&port, &two))
     };
     let whole = |site: &str, controller: &str, more: &str| {
         let fleet = fleet("one", "min = 1, max = 1", &at(site));

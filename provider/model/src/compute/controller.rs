@@ -15,7 +15,8 @@ pub struct FleetControllerSpec {
     #[attribute(default = Vec::new())]
     #[serde(default)]
     pub on_demand_limits: Vec<OnDemandLimitSpec>,
-    /// The most that all of its pools together cost in a calendar month (UTC), in US dollars.
+    /// The most that all of its pools together cost in a calendar month (UTC), in US dollars. A fleet whose `min` alone costs more is refused by its
+    /// plan; what several fleets cost together no plan compares with it: the controller holds them to it.
     #[serde(default)]
     pub monthly_budget: Option<Money>,
     /// The time between two looks at clouds and queues.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use streamverse_model::compute::runpod::BUDGET_AT_MIN;
+use streamverse_model::compute::{FleetControllerRun, Money, PRICES_VERSION};
 use streamverse_model::platform::{Object, Observed};
 use tfplugin_framework::schema::Path;
 use tfplugin_framework::schema::field::SecretView;
@@ -16,6 +18,8 @@ use crate::provider::Streamverse;
 pub(crate) struct PlannedController {
     /// Whether it has a RunPod account, once that is known.
     pub(crate) account: Option<bool>,
+    /// What it may spend in a month, if that is limited, once that is known.
+    pub(crate) budget: Option<Option<Money>>,
 }
 
 /// Notes what is planned of a controller: Terraform plans fleets that refer to it after it, in this process.
@@ -26,7 +30,12 @@ pub(super) fn note(cx: &Context<Streamverse>, view: &FleetControllerView) {
         Maybe::Null => Some(false),
         Maybe::Unknown => None,
     };
-    cx.provider().note_controller(site, name, PlannedController { account });
+    let budget = match view.spec.monthly_budget {
+        Maybe::Known(budget) => Some(Some(budget)),
+        Maybe::Null => Some(None),
+        Maybe::Unknown => None,
+    };
+    cx.provider().note_controller(site, name, PlannedController { account, budget });
 }
 
 /// Refuses a fleet whose controller this run leaves without an account, or makes without one.
@@ -43,6 +52,39 @@ pub(super) fn has_account(
     Err(Error::invalid(format!("the controller {name:?} has no account at RunPod, as this configuration has it"))
         .at(Path::attribute("controller"))
         .next("Give the controller `runpod`, or take the fleet out of the configuration: its pods are given back while the account is there."))
+}
+
+/// Refuses a fleet whose `min` alone costs more than its controller may spend for all of its fleets: as this run plans the controller, or else as
+/// its site has it.
+pub(super) async fn within_budget(
+    cx: &Context<Streamverse>,
+    site: &Maybe<String>,
+    name: &Maybe<String>,
+    least: Option<Money>,
+) -> Result<()> {
+    let (Some(site), Some(name), Some(least)) = (site.known(), name.known(), least) else { return Ok(()) };
+    let budget = match cx.provider().planned_controller(site, name) {
+        Some(planned) => planned.budget.flatten(),
+        None if least == Money::ZERO => None,
+        None => held_budget(cx, site, name).await,
+    };
+    let Some(budget) = budget.filter(|it| *it < least) else { return Ok(()) };
+    Err(Error::invalid(BUDGET_AT_MIN)
+        .at(Path::attribute("range"))
+        .next(format!(
+            "`min` costs {least} per month under the schedule (prices of {PRICES_VERSION}), and its controller {name:?} may spend {budget} for all of its fleets together: \
+             above that all workers are drained until the month is over. Raise monthly_budget of the controller, and refer to it by its resource, so that this plan \
+             knows; lower min, or make the night longer."
+        )))
+}
+
+/// What the controller on a site may spend. One that is not there, or not looked at, is the apply's to tell.
+async fn held_budget(cx: &Context<Streamverse>, site: &str, name: &str) -> Option<Money> {
+    let owner = cx.provider().owner(FleetController::KIND, name).ok()?;
+    let client = cx.provider().try_site(site).ok()??;
+    let found = client.observe(&owner).await.ok()??;
+    let run: FleetControllerRun = deploy::found_spec(&found).ok()?;
+    run.controller.monthly_budget
 }
 
 /// Fleets of its site that name a controller.

@@ -11,6 +11,7 @@ use streamverse_model::compute::{
     RUNPOD_KEY, RUNPOD_SECRET, RunpodAccess, check_stores, out_of_reach,
 };
 use streamverse_model::platform::{Object, Observed, Owner, SecretValue, StoreUse, is_this_host};
+use tfplugin_framework::schema::field::SecretView;
 use tfplugin_framework::schema::{Computed, Diagnostics, Path, Secret, Timeouts};
 use tfplugin_framework::{
     Context, Draft, Error, Findings, Maybe, Plan, Read, Resource, Result, Schema, State, Stored, resource,
@@ -33,6 +34,9 @@ use crate::provider::Streamverse;
 /// argument (`…_wo`, with a version that says when it changed). Of neither a plan or a state ever holds the value: they have the reference or the version
 /// alone. The value goes to the site's secret store, which keeps it for the controller: a file of the service's own below the agent's run directory on
 /// a node, a Secret on Kubernetes. The fleet's records in the catalogue and the pods' environments have neither.
+///
+/// Import takes `SITE/NAME`. It finds the versions of what was given as `…_wo`, and nothing of a reference, which no site keeps: the first plan after an
+/// import notes the reference, as a change in place that changes nothing of what runs.
 ///
 /// RunPod has no spot, so its pods count against `max` of their fleet and not against `on_demand_limits`.
 ///
@@ -138,10 +142,10 @@ impl Deployed for FleetController {
 
     async fn secrets(&self, cx: &Context<Streamverse>) -> Result<Vec<SecretValue>> {
         let identity = cx.secret(&self.identity).await?.to_string();
-        if STANDARD.decode(identity.trim()).map(|bytes| bytes.len()) != Ok(32) {
-            return Err(Error::invalid("it is not 32 bytes in base64")
+        if !is_identity(&identity) {
+            return Err(Error::invalid(NO_IDENTITY)
                 .at(given("identity", &self.identity))
-                .next("Make one with `openssl rand -base64 32`."));
+                .next(MAKE_IDENTITY));
         }
         let one = |name: &str, key: &str, value: String| {
             let values = BTreeMap::from([(deploy::name(key)?, value)]);
@@ -151,7 +155,7 @@ impl Deployed for FleetController {
         if let Some(account) = &self.runpod {
             let key = cx.secret(&account.api_key).await?.to_string();
             if key.trim().is_empty() {
-                return Err(Error::invalid("the account's key is empty").at(Path::attribute("runpod")));
+                return Err(Error::invalid(EMPTY_KEY).at(Path::attribute("runpod")));
             }
             all.push(one(RUNPOD_SECRET, RUNPOD_KEY, key.trim().to_owned())?);
         }
@@ -173,6 +177,15 @@ fn address(provider: &Streamverse, name: &str, site: &str, port: u16) -> Option<
 fn tls(address: &str) -> String {
     address.replacen("http://", "https://", 1)
 }
+
+/// Whether it is 32 bytes in base64.
+fn is_identity(text: &str) -> bool {
+    STANDARD.decode(text.trim()).is_ok_and(|bytes| bytes.len() == 32)
+}
+
+const NO_IDENTITY: &str = "it is not 32 bytes in base64";
+const MAKE_IDENTITY: &str = "Make one with `openssl rand -base64 32`.";
+const EMPTY_KEY: &str = "the account's key is empty";
 
 /// The attribute by which a secret was given.
 fn given(name: &str, secret: &Secret<String>) -> Path {
@@ -230,6 +243,14 @@ impl Resource for FleetController {
         pass_shown(found, findings);
         if let Some(Err(fault)) = endpoint.map(|it| Config::endpoint(it)) {
             findings.refuse(Path::attribute("runpod"), "No endpoint", format!("{}.", fault.says));
+        }
+        // What a reference leads to is read at the apply alone.
+        let given = |secret: &SecretView<String>| secret.value.known().and_then(|it| it.expose().cloned());
+        if given(&config.identity).is_some_and(|it| !is_identity(&it)) {
+            findings.refuse(Path::attribute("identity_wo"), NO_IDENTITY, MAKE_IDENTITY);
+        }
+        if config.runpod.known().and_then(|it| given(&it.api_key)).is_some_and(|it| it.trim().is_empty()) {
+            findings.refuse(Path::attribute("runpod"), EMPTY_KEY, "Give the key of the account.");
         }
         let Some(public) = config.public_url.known() else { return };
         let read = |text: &String| url::Url::parse(text).ok().filter(url::Url::has_host);
@@ -289,18 +310,16 @@ impl Resource for FleetController {
                 ),
             );
         }
-        let identity = ["identity_wo_version", "identity_ref"].map(Path::attribute);
-        if let Some(identity) =
-            identity.into_iter().find(|it| !draft.is_create() && draft.changed(it.clone()))
-        {
-            cx.warn_at(
-                identity,
-                "Another authority",
-                "Workers that run trust the one before it: they can no longer ask, and are replaced.",
-            );
-        }
         controlled::note(cx, &view);
         if let Some(prior) = draft.prior()?.filter(|_| !moves) {
+            if controlled::is_another(&prior.identity, &view.identity) {
+                let by_reference = view.identity.reference.known().is_some();
+                cx.warn_at(
+                    Path::attribute(if by_reference { "identity_ref" } else { "identity_wo_version" }),
+                    "Another authority",
+                    "Workers that run trust the one before it: they can no longer ask, and are replaced.",
+                );
+            }
             controlled::other_account(cx, &prior, &view).await;
         }
         place.side_by_side("replicas", &view.replicas)?;

@@ -283,6 +283,7 @@ impl Resource for RunpodFleet {
                 let mut found = Diagnostics::new();
                 cost.check(&mut found);
                 told(cx, found)?;
+                controlled::within_budget(cx, &view.site, &view.spec.controller, cost.monthly_min).await?;
                 set(draft, Self::hourly_min(), cost.hourly_min)?;
                 set(draft, Self::hourly_max(), cost.hourly_max)?;
                 set(draft, Self::monthly_min(), cost.monthly_min)?;
