@@ -4,7 +4,7 @@ use serde_json::json;
 use streamverse_runpod_stand_in::{KEY, StandIn};
 use tfplugin_testing::cli::{Case, Cli, Failure, Step, value};
 
-use crate::kit::{ADDRESS, block, provider};
+use crate::kit::{ADDRESS, block, case, provider};
 
 const AT: &str = "data.streamverse_gpu_offers.it";
 
@@ -80,6 +80,40 @@ fn offers_are_live_and_fall_back_to_the_dated_table_aloud() -> Result<(), Failur
                     Ok(())
                 })
                 .expect_error("401, the bearer token is missing or invalid"),
+        )
+        .run()
+        .map(|_| ())
+}
+
+#[test]
+fn a_fleet_is_judged_by_what_the_catalogue_has_of_its_machines() -> Result<(), Failure> {
+    let cli = Cli::terraform()?;
+    let it = &StandIn::start();
+    let fleet = |candidate: &str| {
+        format!(
+            "{}resource \"streamverse_runpod_fleet\" \"it\" {{\n  name = \"one\"\n  controller = \"main\"\n  image = \"registry.example/worker:1\"\n  candidates = [{{ gpu = \"L4\" }}, {{ {candidate} }}]\n  range = {{ min = 1, max = 1 }}\n}}\n",
+            block(it)
+        )
+    };
+    let refused = |named: &'static str, candidate: &str, says: &str| {
+        Step::plan_only(fleet(candidate)).named(named).expect_plan_error(says)
+    };
+    case(&cli)
+        .step(refused(
+            "more GPUs than a machine has",
+            "gpu = \"L40S\", gpus = 16",
+            "Not for rent.*16 GPUs for each pod.*NVIDIA L40S.*secure cloud has is of 8",
+        ))
+        .step(refused(
+            "fewer of them in the other cloud",
+            "gpu = \"L40S\", gpus = 8, tenancy = \"community\"",
+            "Not for rent.*community cloud has is of 4",
+        ))
+        .step(refused("a GPU that is gone", "gpu = \"RTX 3090\"", "Not for rent.*no \"NVIDIA GeForce RTX 3090\" any more.*L40S"))
+        .step(
+            Step::plan_only(fleet("gpu = \"L40S\", data_centre = \"CA-MTL-1\", tenancy = \"community\""))
+                .named("a data centre of others")
+                .expect_warning("(?s)None there now.*NVIDIA L40S in CA-MTL-1 now; these have some: EU-RO-1, EU-CZ-1"),
         )
         .run()
         .map(|_| ())
