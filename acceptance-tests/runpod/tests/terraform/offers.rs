@@ -69,7 +69,7 @@ fn offers_are_live_and_fall_back_to_the_dated_table_aloud() -> Result<(), Failur
         .step(
             Step::plan_only(config("").replace("NVIDIA L40S", "NVIDIA L40X"))
                 .named("a misspelt name")
-                .expect_error("There is no GPU \"NVIDIA L40X\". Did you mean"),
+                .expect_error("There is no GPU \"NVIDIA L40X\" in the table of 2026-.*only those of the table are taken. Did you mean"),
         )
         .step(
             Step::plan_only(config("gpu_count = 2"))

@@ -7,7 +7,7 @@ use tfplugin_schema::validate::nearest;
 use tfplugin_schema::{Diagnostics, Duration, Maybe, Path, Schema};
 
 use super::container::{check_container, is_cuda};
-use crate::compute::{gpu, nearest_gpu};
+use crate::compute::{gpu, nearest_gpu, unknown_gpu};
 
 /// How long an idle worker stays where nothing is said, in seconds.
 pub const IDLE_TIMEOUT: u32 = 10;
@@ -86,7 +86,8 @@ pub struct EndpointGpuSpec {
     /// Pools of GPU types, `ADA_48_PRO` (`pool` of `streamverse_gpu_offers`).
     #[attribute(validate(length = 1..))]
     pub pools: Vec<String>,
-    /// GPU types of these pools that are not wanted, `NVIDIA L40`.
+    /// GPU types of these pools that are not wanted, by RunPod's own names: `NVIDIA L40`. Only those of a built-in table are taken: another is
+    /// refused with the table's date, also where RunPod has it (`model` of `streamverse_gpu_offers` is null).
     pub excluded: Option<Vec<String>>,
     /// GPUs of each worker.
     #[attribute(default = 1, validate(range = 1..))]
@@ -239,8 +240,7 @@ fn check_gpu(spec: &EndpointGpuSpecView, out: &mut Diagnostics) {
             }
             None => {
                 let near = nearest_gpu(ty).and_then(gpu).and_then(|it| it.runpod);
-                let near = near.map_or_else(String::new, |near| format!(" Did you mean {near:?}?"));
-                out.error_at(at, "Unknown GPU", format!("There is no GPU {ty:?}.{near}"));
+                out.error_at(at, "Unknown GPU", unknown_gpu(ty, near, |it| it.runpod.is_some()));
             }
         }
     }
