@@ -146,12 +146,12 @@ fn check_scaling(
     let at = Path::attribute("scaling");
     match (&scaling.queue_delay, &scaling.request_count) {
         (Maybe::Null, Maybe::Null) => {
-            out.error_at(at.clone(), "Nothing to scale on", "Give `queue_delay` or `request_count`.");
+            out.error_at(at.clone(), "Nothing to scale on", "Give `scaling.queue_delay` or `scaling.request_count`.");
         }
         (Maybe::Known(_), Maybe::Known(_)) => out.error_at(
             at.clone(),
             "Two signals",
-            "An endpoint scales on `queue_delay` or on `request_count`: remove one of the two.",
+            "An endpoint scales on `scaling.queue_delay` or on `scaling.request_count`: remove one of the two.",
         ),
         _ => {}
     }
@@ -160,14 +160,14 @@ fn check_scaling(
             out.error_at(
                 at.clone().attr("queue_delay"),
                 "No queue",
-                "An endpoint with `routing` LOAD_BALANCER has no queue: it scales on `request_count`.",
+                "An endpoint with `routing` LOAD_BALANCER has no queue: instead of `scaling.queue_delay` give `scaling.request_count`.",
             );
         }
         if delay.0 < std::time::Duration::from_millis(500) {
             out.error_at(
                 at.attr("queue_delay"),
                 "Too short",
-                "RunPod looks every half second: `queue_delay` is 500ms at least.",
+                "RunPod looks every half second: `scaling.queue_delay` is 500ms at least.",
             );
         }
     }
@@ -176,7 +176,7 @@ fn check_scaling(
         out.error_at(
             Path::attribute("workers").attr("idle_timeout"),
             "Not with this signal",
-            "RunPod refuses `idle_timeout` of an endpoint with `routing` QUEUE that scales on `request_count`. Remove it, or scale on `queue_delay`.",
+            "RunPod refuses `workers.idle_timeout` of an endpoint with `routing` QUEUE that scales on `scaling.request_count`. Remove it, or scale on `scaling.queue_delay`.",
         );
     }
 }
@@ -194,13 +194,17 @@ fn check_workers(workers: &WorkersSpecView, out: &mut Diagnostics) {
         out.error_at(
             at.clone().attr("max"),
             "Fewer at most than at least",
-            format!("`max` is {max} and `min` is {min}: raise one or lower the other."),
+            format!("`workers.max` is {max} and `workers.min` is {min}: raise one or lower the other."),
         );
     }
     if let Some(idle) = workers.idle_timeout.known() {
         let seconds = idle.0.as_secs();
         if idle.0.subsec_nanos() != 0 || !(1..=3600).contains(&seconds) {
-            out.error_at(at.attr("idle_timeout"), "No such time", "It is whole seconds, from 1s to 1h.");
+            out.error_at(
+                at.attr("idle_timeout"),
+                "No such time",
+                "`workers.idle_timeout` is whole seconds, from 1s to 1h.",
+            );
         }
     }
 }
@@ -215,14 +219,17 @@ fn check_gpu(spec: &EndpointGpuSpecView, out: &mut Diagnostics) {
                 at,
                 "No such pool",
                 format!(
-                    "{pool:?} is no pool of GPU types. Did you mean {near:?}? There are {}.",
+                    "{pool:?} in `gpu.pools` is no pool of GPU types. Did you mean {near:?}? There are {}.",
                     POOLS.join(", ")
                 ),
             ),
             None => out.warning_at(
                 at,
                 "A pool that we do not know",
-                format!("{pool:?} is none of {}. RunPod decides when it is applied.", POOLS.join(", ")),
+                format!(
+                    "{pool:?} in `gpu.pools` is none of {}. RunPod decides when it is applied.",
+                    POOLS.join(", ")
+                ),
             ),
         }
     }
@@ -236,11 +243,12 @@ fn check_gpu(spec: &EndpointGpuSpecView, out: &mut Diagnostics) {
                     || "RunPod does not have it.".to_owned(),
                     |id| format!("RunPod calls it {id:?}."),
                 );
-                out.error_at(at, "Not RunPod's name", format!("{ty:?} is known, but not by this name. {id}"));
+                out.error_at(at, "Not RunPod's name", format!("{ty:?} in `gpu.excluded` is known, but not by this name. {id}"));
             }
             None => {
                 let near = nearest_gpu(ty).and_then(gpu).and_then(|it| it.runpod);
-                out.error_at(at, "Unknown GPU", unknown_gpu(ty, near, |it| it.runpod.is_some()));
+                let why = unknown_gpu(ty, near, |it| it.runpod.is_some());
+                out.error_at(at, "Unknown GPU", format!("`gpu.excluded`: {why}"));
             }
         }
     }
@@ -248,7 +256,7 @@ fn check_gpu(spec: &EndpointGpuSpecView, out: &mut Diagnostics) {
         out.error_at(
             at.attr("min_cuda_version"),
             "No CUDA version",
-            "A version is MAJOR.MINOR, such as 12.8.",
+            "`gpu.min_cuda_version` is MAJOR.MINOR, such as 12.8.",
         );
     }
 }

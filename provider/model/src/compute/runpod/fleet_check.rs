@@ -63,7 +63,7 @@ pub fn check_fleet(view: &RunpodFleetSpecView, out: &mut Diagnostics) {
         out.error_at(
             Path::attribute("min_cuda_version"),
             "No CUDA version",
-            "A version is MAJOR.MINOR, such as 12.8.",
+            "`min_cuda_version` is MAJOR.MINOR, such as 12.8.",
         );
     }
     match &view.queue {

@@ -66,7 +66,7 @@ pub fn check_template(view: &RunpodTemplateSpecView, out: &mut Diagnostics) {
             out.error_at(
                 Path::attribute("allowed_cuda_versions").index(index),
                 "No CUDA version",
-                "A version is MAJOR.MINOR, such as 12.8.",
+                "A version of `allowed_cuda_versions` is MAJOR.MINOR, such as 12.8.",
             );
         }
     }

@@ -269,16 +269,6 @@ pub(super) fn unmarked(name: &str) -> &str {
     name.strip_suffix(" -fb").unwrap_or(name)
 }
 
-/// Findings of the model as those of a resource.
-pub(crate) fn pass(
-    found: tfplugin_framework::schema::Diagnostics,
-    findings: &mut tfplugin_framework::Findings,
-) {
-    for diagnostic in found {
-        findings.push(diagnostic);
-    }
-}
-
 /// What of a path Terraform underlines: a top-level attribute, or an element of one. Of a path that leads further into nested attributes it shows
 /// the first line of the resource alone, and no path (Terraform's `ElaborateFromConfigBody`).
 pub(crate) fn shown(path: &Path) -> Path {
@@ -301,7 +291,7 @@ pub(crate) fn pass_shown(
 /// The first error among findings, for a plan.
 pub(crate) fn refuse_first(found: &tfplugin_framework::schema::Diagnostics) -> Result<()> {
     let Some(first) = found.iter().next() else { return Ok(()) };
-    let at = first.path.clone().unwrap_or_else(Path::root);
+    let at = first.path.as_ref().map(shown).unwrap_or_default();
     Err(Error::invalid(first.summary.clone()).at(at).next(first.detail.clone()))
 }
 
