@@ -44,7 +44,7 @@ pub struct GpuOffers {
     pub as_of: Computed<Option<String>>,
     /// What there is, the cheapest first.
     pub offers: Computed<Vec<GpuOffer>>,
-    /// Deadlines: `read`, 20 s at most. Where RunPod has not answered by then, the built-in table does.
+    /// Deadlines. RunPod is waited for as long as `read` says, and never longer than 20 s; then the built-in table answers.
     pub timeouts: Timeouts,
 }
 
@@ -164,7 +164,7 @@ impl GpuOffers {
     }
 }
 
-#[data_source(name = "gpu_offers")]
+#[data_source(name = "gpu_offers", timeout = "20s")]
 impl DataSource for GpuOffers {
     type Provider = Streamverse;
 
