@@ -112,6 +112,11 @@ pub struct WorkersSpec {
 }
 
 /// Refuses what RunPod would refuse at apply, and more clearly. What is not known yet is not judged.
+///
+/// Sources: RunPod's API description of 2026-08-18: `CreateEndpointRequest` (an image unless there is a template), `QueueDelayScaling` (0.5 s
+/// at least, of queues alone), `RequestCountScaling`, `EndpointWorkers` (`idleTimeout` of 1 to 3600 s, not of queues that scale on
+/// `requestCount`), `CreateEndpointGpuConfig` (exclusions are GPU types by their `id`, CUDA versions are `MAJOR.MINOR`). Of `min` above `max` it says
+/// nothing: no number of workers is both. Pools are those of its catalogue in 2026.
 pub fn check_endpoint(view: &RunpodEndpointSpecView, out: &mut Diagnostics) {
     check_container("env", &view.env, &view.ports, out);
     if view.image.is_null() && view.template_id.is_null() {
@@ -243,7 +248,11 @@ fn check_gpu(spec: &EndpointGpuSpecView, out: &mut Diagnostics) {
                     || "RunPod does not have it.".to_owned(),
                     |id| format!("RunPod calls it {id:?}."),
                 );
-                out.error_at(at, "Not RunPod's name", format!("{ty:?} in `gpu.excluded` is known, but not by this name. {id}"));
+                out.error_at(
+                    at,
+                    "Not RunPod's name",
+                    format!("{ty:?} in `gpu.excluded` is known, but not by this name. {id}"),
+                );
             }
             None => {
                 let near = nearest_gpu(ty).and_then(gpu).and_then(|it| it.runpod);
