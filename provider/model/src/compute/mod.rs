@@ -47,7 +47,7 @@ pub use fleet::{
 };
 pub use fleet_job::{FleetJobSpec, FleetRemovalSpec, FleetSource, FleetTaken};
 pub use fleet_report::{FLEETS_ANNOTATION, FleetReport, FleetSeen, fleet_generation};
-pub use gpu::{GPUS_AS_OF, Gpu, GpuClass, Nvenc, gpu, gpu_names, gpus, nearest_gpu, unknown_gpu};
+pub use gpu::{GPUS_AS_OF, Gpu, GpuClass, Nvenc, gpu, gpu_names, gpus, nearest_gpu};
 pub use keda::{
     KafkaTrigger, KedaScalerSpec, KedaScalerSpecPath, KedaScalerSpecView, SCALED_KINDS, ScaleNames,
     ScaleQueueSpec, ScaleQueueSpecPath, ScaleQueueSpecView, ScaleTargetSpec, ScaleTargetSpecPath,

@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use streamverse_compute_runpod::{Availability, Class, Cloud, GpuType, Limit, Product};
-use streamverse_model::compute::{
-    CloudKind, Money, PRICES_VERSION, gpu, gpus, nearest_gpu, prices, unknown_gpu,
-};
+use streamverse_model::compute::{CloudKind, Gpu, Money, PRICES_VERSION, gpu, gpus, nearest_gpu, prices};
 use tfplugin_framework::schema::{Computed, Path, Timeouts};
 use tfplugin_framework::{Context, DataSource, Findings, Result, Schema, State, data_source};
 
@@ -203,7 +201,7 @@ fn known(name: &str) -> Result<(), String> {
     match gpu(name) {
         Some(it) if it.runpod.is_some() => Ok(()),
         Some(it) => Err(format!("RunPod does not rent {}.", it.name)),
-        None => Err(unknown_gpu(name, nearest_gpu(name), |it| it.runpod.is_some())),
+        None => Err(Gpu::unknown(name, nearest_gpu(name), |it| it.runpod.is_some())),
     }
 }
 

@@ -7,7 +7,7 @@ use tfplugin_schema::validate::nearest;
 use tfplugin_schema::{Diagnostics, Duration, Maybe, Path, Schema};
 
 use super::container::{check_container, is_cuda};
-use crate::compute::{gpu, nearest_gpu, unknown_gpu};
+use crate::compute::{Gpu, gpu, nearest_gpu};
 
 /// How long an idle worker stays where nothing is said, in seconds.
 pub const IDLE_TIMEOUT: u32 = 10;
@@ -256,7 +256,7 @@ fn check_gpu(spec: &EndpointGpuSpecView, out: &mut Diagnostics) {
             }
             None => {
                 let near = nearest_gpu(ty).and_then(gpu).and_then(|it| it.runpod);
-                let why = unknown_gpu(ty, near, |it| it.runpod.is_some());
+                let why = Gpu::unknown(ty, near, |it| it.runpod.is_some());
                 out.error_at(at, "Unknown GPU", format!("`gpu.excluded`: {why}"));
             }
         }

@@ -7,7 +7,7 @@ use tfplugin_schema::{Diagnostic, Diagnostics, Maybe, Path};
 
 use super::container::{check_container, is_cuda};
 use super::fleet::{FleetCandidateSpec, FleetCandidateSpecView, FleetQueueSpecView, RunpodFleetSpecView};
-use crate::compute::{NightSpec, QueueSpec, RangeSpec, Tenancy, gpu, gpu_names, nearest_gpu, unknown_gpu};
+use crate::compute::{Gpu, NightSpec, QueueSpec, RangeSpec, Tenancy, gpu, gpu_names, nearest_gpu};
 use crate::platform::StoreUrl;
 
 /// What is left of a pod that RunPod stops: SIGTERM, and SIGKILL so long after it (documentation of RunPod's former API; no live
@@ -162,7 +162,7 @@ fn check_candidates(view: &RunpodFleetSpecView, out: &mut Diagnostics) {
 
 fn check_gpu(name: &str, encodes: bool, at: Path, out: &mut Diagnostics) {
     let Some(it) = gpu(name) else {
-        let why = unknown_gpu(name, nearest_gpu(name), |it| {
+        let why = Gpu::unknown(name, nearest_gpu(name), |it| {
             it.runpod.is_some() && (!encodes || it.nvenc.is_some())
         });
         out.error_at(at, "Unknown GPU", why);
