@@ -103,14 +103,16 @@ fn a_configuration_and_a_terminal_are_told_the_same_of_a_market() -> Result<(), 
     let same = format!(
         "{block}data \"streamverse_spot_forecast\" \"it\" {{\n  trace = \"{traces}\"\n  notice = \"120s\"\n}}\n\
          output \"told\" {{\n  value = format(\"%.2f%% %.3f\", data.streamverse_spot_forecast.it.all_ready.value * 100, \
-         data.streamverse_spot_forecast.it.cost.value)\n}}\n"
+         data.streamverse_spot_forecast.it.cost.value)\n}}\n\
+         locals {{\n  lost = data.streamverse_spot_forecast.it.preemptions_per_day\n}}\n\
+         output \"bounded\" {{\n  value = local.lost.value > 0 && local.lost.low <= local.lost.value && local.lost.value <= local.lost.high\n}}\n"
     );
     let both = format!("{} {}", row[1], row[4]);
     let cli = Cli::terraform()?;
     let mut case = Case::new(&cli)
         .provider(ADDRESS, binaries().join("terraform-provider-streamverse"))
         .requires(Feature::Functions)
-        .step(Step::apply(same).output("told", both.as_str()))
+        .step(Step::apply(same).output("told", both.as_str()).output("bounded", true))
         .step(
             Step::apply(format!(
                 "{block}{}{}{}",
@@ -145,6 +147,18 @@ fn a_configuration_and_a_terminal_are_told_the_same_of_a_market() -> Result<(), 
                 "{block}data \"streamverse_spot_forecast\" \"it\" {{\n  synthetic = {{}}\n  on_demand_limit = 3\n  policy = {{}}\n}}\n"
             ))
             .expect_error("(?s)fallback.max\\s+to\\s+3"),
+        )
+        .step(
+            Step::validate(format!(
+                "{block}data \"streamverse_spot_forecast\" \"it\" {{\n  synthetic = {{}}\n  cold_start = \"25h\"\n}}\n"
+            ))
+            .expect_error_at("data.streamverse_spot_forecast.it", "cold_start", "`cold_start` is a day at most"),
+        )
+        .step(
+            Step::validate(format!(
+                "{block}data \"streamverse_spot_forecast\" \"it\" {{\n  synthetic = {{}}\n  notice = \"48h\"\n}}\n"
+            ))
+            .expect_error_at("data.streamverse_spot_forecast.it", "notice", "`notice` is a day at most"),
         )
         .step(
             Step::apply(format!(

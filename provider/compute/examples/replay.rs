@@ -61,7 +61,13 @@ fn show(name: &str, market: &Market, setting: &Setting) -> Result<(), Box<dyn Er
     println!("\n{name}: {days:.2} days, notice {} s\n{}", setting.notice_ms / 1000, table(&reports, setting));
     if let Some(ours) = reports.first() {
         let all = forecast(ours, market.gap_ms);
-        for (what, it) in [("4 ready", all.all_ready), ("0 ready", all.none_ready), ("cost", all.cost)] {
+        let each = [
+            ("4 ready", all.all_ready),
+            ("0 ready", all.none_ready),
+            ("cost", all.cost),
+            ("taken away per day", all.preemptions_per_day),
+        ];
+        for (what, it) in each {
             println!("{what}: {:.4} to {:.4} in 90 of 100 draws", it.low, it.high);
         }
     }

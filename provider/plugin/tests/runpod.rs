@@ -46,25 +46,45 @@ async fn an_endpoint_that_runpod_would_refuse_is_refused_at_its_attribute() {
     };
     let all = [
         (json!({ "image": null }), "image", "template_id"),
-        (json!({ "scaling": {} }), "scaling", "`queue_delay` or `request_count`"),
+        (json!({ "scaling": {} }), "scaling", "`scaling.queue_delay` or `scaling.request_count`"),
         (
             json!({ "scaling": { "queue_delay": "4s", "request_count": 1 } }),
             "scaling",
             "remove one of the two",
         ),
-        (json!({ "scaling": { "queue_delay": "100ms" } }), "scaling.queue_delay", "500ms at least"),
-        (json!({ "routing": "LOAD_BALANCER" }), "scaling.queue_delay", "has no queue"),
+        (
+            json!({ "scaling": { "queue_delay": "100ms" } }),
+            "scaling",
+            "`scaling.queue_delay` is 500ms at least",
+        ),
+        (json!({ "routing": "LOAD_BALANCER" }), "scaling", "instead of `scaling.queue_delay`"),
         (
             json!({ "scaling": { "request_count": 2 }, "workers": { "idle_timeout": "10s" } }),
-            "workers.idle_timeout",
-            "Remove it, or scale on `queue_delay`",
+            "workers",
+            "refuses `workers.idle_timeout`",
         ),
-        (json!({ "workers": { "min": 4 } }), "workers.max", "`max` is 3 and `min` is 4"),
-        (json!({ "workers": { "idle_timeout": "2h" } }), "workers.idle_timeout", "from 1s to 1h"),
-        (json!({ "gpu": { "pools": ["ADA_48"] } }), "gpu.pools[0]", "ADA_48_PRO"),
-        (gpu(json!({ "excluded": ["NVIDIA L40X"] })), "gpu.excluded[0]", "Did you mean \"NVIDIA L40"),
-        (gpu(json!({ "excluded": ["L40S"] })), "gpu.excluded[0]", "RunPod calls it \"NVIDIA L40S\""),
-        (gpu(json!({ "min_cuda_version": "12" })), "gpu.min_cuda_version", "MAJOR.MINOR"),
+        (json!({ "workers": { "min": 4 } }), "workers", "`workers.max` is 3 and `workers.min` is 4"),
+        (
+            json!({ "workers": { "idle_timeout": "2h" } }),
+            "workers",
+            "`workers.idle_timeout` is whole seconds, from 1s to 1h",
+        ),
+        (
+            json!({ "gpu": { "pools": ["ADA_48"] } }),
+            "gpu",
+            "\"ADA_48\" in `gpu.pools` is no pool of GPU types. Did you mean \"ADA_",
+        ),
+        (
+            gpu(json!({ "excluded": ["NVIDIA L40X"] })),
+            "gpu",
+            "`gpu.excluded`: There is no GPU \"NVIDIA L40X\" in the table of 2026-11-21, and only those of the table are taken. Did you mean \"NVIDIA L40",
+        ),
+        (
+            gpu(json!({ "excluded": ["L40S"] })),
+            "gpu",
+            "in `gpu.excluded` is known, but not by this name. RunPod calls it \"NVIDIA L40S\"",
+        ),
+        (gpu(json!({ "min_cuda_version": "12" })), "gpu", "`gpu.min_cuda_version` is MAJOR.MINOR"),
         (json!({ "ports": ["8080"] }), "ports[0]", "NUMBER/http"),
         (json!({ "env": { "A-B": "x" } }), "env[\"A-B\"]", "letters, digits and _"),
     ];

@@ -89,13 +89,15 @@ pub(crate) fn run(args: &SpotArgs) -> Result<()> {
     let Some(ours) = reports.first() else { return Ok(()) };
     let expected = forecast(ours, market.gap_ms);
     println!(
-        "StreamVerse, in 90 of 100 draws of these days: all ready {:.2} to {:.2} %, none ready {:.3} to {:.3} %, cost {:.3} to {:.3}",
+        "StreamVerse, in 90 of 100 draws of these days: all ready {:.2} to {:.2} %, none ready {:.3} to {:.3} %, cost {:.3} to {:.3}, taken away {:.1} to {:.1} per day",
         expected.all_ready.low * 100.0,
         expected.all_ready.high * 100.0,
         expected.none_ready.low * 100.0,
         expected.none_ready.high * 100.0,
         expected.cost.low,
-        expected.cost.high
+        expected.cost.high,
+        expected.preemptions_per_day.low,
+        expected.preemptions_per_day.high
     );
     match &args.svg {
         None => Ok(()),

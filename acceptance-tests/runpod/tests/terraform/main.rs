@@ -7,5 +7,6 @@ mod kills;
 mod kit;
 mod offers;
 mod owners;
+mod pointed;
 mod replaced;
 mod sweep;

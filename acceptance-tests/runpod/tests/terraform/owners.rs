@@ -1,10 +1,11 @@
 //! Whose a thing is: its name says it, another deployment's is never taken, and import adopts what is nobody's.
 
-use serde_json::{Value, json};
+use serde_json::json;
+use streamverse_model::compute::runpod::login_mark;
 use streamverse_runpod_stand_in::StandIn;
 use tfplugin_testing::cli::{Action, Cli, Failure, Step, action};
 
-use crate::kit::{block, block_of, case, only, text};
+use crate::kit::{PASSWORD, block, block_of, case, only, text};
 
 const VOLUME: &str = "resource \"streamverse_runpod_network_volume\" \"it\" {\n  name = \"main\"\n  size_gb = 20\n  data_center = \"EU-RO-1\"\n}\n";
 const AT: &str = "streamverse_runpod_network_volume.it";
@@ -148,24 +149,104 @@ fn a_volume_is_not_lost_where_its_tier_is_told_later_or_where_it_is_to_be_made_b
         .map(|_| ())
 }
 
+/// What people made, as they called it.
+const BY_HAND: [(&str, &str, &str); 4] = [
+    ("network_volume", "volume", "/v2/network-volumes"),
+    ("template", "template", "/v2/templates"),
+    ("endpoint", "endpoint", "/v2/serverless"),
+    ("registry_credential", "registry", "/v2/registries"),
+];
+
+fn by_hand(it: &StandIn, resource: &str, path: &str, name: &str) -> String {
+    let mut body = match resource {
+        "network_volume" => json!({ "size": 20, "dataCenter": "EU-RO-1" }),
+        "template" => json!({ "image": "registry.example/by-hand:1", "serverless": true }),
+        "endpoint" => {
+            json!({ "image": "registry.example/by-hand:1", "type": "QUEUE", "scaling": { "type": "QUEUE_DELAY", "queueDelay": 9 }, "gpu": { "pools": ["ADA_24"] } })
+        }
+        _ => json!({ "username": "robot", "password": PASSWORD }),
+    };
+    body["name"] = json!(name);
+    let (status, made) = it.api("POST", path, Some(&body));
+    assert_eq!(status, 201, "{made}");
+    text(&made, "id")
+}
+
 #[test]
-fn import_adopts_what_is_nobodys() -> Result<(), Failure> {
+fn import_adopts_what_is_nobodys_and_refuses_what_has_its_name_for_good() -> Result<(), Failure> {
     let cli = Cli::terraform()?;
     let it = &StandIn::start();
-    let config = format!("{}{VOLUME}", block(it));
-    let body = json!({ "name": "by hand", "size": 20, "dataCenter": "EU-RO-1" });
-    let (status, made) = it.api("POST", "/v2/network-volumes", Some(&body));
-    assert_eq!(status, 201);
-    case(&cli)
-        .step(Step::import(AT, format!("main={}", text(&made, "id"))).config(&config).keep())
-        .step(Step::apply(&config).named("it gets its name").after(|_| {
-            let volume: Value = only(it, "volume");
-            assert_eq!(
-                (text(&volume, "name").as_str(), &volume["id"]),
-                ("streamverse.test.main", &made["id"])
-            );
-            Ok(())
-        }))
+    let config = format!("{}{VOLUME}{ALL}", block(it));
+    let at = |resource: &str| format!("streamverse_runpod_{resource}.it");
+    let ids = BY_HAND.map(|(resource, _, path)| by_hand(it, resource, path, "by hand"));
+    let mut whole = case(&cli);
+    for ((resource, ..), id) in BY_HAND.iter().zip(&ids) {
+        let import = Step::import(&at(resource), format!("main={id}")).config(&config).keep();
+        whole = whole.step(if *resource == "registry_credential" {
+            import.named("a credential by hand").expect_error(
+                "called \"by hand\", which RunPod cannot change: it cannot be adopted as \"main\".*the next apply would delete it.*Apply \"main\" without an import",
+            )
+        } else {
+            import.named(*resource)
+        });
+    }
+    // Its own, with the mark of the login that the configuration has, beside one of another login.
+    let mark = |user| login_mark(user, None, Some("env:REGISTRY_PASSWORD"));
+    let own = &by_hand(
+        it,
+        "registry_credential",
+        "/v2/registries",
+        &format!("streamverse.test.main_{}", mark("robot")),
+    );
+    let other = &by_hand(
+        it,
+        "registry_credential",
+        "/v2/registries",
+        &format!("streamverse.test.main_{}", mark("other")),
+    );
+    let credential = at("registry_credential");
+    whole
+        .step(
+            Step::import(&credential, "main")
+                .config(&config)
+                .keep()
+                .named("which of two")
+                .expect_error("has several of \"main\".*Import the right one as main=ID"),
+        )
+        .step(Step::import(&credential, format!("main={own}")).config(&config).keep().named("the right one"))
+        .step(
+            Step::apply(&config)
+                .named("they get their names, and become what is asked for")
+                .plan(action(AT, Action::Update))
+                .plan(action(&at("template"), Action::Update))
+                .plan(action(&at("endpoint"), Action::Update))
+                .plan(action(&credential, Action::Update))
+                .expect_no_warnings()
+                .after(|_| {
+                    for ((_, kind, _), id) in BY_HAND.iter().zip(&ids).take(3) {
+                        let thing = only(it, kind);
+                        assert_eq!(
+                            (text(&thing, "name"), &text(&thing, "id")),
+                            ("streamverse.test.main".into(), id),
+                            "{kind}"
+                        );
+                    }
+                    assert_eq!(text(&only(it, "template"), "image"), "registry.example/worker:1");
+                    assert_eq!(only(it, "endpoint")["gpu"]["pools"], json!(["ADA_48_PRO"]));
+                    let mut left: Vec<String> =
+                        it.things("registry").iter().map(|it| text(it, "id")).collect();
+                    left.sort();
+                    let mut all = [&ids[3], own, other].map(String::clone);
+                    all.sort();
+                    assert_eq!(left, all, "an import by its own mark makes nothing anew");
+                    Ok(())
+                }),
+        )
+        .step(
+            Step::plan_only(config.replace("\"robot\"", "\"other\""))
+                .named("another login is another credential")
+                .plan(action(&credential, Action::Replace)),
+        )
         .step(
             Step::plan_only(config.replace("size_gb = 20", "size_gb = 10"))
                 .named("a volume does not shrink")
@@ -181,7 +262,17 @@ fn import_adopts_what_is_nobodys() -> Result<(), Failure> {
                 .config(&config)
                 .expect_error("RunPod has no network volume \"streamverse.test.nowhere\""),
         )
-        .check_destroyed(|_| it.clean().map_err(Into::into))
+        .step(
+            Step::import(&credential, "nowhere").config(&config).expect_error(
+                "RunPod gives a registry credential no other name, so that none can be adopted",
+            ),
+        )
+        .check_destroyed(|_| {
+            for id in [&ids[3], other] {
+                assert_eq!(it.api("DELETE", &format!("/v2/registries/{id}"), None).0, 204);
+            }
+            it.clean().map_err(Into::into)
+        })
         .run()
         .map(|_| ())
 }

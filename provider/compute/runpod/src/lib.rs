@@ -71,6 +71,8 @@ pub trait Kind {
     const LIST: &'static str;
     /// Whether people's data is in it: then none is deleted because there is another of its name.
     const KEEPS_DATA: bool = false;
+    /// Whether the API gives it another name when it is asked to.
+    const RENAMES: bool = true;
 
     /// The API's identifier.
     fn id(&self) -> &str;

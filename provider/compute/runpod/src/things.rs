@@ -168,4 +168,10 @@ impl std::fmt::Debug for RegistryBody {
     }
 }
 
-kind!(Registry, "registry credential", "/v2/registries", "registries");
+kind!(
+    Registry,
+    "registry credential",
+    "/v2/registries",
+    "registries";
+    const RENAMES: bool = false;
+);

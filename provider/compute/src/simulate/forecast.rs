@@ -25,7 +25,7 @@ pub struct Forecast {
     /// The cost as a share of all on demand.
     pub cost: Bounds,
     /// Instances that are taken away, per day.
-    pub preemptions_per_day: f64,
+    pub preemptions_per_day: Bounds,
     /// How many days the market has.
     pub days: f64,
 }
@@ -36,7 +36,8 @@ const BLOCK_DAYS: usize = 2;
 /// The forecast of a report. The same report gives the same bounds.
 pub fn forecast(report: &Report, gap_ms: u64) -> Forecast {
     let per_day = usize::try_from(86_400_000 / gap_ms.max(1)).unwrap_or(1).max(1);
-    let days: Vec<[f64; 3]> = report
+    let ticks_of_a_day = 86_400_000.0 / gap_ms.max(1) as f64;
+    let days: Vec<[f64; 4]> = report
         .moments
         .chunks(per_day)
         .filter(|it| it.len() * 2 > per_day || report.moments.len() < per_day)
@@ -44,13 +45,18 @@ pub fn forecast(report: &Report, gap_ms: u64) -> Forecast {
             let mean = |of: fn(&super::run::Moment) -> f32| {
                 day.iter().map(|it| f64::from(of(it))).sum::<f64>() / day.len().max(1) as f64
             };
-            [mean(|it| it.all), mean(|it| it.none), mean(|it| it.cost)]
+            [
+                mean(|it| it.all),
+                mean(|it| it.none),
+                mean(|it| it.cost),
+                mean(|it| it.preempted) * ticks_of_a_day,
+            ]
         })
         .collect();
     let mut dice = Dice::new(days.len() as u64);
-    let mut draws: [Vec<f64>; 3] = Default::default();
+    let mut draws: [Vec<f64>; 4] = Default::default();
     for _ in 0..DRAWS {
-        let mut sums = [0.0; 3];
+        let mut sums = [0.0; 4];
         let mut taken = 0_usize;
         while taken < days.len() {
             let start = usize::try_from(dice.below(days.len() as u64)).unwrap_or(0);
@@ -61,7 +67,7 @@ pub fn forecast(report: &Report, gap_ms: u64) -> Forecast {
         }
         draws.iter_mut().zip(sums).for_each(|(all, sum)| all.push(sum / taken.max(1) as f64));
     }
-    let [all, none, cost] = draws.map(|mut all| {
+    let [all, none, cost, preempted] = draws.map(|mut all| {
         all.sort_by(f64::total_cmp);
         let at = |share: f64| all.get((all.len() as f64 * share) as usize).copied();
         (at(0.05).unwrap_or(0.0), at(0.95).unwrap_or(0.0))
@@ -73,7 +79,7 @@ pub fn forecast(report: &Report, gap_ms: u64) -> Forecast {
         all_ready: bounds(report.all_ready, all),
         none_ready: bounds(report.none_ready, none),
         cost: bounds(report.cost, cost),
-        preemptions_per_day: report.preemptions as f64 / length.max(1e-9),
+        preemptions_per_day: bounds(report.preemptions as f64 / length.max(1e-9), preempted),
         days: length,
     }
 }

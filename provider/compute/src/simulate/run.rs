@@ -84,6 +84,8 @@ pub struct Moment {
     pub none: f32,
     /// What was paid, as a share of as many on-demand instances as are needed.
     pub cost: f32,
+    /// How many instances were taken away.
+    pub preempted: f32,
 }
 
 /// What a policy was worth.
@@ -123,7 +125,9 @@ pub fn play(name: &str, market: &Market, setting: &Setting, player: &mut dyn Pla
         let tick_end = (world.now() / market.gap_ms + 1) * market.gap_ms;
         let step = setting.tick_ms.max(1).min(tick_end - world.now());
         sums.see(&world, step);
+        let now = world.now();
         world.advance(step);
+        sums.lose(now, world.ledger.preemptions.iter().sum());
     }
     sums.report(name, &world)
 }
@@ -137,6 +141,7 @@ pub(super) struct Sums<'a> {
     none_ms: u64,
     ready_ms: u64,
     total_ms: u64,
+    preempted: u64,
 }
 
 impl<'a> Sums<'a> {
@@ -150,6 +155,7 @@ impl<'a> Sums<'a> {
             none_ms: 0,
             ready_ms: 0,
             total_ms: 0,
+            preempted: 0,
         }
     }
 
@@ -179,6 +185,16 @@ impl<'a> Sums<'a> {
             moment.none += if ready == 0 { share } else { 0.0 };
             moment.cost += (paid / f64::from(need)) as f32 * share;
         }
+    }
+
+    /// So many were taken away until the end of the look that began at `now`.
+    fn lose(&mut self, now: u64, preempted: u64) {
+        let lost = preempted.saturating_sub(self.preempted);
+        let index = usize::try_from(now / self.gap_ms).unwrap_or(usize::MAX);
+        if let Some(moment) = self.moments.get_mut(index).filter(|_| lost > 0) {
+            moment.preempted += lost as f32;
+        }
+        self.preempted = preempted;
     }
 
     pub(super) fn report(self, name: &str, world: &World<'_>) -> Report {

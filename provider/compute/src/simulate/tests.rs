@@ -131,9 +131,28 @@ fn the_same_market_gives_the_same_report_and_the_same_bounds() {
     assert_eq!(report, ours(&market, &setting));
     let found = forecast(&report, market.gap_ms);
     assert_eq!(found, forecast(&report, market.gap_ms));
-    for it in [found.all_ready, found.none_ready, found.cost] {
+    for it in [found.all_ready, found.none_ready, found.cost, found.preemptions_per_day] {
         assert!(it.low <= it.value && it.value <= it.high, "{it:?}");
     }
+    // Each that was taken away is one of some tick's.
+    let ticks: f64 = report.moments.iter().map(|it| f64::from(it.preempted)).sum();
+    assert_eq!(ticks, report.preemptions as f64);
+}
+
+#[test]
+fn days_that_lose_more_and_fewer_instances_are_bounds_of_preemptions() {
+    let market = Synthetic { days: 10, seed: 7, ..Synthetic::default() }.market();
+    let report = ours(&market, &Setting::default());
+    let found = forecast(&report, market.gap_ms);
+    let lost = found.preemptions_per_day;
+    assert!((lost.value * found.days - report.preemptions as f64).abs() < 1e-6, "{lost:?}");
+    assert!(0.0 < lost.low && lost.low < lost.value && lost.value < lost.high, "{lost:?}");
+    // As many a day as its worst day are too many, as few as its best too few.
+    let per_day = report.moments.len() / 10;
+    let days =
+        report.moments.chunks(per_day).map(|it| it.iter().map(|it| f64::from(it.preempted)).sum::<f64>());
+    let (few, many) = days.fold((f64::MAX, 0.0_f64), |(few, many), it| (few.min(it), many.max(it)));
+    assert!(few < lost.low && lost.high < many, "{few} {lost:?} {many}");
 }
 
 #[test]

@@ -56,6 +56,19 @@ pub struct Gpu {
     also: &'static [&'static str],
 }
 
+impl Gpu {
+    /// Why a name that the table lacks is refused, and what to write instead: the nearest name, or those that may be given.
+    pub fn unknown(name: &str, near: Option<&str>, may: impl Fn(&Gpu) -> bool) -> String {
+        let next = match near {
+            Some(near) => format!("Did you mean {near:?}?"),
+            None => format!("It has {}.", gpu_names(may).join(", ")),
+        };
+        format!(
+            "There is no GPU {name:?} in the table of {GPUS_AS_OF}, and only those of the table are taken. {next}"
+        )
+    }
+}
+
 const fn encodes(engines: u8, av1: bool) -> Option<Nvenc> {
     Some(Nvenc { engines, av1 })
 }
@@ -152,6 +165,10 @@ mod tests {
     #[test]
     fn a_misspelt_name_is_told_the_nearest() {
         assert!(gpu("L40X").is_none());
+        let told = Gpu::unknown("L40X", nearest_gpu("L40X"), |_| true);
+        assert!(told.contains(GPUS_AS_OF) && told.contains("Did you mean \"L40"), "{told}");
+        let told = Gpu::unknown("AMD Instinct MI300X OAM", None, |it| it.runpod.is_some());
+        assert!(told.contains("L40S, A40") && !told.contains("GH200"), "{told}");
         assert!(matches!(nearest_gpu("L40X"), Some("L40" | "L40S")));
         assert_eq!(nearest_gpu("NVIDIA GeForce RTX 4091"), Some("NVIDIA GeForce RTX 4090"));
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use streamverse_compute_runpod::{Availability, Class, Cloud, GpuType, Limit, Product};
-use streamverse_model::compute::{CloudKind, Money, PRICES_VERSION, gpu, gpus, nearest_gpu, prices};
+use streamverse_model::compute::{CloudKind, Gpu, Money, PRICES_VERSION, gpu, gpus, nearest_gpu, prices};
 use tfplugin_framework::schema::{Computed, Path, Timeouts};
 use tfplugin_framework::{Context, DataSource, Findings, Result, Schema, State, data_source};
 
@@ -21,7 +21,8 @@ const LIMIT: Duration = Duration::from_secs(20);
 /// Not proved live: it ran against a stand-in that is held to RunPod's API description of 2026-08-18, never against RunPod.
 #[derive(Clone, Schema)]
 pub struct GpuOffers {
-    /// These GPUs alone, by any usual name: `L40S`, `NVIDIA L40S`.
+    /// These GPUs alone, by any usual name: `L40S`, `NVIDIA L40S`. Those of the built-in table of GPUs can be asked for by name; without
+    /// names all are told of that RunPod has.
     pub gpus: Option<Vec<String>>,
     /// What for: `POD`, or `SERVERLESS` workers, whose prices and stock are others.
     #[attribute(default = "POD", validate(one_of = ["POD", "SERVERLESS"]))]
@@ -41,20 +42,21 @@ pub struct GpuOffers {
     pub as_of: Computed<Option<String>>,
     /// What there is, the cheapest first.
     pub offers: Computed<Vec<GpuOffer>>,
-    /// Deadlines: `read`, 20 s at most. Where RunPod has not answered by then, the built-in table does.
+    /// Deadlines. RunPod is waited for as long as `read` says, and never longer than 20 s; then the built-in table answers.
     pub timeouts: Timeouts,
 }
 
 /// A GPU, what it costs, and where it is.
 #[derive(Clone, Debug, PartialEq, Schema)]
 pub struct GpuOffer {
-    /// RunPod's name, which fleets and pods take.
+    /// RunPod's name.
     pub gpu: String,
-    /// Our name, where we know it.
+    /// Our name: fleets and `excluded` of endpoints take those that have one. Null where the built-in table of GPUs lacks it: they refuse
+    /// that one.
     pub model: Option<String>,
     /// Memory of one, in GB.
     pub memory_gb: u32,
-    /// Whether it has a hardware encoder; null where we do not know it.
+    /// Whether it has a hardware encoder; null where the table lacks it.
     pub encodes: Option<bool>,
     /// The pool that serverless endpoints name it by.
     pub pool: Option<String>,
@@ -160,7 +162,7 @@ impl GpuOffers {
     }
 }
 
-#[data_source(name = "gpu_offers")]
+#[data_source(name = "gpu_offers", timeout = "20s")]
 impl DataSource for GpuOffers {
     type Provider = Streamverse;
 
@@ -199,9 +201,39 @@ fn known(name: &str) -> Result<(), String> {
     match gpu(name) {
         Some(it) if it.runpod.is_some() => Ok(()),
         Some(it) => Err(format!("RunPod does not rent {}.", it.name)),
-        None => {
-            let near = nearest_gpu(name).map_or_else(String::new, |near| format!(" Did you mean {near:?}?"));
-            Err(format!("There is no GPU {name:?}.{near}"))
-        }
+        None => Err(Gpu::unknown(name, nearest_gpu(name), |it| it.runpod.is_some())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gpu_that_the_table_lacks_is_offered_without_our_name_and_cannot_be_asked_for() {
+        let asked = GpuOffers {
+            gpus: None,
+            product: "POD".to_owned(),
+            cloud: "SECURE".to_owned(),
+            gpu_count: 2,
+            offline: false,
+            live: false.into(),
+            as_of: None.into(),
+            offers: Vec::new().into(),
+            timeouts: Timeouts::default(),
+        };
+        let of = |id: &str| {
+            let told = serde_json::json!({
+                "id": id, "name": id, "memory": 192, "secure": true, "community": false,
+                "price": { "secure": 2.5, "community": 0 }, "maxCount": { "secure": 8, "community": 0 },
+            });
+            asked.offer(serde_json::from_value(told).unwrap())
+        };
+        let strange = of("AMD Instinct MI300X OAM").unwrap();
+        assert_eq!((strange.model, strange.encodes), (None, None));
+        assert_eq!(strange.hourly, Money::dollars(5.0).unwrap());
+        assert_eq!(of("NVIDIA L40S").unwrap().model.as_deref(), Some("L40S"));
+        let why = known("AMD Instinct MI300X OAM").unwrap_err();
+        assert!(why.contains("only those of the table are taken. It has V100"), "{why}");
     }
 }

@@ -1,6 +1,7 @@
 //! `streamverse_spot_forecast`: what to expect of a policy on a spot market. No cloud is asked, no clock is read.
 
 use std::path::{Path as FilePath, PathBuf};
+use std::time::Duration as Span;
 
 use streamverse_compute::simulate::{
     Bounds, Market, Ours, Setting, Synthetic, forecast, omniscient, play, policy_under, pool_of,
@@ -8,7 +9,7 @@ use streamverse_compute::simulate::{
 use streamverse_model::compute::PolicySpec;
 use streamverse_model::platform::SpecError;
 use tfplugin_framework::schema::{Computed, Duration, Path};
-use tfplugin_framework::{Context, DataSource, Error, Result, Schema, State, data_source};
+use tfplugin_framework::{Context, DataSource, Error, Findings, Result, Schema, State, data_source};
 
 use crate::provider::Streamverse;
 
@@ -25,10 +26,10 @@ pub struct SpotForecast {
     /// How many workers are needed all the time.
     #[attribute(default = 4, validate(range = 1..=1000))]
     pub workers: u32,
-    /// How long a worker takes to get ready.
+    /// How long a worker takes to get ready; a day at most.
     #[attribute(default = "5m")]
     pub cold_start: Duration,
-    /// How long before it takes an instance away the cloud says so.
+    /// How long before it takes an instance away the cloud says so; a day at most.
     #[attribute(default = "0s")]
     pub notice: Duration,
     /// The price of spot as a share of that on demand.
@@ -53,7 +54,7 @@ pub struct SpotForecast {
     /// What somebody would pay who knows the market's future, for all the capacity that it and the limit allow.
     pub cost_bound: Computed<f64>,
     /// Instances that are taken away, per day.
-    pub preemptions_per_day: Computed<f64>,
+    pub preemptions_per_day: Computed<Expected>,
     /// Instances that are launched, per day.
     pub launches_per_day: Computed<f64>,
     /// Hours of on-demand instances, per day.
@@ -89,7 +90,8 @@ pub struct SyntheticMarket {
     pub region_out: f64,
 }
 
-/// A value, and between which two it lies in 90 of 100 draws of the market's days.
+/// A value, and between which two it lies in 90 of 100 draws of the market's days. A market of one or two days draws itself: its bounds
+/// say nothing.
 #[derive(Clone, Debug, PartialEq, Schema)]
 pub struct Expected {
     /// Over the whole market.
@@ -105,6 +107,9 @@ impl From<Bounds> for Expected {
         Expected { value: digits(it.value), low: digits(it.low), high: digits(it.high) }
     }
 }
+
+/// Longer nothing takes to start, and nothing is announced before.
+const DAY: Span = Span::from_secs(86_400);
 
 /// Six digits after the point: what is behind them is noise in a plan.
 fn digits(value: f64) -> f64 {
@@ -122,15 +127,28 @@ impl DataSource for SpotForecast {
         let computed = reckoned.map_err(|_| Error::invalid("the simulation was ended"))??;
         Ok(config.complete(computed))
     }
+
+    fn validate(config: &SpotForecastView, findings: &mut Findings) {
+        for (name, given) in [("cold_start", &config.cold_start), ("notice", &config.notice)] {
+            if given.is_known_and(|it| it.0 > DAY) {
+                let text = format!("`{name}` is a day at most, `24h`: no market is simulated with more.");
+                findings.refuse(Path::attribute(name), "Too long", text);
+            }
+        }
+    }
 }
 
 fn reckon(config: &SpotForecast) -> Result<SpotForecastComputed> {
-    let ms = |it: Duration| u64::try_from(it.0.as_millis()).unwrap_or(u64::MAX).min(86_400_000);
+    // What is known while planning was judged by then; this is what was not.
+    let ms = |name: &str, it: Duration| match u64::try_from(it.0.as_millis()) {
+        Ok(ms) if it.0 <= DAY => Ok(ms),
+        _ => Err(Error::invalid(format!("`{name}` is a day at most, `24h`")).at(Path::attribute(name))),
+    };
     let setting = Setting {
         workers: config.workers,
-        cold_ms: ms(config.cold_start),
+        cold_ms: ms("cold_start", config.cold_start)?,
         spot_share: config.spot_share,
-        notice_ms: ms(config.notice),
+        notice_ms: ms("notice", config.notice)?,
         limit: config.on_demand_limit,
         ..Setting::default()
     };
@@ -148,7 +166,7 @@ fn reckon(config: &SpotForecast) -> Result<SpotForecastComputed> {
         none_ready: expected.none_ready.into(),
         cost: expected.cost.into(),
         cost_bound: digits(omniscient(&market, &setting).cost),
-        preemptions_per_day: per_day(report.preemptions as f64),
+        preemptions_per_day: expected.preemptions_per_day.into(),
         launches_per_day: per_day(report.launches as f64),
         on_demand_hours_per_day: per_day(report.on_demand_hours),
     })

@@ -13,6 +13,9 @@ const SECRET: &[&str] =
 
 /// Refuses ports and variables that RunPod does not take, and warns of secrets: the API returns the environment to everybody
 /// who has a key to the account, and Terraform keeps it in its state. `attribute` is what the environment is called.
+///
+/// Sources: RunPod's API description of 2026-08-18, `BaseContainerConfig` (ports are "port/protocol"), whose environment answers of the API repeat; POSIX.1-2017, "Environment
+/// Variable Definition" (names of letters, digits and `_` that begin with no digit).
 pub fn check_container(
     attribute: &str,
     env: &Maybe<BTreeMap<String, Maybe<String>>>,

@@ -7,7 +7,7 @@ use tfplugin_schema::validate::nearest;
 use tfplugin_schema::{Diagnostics, Duration, Maybe, Path, Schema};
 
 use super::container::{check_container, is_cuda};
-use crate::compute::{gpu, nearest_gpu};
+use crate::compute::{Gpu, gpu, nearest_gpu};
 
 /// How long an idle worker stays where nothing is said, in seconds.
 pub const IDLE_TIMEOUT: u32 = 10;
@@ -86,7 +86,8 @@ pub struct EndpointGpuSpec {
     /// Pools of GPU types, `ADA_48_PRO` (`pool` of `streamverse_gpu_offers`).
     #[attribute(validate(length = 1..))]
     pub pools: Vec<String>,
-    /// GPU types of these pools that are not wanted, `NVIDIA L40`.
+    /// GPU types of these pools that are not wanted, by RunPod's own names: `NVIDIA L40`. Only those of a built-in table are taken: another is
+    /// refused with the table's date, also where RunPod has it (`model` of `streamverse_gpu_offers` is null).
     pub excluded: Option<Vec<String>>,
     /// GPUs of each worker.
     #[attribute(default = 1, validate(range = 1..))]
@@ -111,6 +112,11 @@ pub struct WorkersSpec {
 }
 
 /// Refuses what RunPod would refuse at apply, and more clearly. What is not known yet is not judged.
+///
+/// Sources: RunPod's API description of 2026-08-18: `CreateEndpointRequest` (an image unless there is a template), `QueueDelayScaling` (0.5 s
+/// at least, of queues alone), `RequestCountScaling`, `EndpointWorkers` (`idleTimeout` of 1 to 3600 s, not of queues that scale on
+/// `requestCount`), `CreateEndpointGpuConfig` (exclusions are GPU types by their `id`, CUDA versions are `MAJOR.MINOR`). Of `min` above `max` it says
+/// nothing: no number of workers is both. Pools are those of its catalogue in 2026.
 pub fn check_endpoint(view: &RunpodEndpointSpecView, out: &mut Diagnostics) {
     check_container("env", &view.env, &view.ports, out);
     if view.image.is_null() && view.template_id.is_null() {
@@ -145,12 +151,12 @@ fn check_scaling(
     let at = Path::attribute("scaling");
     match (&scaling.queue_delay, &scaling.request_count) {
         (Maybe::Null, Maybe::Null) => {
-            out.error_at(at.clone(), "Nothing to scale on", "Give `queue_delay` or `request_count`.");
+            out.error_at(at.clone(), "Nothing to scale on", "Give `scaling.queue_delay` or `scaling.request_count`.");
         }
         (Maybe::Known(_), Maybe::Known(_)) => out.error_at(
             at.clone(),
             "Two signals",
-            "An endpoint scales on `queue_delay` or on `request_count`: remove one of the two.",
+            "An endpoint scales on `scaling.queue_delay` or on `scaling.request_count`: remove one of the two.",
         ),
         _ => {}
     }
@@ -159,14 +165,14 @@ fn check_scaling(
             out.error_at(
                 at.clone().attr("queue_delay"),
                 "No queue",
-                "An endpoint with `routing` LOAD_BALANCER has no queue: it scales on `request_count`.",
+                "An endpoint with `routing` LOAD_BALANCER has no queue: instead of `scaling.queue_delay` give `scaling.request_count`.",
             );
         }
         if delay.0 < std::time::Duration::from_millis(500) {
             out.error_at(
                 at.attr("queue_delay"),
                 "Too short",
-                "RunPod looks every half second: `queue_delay` is 500ms at least.",
+                "RunPod looks every half second: `scaling.queue_delay` is 500ms at least.",
             );
         }
     }
@@ -175,7 +181,7 @@ fn check_scaling(
         out.error_at(
             Path::attribute("workers").attr("idle_timeout"),
             "Not with this signal",
-            "RunPod refuses `idle_timeout` of an endpoint with `routing` QUEUE that scales on `request_count`. Remove it, or scale on `queue_delay`.",
+            "RunPod refuses `workers.idle_timeout` of an endpoint with `routing` QUEUE that scales on `scaling.request_count`. Remove it, or scale on `scaling.queue_delay`.",
         );
     }
 }
@@ -193,13 +199,17 @@ fn check_workers(workers: &WorkersSpecView, out: &mut Diagnostics) {
         out.error_at(
             at.clone().attr("max"),
             "Fewer at most than at least",
-            format!("`max` is {max} and `min` is {min}: raise one or lower the other."),
+            format!("`workers.max` is {max} and `workers.min` is {min}: raise one or lower the other."),
         );
     }
     if let Some(idle) = workers.idle_timeout.known() {
         let seconds = idle.0.as_secs();
         if idle.0.subsec_nanos() != 0 || !(1..=3600).contains(&seconds) {
-            out.error_at(at.attr("idle_timeout"), "No such time", "It is whole seconds, from 1s to 1h.");
+            out.error_at(
+                at.attr("idle_timeout"),
+                "No such time",
+                "`workers.idle_timeout` is whole seconds, from 1s to 1h.",
+            );
         }
     }
 }
@@ -214,14 +224,17 @@ fn check_gpu(spec: &EndpointGpuSpecView, out: &mut Diagnostics) {
                 at,
                 "No such pool",
                 format!(
-                    "{pool:?} is no pool of GPU types. Did you mean {near:?}? There are {}.",
+                    "{pool:?} in `gpu.pools` is no pool of GPU types. Did you mean {near:?}? There are {}.",
                     POOLS.join(", ")
                 ),
             ),
             None => out.warning_at(
                 at,
                 "A pool that we do not know",
-                format!("{pool:?} is none of {}. RunPod decides when it is applied.", POOLS.join(", ")),
+                format!(
+                    "{pool:?} in `gpu.pools` is none of {}. RunPod decides when it is applied.",
+                    POOLS.join(", ")
+                ),
             ),
         }
     }
@@ -235,12 +248,16 @@ fn check_gpu(spec: &EndpointGpuSpecView, out: &mut Diagnostics) {
                     || "RunPod does not have it.".to_owned(),
                     |id| format!("RunPod calls it {id:?}."),
                 );
-                out.error_at(at, "Not RunPod's name", format!("{ty:?} is known, but not by this name. {id}"));
+                out.error_at(
+                    at,
+                    "Not RunPod's name",
+                    format!("{ty:?} in `gpu.excluded` is known, but not by this name. {id}"),
+                );
             }
             None => {
                 let near = nearest_gpu(ty).and_then(gpu).and_then(|it| it.runpod);
-                let near = near.map_or_else(String::new, |near| format!(" Did you mean {near:?}?"));
-                out.error_at(at, "Unknown GPU", format!("There is no GPU {ty:?}.{near}"));
+                let why = Gpu::unknown(ty, near, |it| it.runpod.is_some());
+                out.error_at(at, "Unknown GPU", format!("`gpu.excluded`: {why}"));
             }
         }
     }
@@ -248,7 +265,7 @@ fn check_gpu(spec: &EndpointGpuSpecView, out: &mut Diagnostics) {
         out.error_at(
             at.attr("min_cuda_version"),
             "No CUDA version",
-            "A version is MAJOR.MINOR, such as 12.8.",
+            "`gpu.min_cuda_version` is MAJOR.MINOR, such as 12.8.",
         );
     }
 }

@@ -72,7 +72,8 @@ pub struct RunpodFleetSpec {
 #[derive(Clone, Debug, PartialEq, Eq, Schema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FleetCandidateSpec {
-    /// The GPU, by any usual name: `L40S`, `NVIDIA L40S`.
+    /// The GPU, by any usual name: `L40S`, `NVIDIA L40S`. Only those of a built-in table are taken, which knows what encodes: another is
+    /// refused with the table's date, also where RunPod rents it. `streamverse_gpu_offers` tells them apart (`model`).
     pub gpu: String,
     /// How many of them one pod has.
     #[attribute(default = 1, validate(range = 1..=16))]

@@ -7,7 +7,7 @@ use tfplugin_schema::{Diagnostic, Diagnostics, Maybe, Path};
 
 use super::container::{check_container, is_cuda};
 use super::fleet::{FleetCandidateSpec, FleetCandidateSpecView, FleetQueueSpecView, RunpodFleetSpecView};
-use crate::compute::{NightSpec, QueueSpec, RangeSpec, Tenancy, gpu, gpu_names, nearest_gpu};
+use crate::compute::{Gpu, NightSpec, QueueSpec, RangeSpec, Tenancy, gpu, gpu_names, nearest_gpu};
 use crate::platform::StoreUrl;
 
 /// What is left of a pod that RunPod stops: SIGTERM, and SIGKILL so long after it (documentation of RunPod's former API; no live
@@ -63,7 +63,7 @@ pub fn check_fleet(view: &RunpodFleetSpecView, out: &mut Diagnostics) {
         out.error_at(
             Path::attribute("min_cuda_version"),
             "No CUDA version",
-            "A version is MAJOR.MINOR, such as 12.8.",
+            "`min_cuda_version` is MAJOR.MINOR, such as 12.8.",
         );
     }
     match &view.queue {
@@ -162,8 +162,10 @@ fn check_candidates(view: &RunpodFleetSpecView, out: &mut Diagnostics) {
 
 fn check_gpu(name: &str, encodes: bool, at: Path, out: &mut Diagnostics) {
     let Some(it) = gpu(name) else {
-        let near = nearest_gpu(name).map_or_else(String::new, |near| format!(" Did you mean {near:?}?"));
-        out.error_at(at, "Unknown GPU", format!("There is no GPU {name:?}.{near}"));
+        let why = Gpu::unknown(name, nearest_gpu(name), |it| {
+            it.runpod.is_some() && (!encodes || it.nvenc.is_some())
+        });
+        out.error_at(at, "Unknown GPU", why);
         return;
     };
     if it.runpod.is_none() {

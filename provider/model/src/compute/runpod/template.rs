@@ -59,6 +59,9 @@ pub struct PersistentVolumeSpec {
 }
 
 /// Refuses what cannot work. What is not known yet is not judged.
+///
+/// Sources: RunPod's API description of 2026-08-18: `CreateTemplateRequest` (CUDA versions are `MAJOR.MINOR`), `PersistentMount` ("Disallowed on CPU
+/// pods").
 pub fn check_template(view: &RunpodTemplateSpecView, out: &mut Diagnostics) {
     check_container("env", &view.env, &view.ports, out);
     for (index, version) in view.allowed_cuda_versions.known().into_iter().flatten().enumerate() {
@@ -66,7 +69,7 @@ pub fn check_template(view: &RunpodTemplateSpecView, out: &mut Diagnostics) {
             out.error_at(
                 Path::attribute("allowed_cuda_versions").index(index),
                 "No CUDA version",
-                "A version is MAJOR.MINOR, such as 12.8.",
+                "A version of `allowed_cuda_versions` is MAJOR.MINOR, such as 12.8.",
             );
         }
     }

@@ -16,6 +16,8 @@ pub struct RunpodNetworkVolumeSpec {
 }
 
 /// Refuses to shrink: RunPod does not, and a new volume would be empty.
+///
+/// Sources: RunPod's API description of 2026-08-18, `UpdateNetworkVolumeRequest` ("network volume storage cannot be reduced").
 pub fn check_volume_change(before: u32, after: &Maybe<u32>, out: &mut Diagnostics) {
     if after.is_known_and(|after| *after < before) {
         out.error_at(

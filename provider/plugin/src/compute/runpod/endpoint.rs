@@ -13,7 +13,7 @@ use tfplugin_framework::{
     Context, Draft, Error, Findings, Plan, Read, Resource, Result, Schema, State, Stored, resource,
 };
 
-use super::{Fit, Here, Identity, Made, or_empty, or_none, pass, plan_name, told, unmarked};
+use super::{Fit, Here, Identity, Made, or_empty, or_none, pass_shown, plan_name, told, unmarked};
 use crate::provider::Streamverse;
 
 /// A serverless endpoint at RunPod: workers on whichever of its GPU pools has capacity, from `min` to `max`, as RunPod scales them.
@@ -310,7 +310,7 @@ impl Resource for RunpodEndpoint {
     fn validate(config: &RunpodEndpointView, findings: &mut Findings) {
         let mut out = Diagnostics::new();
         check_endpoint(&config.spec, &mut out);
-        pass(out, findings);
+        pass_shown(out, findings);
     }
 
     async fn modify_plan(cx: &Context<Streamverse>, draft: &mut Draft<Self>) -> Result<()> {

@@ -1,10 +1,10 @@
-//! What RunPod's catalogue says of a fleet today: warnings of prices that moved, and places that there are none of. Whatever cannot be asked is not
-//! judged: no plan fails because RunPod does not answer.
+//! What RunPod's catalogue says of a fleet today: warnings of prices that moved, machines and places that there are none of. Whatever cannot be asked is
+//! not judged: no plan fails because RunPod does not answer.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use streamverse_compute_runpod::{Client, Cloud, GpuType, Limit, NetworkVolume, Product};
+use streamverse_compute_runpod::{Availability, Client, Cloud, GpuType, Limit, NetworkVolume, Product};
 use streamverse_model::compute::runpod::{
     BUDGET_AT_MIN, FleetCandidateSpec, FleetCost, RunpodFleetSpecView, settled, table_price,
 };
@@ -81,12 +81,107 @@ async fn ask(
     Ok(Live { gpus, centres, volume })
 }
 
-/// Per hour and pod, today.
+/// What the catalogue has of a GPU in one cloud.
+struct Rented<'a> {
+    found: &'a GpuType,
+    /// Whether this cloud has it at all.
+    there: bool,
+    /// How many one pod may have.
+    most: u32,
+    /// Dollars per hour, of one.
+    price: f64,
+}
+
+impl Rented<'_> {
+    fn of(found: &GpuType, tenancy: Tenancy) -> Rented<'_> {
+        let (there, most, price) = match tenancy {
+            Tenancy::Secure => (found.secure, found.max_count.secure, found.price.secure),
+            Tenancy::Community => (found.community, found.max_count.community, found.price.community),
+        };
+        Rented { found, there, most, price }
+    }
+}
+
+impl Live {
+    /// The answer to what this candidate needs; `None` where it was not asked for.
+    fn answer(&self, it: &FleetCandidateSpec) -> Option<(&'static str, &[GpuType])> {
+        Some((gpu(&it.gpu)?.runpod?, self.gpus.get(&(it.tenancy, it.gpus))?))
+    }
+
+    fn rented(&self, it: &FleetCandidateSpec) -> Option<Rented<'_>> {
+        let (id, all) = self.answer(it)?;
+        all.iter().find(|gpu| gpu.id == id).map(|found| Rented::of(found, it.tenancy))
+    }
+}
+
+/// Per hour and pod, today; `None` of what is not for rent.
 fn price(live: &Live, it: &FleetCandidateSpec) -> Option<Money> {
-    let id = gpu(&it.gpu)?.runpod?;
-    let found = live.gpus.get(&(it.tenancy, it.gpus))?.iter().find(|gpu| gpu.id == id)?;
-    let one = if it.tenancy == Tenancy::Community { found.price.community } else { found.price.secure };
-    Some(Money::dollars(one)?.times(u64::from(it.gpus)))
+    let rented = live.rented(it).filter(|rented| rented.there && it.gpus <= rented.most)?;
+    Some(Money::dollars(rented.price)?.times(u64::from(it.gpus)))
+}
+
+/// Which attribute of a candidate nobody can be given, and why: its controller would pass over it for good.
+fn never(live: &Live, it: &FleetCandidateSpec) -> Option<(&'static str, String)> {
+    let (id, all) = live.answer(it)?;
+    let Some(rented) = live.rented(it) else {
+        let mut there: Vec<&str> = all.iter().filter_map(|one| Some(gpu(&one.id)?.name)).collect();
+        there.sort_unstable();
+        return Some((
+            "gpu",
+            format!(
+                "RunPod's catalogue has no {id:?} any more. Of those that we know it has {}.",
+                there.join(", ")
+            ),
+        ));
+    };
+    if !rented.there {
+        let other = match it.tenancy {
+            Tenancy::Secure => Tenancy::Community,
+            Tenancy::Community => Tenancy::Secure,
+        };
+        let next = if Rented::of(rented.found, other).there {
+            format!(
+                "The {} cloud has some: give `tenancy = \"{}\"`, or name another GPU.",
+                other.as_str(),
+                other.as_str()
+            )
+        } else {
+            "Neither has the other: name another GPU.".to_owned()
+        };
+        return Some(("tenancy", format!("RunPod's {} cloud has no {id}. {next}", it.tenancy.as_str())));
+    }
+    (it.gpus > rented.most).then(|| {
+        (
+            "gpus",
+            format!(
+                "{} GPUs for each pod, and the largest machine with {id} that RunPod's {} cloud has is of {}. Lower `gpus`.",
+                it.gpus,
+                it.tenancy.as_str(),
+                rented.most
+            ),
+        )
+    })
+}
+
+/// Where there is none of it now, while others have some. Stock comes and goes, so that this is told of a new candidate alone.
+fn sold_out(live: &Live, it: &FleetCandidateSpec) -> Option<String> {
+    let (rented, centre) = (live.rented(it)?, it.data_centre.as_ref()?);
+    let id = &rented.found.id;
+    let some = rented.found.data_centers.iter().filter(|it| it.availability > Availability::None);
+    let some: Vec<&str> = some.map(|it| it.id.as_str()).collect();
+    if some.contains(&centre.as_str()) {
+        return None;
+    }
+    let others = if some.is_empty() {
+        "no other has either".to_owned()
+    } else {
+        format!("these have some: {}", some.join(", "))
+    };
+    let many = if it.gpus > 1 { format!("{} of ", it.gpus) } else { String::new() };
+    Some(format!(
+        "RunPod's {} cloud has no machine with {many}{id} in {centre} now; {others}. Nothing is bought here until there is one.",
+        it.tenancy.as_str()
+    ))
 }
 
 /// `new`: these candidates were not applied yet. One that was there and is no more is the cloud's doing, and ends no plan.
@@ -119,6 +214,22 @@ fn judge(candidates: &[(usize, FleetCandidateSpec)], live: &Live, new: bool, out
                     ),
                 );
             }
+        }
+        if let Some((part, why)) = never(live, it) {
+            if new {
+                out.error_at(at(*index).attr(part), "Not for rent", why);
+            } else {
+                out.warning_at(
+                    at(*index).attr(part),
+                    "Not for rent any more",
+                    format!("{why} Nothing is bought there any more."),
+                );
+            }
+        } else if new
+            && it.data_centre.as_ref().is_some_and(|it| live.centres.contains(it))
+            && let Some(why) = sold_out(live, it)
+        {
+            out.warning_at(at(*index).attr("data_centre"), "None there now", why);
         }
         if let (Some(today), Some(table)) = (price(live, it), table_price(it))
             && (today.as_dollars() / table.as_dollars() - 1.0).abs() > FIFTH
@@ -189,7 +300,8 @@ mod tests {
     fn live(secure: f64) -> Live {
         let gpu: GpuType = serde_json::from_value(serde_json::json!({
             "id": "NVIDIA L40S", "name": "L40S", "memory": 48, "secure": true, "community": true,
-            "price": { "secure": secure, "community": 0.5 }, "maxCount": { "secure": 8, "community": 8 },
+            "price": { "secure": secure, "community": 0.5 }, "maxCount": { "secure": 8, "community": 8 }, "availability": "HIGH",
+            "dataCenters": [{ "id": "EU-RO-1", "availability": "HIGH" }],
         }))
         .unwrap();
         Live {
@@ -229,6 +341,96 @@ mod tests {
         );
         let far = Live { volume: Some("US-KS-2".to_owned()), ..live(0.99) };
         assert!(told(&far, "EU-RO-1").contains("lies in US-KS-2"));
+    }
+
+    /// What is told of two L40S, as the catalogue is after a change.
+    fn changed(change: serde_json::Value, tenancy: Tenancy, centre: Option<&str>, new: bool) -> String {
+        let mut gpu = serde_json::json!({
+            "id": "NVIDIA L40S", "name": "L40S", "memory": 48, "secure": true, "community": true,
+            "price": { "secure": 0.99, "community": 0.99 }, "maxCount": { "secure": 8, "community": 8 }, "availability": "HIGH",
+            "dataCenters": [{ "id": "EU-RO-1", "availability": "HIGH" }, { "id": "US-KS-2", "availability": "NONE" }],
+        });
+        gpu.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        let gpus = BTreeMap::from([((tenancy, 2), vec![serde_json::from_value(gpu).unwrap()])]);
+        let live = Live { gpus, ..live(0.99) };
+        let it = FleetCandidateSpec {
+            gpu: "L40S".to_owned(),
+            gpus: 2,
+            data_centre: centre.map(str::to_owned),
+            tenancy,
+        };
+        let mut out = Diagnostics::new();
+        judge(&[(1, it)], &live, new, &mut out);
+        out.iter().map(|it| format!("{:?} {it}", it.severity)).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn what_no_machine_has_is_refused_at_its_candidate_and_of_an_applied_one_told() {
+        let (secure, community) = (Tenancy::Secure, Tenancy::Community);
+        let rows = [
+            (
+                serde_json::json!({ "id": "NVIDIA L40" }),
+                secure,
+                "candidates[1].gpu",
+                "no \"NVIDIA L40S\" any more. Of those that we know it has L40.",
+            ),
+            (
+                serde_json::json!({ "secure": false, "price": { "secure": 9.0, "community": 9.0 } }),
+                secure,
+                "candidates[1].tenancy",
+                "secure cloud has no NVIDIA L40S. The community cloud has some",
+            ),
+            (
+                serde_json::json!({ "community": false }),
+                community,
+                "candidates[1].tenancy",
+                "give `tenancy = \"secure\"`",
+            ),
+            (
+                serde_json::json!({ "maxCount": { "secure": 1, "community": 8 } }),
+                secure,
+                "candidates[1].gpus",
+                "secure cloud has is of 1. Lower `gpus`",
+            ),
+            (
+                serde_json::json!({ "maxCount": { "secure": 8, "community": 1 } }),
+                community,
+                "candidates[1].gpus",
+                "community cloud has is of 1",
+            ),
+        ];
+        for (change, tenancy, at, says) in rows {
+            let refused = changed(change.clone(), tenancy, None, true);
+            assert!(
+                refused.starts_with("Error") && refused.contains(at) && refused.contains(says),
+                "{change}: {refused}"
+            );
+            let told = changed(change.clone(), tenancy, None, false);
+            assert!(
+                told.starts_with("Warning") && told.contains("Nothing is bought there any more"),
+                "{change}: {told}"
+            );
+            // What is not for rent has no price that could have moved.
+            assert!(!refused.contains("Prices have moved"), "{refused}");
+        }
+        let fits = serde_json::json!({ "secure": false, "maxCount": { "secure": 0, "community": 2 } });
+        assert_eq!(changed(fits, community, None, true), "");
+    }
+
+    #[test]
+    fn a_place_without_stock_is_told_with_those_that_have_some_while_it_is_new() {
+        let at = |centre, new| changed(serde_json::json!({}), Tenancy::Secure, centre, new);
+        assert_eq!((at(Some("EU-RO-1"), true), at(None, true)), (String::new(), String::new()));
+        let told = at(Some("US-KS-2"), true);
+        assert!(
+            told.starts_with("Warning")
+                && told.contains("candidates[1].data_centre")
+                && told.contains("no machine with 2 of NVIDIA L40S in US-KS-2 now; these have some: EU-RO-1"),
+            "{told}"
+        );
+        assert_eq!(at(Some("US-KS-2"), false), "");
+        let none = changed(serde_json::json!({ "dataCenters": [] }), Tenancy::Secure, Some("US-KS-2"), true);
+        assert!(none.contains("no other has either"), "{none}");
     }
 
     #[test]

@@ -212,6 +212,11 @@ impl Here {
         self.client.delete::<K>(of.id, self.limit).await.map(|_| ()).map_err(|fault| told(&fault))
     }
 
+    /// Whether a thing of this name is this resource's.
+    fn is_of(&self, remote: &str, name: &str) -> bool {
+        matches!(RemoteName::standing(remote, &self.deployment), Standing::Ours(it) if plain(&it) == name)
+    }
+
     fn ours<K: Kind>(&self, thing: &K) -> Result<()> {
         match RemoteName::standing(thing.name(), &self.deployment) {
             Standing::Other(owner) => Err(self.other(K::WHAT, thing.id(), &owner)),
@@ -235,6 +240,9 @@ impl Here {
         if let Some((name, id)) = text.split_once('=') {
             let found = self.find::<K>(id).await?;
             let found = found.ok_or_else(|| Error::invalid(format!("RunPod has no {} {id:?}", K::WHAT)))?;
+            if !K::RENAMES && !self.is_of(found.name(), name) {
+                return Err(for_good(K::WHAT, id, found.name(), name));
+            }
             return Ok((name.to_owned(), found));
         }
         let all = self.client.list::<K>(self.limit).await.map_err(|fault| told(&fault))?;
@@ -258,26 +266,28 @@ impl Here {
             (Some(thing), _) => Ok((text.to_owned(), thing)),
             (None, Some((id, owner))) => Err(self.other(K::WHAT, id, owner)),
             (None, None) => Err(Error::invalid(format!("RunPod has no {} {:?}", K::WHAT, self.remote(text)))
-                .next(format!(
-                    "To adopt one that has another name, import {text}=ID with its id at RunPod."
-                ))),
+                .next(if K::RENAMES {
+                    format!("To adopt one that has another name, import {text}=ID with its id at RunPod.")
+                } else {
+                    format!("RunPod gives a {} no other name, so that none can be adopted: apply, and one is made.", K::WHAT)
+                })),
         }
     }
+}
+
+/// What cannot be renamed is no resource's whose name it has not: the next apply would delete it and make another.
+fn for_good(what: &str, id: &str, remote: &str, name: &str) -> Error {
+    Error::invalid(format!(
+        "the {what} {id} is called {remote:?}, which RunPod cannot change: it cannot be adopted as {name:?}, and the next apply would delete it"
+    ))
+    .next(format!(
+        "Apply {name:?} without an import: a new one is made beside it. Give its `id` to whatever uses this one, then delete this one at RunPod."
+    ))
 }
 
 /// A name without RunPod's mark of FlashBoot.
 pub(super) fn unmarked(name: &str) -> &str {
     name.strip_suffix(" -fb").unwrap_or(name)
-}
-
-/// Findings of the model as those of a resource.
-pub(crate) fn pass(
-    found: tfplugin_framework::schema::Diagnostics,
-    findings: &mut tfplugin_framework::Findings,
-) {
-    for diagnostic in found {
-        findings.push(diagnostic);
-    }
 }
 
 /// What of a path Terraform underlines: a top-level attribute, or an element of one. Of a path that leads further into nested attributes it shows
@@ -302,7 +312,7 @@ pub(crate) fn pass_shown(
 /// The first error among findings, for a plan.
 pub(crate) fn refuse_first(found: &tfplugin_framework::schema::Diagnostics) -> Result<()> {
     let Some(first) = found.iter().next() else { return Ok(()) };
-    let at = first.path.clone().unwrap_or_else(Path::root);
+    let at = first.path.as_ref().map(shown).unwrap_or_default();
     Err(Error::invalid(first.summary.clone()).at(at).next(first.detail.clone()))
 }
 

@@ -17,14 +17,15 @@ use crate::provider::Streamverse;
 /// delete it while a pod uses it, so that of a fleet with pods goes by the first apply after the last of them.
 ///
 /// Its name at RunPod ends in a mark of the login: of the user and of the version or the reference of the password, nothing of
-/// the password itself. After an import the user and the version are taken from the configuration; where the mark is another
-/// one, it is made anew.
+/// the password itself. After an import the user and the version are taken from the configuration, which the first plan shows as a
+/// change in place that calls nobody; where the mark is another one, it is made anew.
 ///
 /// What an apply left which was cut short cannot be read back: it is replaced, unless a template, an endpoint, a pod or a fleet on a
 /// site of the provider block refers to it.
 ///
 /// Calls: `POST`, `GET` and `DELETE /v2/registries`, and `GET /v2/templates` and `/v2/serverless` where an older one is there; where
-/// they do not refer to it, sites are asked for their fleets. Import takes `NAME`, or `NAME=ID`.
+/// they do not refer to it, sites are asked for their fleets. Import takes `NAME`, or `NAME=ID` where several of this resource are there.
+/// One that people made cannot be adopted: RunPod gives it no other name, and its login cannot be read. An import of it is refused.
 ///
 /// The account's key must be allowed to read and change registry credentials, and to read templates and serverless endpoints: RunPod
 /// answers 403 to one that is not.

@@ -9,7 +9,7 @@ use tfplugin_framework::{
     Context, Draft, Findings, Maybe, Plan, Read, Resource, Result, Schema, State, Stored, resource,
 };
 
-use super::{Fit, Here, Identity, Made, or_empty, or_none, pass, plan_name};
+use super::{Fit, Here, Identity, Made, or_empty, or_none, pass_shown, plan_name};
 use crate::provider::Streamverse;
 
 /// A template at RunPod: image, environment, ports and disks of pods or serverless workers. Pods and endpoints copy it when
@@ -148,7 +148,7 @@ impl Resource for RunpodTemplate {
         let mut out = Diagnostics::new();
         let spec: &RunpodTemplateSpecView = &config.spec;
         check_template(spec, &mut out);
-        pass(out, findings);
+        pass_shown(out, findings);
     }
 
     async fn modify_plan(cx: &Context<Streamverse>, draft: &mut Draft<Self>) -> Result<()> {
