@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use streamverse_acceptance::ADDRESS;
 use streamverse_acceptance::cluster::Cluster;
 use streamverse_acceptance::faults::{Fault, Proxy};
-use tfplugin_testing::cli::{Action, Case, Cli, Failure, Id, Step, action, not_tainted};
+use tfplugin_testing::cli::{Action, Case, Cli, Failure, Id, Step, action, empty, not_tainted};
 
 use crate::hcl::{binary, block};
 use crate::lifecycle::nothing_left;
@@ -121,7 +121,7 @@ fn has_the_pace(behavior: &Value) {
 }
 
 /// A transcoder of two workers, and its scaler.
-fn workers(scaler: &str, concurrency: u32) -> String {
+fn workers(scaler: &str, concurrency: u32, memory: &str) -> String {
     format!(
         r#"resource "streamverse_event_log" "work" {{
   name  = "work"
@@ -139,6 +139,7 @@ resource "streamverse_transcoder" "main" {{
   name        = "main"
   workers     = 2
   concurrency = {concurrency}
+  memory      = "{memory}"
   event_log   = streamverse_event_log.work.url
   {STORES}
 }}
@@ -163,7 +164,11 @@ fn a_queue_scales_workers_and_no_plan_ever_fights_it() -> Result<(), Failure> {
         )
     };
     let queue = "queue = { event_log = streamverse_event_log.work.url, activation = 2 }";
-    let config = |scaler: &str| format!("{block}{}", workers(scaler, 1));
+    let config = |scaler: &str| format!("{block}{}", workers(scaler, 1, "2GiB"));
+    let side_by_side = |max: u32| {
+        let scaler = named("one", &format!("min = 0\n  max = {max}\n  {queue}"));
+        format!("{block}{}", workers(&scaler, 2, "2GiB"))
+    };
     let scaled = |name: &str| {
         get(
             cluster,
@@ -265,7 +270,7 @@ fn a_queue_scales_workers_and_no_plan_ever_fights_it() -> Result<(), Failure> {
                 Ok(())
             }))
             .step(
-                Step::apply(format!("{block}{}", workers(&named("one", &format!("min = 0\n  max = 12\n  {queue}")), 2)))
+                Step::apply(format!("{block}{}", workers(&named("one", &format!("min = 0\n  max = 12\n  {queue}")), 1, "1GiB")))
                     .named("the service changes, the number does not")
                     .plan(action("streamverse_transcoder.main", Action::Update))
                     .after(|_| {
@@ -274,6 +279,22 @@ fn a_queue_scales_workers_and_no_plan_ever_fights_it() -> Result<(), Failure> {
                     }),
             )
             .step(Step::apply(first.clone()).named("and back"))
+            .step(
+                Step::apply(side_by_side(11))
+                    .named("two encodes side by side are two members of the group")
+                    .expect_apply_error(r"(?s)max\s+=\s+11\s+workers\s+need\s+22,\s+and\s+there\s+are\s+12"),
+            )
+            .step(
+                Step::plan_only(side_by_side(12))
+                    .named("what is there by now with more than have work is a warning")
+                    .plan(empty())
+                    .expect_warning(r"(?s)More at most than there are.*max\s+=\s+12\s+workers\s+need\s+24"),
+            )
+            .step(
+                Step::apply(side_by_side(10))
+                    .named("and they are counted while planning, where the service is there")
+                    .expect_plan_error(r"(?s)max\s+=\s+10\s+workers\s+need\s+20.*Lower\s+max\s+to\s+6"),
+            )
             .step(
                 Step::apply(config(&named("one", &format!("min = 1\n  max = 10\n  {queue}"))))
                     .named("changed in place")
