@@ -210,6 +210,11 @@ fn a_queue_scales_workers_and_no_plan_ever_fights_it() -> Result<(), Failure> {
                     .expect_plan_error("(?s)Fewer at most than at least"),
             )
             .step(
+                Step::apply(config(&named("one", "max = 4\n  queue = { event_log = \"redis://a.example:6379\" }")))
+                    .named("what is wrong in a nested attribute is shown at the attribute that has it")
+                    .expect_plan_error(r"(?s)No queue that KEDA can ask.*in resource.*keda_scaler.*queue = \{.*Give `event_log`"),
+            )
+            .step(
                 Step::apply(config(&named("one", "min = 0\n  max = 4")))
                     .expect_plan_error("(?s)Nothing starts the first"),
             )

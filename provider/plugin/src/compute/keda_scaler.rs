@@ -9,6 +9,7 @@ use tfplugin_framework::{
     Context, Draft, Error, Findings, Plan, Read, Resource, Result, Schema, State, Stored, resource,
 };
 
+use super::runpod::{pass_shown, shown};
 use crate::deploy::{self, Deployed, Imported, Planned, deployed};
 use crate::plain::spec_of;
 use crate::provider::Streamverse;
@@ -90,9 +91,7 @@ impl Resource for KedaScaler {
     fn validate(config: &KedaScalerView, findings: &mut Findings) {
         let mut found = Diagnostics::new();
         compute::check_scaler(&config.spec, &mut found);
-        for diagnostic in found {
-            findings.push(diagnostic);
-        }
+        pass_shown(found, findings);
     }
 
     async fn modify_plan(cx: &Context<Streamverse>, draft: &mut Draft<Self>) -> Result<()> {
@@ -109,7 +108,7 @@ impl Resource for KedaScaler {
         let mut found = Diagnostics::new();
         compute::check_scaler(&spec, &mut found);
         if let Some(first) = found.iter().find(|it| it.severity == Severity::Error) {
-            let at = first.path.clone().unwrap_or_else(Path::root);
+            let at = first.path.as_ref().map(shown).unwrap_or_default();
             return Err(Error::invalid(first.summary.clone()).at(at).next(first.detail.clone()));
         }
         look_at_target(cx, &planned, draft.value(), draft.is_change()).await
