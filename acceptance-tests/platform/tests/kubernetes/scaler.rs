@@ -120,7 +120,7 @@ fn has_the_pace(behavior: &Value) {
     assert_eq!((&behavior["scaleUp"], &behavior["scaleDown"]), (&up, &down), "{behavior}");
 }
 
-/// A transcoder of two workers, and its scaler.
+/// A transcoder of two workers, an origin of two, and the scaler of one of them.
 fn workers(scaler: &str, concurrency: u32, memory: &str) -> String {
     format!(
         r#"resource "streamverse_event_log" "work" {{
@@ -141,6 +141,11 @@ resource "streamverse_transcoder" "main" {{
   concurrency = {concurrency}
   memory      = "{memory}"
   event_log   = streamverse_event_log.work.url
+  {STORES}
+}}
+resource "streamverse_origin" "main" {{
+  name     = "main"
+  replicas = 2
   {STORES}
 }}
 {scaler}"#
@@ -182,6 +187,10 @@ fn a_queue_scales_workers_and_no_plan_ever_fights_it() -> Result<(), Failure> {
     };
     let of = |name: &str| number(cluster, namespace, name);
     let (service, ours) = ("test-transcoder-main", "streamverse-test-transcoder-main");
+    let (origin, its) = ("test-origin-main", "streamverse-test-origin-main");
+    // What was scaled is the origin now, by a topic of somebody else.
+    let elsewhere = named("two", "min = 1\n  max = 10\n  queue = { event_log = streamverse_event_log.work.url, topic = \"visits\", group = \"origins\" }")
+        .replace("kind = \"transcoder\", name = streamverse_transcoder.main.name", "kind = \"origin\", name = streamverse_origin.main.name");
     let by_scaler = || vec!["streamverse-test-keda-scaler-one".to_owned()];
     let first = config(&named("one", &format!("min = 0\n  max = 12\n  {queue}")));
     let change = action(AT, Action::Update);
@@ -380,9 +389,18 @@ fn a_queue_scales_workers_and_no_plan_ever_fights_it() -> Result<(), Failure> {
                     }),
             )
             .step(
+                Step::apply(config(&elsewhere)).named("another service").plan(action(AT, Action::Replace)).after(|_| {
+                    assert_eq!(of(service), (2, vec![ours.to_owned()]), "the first has its own number again");
+                    assert_eq!(of(origin), (2, vec!["streamverse-test-keda-scaler-two".to_owned()]));
+                    assert_eq!(scaled("two")["spec"]["scaleTargetRef"]["name"], origin);
+                    scale(cluster, namespace, origin, 5);
+                    Ok(())
+                }),
+            )
+            .step(
                 Step::apply(format!(
-                    "{}resource \"streamverse_keda_scaler\" \"other\" {{\n  name = \"other\"\n  target = {{ kind = \"transcoder\", name = \"main\" }}\n  max = 3\n}}\n",
-                    config(&named("two", &format!("min = 1\n  max = 10\n  {queue}")))
+                    "{}resource \"streamverse_keda_scaler\" \"other\" {{\n  name = \"other\"\n  target = {{ kind = \"origin\", name = \"main\" }}\n  max = 3\n}}\n",
+                    config(&elsewhere)
                 ))
                 .named("a second one on the same service")
                 .expect_apply_error("(?s)belongs to keda-scaler/two"),
@@ -390,24 +408,22 @@ fn a_queue_scales_workers_and_no_plan_ever_fights_it() -> Result<(), Failure> {
             .step(
                 // Nobody applied the service since a new version of us renders it otherwise.
                 Step::command(["apply", "-destroy", "-auto-approve", "-input=false", "-no-color", &format!("-target={AT}")])
-                    .config(
-                        config(&named("two", &format!("min = 1\n  max = 10\n  {queue}")))
-                            .replace("streamverse:0.1.0", "streamverse:0.2.0"),
-                    )
+                    .config(config(&elsewhere).replace("streamverse:0.1.0", "streamverse:0.2.0"))
                     .named("the scaler goes after an upgrade, and the service is not rolled out by that")
                     .before(|_| {
-                        *template.borrow_mut() = template_of(service);
+                        *template.borrow_mut() = template_of(origin);
                         Ok(())
                     })
                     .after(|_| {
-                        assert_eq!(of(service), (2, vec![ours.to_owned()]));
-                        assert_eq!(template_of(service), *template.borrow());
+                        assert_eq!(of(origin), (2, vec![its.to_owned()]));
+                        assert_eq!(template_of(origin), *template.borrow());
                         assert!(template.borrow().to_string().contains("streamverse:0.1.0"));
                         Ok(())
                     }),
             )
             .step(Step::apply(config("")).named("the scaler is gone").expect_no_warnings().after(|_| {
                 assert_eq!(of(service), (2, vec![ours.to_owned()]));
+                assert_eq!(of(origin), (2, vec![its.to_owned()]));
                 Ok(())
             }))
             .check_destroyed(|_| nothing_left(cluster, namespace).map_err(Into::into))
