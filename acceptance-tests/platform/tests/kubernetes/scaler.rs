@@ -350,7 +350,7 @@ fn a_queue_scales_workers_and_no_plan_ever_fights_it() -> Result<(), Failure> {
                         Ok(())
                     }),
             )
-            .step(Step::import(AT, Id::attribute("name")).ignoring(&["timeouts"]))
+            .step(Step::import(AT, Id::attribute("name")).by_block())
             .step(
                 Step::apply(config(&named("one", "min = 3\n  max = 10\n  timeouts = { update = \"6s\" }")))
                     .named("without a queue: never both")
