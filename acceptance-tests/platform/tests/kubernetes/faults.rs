@@ -12,6 +12,7 @@ use streamverse_acceptance::cluster::Cluster;
 use streamverse_acceptance::crash::{Dice, hit, kill_providers_of};
 use streamverse_acceptance::faults::{Asked, Fault, Proxy};
 
+use crate::fleet::{job, no_rights_left, rented};
 use crate::hcl::{POSTGRES_SECRET, S3_SECRET, asset, binary, block, platform, scaler, stores};
 use crate::lifecycle::nothing_left;
 use crate::scaler::{KEDA, Over, keda};
@@ -93,6 +94,15 @@ fn generation(cluster: &Cluster, namespace: &str, path: &str) -> Value {
     cluster.request("GET", &format!("/apis/apps/v1/namespaces/{namespace}/{path}"), None).1["metadata"]["generation"].clone()
 }
 
+/// What the fleet's job hands over.
+fn definition(cluster: &Cluster, namespace: &str) -> String {
+    let name = job(cluster, namespace)["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+    let path = format!("/api/v1/namespaces/{namespace}/configmaps/{name}");
+    let data = cluster.request("GET", &path, None).1["data"].take();
+    let all = data.as_object().into_iter().flatten().filter_map(|(_, text)| text.as_str());
+    all.collect::<String>().replace(' ', "")
+}
+
 fn swept(cluster: &Cluster, namespace: &str) -> String {
     let said = Command::new(binary("streamverse"))
         .args(["sweep", "--deployment", "test", "--dry-run", "--namespace", namespace, "--kubeconfig"])
@@ -123,13 +133,15 @@ fn killed_at_any_moment(cluster: &Cluster, work: &Work, namespace: &str) {
     let config = |replicas, digit| {
         let scaler = scaler(3 + replicas);
         format!(
-            "{}{}{}{}{scaler}",
+            "{}{}{}{}{scaler}{}",
             block(cluster, namespace),
             stores(1),
             platform(replicas, ""),
-            asset(digit)
+            asset(digit),
+            rented("main", replicas, 3 + replicas)
         )
     };
+    let named_by_content = ["-orders-", "-vod-asset-", "-runpod-fleet-"];
     let mut dice = Dice::new("kill -9 on a cluster");
     // What an apply without a fault makes, and how long that takes.
     work.write(&config(1, 'a'));
@@ -161,15 +173,22 @@ fn killed_at_any_moment(cluster: &Cluster, work: &Work, namespace: &str) {
         let scaled = cluster.request("GET", &path, None).1;
         assert_eq!(scaled["spec"]["maxReplicaCount"], 3 + replicas, "round {time}: {scaled}");
         let jobs = made(cluster, namespace).into_iter().filter(|it| it.starts_with("jobs/")).count();
-        assert_eq!(jobs, 1, "round {time}: {:?}", made(cluster, namespace));
+        // The asset's, and the one that handed the fleet over.
+        assert_eq!(jobs, 2, "round {time}: {:?}", made(cluster, namespace));
+        let path = format!("/apis/apps/v1/namespaces/{namespace}/deployments/test-fleet-controller-main");
+        let controller = cluster.request("GET", &path, None).1;
+        assert_eq!(controller["spec"]["replicas"], replicas, "round {time}");
+        let handed = definition(cluster, namespace);
+        assert!(handed.contains(&format!("\"max\":{}", 3 + replicas)), "round {time}: {handed}");
         let extra: Vec<String> = made(cluster, namespace)
             .into_iter()
-            .filter(|it| !whole.contains(it) && !it.contains("-orders-") && !it.contains("-vod-asset-"))
+            .filter(|it| !whole.contains(it) && !named_by_content.iter().any(|of| it.contains(of)))
             .collect();
         assert!(extra.is_empty(), "round {time}: {extra:?}");
     }
     work.must(&["destroy", "-auto-approve"]);
     assert_eq!(nothing_left(cluster, namespace), Ok(()));
+    assert_eq!(no_rights_left(cluster, namespace), Ok(()));
     assert_eq!(swept(cluster, namespace), "0 would be removed");
 }
 

@@ -70,7 +70,7 @@ fn get(cluster: &Cluster, path: &str) -> Value {
 }
 
 /// The Job that handed the fleet over.
-fn job(cluster: &Cluster, namespace: &str) -> Value {
+pub(crate) fn job(cluster: &Cluster, namespace: &str) -> Value {
     let all = get(cluster, &format!("/apis/batch/v1/namespaces/{namespace}/jobs"))["items"].take();
     let of = |it: &Value| it["metadata"]["labels"]["streamverse.io/kind"] == "runpod-fleet";
     let its: Vec<Value> = all.as_array().into_iter().flatten().filter(|it| of(it)).cloned().collect();
@@ -92,6 +92,25 @@ fn told_by_controller(cluster: &Cluster, namespace: &str, job: &Value, fleets: B
         lease.tell(&FleetReport { read_ms, fleets }).await;
         lease.release().await;
     });
+}
+
+/// What a controller alone has of the namespace.
+pub(crate) fn no_rights_left(cluster: &Cluster, namespace: &str) -> Result<(), String> {
+    for kind in ["serviceaccounts", "roles", "rolebindings", "leases"] {
+        let root = match kind {
+            "serviceaccounts" => "api/v1",
+            "leases" => "apis/coordination.k8s.io/v1",
+            _ => "apis/rbac.authorization.k8s.io/v1",
+        };
+        let list = get(cluster, &format!("/{root}/namespaces/{namespace}/{kind}"));
+        let left = list["items"].as_array().into_iter().flatten();
+        let left: Vec<&Value> =
+            left.map(|it| &it["metadata"]["name"]).filter(|it| **it != "default").collect();
+        if !left.is_empty() {
+            return Err(format!("{kind} are left: {left:?}"));
+        }
+    }
+    Ok(())
 }
 
 #[test]
@@ -286,20 +305,7 @@ fn a_controller_may_touch_its_one_lease_and_a_fleet_is_a_job_without_its_secrets
         )
         .check_destroyed(|_| {
             nothing_left(cluster, namespace)?;
-            for kind in ["serviceaccounts", "roles", "rolebindings", "leases"] {
-                let root = match kind {
-                    "serviceaccounts" => "api/v1",
-                    "leases" => "apis/coordination.k8s.io/v1",
-                    _ => "apis/rbac.authorization.k8s.io/v1",
-                };
-                let list = get(cluster, &format!("/{root}/namespaces/{namespace}/{kind}"));
-                let left = list["items"].as_array().into_iter().flatten();
-                let left: Vec<&Value> = left.map(|it| &it["metadata"]["name"]).filter(|it| **it != "default").collect();
-                if !left.is_empty() {
-                    return Err(format!("{kind} are left: {left:?}").into());
-                }
-            }
-            Ok(())
+            no_rights_left(cluster, namespace).map_err(Into::into)
         })
         .run()
         .map(|_| ())

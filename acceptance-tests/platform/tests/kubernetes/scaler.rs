@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use streamverse_acceptance::ADDRESS;
 use streamverse_acceptance::cluster::Cluster;
 use streamverse_acceptance::faults::{Fault, Proxy};
-use tfplugin_testing::cli::{Action, Case, Cli, Failure, Id, Step, action, not_tainted};
+use tfplugin_testing::cli::{Action, Case, Cli, Failure, Id, Step, action, empty, not_tainted};
 
 use crate::hcl::{binary, block};
 use crate::lifecycle::nothing_left;
@@ -120,8 +120,8 @@ fn has_the_pace(behavior: &Value) {
     assert_eq!((&behavior["scaleUp"], &behavior["scaleDown"]), (&up, &down), "{behavior}");
 }
 
-/// A transcoder of two workers, and its scaler.
-fn workers(scaler: &str, concurrency: u32) -> String {
+/// A transcoder of two workers, an origin of two, and the scaler of one of them.
+fn workers(scaler: &str, concurrency: u32, memory: &str) -> String {
     format!(
         r#"resource "streamverse_event_log" "work" {{
   name  = "work"
@@ -139,7 +139,13 @@ resource "streamverse_transcoder" "main" {{
   name        = "main"
   workers     = 2
   concurrency = {concurrency}
+  memory      = "{memory}"
   event_log   = streamverse_event_log.work.url
+  {STORES}
+}}
+resource "streamverse_origin" "main" {{
+  name     = "main"
+  replicas = 2
   {STORES}
 }}
 {scaler}"#
@@ -163,7 +169,11 @@ fn a_queue_scales_workers_and_no_plan_ever_fights_it() -> Result<(), Failure> {
         )
     };
     let queue = "queue = { event_log = streamverse_event_log.work.url, activation = 2 }";
-    let config = |scaler: &str| format!("{block}{}", workers(scaler, 1));
+    let config = |scaler: &str| format!("{block}{}", workers(scaler, 1, "2GiB"));
+    let side_by_side = |max: u32| {
+        let scaler = named("one", &format!("min = 0\n  max = {max}\n  {queue}"));
+        format!("{block}{}", workers(&scaler, 2, "2GiB"))
+    };
     let scaled = |name: &str| {
         get(
             cluster,
@@ -177,6 +187,10 @@ fn a_queue_scales_workers_and_no_plan_ever_fights_it() -> Result<(), Failure> {
     };
     let of = |name: &str| number(cluster, namespace, name);
     let (service, ours) = ("test-transcoder-main", "streamverse-test-transcoder-main");
+    let (origin, its) = ("test-origin-main", "streamverse-test-origin-main");
+    // What was scaled is the origin now, by a topic of somebody else.
+    let elsewhere = named("two", "min = 1\n  max = 10\n  queue = { event_log = streamverse_event_log.work.url, topic = \"visits\", group = \"origins\" }")
+        .replace("kind = \"transcoder\", name = streamverse_transcoder.main.name", "kind = \"origin\", name = streamverse_origin.main.name");
     let by_scaler = || vec!["streamverse-test-keda-scaler-one".to_owned()];
     let first = config(&named("one", &format!("min = 0\n  max = 12\n  {queue}")));
     let change = action(AT, Action::Update);
@@ -203,6 +217,11 @@ fn a_queue_scales_workers_and_no_plan_ever_fights_it() -> Result<(), Failure> {
             .step(
                 Step::apply(config(&named("one", &format!("min = 5\n  max = 4\n  {queue}"))))
                     .expect_plan_error("(?s)Fewer at most than at least"),
+            )
+            .step(
+                Step::apply(config(&named("one", "max = 4\n  queue = { event_log = \"redis://a.example:6379\" }")))
+                    .named("what is wrong in a nested attribute is shown at the attribute that has it")
+                    .expect_plan_error(r"(?s)No queue that KEDA can ask.*in resource.*keda_scaler.*queue = \{.*Give `event_log`"),
             )
             .step(
                 Step::apply(config(&named("one", "min = 0\n  max = 4")))
@@ -265,7 +284,7 @@ fn a_queue_scales_workers_and_no_plan_ever_fights_it() -> Result<(), Failure> {
                 Ok(())
             }))
             .step(
-                Step::apply(format!("{block}{}", workers(&named("one", &format!("min = 0\n  max = 12\n  {queue}")), 2)))
+                Step::apply(format!("{block}{}", workers(&named("one", &format!("min = 0\n  max = 12\n  {queue}")), 1, "1GiB")))
                     .named("the service changes, the number does not")
                     .plan(action("streamverse_transcoder.main", Action::Update))
                     .after(|_| {
@@ -274,6 +293,22 @@ fn a_queue_scales_workers_and_no_plan_ever_fights_it() -> Result<(), Failure> {
                     }),
             )
             .step(Step::apply(first.clone()).named("and back"))
+            .step(
+                Step::apply(side_by_side(11))
+                    .named("two encodes side by side are two members of the group")
+                    .expect_apply_error(r"(?s)max\s+=\s+11\s+workers\s+need\s+22,\s+and\s+there\s+are\s+12"),
+            )
+            .step(
+                Step::plan_only(side_by_side(12))
+                    .named("what is there by now with more than have work is a warning")
+                    .plan(empty())
+                    .expect_warning(r"(?s)More at most than there are.*max\s+=\s+12\s+workers\s+need\s+24"),
+            )
+            .step(
+                Step::apply(side_by_side(10))
+                    .named("and they are counted while planning, where the service is there")
+                    .expect_plan_error(r"(?s)max\s+=\s+10\s+workers\s+need\s+20.*Lower\s+max\s+to\s+6"),
+            )
             .step(
                 Step::apply(config(&named("one", &format!("min = 1\n  max = 10\n  {queue}"))))
                     .named("changed in place")
@@ -315,7 +350,7 @@ fn a_queue_scales_workers_and_no_plan_ever_fights_it() -> Result<(), Failure> {
                         Ok(())
                     }),
             )
-            .step(Step::import(AT, Id::attribute("name")).ignoring(&["timeouts"]))
+            .step(Step::import(AT, Id::attribute("name")).by_block())
             .step(
                 Step::apply(config(&named("one", "min = 3\n  max = 10\n  timeouts = { update = \"6s\" }")))
                     .named("without a queue: never both")
@@ -354,9 +389,18 @@ fn a_queue_scales_workers_and_no_plan_ever_fights_it() -> Result<(), Failure> {
                     }),
             )
             .step(
+                Step::apply(config(&elsewhere)).named("another service").plan(action(AT, Action::Replace)).after(|_| {
+                    assert_eq!(of(service), (2, vec![ours.to_owned()]), "the first has its own number again");
+                    assert_eq!(of(origin), (2, vec!["streamverse-test-keda-scaler-two".to_owned()]));
+                    assert_eq!(scaled("two")["spec"]["scaleTargetRef"]["name"], origin);
+                    scale(cluster, namespace, origin, 5);
+                    Ok(())
+                }),
+            )
+            .step(
                 Step::apply(format!(
-                    "{}resource \"streamverse_keda_scaler\" \"other\" {{\n  name = \"other\"\n  target = {{ kind = \"transcoder\", name = \"main\" }}\n  max = 3\n}}\n",
-                    config(&named("two", &format!("min = 1\n  max = 10\n  {queue}")))
+                    "{}resource \"streamverse_keda_scaler\" \"other\" {{\n  name = \"other\"\n  target = {{ kind = \"origin\", name = \"main\" }}\n  max = 3\n}}\n",
+                    config(&elsewhere)
                 ))
                 .named("a second one on the same service")
                 .expect_apply_error("(?s)belongs to keda-scaler/two"),
@@ -364,24 +408,22 @@ fn a_queue_scales_workers_and_no_plan_ever_fights_it() -> Result<(), Failure> {
             .step(
                 // Nobody applied the service since a new version of us renders it otherwise.
                 Step::command(["apply", "-destroy", "-auto-approve", "-input=false", "-no-color", &format!("-target={AT}")])
-                    .config(
-                        config(&named("two", &format!("min = 1\n  max = 10\n  {queue}")))
-                            .replace("streamverse:0.1.0", "streamverse:0.2.0"),
-                    )
+                    .config(config(&elsewhere).replace("streamverse:0.1.0", "streamverse:0.2.0"))
                     .named("the scaler goes after an upgrade, and the service is not rolled out by that")
                     .before(|_| {
-                        *template.borrow_mut() = template_of(service);
+                        *template.borrow_mut() = template_of(origin);
                         Ok(())
                     })
                     .after(|_| {
-                        assert_eq!(of(service), (2, vec![ours.to_owned()]));
-                        assert_eq!(template_of(service), *template.borrow());
+                        assert_eq!(of(origin), (2, vec![its.to_owned()]));
+                        assert_eq!(template_of(origin), *template.borrow());
                         assert!(template.borrow().to_string().contains("streamverse:0.1.0"));
                         Ok(())
                     }),
             )
             .step(Step::apply(config("")).named("the scaler is gone").expect_no_warnings().after(|_| {
                 assert_eq!(of(service), (2, vec![ours.to_owned()]));
+                assert_eq!(of(origin), (2, vec![its.to_owned()]));
                 Ok(())
             }))
             .check_destroyed(|_| nothing_left(cluster, namespace).map_err(Into::into))

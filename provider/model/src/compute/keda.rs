@@ -36,7 +36,8 @@ pub struct KedaScalerSpec {
     /// So many run at least. Only with a `queue` may it be 0.
     #[attribute(default = 1, validate(range = 0..=1000))]
     pub min: u32,
-    /// So many run at most. With a `queue`, no more than its topic has partitions: who has none has no work.
+    /// So many run at most. With a `queue`, no more than its topic has partitions: who has none has no work. Each encode that a
+    /// transcoder's worker does side by side takes a partition of its own, so there it is `max` times `concurrency` of the transcoder.
     #[attribute(validate(range = 1..=1000))]
     pub max: u32,
     /// More are started when they use more than this part of the CPU that they asked for, in percent; 0: whatever they use.

@@ -4,7 +4,8 @@ use tfplugin_schema::{Diagnostics, Field as _, Maybe, Path, Severity};
 
 use super::keda::{KafkaTrigger, KedaScalerSpec, KedaScalerSpecView, ScaleQueueSpecView};
 use crate::drm::LicenceRun;
-use crate::platform::{Bundle, Object, SpecError, StoreUrl};
+use crate::media::{TRANSCODE_GROUP, TRANSCODE_TOPIC, TranscoderSpec};
+use crate::platform::{Bundle, Object, ServiceObject, SpecError, StoreUrl};
 
 /// Refuses what cannot work. What is not known yet is not judged.
 pub fn check_scaler(view: &KedaScalerSpecView, out: &mut Diagnostics) {
@@ -65,7 +66,7 @@ fn check_queue(
         out.warning_at(
             at("scale_to_zero_on_invalid_offset"),
             "The first record may wait for ever",
-            "A group that never took a record counts as one for which nothing waits, and with min = 0 none runs that could take the first. Leave it false, or give min = 1.",
+            "A group that never took a record counts as one for which nothing waits, and with min = 0 none runs that could take the first. Leave `scale_to_zero_on_invalid_offset` false, or give min = 1.",
         );
     }
     let Some(text) = queue.event_log.known() else { return };
@@ -73,7 +74,7 @@ fn check_queue(
         Err(error) => out.error_at(
             at("event_log"),
             "No queue that KEDA can ask",
-            format!("{error}. Give the `url` of a streamverse_event_log with `kafka`."),
+            format!("{error}. Give `event_log` the `url` of a streamverse_event_log with `kafka`."),
         ),
         Ok(kafka) => {
             if let (Some(max), Some(partitions)) = (max, kafka.partitions)
@@ -107,18 +108,53 @@ pub fn check_scaler_spec(spec: &KedaScalerSpec) -> Result<(), SpecError> {
     }
 }
 
+fn service_of(target: &Bundle) -> Option<&ServiceObject> {
+    target.objects.iter().find_map(|object| match object {
+        Object::Service(it) => Some(it),
+        _ => None,
+    })
+}
+
+/// Refuses more workers of a transcoder than find work: each encode that a worker does side by side joins the group by itself,
+/// and a partition is one member's at a time.
+///
+/// # Errors
+/// How many partitions they need, and how many there are.
+pub fn check_lanes(spec: &KedaScalerSpec, target: &Bundle) -> Result<(), SpecError> {
+    let (Some(queue), Some(service)) = (&spec.queue, service_of(target)) else { return Ok(()) };
+    let its = |given: &Option<String>, own: &str| given.as_deref().is_none_or(|it| it == own);
+    if target.owner.kind.as_str() != "transcoder"
+        || !its(&queue.topic, TRANSCODE_TOPIC)
+        || !its(&queue.group, TRANSCODE_GROUP)
+    {
+        return Ok(());
+    }
+    let Some(partitions) = KafkaTrigger::read(&queue.event_log)?.partitions else { return Ok(()) };
+    let each = serde_json::from_value::<TranscoderSpec>(service.spec.clone())?.concurrency;
+    let needed = spec.max.saturating_mul(each);
+    if needed <= partitions {
+        return Ok(());
+    }
+    let raise = match partitions / each.max(1) {
+        0 => "Raise".to_owned(),
+        most => format!("Lower max to {most}, or raise"),
+    };
+    Err(SpecError::new(format!(
+        "{} does {each} encodes side by side in each worker, and each of them takes a partition of its own: max = {} workers need {needed}, and there are {partitions}. {raise} `partitions` of the event log to {needed}",
+        target.owner.key(),
+        spec.max
+    )))
+}
+
 /// Refuses to have several of a service that cannot be several as it is.
 ///
 /// # Errors
 /// Why it cannot.
 pub fn check_scaled(spec: &KedaScalerSpec, target: &Bundle) -> Result<(), SpecError> {
-    let service = target.objects.iter().find_map(|object| match object {
-        Object::Service(it) => Some(it),
-        _ => None,
-    });
-    let Some(service) = service else {
+    let Some(service) = service_of(target) else {
         return Err(SpecError::new(format!("{} runs no service that could be scaled", target.owner.key())));
     };
+    check_lanes(spec, target)?;
     if spec.max < 2 || target.owner.kind.as_str() != "licence-service" {
         return Ok(());
     }
@@ -151,6 +187,44 @@ mod tests {
         }
         let spec: KedaScalerSpec = serde_json::from_value(spec).unwrap();
         check_scaler_spec(&spec).err().map(|it| it.to_string()).unwrap_or_default()
+    }
+
+    #[test]
+    fn each_encode_side_by_side_takes_a_partition_of_its_own() {
+        let of = |max: u32, concurrency: u32, topic: Option<&str>| {
+            let spec: KedaScalerSpec = serde_json::from_value(json!({ "target": { "kind": "transcoder", "name": "main" },
+                "min": 1, "max": max, "cpu": 70, "memory": 80, "queue": { "event_log": "kafka://a.example:9092?partitions=12",
+                "topic": topic, "lag": 10, "activation": 0, "scale_to_zero_on_invalid_offset": false, "cooldown": "5m" } }))
+            .unwrap();
+            let transcoder = TranscoderSpec {
+                concurrency,
+                workers: 1,
+                scratch: tfplugin_schema::Size(1 << 30),
+                memory: tfplugin_schema::Size(1 << 30),
+                event_log: "kafka://a.example:9092?partitions=12".to_owned(),
+                object_store: "s3://media?region=us-east-1".to_owned(),
+                catalogue: "postgres://streamverse@db.example:5432/catalogue".to_owned(),
+            };
+            let owner = crate::platform::Owner::new("demo", "transcoder", "main").unwrap();
+            let target = Bundle::new(owner, transcoder.objects().unwrap());
+            check_scaled(&spec, &target).err().map(|it| it.to_string()).unwrap_or_default()
+        };
+        for (max, concurrency) in [(12, 1), (6, 2), (1, 12)] {
+            assert_eq!(of(max, concurrency, None), "", "{max} x {concurrency}");
+        }
+        let said = of(12, 2, None);
+        assert!(
+            said.contains("max = 12 workers need 24, and there are 12. Lower max to 6, or raise"),
+            "{said}"
+        );
+        assert_eq!(of(12, 2, Some(TRANSCODE_TOPIC)), said);
+        let said = of(1, 13, None);
+        assert!(
+            said.contains("need 13, and there are 12. Raise `partitions` of the event log to 13"),
+            "{said}"
+        );
+        // Who takes from another topic is none of its group.
+        assert_eq!(of(12, 2, Some("other")), "");
     }
 
     #[test]

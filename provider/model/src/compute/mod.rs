@@ -55,7 +55,7 @@ pub use keda::{
     ScaleQueueSpec, ScaleQueueSpecPath, ScaleQueueSpecView, ScaleTargetSpec, ScaleTargetSpecPath,
     ScaleTargetSpecView,
 };
-pub use keda_check::{check_scaled, check_scaler, check_scaler_spec};
+pub use keda_check::{check_lanes, check_scaled, check_scaler, check_scaler_spec};
 pub use money::Money;
 pub use name::{GroupName, InstanceName, NAME_LIMIT, PREFIX};
 pub use policy::{

@@ -9,6 +9,7 @@ use tfplugin_framework::{
     Context, Draft, Error, Findings, Plan, Read, Resource, Result, Schema, State, Stored, resource,
 };
 
+use super::runpod::{pass_shown, shown};
 use crate::deploy::{self, Deployed, Imported, Planned, deployed};
 use crate::plain::spec_of;
 use crate::provider::Streamverse;
@@ -90,9 +91,7 @@ impl Resource for KedaScaler {
     fn validate(config: &KedaScalerView, findings: &mut Findings) {
         let mut found = Diagnostics::new();
         compute::check_scaler(&config.spec, &mut found);
-        for diagnostic in found {
-            findings.push(diagnostic);
-        }
+        pass_shown(found, findings);
     }
 
     async fn modify_plan(cx: &Context<Streamverse>, draft: &mut Draft<Self>) -> Result<()> {
@@ -109,13 +108,10 @@ impl Resource for KedaScaler {
         let mut found = Diagnostics::new();
         compute::check_scaler(&spec, &mut found);
         if let Some(first) = found.iter().find(|it| it.severity == Severity::Error) {
-            let at = first.path.clone().unwrap_or_else(Path::root);
+            let at = first.path.as_ref().map(shown).unwrap_or_default();
             return Err(Error::invalid(first.summary.clone()).at(at).next(first.detail.clone()));
         }
-        if draft.is_change() {
-            look_at_target(cx, &planned, draft.value()).await?;
-        }
-        Ok(())
+        look_at_target(cx, &planned, draft.value(), draft.is_change()).await
     }
 
     async fn import(cx: &Context<Streamverse>, id: &str) -> Result<State<Self>> {
@@ -125,14 +121,35 @@ impl Resource for KedaScaler {
     }
 }
 
-/// Refuses to scale what is there and cannot be several. What is made in the same apply is looked at then.
-async fn look_at_target(cx: &Context<Streamverse>, planned: &Planned, value: &Value) -> Result<()> {
+/// Refuses to scale what is there and cannot be several. What is made or changed in the same apply is looked at then. Where nothing is to be
+/// done the target may be another than the scaler was made for: that is a warning.
+async fn look_at_target(
+    cx: &Context<Streamverse>,
+    planned: &Planned,
+    value: &Value,
+    changes: bool,
+) -> Result<()> {
     let Some(spec) = spec_of::<KedaScalerSpec>(value, REST) else { return Ok(()) };
     let Some(site) = planned.site.as_deref() else { return Ok(()) };
     let used = spec.target.used()?;
+    let transcoder = used.kind.as_str() == "transcoder";
+    if !changes && !(transcoder && spec.queue.is_some()) {
+        return Ok(());
+    }
+    if transcoder && cx.provider().is_changing("transcoder", site, used.name.as_str()) {
+        return Ok(());
+    }
     let Ok(Some(client)) = cx.provider().try_site(site) else { return Ok(()) };
     let Ok(owner) = cx.provider().owner(used.kind.as_str(), used.name.as_str()) else { return Ok(()) };
     let Ok(Some(there)) = client.observe(&owner).await else { return Ok(()) };
+    let lanes = compute::check_lanes(&spec, &there.bundle);
+    if !changes {
+        if let Err(error) = lanes {
+            cx.warn_at(Path::attribute("max"), "More at most than there are partitions", error.to_string());
+        }
+        return Ok(());
+    }
+    lanes.map_err(|error| Error::invalid(error.to_string()).at(Path::attribute("max")))?;
     compute::check_scaled(&spec, &there.bundle)
         .map_err(|error| Error::invalid(error.to_string()).at(Path::attribute("target")))
 }

@@ -60,7 +60,7 @@ impl KubernetesSite {
             let spec: KedaScalerSpec =
                 serde_json::from_value(it.spec.clone()).map_err(|error| invalid(error.to_string()))?;
             check_scaled(&spec, &record.bundle).map_err(|error| {
-                invalid(error.to_string()).next("Give it what it needs first, or max = 1.")
+                invalid(error.to_string()).next("Give it what it needs first, or lower max.")
             })?;
         }
         Ok(())
