@@ -1,12 +1,15 @@
-//! The drain agent on a worker, with a child that has nothing to do and nobody to ask: what stays when nothing happens.
+//! The drain agent on a worker, with a child that has nothing to do: what stays when nothing happens. Once with nobody to ask, and once with a
+//! metadata service that it looks at each second and a controller that it reports to.
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::{Outcome, resident, row};
+use crate::{Outcome, answers, resident, row};
 
 /// Ticks of the kernel's accounting, as Linux has them on all of our machines.
 const TICKS_PER_SECOND: f64 = 100.0;
@@ -38,11 +41,55 @@ fn processor(pid: u32) -> Outcome<f64> {
 }
 
 pub(crate) fn measure(edge: &Path, seconds: u64) -> Outcome<Vec<Value>> {
-    let spec = std::env::temp_dir().join(format!("fleet-bench-{}.json", std::process::id()));
-    std::fs::write(&spec, json!({ "worker": "sv-bench-gpu-1", "notices": "signal" }).to_string())?;
+    let spec = json!({ "worker": "sv-bench-gpu-1", "notices": "signal" });
+    let (memory, used) = beside_a_child(edge, &spec, seconds)?;
+    let asked = Arc::default();
+    let url = answers::begin(&asked)?;
+    let spec = json!({
+        "worker": "sv-bench-gpu-1", "notices": { "azure": { "endpoint": url } }, "controller": { "url": url },
+    });
+    let (memory_watching, used_watching) = beside_a_child(edge, &spec, seconds)?;
+    let count = |of: &AtomicU64| of.load(Ordering::Relaxed);
+    let (events, orders, reports) = (count(&asked.events), count(&asked.orders), count(&asked.reports));
+    // An agent that gave up asking would look good.
+    if events < seconds / 2 || orders == 0 || reports == 0 {
+        let text = format!(
+            "in {seconds} s the agent asked {events} times for events, {orders} for orders, and reported {reports} times"
+        );
+        return Err(text.into());
+    }
+    let alone = format!("{seconds} s beside `sleep`, with nobody to ask");
+    let watching = format!(
+        "{seconds} s beside `sleep`; it asked {events} times for events, {orders} for orders, and reported {reports} times"
+    );
+    let goal = Some(64.0);
+    Ok(vec![
+        row("drain agent: memory", "MB", vec![memory], goal, &alone),
+        row("drain agent: processor when idle", "%", vec![used], None, &alone),
+        row(
+            "drain agent that watches Azure and a controller: memory",
+            "MB",
+            vec![memory_watching],
+            goal,
+            &watching,
+        ),
+        row(
+            "drain agent that watches Azure and a controller: processor",
+            "%",
+            vec![used_watching],
+            None,
+            &watching,
+        ),
+    ])
+}
+
+/// An agent of this spec beside a child that does nothing: megabytes, and percent of a processor.
+fn beside_a_child(edge: &Path, spec: &Value, seconds: u64) -> Outcome<(f64, f64)> {
+    let file = std::env::temp_dir().join(format!("fleet-bench-{}.json", std::process::id()));
+    std::fs::write(&file, spec.to_string())?;
     let begun = Command::new(edge)
         .args(["drain", "--spec"])
-        .arg(&spec)
+        .arg(&file)
         .args(["--", "sleep", "600"])
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -59,10 +106,6 @@ pub(crate) fn measure(edge: &Path, seconds: u64) -> Outcome<Vec<Value>> {
     }
     let (used, memory) = (processor(pid)? - before, resident(&pid.to_string())?);
     drop(agent);
-    let _ = std::fs::remove_file(&spec);
-    let note = format!("{seconds} s beside `sleep`");
-    Ok(vec![
-        row("drain agent: memory", "MB", vec![memory], Some(64.0), &note),
-        row("drain agent: processor when idle", "%", vec![used / seconds as f64 * 100.0], None, &note),
-    ])
+    let _ = std::fs::remove_file(&file);
+    Ok((memory, used / seconds as f64 * 100.0))
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, reason = "the rows of a part are its answer")]
 
 mod agent;
+mod answers;
 mod controller;
 mod plenty;
 mod simulation;

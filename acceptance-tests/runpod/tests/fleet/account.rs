@@ -209,6 +209,10 @@ async fn of_two_pods_of_one_name_the_one_that_may_work_stays_and_neither_of_two_
     // The second is quicker than the first.
     world.it.settings(&json!({ "list_lag_ms": 5000 }));
     assert_eq!(world.after(15).await, "");
+    let running = |it: &StandIn| it.things("pod").iter().filter(|it| it["status"] == "RUNNING").count();
+    while running(&world.it) < 1 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     let pods = world.it.things("pod");
     assert_eq!((pods.len(), &pods[0]["name"]), (2, &pods[1]["name"]), "{pods:#?}");
     let works = pods.iter().find(|it| it["status"] == "RUNNING").unwrap()["id"].clone();
@@ -220,7 +224,6 @@ async fn of_two_pods_of_one_name_the_one_that_may_work_stays_and_neither_of_two_
     let twin = json!({ "name": left[0]["name"], "image": "x", "gpu": { "id": "NVIDIA L40S" } });
     let (status, twin) = world.it.api("POST", "/v2/pods", Some(&twin));
     assert_eq!(status, 201);
-    let running = |it: &StandIn| it.things("pod").iter().filter(|it| it["status"] == "RUNNING").count();
     while running(&world.it) < 2 {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
@@ -239,5 +242,47 @@ async fn of_two_pods_of_one_name_the_one_that_may_work_stays_and_neither_of_two_
     let left = world.it.things("pod");
     assert_eq!((left.len(), &left[0]["id"]), (1, &works), "{left:#?}");
     assert_eq!(world.asked_and_bought().1, 3, "{:?}", world.it.calls());
+    assert_eq!(world.it.violations(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn twenty_pods_at_once_take_fewer_calls_than_a_minute_has_and_a_cloud_that_wants_to_be_left_alone_is_not_waited_for()
+ {
+    // As the controller has it.
+    let mut world = World::start(Duration::from_secs(50)).await;
+    world.it.settings(&json!({ "per_minute": 60, "list_lag_ms": 1000 }));
+    world.it.stock(&json!({ "gpu": "NVIDIA L40S", "free": 40 }));
+    world.fleet(20).await;
+    for _ in 0..3 {
+        world.after(15).await;
+    }
+    let names = |it: &StandIn| {
+        let pods = it.things("pod");
+        let names: std::collections::BTreeSet<String> =
+            pods.iter().map(|it| it["name"].to_string()).collect();
+        (pods.len(), names.len())
+    };
+    let calls = world.it.calls();
+    eprintln!("{} calls for 20 pods", calls.len());
+    assert_eq!(names(&world.it), (20, 20), "{calls:?}");
+    assert!(!calls.iter().any(|it| it.ends_with("429")), "{} calls: {calls:?}", calls.len());
+    assert_eq!(world.asked_and_bought(), (20, 20));
+    // Some are asked to wait a little, and come.
+    world.it.settings(&json!({}));
+    let much =
+        json!([{ "method": "POST", "what": { "answer": { "status": 429, "retry_after": 1 } }, "times": 3 }]);
+    world.it.faults(&much);
+    world.fleet(24).await;
+    assert_eq!(world.after(15).await, "");
+    assert_eq!((world.it.clear_faults(), names(&world.it)), (0, (24, 24)), "{:?}", world.it.calls());
+    // Longer than a look may take: the look ends at once, says so, and all stays as it is.
+    let much = json!([{ "method": "GET", "path": "/v2/pods", "what": { "answer": { "status": 429, "retry_after": 40 } } }]);
+    world.it.faults(&much);
+    let began = std::time::Instant::now();
+    let told = world.after(15).await;
+    assert!(began.elapsed() < Duration::from_secs(20), "the tick waited {:?}", began.elapsed());
+    assert!(told.contains("429"), "{told}");
+    assert_eq!(world.after(15).await, "");
+    assert_eq!((world.asked_and_bought().1, names(&world.it)), (24, (24, 24)));
     assert_eq!(world.it.violations(), Vec::<String>::new());
 }

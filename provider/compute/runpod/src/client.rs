@@ -13,6 +13,7 @@ use crate::answer::{failure, retry_after};
 use crate::config::Config;
 use crate::error::{Class, Error};
 use crate::retry::{ATTEMPTS, pause};
+use crate::shared::Lists;
 
 /// One request may take so long.
 const ONE: Duration = Duration::from_secs(60);
@@ -35,11 +36,12 @@ impl Limit {
     }
 }
 
-/// A client. Making one asks nothing; clones share connections.
+/// A client. Making one asks nothing; clones share connections and lists.
 #[derive(Clone, Debug)]
 pub struct Client {
     http: reqwest::Client,
     config: Config,
+    pub(crate) lists: Lists,
 }
 
 /// Whether a call may be repeated as it is.
@@ -68,7 +70,7 @@ impl Client {
         let http = builder.build().map_err(|error| {
             Error::new(Class::Permanent, "making a client", reqwest::Error::without_url(error).to_string())
         })?;
-        Ok(Client { http, config })
+        Ok(Client { http, config, lists: Lists::default() })
     }
 
     /// One thing; `None` where there is none of that id.

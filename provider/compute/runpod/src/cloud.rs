@@ -27,6 +27,10 @@ pub struct Runpod {
     call: Duration,
 }
 
+/// So long what there is may be asked for: less than who looks waits, so that a cloud that wants to be left alone for longer says so
+/// at once.
+const LOOK: Duration = Duration::from_secs(20);
+
 /// Options that are known.
 const OPTIONS: &[&str] = &[
     "template_id",
@@ -310,7 +314,7 @@ impl Cloud for Runpod {
     async fn launch(&self, spec: &GroupSpec, name: &InstanceName) -> Result<Instance> {
         check(spec)?;
         let body = body(spec, name)?;
-        let made = self.client.obtain::<Pod>(&body.name, &body, self.limit()).await?;
+        let made = self.client.obtain_one_of_many::<Pod>(&body.name, &body, self.limit()).await?;
         let pod = made.thing;
         // The API takes no ceiling. What is dearer than allowed is given back at once, not kept for an hour.
         let dear = spec.max_hourly.filter(|most| Money::dollars(pod.cost).is_some_and(|it| it > *most));
@@ -337,7 +341,7 @@ impl Cloud for Runpod {
     }
 
     async fn instances(&self, deployment: &Name) -> Result<Vec<Instance>> {
-        let pods = self.client.list::<Pod>(self.limit()).await?;
+        let pods = self.client.list::<Pod>(Limit::within(self.call.min(LOOK))).await?;
         let mut all: Vec<Instance> =
             pods.iter().filter_map(instance).filter(|it| it.group.deployment == *deployment).collect();
         self.give_twins_back(&mut all).await;

@@ -41,6 +41,7 @@ mod name;
 mod obtain;
 mod pods;
 mod retry;
+mod shared;
 mod sweep;
 mod things;
 

@@ -51,10 +51,7 @@ impl Client {
                 ));
             };
             for thing in things {
-                let thing = serde_json::from_value(thing).map_err(|error| {
-                    Error::new(Class::Permanent, &call, format!("one of `{member}` cannot be read: {error}"))
-                })?;
-                all.push(thing);
+                all.push(read_as(&call, member, &thing)?);
             }
             let Some(cursor) = cursor(&page) else { return Ok(all) };
             if seen.contains(&cursor) {
@@ -66,6 +63,13 @@ impl Client {
         }
         Err(Error::new(Class::Permanent, &call, "the list has no end"))
     }
+}
+
+/// One of a list's things.
+pub(crate) fn read_as<T: DeserializeOwned>(call: &str, member: &str, thing: &Value) -> Result<T, Error> {
+    T::deserialize(thing).map_err(|error| {
+        Error::new(Class::Permanent, call, format!("one of `{member}` cannot be read: {error}"))
+    })
 }
 
 /// FlashBoot's mark at the end of an endpoint's name is RunPod's, not ours.

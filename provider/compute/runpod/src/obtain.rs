@@ -5,6 +5,9 @@
 //! it looks again for a while before it asks a second time; and once it has made something it waits until lists show it. Where
 //! they then show several of that name, all who look keep the same one ([`elder`]) and give the others back: nobody was told of
 //! them, or is told by the same rule that they lost. What may be at work already is not given back here ([`Client::keep`]).
+//!
+//! All that looking is calls, and an account may make some 60 a minute. Who makes many at a time shares what is looked at, and waits for
+//! lists only where something is in doubt ([`Client::obtain_one_of_many`]).
 
 use std::time::Duration;
 
@@ -21,6 +24,17 @@ use crate::retry::{ATTEMPTS, pause};
 const SETTLE: Duration = Duration::from_secs(20);
 /// So long an answer that was lost is looked for before it is asked for again. What lists show later still is given back then.
 const LOOK: Duration = Duration::from_secs(3);
+
+/// Those who begin within so long look at one list.
+const GATHER: Duration = Duration::from_millis(200);
+
+/// Whether a create waits until lists show what it made.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Settle {
+    Always,
+    /// Where an answer was lost before: there may be two.
+    InDoubt,
+}
 
 /// What a create came to.
 #[derive(Debug)]
@@ -52,6 +66,29 @@ impl Client {
         self.make(name, body, limit).await
     }
 
+    /// As [`Client::obtain`], where many are asked for at a time: those of one moment look at one list, and none waits until lists show what it
+    /// made. It is for who lists them all the time, waits for what is not listed yet, and gives back what is there twice: two that are asked
+    /// for under one name at one time are both made.
+    ///
+    /// # Errors
+    /// As [`Client::obtain`].
+    pub async fn obtain_one_of_many<K: Kind + DeserializeOwned + Send>(
+        &self,
+        name: &str,
+        body: &(impl Serialize + Sync),
+        limit: Limit,
+    ) -> Result<Obtained<K>, Error> {
+        let listed = self.list_with_others::<K>(GATHER, limit).await?;
+        let found = self.there_of(listed, |it| is_named(it, name), limit).await?;
+        if found.len() > 1 && K::KEEPS_DATA {
+            return Err(several(name, &found));
+        }
+        if let Some(thing) = self.keep_one(name, found, limit).await? {
+            return Ok(Obtained { thing, adopted: true });
+        }
+        self.make_and(name, body, limit, Settle::InDoubt).await
+    }
+
     /// As [`Client::obtain`], where it was looked for already and is not there.
     ///
     /// # Errors
@@ -62,6 +99,16 @@ impl Client {
         body: &(impl Serialize + Sync),
         limit: Limit,
     ) -> Result<Obtained<K>, Error> {
+        self.make_and(name, body, limit, Settle::Always).await
+    }
+
+    async fn make_and<K: Kind + DeserializeOwned + Send>(
+        &self,
+        name: &str,
+        body: &(impl Serialize + Sync),
+        limit: Limit,
+        settle: Settle,
+    ) -> Result<Obtained<K>, Error> {
         let mut attempts = 0;
         // Once an answer was lost, whatever comes after it does not say that nothing was made.
         let unsure = |error: Error, attempts: u32| match attempts {
@@ -70,6 +117,9 @@ impl Client {
         };
         loop {
             let error = match self.create::<K>(body, limit).await {
+                Ok(thing) if attempts == 0 && settle == Settle::InDoubt => {
+                    return Ok(Obtained { thing, adopted: false });
+                }
                 Ok(thing) => return self.settle(name, thing, limit).await,
                 Err(error) => error,
             };
@@ -82,7 +132,8 @@ impl Client {
             let look = Limit::within(if attempts > 1 { SETTLE } else { LOOK }.min(limit.left()));
             let mut found = Vec::new();
             while !look.left().is_zero() {
-                let seen = self.there::<K>(|it| is_named(it, name), limit).await;
+                // What ends many calls at once has many look at once.
+                let seen = self.there_with_others::<K>(name, limit).await;
                 found = seen.map_err(|error| unsure(error, attempts))?;
                 if found.len() >= usize::try_from(attempts).unwrap_or(usize::MAX) {
                     break;
@@ -111,8 +162,27 @@ impl Client {
         fits: impl Fn(&str) -> bool,
         limit: Limit,
     ) -> Result<Vec<K>, Error> {
+        let listed = self.list::<K>(limit).await?;
+        self.there_of(listed, fits, limit).await
+    }
+
+    async fn there_with_others<K: Kind + DeserializeOwned>(
+        &self,
+        name: &str,
+        limit: Limit,
+    ) -> Result<Vec<K>, Error> {
+        let listed = self.list_with_others::<K>(Duration::ZERO, limit).await?;
+        self.there_of(listed, |it| is_named(it, name), limit).await
+    }
+
+    async fn there_of<K: Kind + DeserializeOwned>(
+        &self,
+        listed: Vec<K>,
+        fits: impl Fn(&str) -> bool,
+        limit: Limit,
+    ) -> Result<Vec<K>, Error> {
         let mut there = Vec::new();
-        for listed in self.list::<K>(limit).await?.into_iter().filter(|it| fits(it.name())) {
+        for listed in listed.into_iter().filter(|it| fits(it.name())) {
             let it = self.get::<K>(listed.id(), limit).await?;
             there.extend(it.filter(|it| !it.is_over() && fits(it.name())));
         }
@@ -167,7 +237,8 @@ impl Client {
         let mut wait = Duration::from_millis(100);
         loop {
             // That it was made is known: a list that fails now is no reason to lose that.
-            let Ok(found) = self.named::<K>(name, limit).await else { break };
+            let Ok(mut found) = self.list_with_others::<K>(Duration::ZERO, limit).await else { break };
+            found.retain(|it| is_named(it.name(), name));
             if found.iter().any(|thing| thing.id() != made.id()) {
                 let mut found =
                     self.there::<K>(|it| is_named(it, name), limit).await.map_err(Error::unsure)?;
