@@ -488,7 +488,8 @@ async fn a_fleet_buys_finds_and_gives_back_pods_by_their_names() {
     let brief = Runpod::new(client(&it), Duration::from_secs(5));
     for (answer, class, after) in [
         (json!({ "status": 401 }), ErrorClass::Auth, None),
-        (json!({ "status": 403 }), ErrorClass::Auth, None),
+        // This account may not have this: others it may.
+        (json!({ "status": 403 }), ErrorClass::Permanent, None),
         (json!({ "status": 402 }), ErrorClass::Auth, None),
         (json!({ "status": 400, "detail": "Your account balance is too low" }), ErrorClass::Auth, None),
         (json!({ "status": 400, "detail": "the quota of pods is reached" }), ErrorClass::Quota, None),

@@ -231,7 +231,8 @@ impl Agent {
         let advice = notice.reason == Reason::Rebalance && !self.spec.drain_on_rebalance;
         if advice {
             info!("The cloud recommends to rebalance: an interruption is likelier than usual.");
-            let mut told = self.state.report(Phase::Working, Vec::new(), now_ms());
+            let phase = if self.state.is_leaving() { Phase::Draining } else { Phase::Working };
+            let mut told = self.state.report(phase, Vec::new(), now_ms());
             told.reason.get_or_insert(Reason::Rebalance);
             self.say(told);
             return Then::GoOn;
@@ -308,5 +309,37 @@ async fn until(instant_ms: Option<u64>) {
     match instant_ms {
         Some(ms) => tokio::time::sleep(Duration::from_millis(ms.saturating_sub(now_ms()))).await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test stops at the first thing that is not as it must be")]
+
+    use super::*;
+
+    #[tokio::test]
+    async fn advice_to_rebalance_in_the_middle_of_a_drain_does_not_have_the_worker_say_that_it_works() {
+        let state = DrainState::default();
+        let (tell, told) = watch::channel(state.report(Phase::Working, Vec::new(), now_ms()));
+        let mut agent = Agent {
+            spec: serde_json::from_str(r#"{"worker":"sv-live-gpu-1"}"#).unwrap(),
+            alone: false,
+            state,
+            counted: Counted::new(&Metrics::new()),
+            reports: Some((tell, tokio::spawn(async {}))),
+            last: None,
+        };
+        let says = |agent: &mut Agent, reason| {
+            let notice = Notice { reason, gone_ms: None, seconds: None, release: None };
+            assert!(agent.hear(&notice, None, &mut None) == Then::GoOn);
+            let told = told.borrow().clone();
+            (told.phase, told.reason, told.until_ms.is_some())
+        };
+        let advised = says(&mut agent, Reason::Rebalance);
+        assert_eq!(advised, (Phase::Working, Some(Reason::Rebalance), false));
+        let leaves = (Phase::Draining, Some(Reason::ScaleIn), true);
+        assert_eq!(says(&mut agent, Reason::ScaleIn), leaves);
+        assert_eq!(says(&mut agent, Reason::Rebalance), leaves);
     }
 }

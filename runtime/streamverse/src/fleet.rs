@@ -120,7 +120,7 @@ fn time(ms: u64) -> String {
 }
 
 fn told(decision: &FleetDecision) -> String {
-    let outcome = decision.outcome.as_ref().map(|it| format!("; it was refused: {it}")).unwrap_or_default();
+    let outcome = decision.outcome.as_ref().map(|it| format!("; {it}")).unwrap_or_default();
     format!("{} {}{outcome}", time(decision.at_ms), decision.line)
 }
 
@@ -272,7 +272,7 @@ mod tests {
             let at_ms = 1_794_744_000_000 + at * day;
             let name = if at % 3 == 0 { "cpu" } else { "gpu" };
             let decision: Value = json!({
-                "at_ms": at_ms, "fleet": name, "line": format!("{name}: launch {at}"), "why": "short", "outcome": "none left",
+                "at_ms": at_ms, "fleet": name, "line": format!("{name}: launch {at}"), "why": "short", "outcome": "it was refused: none left",
             });
             let id = format!("{:020}", at_ms * 1000);
             records.insert(&fleet_collection("why", "buyer"), &id, &decision).await.unwrap();

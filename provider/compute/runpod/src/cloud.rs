@@ -98,6 +98,8 @@ impl From<Error> for CloudError {
             Class::Quota if error.is_without_balance() => ErrorClass::Auth,
             Class::Quota => ErrorClass::Quota,
             Class::Throttle(_) => ErrorClass::Throttle,
+            // The key is good, and may not have this one: others it may. Whoever may have none is told by each.
+            Class::Auth if error.status == Some(403) => ErrorClass::Permanent,
             Class::Auth => ErrorClass::Auth,
             Class::Invalid | Class::Permanent => ErrorClass::Permanent,
             Class::Conflict | Class::Unavailable => ErrorClass::Transient,

@@ -154,7 +154,7 @@ pub struct FleetDecision {
     pub line: String,
     /// The word for why, as in the metric.
     pub why: String,
-    /// What came of it, where it was refused or failed.
+    /// What came of it, where it was not simply done: that it was refused, failed, or was not answered, and the cloud's words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<String>,
 }

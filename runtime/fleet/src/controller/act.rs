@@ -17,7 +17,7 @@ use super::look::{CloudLook, LIST, by_name, within};
 use super::sizes::{Ground, Sizes, held_back, outcomes};
 use super::tell::say;
 use super::view::{Looker, UNSEEN_MS, View, candidate_key};
-use super::{Controller, MOST_ROUNDS};
+use super::{Controller, MOST_ROUNDS, refusals};
 
 /// A tick under way.
 pub(super) struct Tick {
@@ -75,9 +75,9 @@ impl Tick {
     /// The policy is told, and so is whoever asks why.
     fn outcome(&mut self, pool: usize, outcome: Outcome, told: Option<&CloudError>) {
         if let Some(class) = outcome.error {
-            let text = told.map_or_else(|| class.to_string(), ToString::to_string);
+            let text = refusals::refused(class, told);
             self.came_of.insert((pool, outcome.number.to_string()), text);
-            self.refused.push((pool, class));
+            self.refused.extend((class != ErrorClass::Unknown).then_some((pool, class)));
         }
         if let Some(seen) = self.view.seen.pools.get_mut(pool) {
             seen.outcomes.push(outcome);
@@ -358,7 +358,7 @@ impl Controller {
                 }
             }
             Done::Terminated(pool, _, instance, Err(error)) => {
-                tick.came_of.insert((pool, instance.id), error.to_string());
+                tick.came_of.insert((pool, instance.id), refusals::failed(&error));
             }
             Done::Deleted(_, cloud, group, Ok(())) => {
                 self.ensured.remove(&group);
@@ -370,7 +370,7 @@ impl Controller {
             }
             Done::Deleted(pool, _, group, Err(error)) => {
                 self.refusals.deleted(&group, Some(&error), tick.now);
-                tick.came_of.insert((pool, String::new()), format!("{group}: {error}"));
+                tick.came_of.insert((pool, String::new()), format!("{group}: {}", refusals::failed(&error)));
             }
             Done::Resized(..) | Done::Launched(..) => {}
         }
@@ -399,7 +399,7 @@ impl Controller {
         }
         let grows = it.to > it.from;
         if grows {
-            self.refusals.heard(it.cloud, &it.group, done.as_ref().err());
+            self.refusals.heard(it.cloud, &it.group, done.as_ref().err(), tick.now);
         }
         match done {
             Ok(()) => {
@@ -433,7 +433,7 @@ impl Controller {
     fn launched(&mut self, tick: &mut Tick, done: Done) {
         let Done::Launched(pool, cloud, name, done) = done else { return };
         let number = name.number;
-        self.refusals.heard(cloud, &name.group, done.as_ref().err());
+        self.refusals.heard(cloud, &name.group, done.as_ref().err(), tick.now);
         // It may have taken effect at the end of the call, whatever came of it.
         let ended_ms = self.parts.clock.now_ms().max(tick.now);
         let unknown = done.as_ref().is_err_and(|it| it.class == ErrorClass::Unknown);

@@ -53,6 +53,8 @@ pub(super) struct Inside {
     pub(super) down: BTreeSet<String>,
     /// Places that have none of anything.
     pub(super) empty: BTreeSet<String>,
+    /// Places where launches by name are answered so.
+    pub(super) answers: BTreeMap<String, (ErrorClass, &'static str)>,
     pub(super) faults: Faults,
     pub(super) notices: Vec<Notice>,
     pub(super) environments: BTreeMap<String, BTreeMap<String, String>>,
@@ -92,6 +94,7 @@ impl TestCloud {
             groups: BTreeMap::new(),
             down: BTreeSet::new(),
             empty: BTreeSet::new(),
+            answers: BTreeMap::new(),
             faults: Faults::default(),
             notices: Vec::new(),
             environments: BTreeMap::new(),
@@ -365,6 +368,9 @@ impl Cloud for TestCloud {
             let there = inside.ledger.iter().find(|it| it.to_ms.is_none() && it.name.as_ref() == Some(name));
             if let Some(there) = there {
                 return Ok(instance(there, now));
+            }
+            if let Some((class, text)) = inside.answers.get(&spec.candidate.region) {
+                return Err(CloudError::new(*class, *text));
             }
             if !inside.has(&spec.candidate, spec.lifecycle) {
                 return error(ErrorClass::Capacity);

@@ -6,6 +6,7 @@ mod faults;
 mod kit;
 mod lease;
 mod own;
+mod refused;
 mod situations;
 mod told;
 mod twins;
