@@ -344,7 +344,7 @@ mod tests {
     }
 
     /// What is told of two L40S, as the catalogue is after a change.
-    fn changed(change: serde_json::Value, tenancy: Tenancy, centre: Option<&str>, new: bool) -> String {
+    fn changed(change: &serde_json::Value, tenancy: Tenancy, centre: Option<&str>, new: bool) -> String {
         let mut gpu = serde_json::json!({
             "id": "NVIDIA L40S", "name": "L40S", "memory": 48, "secure": true, "community": true,
             "price": { "secure": 0.99, "community": 0.99 }, "maxCount": { "secure": 8, "community": 8 }, "availability": "HIGH",
@@ -400,12 +400,12 @@ mod tests {
             ),
         ];
         for (change, tenancy, at, says) in rows {
-            let refused = changed(change.clone(), tenancy, None, true);
+            let refused = changed(&change, tenancy, None, true);
             assert!(
                 refused.starts_with("Error") && refused.contains(at) && refused.contains(says),
                 "{change}: {refused}"
             );
-            let told = changed(change.clone(), tenancy, None, false);
+            let told = changed(&change, tenancy, None, false);
             assert!(
                 told.starts_with("Warning") && told.contains("Nothing is bought there any more"),
                 "{change}: {told}"
@@ -414,12 +414,12 @@ mod tests {
             assert!(!refused.contains("Prices have moved"), "{refused}");
         }
         let fits = serde_json::json!({ "secure": false, "maxCount": { "secure": 0, "community": 2 } });
-        assert_eq!(changed(fits, community, None, true), "");
+        assert_eq!(changed(&fits, community, None, true), "");
     }
 
     #[test]
     fn a_place_without_stock_is_told_with_those_that_have_some_while_it_is_new() {
-        let at = |centre, new| changed(serde_json::json!({}), Tenancy::Secure, centre, new);
+        let at = |centre, new| changed(&serde_json::json!({}), Tenancy::Secure, centre, new);
         assert_eq!((at(Some("EU-RO-1"), true), at(None, true)), (String::new(), String::new()));
         let told = at(Some("US-KS-2"), true);
         assert!(
@@ -429,7 +429,7 @@ mod tests {
             "{told}"
         );
         assert_eq!(at(Some("US-KS-2"), false), "");
-        let none = changed(serde_json::json!({ "dataCenters": [] }), Tenancy::Secure, Some("US-KS-2"), true);
+        let none = changed(&serde_json::json!({ "dataCenters": [] }), Tenancy::Secure, Some("US-KS-2"), true);
         assert!(none.contains("no other has either"), "{none}");
     }
 
