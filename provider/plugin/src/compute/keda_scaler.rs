@@ -133,7 +133,8 @@ async fn look_at_target(
     let Some(site) = planned.site.as_deref() else { return Ok(()) };
     let used = spec.target.used()?;
     let transcoder = used.kind.as_str() == "transcoder";
-    if !changes && !(transcoder && spec.queue.is_some()) {
+    let counted = transcoder && spec.queue.is_some();
+    if !changes && !counted {
         return Ok(());
     }
     if transcoder && cx.provider().is_changing("transcoder", site, used.name.as_str()) {
