@@ -11,7 +11,7 @@ use streamverse_model::platform::Name;
 use tokio::sync::Notify;
 
 use crate::authority::Authority;
-use crate::clock::Clock;
+use crate::clock::{Clock, ms};
 use crate::roster::Roster;
 use crate::token::TOKEN_LIFETIME;
 use crate::workers::{WorkerTold, Workers};
@@ -138,7 +138,7 @@ impl Registry {
 impl Workers for Registry {
     fn invite(&self, _fleet: &Name, name: &InstanceName, now_ms: u64) -> BTreeMap<String, String> {
         let worker = name.to_string();
-        let lifetime = u64::try_from(TOKEN_LIFETIME.as_millis()).unwrap_or(u64::MAX);
+        let lifetime = ms(TOKEN_LIFETIME);
         let token = self.authority.tokens().make(&worker, now_ms.saturating_add(lifetime));
         BTreeMap::from([
             (variables::CONTROLLER.to_owned(), self.public_url.to_string()),

@@ -1,7 +1,6 @@
 //! What the tests of the resources share.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 
 use serde_json::Value;
 use streamverse_runpod_stand_in::{KEY, StandIn};
@@ -18,17 +17,7 @@ pub(crate) fn provider() -> PathBuf {
 
 /// A program of the workspace, named as its package is, built where it is not.
 pub(crate) fn built(package: &str) -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let program = test.parent().and_then(Path::parent).unwrap().join(package);
-    if std::env::var_os("XTASK_BUILT").is_none() || !program.is_file() {
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let done = Command::new(cargo)
-            .args(["build", "--quiet", "-p", package])
-            .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
-            .status();
-        assert!(done.unwrap().success(), "{package} cannot be built");
-    }
-    program
+    streamverse_stand_in::built(package, package)
 }
 
 /// A provider block that leads to the stand-in.

@@ -35,8 +35,7 @@ pub trait EventLog: Send + Sync {
     async fn progress(&self, group: &str, topic: &str) -> Result<Vec<Progress>>;
     /// Records in the topic that the group has not committed.
     async fn lag(&self, group: &str, topic: &str) -> Result<u64> {
-        let partitions = self.progress(group, topic).await?;
-        Ok(partitions.iter().fold(0, |sum, it| sum.saturating_add(it.undone())))
+        Ok(Progress::undone_of(&self.progress(group, topic).await?))
     }
     /// How many partitions the topic has, 0 where there is no such topic; `None` where the log cannot say.
     async fn partitions(&self, _topic: &str) -> Result<Option<u32>> {
@@ -83,6 +82,11 @@ impl Progress {
     /// How many records the group has not committed.
     pub fn undone(&self) -> u64 {
         self.end.saturating_sub(self.done)
+    }
+
+    /// How many records of all these partitions the group has not committed.
+    pub fn undone_of(partitions: &[Progress]) -> u64 {
+        partitions.iter().fold(0, |sum, it| sum.saturating_add(it.undone()))
     }
 }
 

@@ -11,6 +11,7 @@ use super::act::Tick;
 use super::jobs::Job;
 use super::plan::Entry;
 use super::view::worker_name;
+use crate::clock::ms;
 use crate::roster::Member;
 
 impl Controller {
@@ -32,7 +33,7 @@ impl Controller {
             for known in memory.known.iter().filter(|it| it.ended_ms.is_none() && member(entry).is_some()) {
                 let Some(leaving) = known.leaving_ms else { continue };
                 let Some((worker, spot)) = tick.view.worker(index, &known.id) else { continue };
-                let full = u64::try_from(pool.policy.drain.0.as_millis()).unwrap_or(u64::MAX);
+                let full = ms(pool.policy.drain.0);
                 let until = leaving.saturating_add(full);
                 let until = worker.doomed_ms.map_or(until, |doomed| doomed.min(until));
                 // Whoever hears an order to a name is not asked which instance of that name is meant.

@@ -55,6 +55,9 @@ const FIRST_MS: u64 = 1_577_836_800_000;
 /// Rounds of one tick: refused launches are decided again, elsewhere.
 const MOST_ROUNDS: usize = 64;
 
+/// An event log, a topic and a group.
+type QueueKey = (String, String, String);
+
 /// What a controller is made of.
 pub struct Parts {
     /// The deployment whose instances it keeps.
@@ -332,23 +335,23 @@ impl Controller {
     }
 
     /// The queues of fleets, each asked once.
-    fn queues(&self) -> BTreeMap<(String, String, String), QueueSpec> {
+    fn queues(&self) -> BTreeMap<QueueKey, QueueSpec> {
         let pools = self.definitions.0.values().filter(|it| it.queue && !it.tombstone());
         let queues = pools.filter_map(|it| it.pool.as_ref()?.queue.clone());
-        queues.map(|it| ((it.event_log.clone(), it.topic.clone(), it.group.clone()), it)).collect()
+        queues.map(|it| (queue_key(&it), it)).collect()
     }
 
     /// What is not done, by pool; what could not be asked is a trouble of its fleets.
     fn told_by_queues(
         &mut self,
-        asked: &BTreeMap<(String, String, String), Result<Vec<Progress>, String>>,
+        asked: &BTreeMap<QueueKey, Result<Vec<Progress>, String>>,
     ) -> HashMap<usize, Vec<Progress>> {
         let mut undone = HashMap::new();
         self.troubles.clear();
-        let mut first: HashMap<(String, String, String), &str> = HashMap::new();
+        let mut first: HashMap<QueueKey, &str> = HashMap::new();
         for (index, (entry, pool)) in self.plan.entries.iter().zip(&self.plan.fleet.pools).enumerate() {
             let Some(queue) = pool.queue.as_ref().filter(|_| entry.queue) else { continue };
-            let key = (queue.event_log.clone(), queue.topic.clone(), queue.group.clone());
+            let key = queue_key(queue);
             let of = first.entry(key.clone()).or_insert(&entry.name);
             if *of != entry.name {
                 self.troubles.insert(
@@ -371,10 +374,14 @@ impl Controller {
     }
 }
 
+fn queue_key(queue: &QueueSpec) -> QueueKey {
+    (queue.event_log.clone(), queue.topic.clone(), queue.group.clone())
+}
+
 async fn ask_queues(
     queues: &dyn Queues,
-    asked: BTreeMap<(String, String, String), (QueueSpec, Duration)>,
-) -> BTreeMap<(String, String, String), Result<Vec<Progress>, String>> {
+    asked: BTreeMap<QueueKey, (QueueSpec, Duration)>,
+) -> BTreeMap<QueueKey, Result<Vec<Progress>, String>> {
     let asks = asked.into_iter().map(|(key, (queue, limit))| async move {
         let answer = match tokio::time::timeout(limit, queues.progress(&queue)).await {
             Ok(answer) => answer.map_err(|error| error.chain()),

@@ -12,6 +12,7 @@ use super::definitions::Definition;
 use super::keep::{LEFT_OUT, MOST_DECISIONS};
 use super::meters::{Bought, CameToNothing, Decided, InPhase, Limited, Lost, Meters, OfFleet, Refused};
 use super::view::{View, worker_name};
+use crate::clock::ms;
 
 /// What a decision is about: the number of a launch, or an instance's id.
 fn subject(action: &Action) -> String {
@@ -93,7 +94,7 @@ impl Controller {
                 self.keep.came_of(*id, &told).await?;
             }
         }
-        let retention = u64::try_from(self.parts.spec.retention.0.as_millis()).unwrap_or(u64::MAX);
+        let retention = ms(self.parts.spec.retention.0);
         self.keep.prune(retention, now).await?;
         self.meters.trouble.clear();
         for (fleet, status) in self.statuses(tick) {

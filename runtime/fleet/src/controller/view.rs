@@ -50,7 +50,8 @@ impl Spot {
     }
 }
 
-/// What is remembered between looks and lost with the process: none of it is needed to be right, only to be quick.
+/// What is remembered between looks. What was measured outlives the process; the rest is lost with it, and is not needed to be right, only to
+/// be quick.
 #[derive(Default)]
 pub(super) struct Remembered {
     /// When this term of the lease began.
@@ -78,7 +79,7 @@ pub(super) struct Remembered {
     pub(super) job_ms: HashMap<String, u64>,
     /// Who did not answer of late.
     pub(super) silent_clouds: Silent<CloudKind>,
-    pub(super) silent_queues: Silent<(String, String, String)>,
+    pub(super) silent_queues: Silent<super::QueueKey>,
     /// When the last look was.
     pub(super) looked_ms: u64,
 }
@@ -132,8 +133,8 @@ impl View {
     }
 }
 
-/// An event log, a topic and a group.
-type QueueKey<'a> = (&'a str, &'a str, &'a str);
+/// A [`super::QueueKey`], borrowed.
+type QueueRef<'a> = (&'a str, &'a str, &'a str);
 
 /// What a view is made of.
 pub(super) struct Looker<'a> {
@@ -356,7 +357,7 @@ impl Looker<'_> {
         let busy_since = std::mem::take(&mut memory.busy_since);
         memory.backlogs.retain(|name, _| self.plan.by_name.contains_key(name.as_str()));
         memory.job_ms.retain(|name, _| self.plan.by_name.contains_key(name.as_str()));
-        let mut by_queue: HashMap<QueueKey<'_>, Vec<usize>> = HashMap::new();
+        let mut by_queue: HashMap<QueueRef<'_>, Vec<usize>> = HashMap::new();
         for index in self.undone.keys() {
             if let Some(queue) = self.queue(*index) {
                 by_queue.entry(queue).or_default().push(*index);
@@ -364,7 +365,7 @@ impl Looker<'_> {
         }
         for (index, entry) in self.plan.entries.iter().enumerate() {
             let Some(partitions) = self.undone.get(&index) else { continue };
-            let jobs = partitions.iter().fold(0_u64, |sum, it| sum.saturating_add(it.undone()));
+            let jobs = Progress::undone_of(partitions);
             if jobs > 0 {
                 memory.empty_since.remove(&entry.name);
             } else {
@@ -389,11 +390,9 @@ impl Looker<'_> {
             let working: u64 = with.iter().filter_map(|it| view.running.get(*it)).sum();
             // The site's own workers say nothing to us: they do as many as they can, as long as nothing speaks against it.
             let queue = record.definition.queue.as_ref();
-            let own = entry.work.as_ref().zip(queue).map_or(0, |(work, queue)| work.own_members(queue));
-            let (mut hands, mut others) = (own, own);
-            if let Some(queue) = self.plan.fleet.pools.get(index).and_then(|it| it.queue.as_ref())
-                && own > 0
-            {
+            let beside = entry.work.as_ref().zip(queue).map(|(work, queue)| (queue, work.own_members(queue)));
+            let (mut hands, mut others) = (0, 0);
+            if let Some((queue, own)) = beside.filter(|(_, own)| *own > 0) {
                 let alone =
                     !with.iter().any(|it| worked(view, *it, self.now.saturating_sub(memory.looked_ms)));
                 let patience = Patience {
@@ -402,12 +401,11 @@ impl Looker<'_> {
                 };
                 let backlog = memory.backlogs.entry(entry.name.clone()).or_default();
                 let trust = backlog.look(partitions, patience, alone, self.now);
-                if trust != Own::Trusted {
-                    others = 0;
-                }
-                if trust == Own::Absent {
-                    hands = 0;
-                }
+                (hands, others) = match trust {
+                    Own::Trusted => (own, own),
+                    Own::Slow => (own, 0),
+                    Own::Absent => (0, 0),
+                };
                 if let Some(it) = view.own.get_mut(index) {
                     *it = trust;
                 }
@@ -424,7 +422,7 @@ impl Looker<'_> {
     }
 
     /// Which queue a pool's workers take from.
-    fn queue(&self, pool: usize) -> Option<QueueKey<'_>> {
+    fn queue(&self, pool: usize) -> Option<QueueRef<'_>> {
         let queue = self.plan.fleet.pools.get(pool)?.queue.as_ref()?;
         Some((&queue.event_log, &queue.topic, &queue.group))
     }
